@@ -1,0 +1,149 @@
+"""Protocol buffers, the part Tron needs: messages as tables, bytes canonical both ways.
+
+A Message is a table of fields; a value is a plain dict without defaults. `encode` writes fields in number order and
+omits proto3 defaults, which is the one form whose sha256 is a transaction id. `decode` refuses what it would not write.
+"""
+
+from typing import Any, Final
+
+VARINT: Final = 0
+FIXED64: Final = 1
+BYTES: Final = 2
+FIXED32: Final = 5
+_KINDS: Final = {"int": VARINT, "bool": VARINT, "bytes": BYTES, "text": BYTES}
+_INT64_MIN: Final = -(2**63)
+_UINT64: Final = 2**64
+
+
+class MalformedProtobuf(ValueError):
+    """The bytes are not a canonical encoding of the message; the text says where."""
+
+
+class Field:
+    """One field: its number, name, kind ("int", "bool", "bytes", "text" or a Message) and whether it repeats."""
+
+    __slots__ = ("kind", "name", "number", "repeated", "wire")
+
+    def __init__(self, number: int, name: str, kind: "str | Message", *, repeated: bool = False) -> None:
+        self.number = number
+        self.name = name
+        self.kind = kind
+        self.repeated = repeated
+        self.wire = _KINDS[kind] if isinstance(kind, str) else BYTES
+
+
+class Message:
+    """A message type by its protobuf name and fields."""
+
+    __slots__ = ("by_name", "by_number", "fields", "name")
+
+    def __init__(self, name: str, *fields: Field) -> None:
+        self.name = name
+        self.fields = sorted(fields, key=lambda field: field.number)
+        self.by_number = {field.number: field for field in fields}
+        self.by_name = {field.name: field for field in fields}
+
+    def encode(self, value: dict[str, Any]) -> bytes:
+        """A dict of field names -> canonical bytes. Raises KeyError for a field this message does not have."""
+        unknown = value.keys() - self.by_name.keys()
+        if unknown:
+            raise KeyError(f"{self.name} has no field {sorted(unknown)}")
+        out = bytearray()
+        for field in self.fields:
+            if field.name not in value:
+                continue
+            items = value[field.name] if field.repeated else (value[field.name],)
+            for item in items:
+                _encode_field(out, field, item)
+        return bytes(out)
+
+    def decode(self, data: bytes, *, strict: bool = True) -> dict[str, Any]:
+        """Bytes -> dict without defaults. Raises MalformedProtobuf; `strict` also refuses any non-canonical encoding."""
+        value: dict[str, Any] = {}
+        offset = 0
+        while offset < len(data):
+            key, offset = read_varint(data, offset)
+            field = self.by_number.get(key >> 3)
+            if field is None:
+                raise MalformedProtobuf(f"{self.name} has no field {key >> 3}")
+            if key & 7 != field.wire:
+                raise MalformedProtobuf(f"{self.name}.{field.name} has wire type {key & 7}, expected {field.wire}")
+            item, offset = _decode_field(data, offset, field, strict=strict)
+            if field.repeated:
+                value.setdefault(field.name, []).append(item)
+            else:
+                value[field.name] = item
+        if strict and self.encode(value) != data:
+            raise MalformedProtobuf(f"{self.name} is not canonically encoded")
+        return value
+
+
+def _encode_field(out: bytearray, field: Field, item: Any) -> None:
+    kind = field.kind
+    if kind in ("int", "bool"):
+        number = int(item)
+        if number == 0 and not field.repeated:
+            return
+        write_varint(out, field.number << 3 | VARINT)
+        write_varint(out, number % _UINT64)
+        return
+    if kind == "bytes":
+        payload = bytes(item)
+    elif kind == "text":
+        payload = item.encode()
+    else:
+        assert isinstance(kind, Message)
+        payload = kind.encode(item)
+    if not payload and not field.repeated and not isinstance(kind, Message):
+        return
+    write_varint(out, field.number << 3 | BYTES)
+    write_varint(out, len(payload))
+    out += payload
+
+
+def _decode_field(data: bytes, offset: int, field: Field, *, strict: bool) -> tuple[Any, int]:
+    if field.wire == VARINT:
+        number, offset = read_varint(data, offset)
+        if field.kind == "bool":
+            return bool(number), offset
+        return (number - _UINT64 if number >= 2**63 else number), offset
+    length, offset = read_varint(data, offset)
+    end = offset + length
+    if end > len(data):
+        raise MalformedProtobuf(f"{field.name} ends beyond the message")
+    payload = data[offset:end]
+    if field.kind == "bytes":
+        return payload, end
+    if field.kind == "text":
+        try:
+            return payload.decode(), end
+        except UnicodeDecodeError as error:
+            raise MalformedProtobuf(f"{field.name} is not UTF-8") from error
+    assert isinstance(field.kind, Message)
+    return field.kind.decode(payload, strict=strict), end
+
+
+def write_varint(out: bytearray, number: int) -> None:
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+
+
+def read_varint(data: bytes, offset: int) -> tuple[int, int]:
+    """-> (number below 2^64, the offset behind it). Raises MalformedProtobuf when cut short or too long."""
+    number = shift = 0
+    while True:
+        if offset >= len(data):
+            raise MalformedProtobuf("a number is cut short")
+        byte = data[offset]
+        offset += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            break
+        shift += 7
+        if shift > 63:
+            raise MalformedProtobuf("a number is longer than 64 bits")
+    if number >= _UINT64:
+        raise MalformedProtobuf("a number is longer than 64 bits")
+    return number, offset
