@@ -17,12 +17,12 @@ class InvalidAmount(ValueError):
 
 
 def parse_amount(text: str, currency: str) -> int:
-    """"12.5" USDT -> 12500000 minor units. Raises InvalidAmount for signs, exponents, zero, excess decimals or range."""
+    """Text 12.5 in USDT -> 12500000 minor units. Raises InvalidAmount for signs, exponents, zero, excess decimals or range."""
     if not _DECIMAL.fullmatch(text):
-        raise InvalidAmount(f"{text!r} is not a decimal amount: write digits with at most 6 decimals, such as \"12.50\"")
+        raise InvalidAmount(f'{text!r} is not a decimal amount: write digits with at most 6 decimals, such as "12.50"')
     whole, _, fraction = text.partition(".")
     exponent = EXPONENTS[currency]
-    minor = int(whole) * 10**exponent + int(fraction.ljust(exponent, "0"))
+    minor = int(whole + fraction.ljust(exponent, "0"))
     if minor == 0:
         raise InvalidAmount("the amount is zero: it must be at least 0.000001")
     if minor > MAX_MINOR:

@@ -1,4 +1,4 @@
-"""Tron's transactions as bytes: the message tables, contract types, txid. Field numbers are java-tron's protocol files'.
+"""Tron's transactions as bytes: the message tables, contract types, txid. Field numbers are those of java-tron.
 
 Building a payout's bytes is signers/transactions.py's; this is the shared grammar.
 """

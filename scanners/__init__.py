@@ -1,0 +1,1 @@
+"""Chain -> events: blocks are read, checked and turned into facts, and facts into commands for the ledger."""
