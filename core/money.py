@@ -17,7 +17,7 @@ class InvalidAmount(ValueError):
 
 
 def parse_amount(text: str, currency: str) -> int:
-    """Text 12.5 in USDT -> 12500000 minor units. Raises InvalidAmount for signs, exponents, zero, excess decimals or range."""
+    """Text 12.5 in USDT -> 12500000 minor units. Raises InvalidAmount: no sign, exponent, zero or 7th decimal."""
     if not _DECIMAL.fullmatch(text):
         raise InvalidAmount(f'{text!r} is not a decimal amount: write digits with at most 6 decimals, such as "12.50"')
     whole, _, fraction = text.partition(".")

@@ -4,7 +4,8 @@ Each port is a bare noun; adapters in gateways are named vendor + port. A shut d
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -101,3 +102,170 @@ class Queue(Protocol):
         """About how many messages wait or are in flight."""
 
     def purge(self) -> None: ...
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """What is known of an API key; the key itself is known to its holder only. Operator keys have the account "operator"."""
+
+    id: str
+    account_id: str
+    name: str
+    permissions: tuple[str, ...]
+    status: Literal["active", "revoked"]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = None
+
+
+class ApiKeys(Protocol):
+    """API keys by their keyed hash (hex)."""
+
+    def put(self, key_hash: str, key: ApiKey) -> None:
+        """Keep a key; the same hash and id again changes nothing."""
+
+    def find(self, key_hash: str) -> ApiKey | None: ...
+
+    def of_account(self, account_id: str) -> Sequence[ApiKey]:
+        """All keys of an account, newest first, revoked ones included."""
+
+    def revoke(self, account_id: str, key_id: str) -> bool:
+        """False when the account has no such key. Revoking twice is the same as once."""
+
+    def used(self, key_hash: str, at: datetime) -> None:
+        """Note the time of use."""
+
+
+class IdempotencyRecord(msgspec.Struct, frozen=True):
+    """A request that was begun: hashes of its body's fields by name, and the answer once there is one."""
+
+    status: Literal["running", "done"]
+    field_hashes: dict[str, str]
+    response: bytes | None
+
+
+class IdempotencyKeys(Protocol):
+    """Answers by (account, scope, key), for 24 hours."""
+
+    def begin(
+        self, account_id: str, scope: str, key: str, field_hashes: Mapping[str, str], now: datetime
+    ) -> IdempotencyRecord | None:
+        """None when this caller is the first, or takes over from one that died; else what is known of the first."""
+
+    def complete(self, account_id: str, scope: str, key: str, response: bytes) -> None: ...
+
+    def abandon(self, account_id: str, scope: str, key: str) -> None:
+        """Nothing came of it: the next one is the first again."""
+
+
+DeliveryStatus = Literal["pending", "delivered", "exhausted", "disabled"]
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A webhook event on its way: the exact body, and how far it came. `subject` keeps the order per object."""
+
+    account_id: str
+    event_id: str
+    event_type: str
+    subject: str
+    sequence: int
+    payload: bytes
+    status: DeliveryStatus
+    attempts: int
+    created_at: datetime
+    last_attempt_at: datetime | None = None
+    last_error: str | None = None
+    next_retry_at: datetime | None = None
+
+
+class WebhookOutbox(Protocol):
+    """Webhook events that are to be delivered, or were."""
+
+    def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep new ones; an event that is already here stays as it is."""
+
+    def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Pending ones whose time has come, oldest first, at most one per account and subject: the earliest."""
+
+    def record(self, delivery: Delivery) -> bool:
+        """Keep the outcome of attempt number `delivery.attempts`; False when another process already did."""
+
+    def find(self, account_id: str, event_id: str) -> Delivery | None: ...
+
+    def page(self, account_id: str, status: DeliveryStatus | None, after: str | None, limit: int) -> Sequence[Delivery]:
+        """By event id (time-ordered), newest first, behind the event `after`."""
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """An act of an operator, a client or the system. `data` holds no secret (I13)."""
+
+    account_id: str
+    at: datetime
+    action: str
+    actor_id: str
+    actor_type: Literal["operator", "api-key", "system"]
+    data: dict[str, Any]
+    ip_address: str | None = None
+    request_id: str | None = None
+
+
+class AuditLog(Protocol):
+    """Who did what, for 90 days."""
+
+    def add(self, entries: Sequence[AuditEntry]) -> None: ...
+
+    def page(self, account_id: str | None, after: str | None, limit: int) -> Sequence[tuple[str, AuditEntry]]:
+        """(cursor, entry), newest first, behind the cursor `after`."""
+
+
+class ReadyAddress(msgspec.Struct, frozen=True):
+    """A deposit address that the signer has made and nobody was given yet."""
+
+    base58: str
+    hex: str
+    key_id: str
+
+
+class AddressPool(Protocol):
+    """All addresses that are ours. A row stands here before anybody can learn the address (I6)."""
+
+    def take(self) -> ReadyAddress | None:
+        """One ready address, given to nobody else; None when the pool is empty."""
+
+    def add(self, addresses: Sequence[ReadyAddress]) -> None:
+        """New ready deposit addresses; known ones stay as they are."""
+
+    def add_wallet(self, role: str, base58: str, key_id: str | None) -> None:
+        """A system wallet's address, watched like the others."""
+
+    def ready(self) -> int:
+        """How many wait to be taken."""
+
+    def highest_index(self, prefix: str) -> int:
+        """The highest derivation index among key ids that start with `prefix`, -1 when there is none."""
+
+    def ours(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
+        """Which of these 20-byte addresses are ours, with their wallet role: payin, hot, cold, gas."""
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far a scanner came: the block whose facts are durable."""
+
+    number: int
+    block_id: str
+
+
+class Cursors(Protocol):
+    """The scanner's checkpoints (chain_cursors)."""
+
+    def load(self, name: str) -> Cursor | None: ...
+
+    def save(self, name: str, cursor: Cursor) -> None:
+        """Move the cursor. Only after the queue has taken what lies before it (I9)."""
+
+
+class Bookmarks(Protocol):
+    """Positions of steps that follow the history and are no projectors."""
+
+    def load(self, name: str) -> int: ...
+
+    def save(self, name: str, position: int) -> None: ...

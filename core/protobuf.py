@@ -58,7 +58,7 @@ class Message:
         return bytes(out)
 
     def decode(self, data: bytes, *, strict: bool = True) -> dict[str, Any]:
-        """Bytes -> dict without defaults. Raises MalformedProtobuf; `strict` also refuses any non-canonical encoding."""
+        """Bytes -> dict without defaults. Raises MalformedProtobuf; `strict` refuses what is not canonical."""
         value: dict[str, Any] = {}
         offset = 0
         while offset < len(data):

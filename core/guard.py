@@ -1,0 +1,46 @@
+"""The guard: balances of clients' liability accounts, kept beside the events so that no append can overdraw one (I5).
+
+It is derived: folding every event's `guard_deltas` from the start gives exactly its rows (I4).
+"""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import msgspec
+
+from core.books import CLIENT_ASSET
+from core.events import Event, postings_of
+from core.journal import TREASURY, ledger_account_id, signed
+
+
+class GuardKey(msgspec.Struct, frozen=True, order=True):
+    """A ledger account and a currency."""
+
+    ledger_account_id: UUID
+    currency: str
+
+
+class GuardChange(msgspec.Struct, frozen=True):
+    """A change of one guard row; `opens` makes the row, with balance 0."""
+
+    key: GuardKey
+    delta_minor: int
+    opens: bool = False
+
+
+def guard_key(book: str, code: str, currency: str = "USDT") -> GuardKey:
+    return GuardKey(ledger_account_id(book, code), currency)
+
+
+def guard_deltas(event: Event) -> Iterator[GuardChange]:
+    """What an event does to the guard: opening a liability account makes rows, postings to a client's book move them.
+
+    Postings to accounts without a row (assets, which may have any balance) are given too and change nothing.
+    """
+    opened = getattr(event, "opens_guard", None)
+    if opened is not None:
+        for key in opened():
+            yield GuardChange(key, 0, opens=True)
+    for posting in postings_of(event):
+        if posting.book != TREASURY and posting.account != CLIENT_ASSET:
+            yield GuardChange(guard_key(posting.book, posting.account, posting.currency), signed(posting, "liability"))

@@ -1,0 +1,89 @@
+"""Double entry: a posting debits or credits one ledger account; an entry balances per book and currency (I1)."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, Literal
+from uuid import UUID, uuid5
+
+import msgspec
+
+Side = Literal["debit", "credit"]
+AccountType = Literal["asset", "liability", "equity", "revenue", "expense"]
+
+TREASURY: Final = "treasury"
+"""The operator's own book; every other book is named by the id of the client account it belongs to."""
+
+_NAMESPACE: Final = UUID("6b1f6f0e-0f0c-5d5b-9a55-7a1c1b7f3c11")
+TREASURY_ACCOUNT_ID: Final = uuid5(_NAMESPACE, TREASURY)
+_DEBIT_NORMAL: Final = frozenset({"asset", "expense"})
+
+
+class Unbalanced(AssertionError):
+    """Debits differ from credits: a defect, never a refusal (I1)."""
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """One side of an entry: which book and ledger account, and how many minor units of which currency (> 0)."""
+
+    book: str
+    account: str
+    side: Side
+    amount_minor: int
+    currency: str
+
+
+def debit(book: str, account: str, amount_minor: int, currency: str) -> Posting:
+    return Posting(book, account, "debit", amount_minor, currency)
+
+
+def credit(book: str, account: str, amount_minor: int, currency: str) -> Posting:
+    return Posting(book, account, "credit", amount_minor, currency)
+
+
+def entry(*postings: Posting) -> tuple[Posting, ...]:
+    """The postings of one event, without zero lines. Raises Unbalanced unless every book balances per currency (I1)."""
+    lines = tuple(posting for posting in postings if posting.amount_minor)
+    check_balanced(lines)
+    return lines
+
+
+def check_balanced(postings: Iterable[Posting]) -> None:
+    """Raises Unbalanced unless debits = credits per book and currency and every amount is positive (I1)."""
+    sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for posting in postings:
+        if posting.amount_minor <= 0:
+            raise Unbalanced(f"{posting.account} is posted {posting.amount_minor}: amounts are positive")
+        sums[posting.book, posting.currency] += (
+            posting.amount_minor if posting.side == "debit" else -posting.amount_minor
+        )
+    for (book, currency), difference in sums.items():
+        if difference:
+            raise Unbalanced(f"book {book} is off by {difference} {currency}: debits must equal credits")
+
+
+def signed(posting: Posting, account_type: AccountType) -> int:
+    """The change of the account's balance in its normal direction: a liability grows by credits, an asset by debits."""
+    grows = posting.side == ("debit" if account_type in _DEBIT_NORMAL else "credit")
+    return posting.amount_minor if grows else -posting.amount_minor
+
+
+@lru_cache(maxsize=65_536)
+def ledger_account_id(book: str, code: str) -> UUID:
+    """A ledger account's id follows from its book and code, so (account, code) is unique without asking anybody."""
+    return uuid5(_NAMESPACE, f"{book}/{code}")
+
+
+def account_id_of(book: str) -> UUID:
+    """The account that owns a book; the treasury has a fixed id of its own."""
+    return TREASURY_ACCOUNT_ID if book == TREASURY else UUID(book)
+
+
+def entry_id(stream: str, version: int, book: str) -> UUID:
+    """An event makes one journal entry per book it touches; the id follows from the event and the book."""
+    return uuid5(_NAMESPACE, f"{stream}/{version}/{book}")
+
+
+def derived_id(kind: str, scope: str, key: str) -> UUID:
+    """The id of what (scope, idempotency key) creates: the same request made twice names the same thing."""
+    return uuid5(_NAMESPACE, f"{kind}/{len(scope)}:{scope}/{key}")

