@@ -189,6 +189,9 @@ class WebhookOutbox(Protocol):
     def record(self, delivery: Delivery) -> bool:
         """Keep the outcome of attempt number `delivery.attempts`; False when another process already did."""
 
+    def redeliver(self, account_id: str, event_id: str, now: datetime) -> Delivery | None:
+        """Make an event due again, with all its attempts before it; None when the account has no such event."""
+
     def find(self, account_id: str, event_id: str) -> Delivery | None: ...
 
     def page(self, account_id: str, status: DeliveryStatus | None, after: str | None, limit: int) -> Sequence[Delivery]:

@@ -1,0 +1,62 @@
+# Counterfoil. `make demo` and `make test` set themselves up: Python >= 3.11 and make are all they need.
+.RECIPEPREFIX = >
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+
+.PHONY: help demo up test check bench format types lint lock clean
+
+help:
+> @echo "make demo    the main job on this machine, start to finish"
+> @echo "make up      every process, until Ctrl-C"
+> @echo "make test    all tests (starts every server it needs)"
+> @echo "make check   ruff, mypy, import contracts, fast tests"
+> @echo "make bench   the engine's numbers beside their baselines"
+
+$(VENV)/pyvenv.cfg:
+> @test -n "$(PYTHON)" || { echo "Counterfoil needs Python 3.11, 3.12 or 3.13: install one, or run make PYTHON=/path/to/python"; exit 1; }
+> @$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): $(VENV)/pyvenv.cfg requirements.txt
+> @echo "installing dependencies (pinned, with hashes) ..."
+> @$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+> @touch $@
+
+$(DEV): $(RUNTIME) requirements-dev.txt
+> @$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+> @touch $@
+
+demo: $(RUNTIME)
+> @$(BIN)/python -m gateways demo
+
+up: $(RUNTIME)
+> @$(BIN)/python -m gateways up
+
+test: $(DEV)
+> @$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+check: $(DEV)
+> @$(BIN)/ruff check .
+> @$(BIN)/ruff format --check --quiet .
+> @$(BIN)/mypy
+> @$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
+> @$(BIN)/python -m pytest -n 2 -m fast tests
+
+bench: $(DEV)
+> @$(BIN)/python -m tests.bench
+
+format: $(DEV)
+> @$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+lock:
+> @$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.txt
+> @$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:
+> rm -rf $(VENV) .counterfoil .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,58 @@
+"""The network: parameters, prices, producers, the node itself."""
+
+from gateways.devnet import rendering
+from gateways.devnet.ask import Answer, Ask
+from gateways.devnet.genesis import GENESIS_MS
+
+
+def get_chain_parameters(ask: Ask) -> Answer:
+    parameters = ask.chain.parameters.items()
+    return {"chainParameter": [{"key": key, **({"value": value} if value else {})} for key, value in parameters]}
+
+
+def get_energy_prices(ask: Ask) -> Answer:
+    return {"prices": f"0:100,{GENESIS_MS}:{ask.chain.parameters['getEnergyFee']}"}
+
+
+def get_bandwidth_prices(ask: Ask) -> Answer:
+    return {"prices": f"0:10,{GENESIS_MS}:{ask.chain.parameters['getTransactionFee']}"}
+
+
+def get_memo_fee(ask: Ask) -> Answer:
+    return {"prices": f"0:0,{GENESIS_MS}:{ask.chain.parameters['getMemoFee']}"}
+
+
+def get_node_info(ask: Ask) -> Answer:
+    head, solid = ask.chain.head, ask.chain.solid
+    return {
+        "beginSyncNum": solid.number,
+        "block": f"Num:{head.number},ID:{head.block_id}",
+        "solidityBlock": f"Num:{solid.number},ID:{solid.block_id}",
+        "currentConnectCount": 0,
+        "activeConnectCount": 0,
+        "passiveConnectCount": 0,
+        "totalFlow": 0,
+        "peerList": [],
+        "configNodeInfo": {"codeVersion": "4.8.1", "p2pVersion": "0", "supportConstant": True, "dbVersion": 2},
+        "machineInfo": {},
+        "cheatWitnessInfoMap": {},
+    }
+
+
+def list_witnesses(ask: Ask) -> Answer:
+    witnesses = []
+    for key in ask.chain.genesis.producers:
+        latest = ask.state.get(("produced", key.address)) or 0
+        address = rendering.hex_or_base58(key.address, visible=ask.visible)
+        witnesses.append(rendering.without_defaults({"address": address, "latestBlockNum": latest, "isJobs": True}))
+    return {"witnesses": witnesses}
+
+
+def get_next_maintenance_time(ask: Ask) -> Answer:
+    interval_ms = ask.chain.parameters["getMaintenanceTimeInterval"]
+    return {"num": ask.chain.head.timestamp_ms // interval_ms * interval_ms + interval_ms}
+
+
+def nothing(_: Ask) -> Answer:
+    """What asks for a thing this devnet has none of."""
+    return {}

@@ -1,0 +1,195 @@
+"""The chain: 27 producers in turn, headers signed as mainnet's, solid once 19 of them have built on a block.
+
+Pure and deterministic: time is an argument, keys come from the genesis, nothing is read from outside. `mine` is one step;
+`append` repeats a kept block; `pop` takes the newest block back, never a solid one.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+
+from core.secp256k1 import sha256
+from core.transactions import HEADER_RAW
+from gateways.devnet import pool as pools
+from gateways.devnet.block import HEADER_VERSION, Block, Included, SealedBlock, assemble, tx_trie_root, unseal
+from gateways.devnet.execution import Context, Outcome, Refused, execute
+from gateways.devnet.genesis import GENESIS_MS, Genesis, Key
+from gateways.devnet.machine import Machine
+from gateways.devnet.parameters import MAINNET
+from gateways.devnet.pool import Pool, Waiting
+from gateways.devnet.state import Head, Journal, Overlay, Past
+from gateways.devnet.transaction import Transaction
+
+BLOCK_MS = 3_000
+SOLID_INDEX = 8
+"""java-tron sorts the producers' latest heights and takes index int(27 * 0.3): 19 of 27 have reached it."""
+
+RECENT_BLOCKS = 65_536
+"""How far back TAPOS looks: the reference is the low 16 bits of a height."""
+
+
+class DifferentChain(Exception):
+    """A kept block does not follow from the state before it: another genesis, or another version of the devnet."""
+
+
+class Chain:
+    """Blocks from genesis to head, the state at the head, and the pool that waits on it."""
+
+    def __init__(self, genesis: Genesis, block_ms: int = BLOCK_MS, parameters: Mapping[str, int] = MAINNET) -> None:
+        self.genesis = genesis
+        self.block_ms = block_ms
+        self.parameters = dict(parameters)
+        self.machine = Machine(genesis.contracts)
+        self.state = Head()
+        self.pool = Pool(self.state)
+        self._producers = {key.address: key for key in genesis.producers}
+        self._positions: dict[str, tuple[int, int]] = {}
+        self._numbers: dict[str, int] = {}
+        self._undo: deque[Journal] = deque()
+        self._solid = 0
+        first = Overlay(self.state)
+        genesis.write(first)
+        header = HEADER_RAW.encode({"txTrieRoot": bytes(32), "parentHash": genesis.parent, "timestamp": GENESIS_MS})
+        self.blocks = [assemble(header, b"", ())]
+        self._numbers[self.blocks[0].block_id] = 0
+        self.state.apply(first.changes)
+
+    # -- what is read
+
+    @property
+    def head(self) -> Block:
+        return self.blocks[-1]
+
+    @property
+    def solid(self) -> Block:
+        return self.blocks[self._solid]
+
+    @property
+    def next_slot_ms(self) -> int:
+        """The earliest time the next block may bear."""
+        return self.head.timestamp_ms // self.block_ms * self.block_ms + self.block_ms
+
+    @property
+    def context(self) -> Context:
+        return Context(self.head.timestamp_ms, self.parameters, self.machine)
+
+    def solid_state(self) -> Past:
+        """The state as the solid block left it."""
+        return Past(self.state, self._undo)
+
+    def block(self, number: int) -> Block | None:
+        return self.blocks[number] if 0 <= number < len(self.blocks) else None
+
+    def block_by_id(self, block_id: str) -> Block | None:
+        number = self._numbers.get(block_id)
+        return None if number is None else self.blocks[number]
+
+    def find(self, txid: str) -> tuple[Block, Included] | None:
+        """The block that holds a transaction, and the transaction in it."""
+        position = self._positions.get(txid)
+        if position is None:
+            return None
+        block = self.blocks[position[0]]
+        return block, block.included[position[1]]
+
+    def pending(self, txid: str) -> Waiting | None:
+        return self.pool.find(txid)
+
+    # -- what turns it
+
+    def admit(self, transaction: Transaction, now_ms: int) -> None:
+        """Take a transaction into the pool. Raises Refused with the first of java-tron's reasons that holds."""
+        if len(self.pool) >= pools.PENDING_MAX:
+            raise Refused("SERVER_BUSY", "Server busy.")
+        if transaction.expiration_ms < self.next_slot_ms:
+            raise Refused("TRANSACTION_EXPIRATION_ERROR", "Transaction expired")
+        pools.check_signatures(self.state, transaction)
+        self._check_tapos(transaction)
+        size = len(transaction.encode())
+        if size > pools.TRANSACTION_BYTES_MAX:
+            message = f"Too big transaction, the size is {size} bytes, maxTxSize {pools.TRANSACTION_BYTES_MAX}"
+            raise Refused("TOO_BIG_TRANSACTION_ERROR", message)
+        if not pools.is_timely(transaction, self.head.timestamp_ms, self.next_slot_ms):
+            raise Refused("TRANSACTION_EXPIRATION_ERROR", "Transaction expired")
+        if self.pool.find(transaction.txid) or transaction.txid in self._positions:
+            raise Refused("DUP_TRANSACTION_ERROR", "Dup transaction.")
+        self.pool.add(transaction, self.context, now_ms)
+
+    def mine(self, now_ms: int) -> Block:
+        """The next block, at the slot of `now_ms`, or at the next free one if that is taken."""
+        timestamp_ms = max(now_ms // self.block_ms * self.block_ms, self.next_slot_ms)
+        state = Overlay(self.state)
+        included = self.pool.fill(state, self.context, self.next_slot_ms)
+        number, producer = self.head.number + 1, self.producer_at(timestamp_ms)
+        header: dict[str, int | bytes] = {
+            "timestamp": timestamp_ms,
+            "txTrieRoot": tx_trie_root([each.transaction.encode(each.outcome.contract_ret) for each in included]),
+            "parentHash": bytes.fromhex(self.head.block_id),
+            "number": number,
+            "witness_address": producer.address,
+            "version": HEADER_VERSION,
+        }
+        header_raw = HEADER_RAW.encode(header)
+        block = assemble(header_raw, producer.sign(sha256(header_raw)), included)
+        self._put(block, state)
+        self.pool.rebase(included, self.context, self.next_slot_ms, now_ms)
+        return block
+
+    def append(self, sealed: SealedBlock) -> Block:
+        """Repeat a kept block. Raises DifferentChain when it does not follow."""
+        state = Overlay(self.state)
+        context = self.context
+        included = []
+        for transaction, contract_ret in unseal(sealed):
+            outcome = _repeat(state, transaction, context)
+            if outcome.contract_ret != contract_ret:
+                raise DifferentChain(f"{transaction.txid} ended {contract_ret}, and now {outcome.contract_ret}")
+            included.append(Included(transaction, outcome))
+        block = assemble(sealed.header_raw, sealed.witness_signature, tuple(included))
+        if block.parent_id != self.head.block_id:
+            raise DifferentChain(f"block {block.number} does not follow {self.head.block_id}")
+        self._put(block, state)
+        return block
+
+    def pop(self) -> Block:
+        """Take the newest block back: the state before it returns, its transactions are nowhere. Never a solid one."""
+        if self.head.number <= self._solid:
+            raise ValueError("a solid block cannot be taken back")
+        block = self.blocks.pop()
+        self.state.apply(self._undo.pop())
+        del self._numbers[block.block_id]
+        for each in block.included:
+            del self._positions[each.transaction.txid]
+        return block
+
+    def producer_at(self, timestamp_ms: int) -> Key:
+        """Whose slot this is: the producers take turns by slot, so one whose slot passes unused produces nothing."""
+        return self.genesis.producers[timestamp_ms // self.block_ms % len(self.genesis.producers)]
+
+    def _put(self, block: Block, state: Overlay) -> None:
+        state.set(("produced", block.witness), block.number)
+        heights = sorted(state.get(("produced", address)) or 0 for address in self._producers)
+        self._solid = max(heights[SOLID_INDEX], self._solid)
+        self._undo.append(self.state.apply(state.changes))
+        self.blocks.append(block)
+        self._numbers[block.block_id] = block.number
+        for index, each in enumerate(block.included):
+            self._positions[each.transaction.txid] = (block.number, index)
+        while len(self._undo) > block.number - self._solid:
+            self._undo.popleft()
+
+    def _check_tapos(self, transaction: Transaction) -> None:
+        reference = int.from_bytes(transaction.raw.get("ref_block_bytes", b""), "big")
+        number = self.head.number - (self.head.number - reference) % RECENT_BLOCKS
+        block = self.block(number)
+        if block is None or bytes.fromhex(block.block_id)[8:16] != transaction.raw.get("ref_block_hash", b""):
+            raise Refused("TAPOS_ERROR", "Tapos check error.")
+
+
+def _repeat(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
+    attempt = Overlay(state)
+    try:
+        outcome = execute(attempt, transaction, context)
+    except Refused as refused:
+        raise DifferentChain(f"{transaction.txid} is refused now: {refused.message}") from refused
+    state.merge(attempt)
+    return outcome

@@ -1,0 +1,158 @@
+"""/devnet: the calls that turn the chain by hand."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from core.money import InvalidAmount, parse_amount
+from core.tron import Address, InvalidAddress
+from gateways.devnet import abi
+from gateways.devnet.ask import Ask
+from gateways.devnet.block import Block
+from gateways.devnet.genesis import USDT
+from gateways.devnet.node import Verdict
+
+MINE_MAX: Final = 100_000
+
+
+class BadControl(ValueError):
+    """The call cannot be done; the message says what is wrong with it."""
+
+
+class NotBuilt(Exception):
+    """The call is part of the contract but not of this version."""
+
+
+def info(ask: Ask) -> Any:
+    chain = ask.chain
+    genesis = chain.genesis
+    return {
+        **_heights(ask),
+        "genesis_id": chain.blocks[0].block_id,
+        "block_ms": chain.block_ms,
+        "pending": len(chain.pool),
+        "accounts": [{"address": key.address.base58, "private_key": key.secret.hex()} for key in genesis.accounts],
+        "contracts": {
+            "usdt": USDT.base58,
+            "fake_usdt": genesis.fake_usdt.base58,
+            "multisend": genesis.multisend.base58,
+        },
+        "chain_parameters": chain.parameters,
+    }
+
+
+def faucet(ask: Ask) -> Any:
+    """A transaction for each currency asked for, from the treasury; `txid` is the last one's."""
+    address = _address(ask.body.get("address"))
+    sent = {}
+    for currency, give in (("TRX", ask.node.give_trx), ("USDT", ask.node.give_usdt)):
+        amount = ask.body.get(currency.lower())
+        if amount is not None:
+            sent[currency.lower()] = _accepted(give(address, _amount(amount, currency)))
+    if not sent:
+        raise BadControl('give an amount: "usdt": "12.5" or "trx": "3"')
+    return {"txid": list(sent.values())[-1], "txids": sent}
+
+
+def mine(ask: Ask) -> Any:
+    blocks = ask.integer("blocks", 1)
+    if not 0 < blocks <= MINE_MAX:
+        raise BadControl(f"blocks must be between 1 and {MINE_MAX}")
+    ask.node.mine(blocks)
+    return _heights(ask)
+
+
+def pause(ask: Ask) -> Any:
+    ask.node.paused = True
+    return _heights(ask)
+
+
+def resume(ask: Ask) -> Any:
+    ask.node.paused = False
+    return _heights(ask)
+
+
+def _heights(ask: Ask) -> dict[str, Any]:
+    return {"head": _height(ask.chain.head), "solid": _height(ask.chain.solid), "paused": ask.node.paused}
+
+
+def usdt(ask: Ask) -> Any:
+    """One of the owner's calls, signed by the owner: {"pause": true}, {"blacklist": "T..."}, {"set_params": [bps, max]}."""
+    names = [name for name in _OWNER_CALLS if name in ask.body]
+    if len(names) != 1:
+        raise BadControl(f"name one of {', '.join(_OWNER_CALLS)}")
+    signature, encode = _OWNER_CALLS[names[0]]
+    data = abi.selector_of(signature) + encode(ask.body[names[0]])
+    return {"txid": _accepted(ask.node.call(ask.chain.genesis.treasury, USDT, data))}
+
+
+def reorg(_: Ask) -> Any:
+    raise NotBuilt("this version of the devnet does not fork yet")
+
+
+def faults(_: Ask) -> Any:
+    raise NotBuilt("this version of the devnet injects no faults yet")
+
+
+def _height(block: Block) -> dict[str, Any]:
+    return {"number": block.number, "block_id": block.block_id, "timestamp_ms": block.timestamp_ms}
+
+
+def _accepted(verdict: Verdict) -> str:
+    if not verdict.accepted:
+        raise BadControl(f"{verdict.code}: {verdict.message}")
+    return verdict.txid
+
+
+def _address(value: Any) -> Address:
+    try:
+        return Address.from_hex(value) if str(value).startswith("41") else Address.from_base58(str(value))
+    except InvalidAddress as error:
+        raise BadControl(f"address: {error}") from error
+
+
+def _amount(value: Any, currency: str) -> int:
+    if isinstance(value, bool | float) or not isinstance(value, str | int):
+        raise BadControl(f'{currency.lower()}: write the amount as text, such as "12.50"')
+    try:
+        return parse_amount(str(value), currency)
+    except InvalidAmount as error:
+        raise BadControl(f"{currency.lower()}: {error}") from error
+
+
+def _params(value: Any) -> bytes:
+    try:
+        rate, most = value.values() if isinstance(value, Mapping) else value
+        return abi.of_uint(int(rate)) + abi.of_uint(int(most))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadControl("set_params takes [basis points, maximum fee in USDT]") from error
+
+
+def _one_address(value: Any) -> bytes:
+    return abi.of_address(_address(value).evm)
+
+
+def _nothing(_: Any) -> bytes:
+    return b""
+
+
+_OWNER_CALLS: Final[Mapping[str, tuple[str, Callable[[Any], bytes]]]] = {
+    "pause": ("pause()", _nothing),
+    "unpause": ("unpause()", _nothing),
+    "blacklist": ("addBlackList(address)", _one_address),
+    "unblacklist": ("removeBlackList(address)", _one_address),
+    "destroy": ("destroyBlackFunds(address)", _one_address),
+    "set_params": ("setParams(uint256,uint256)", _params),
+    "deprecate": ("deprecate(address)", _one_address),
+}
+
+CONTROLS: Final[Mapping[tuple[str, str], Callable[[Ask], Any]]] = {
+    ("GET", "info"): info,
+    ("POST", "faucet"): faucet,
+    ("POST", "mine"): mine,
+    ("POST", "pause"): pause,
+    ("POST", "resume"): resume,
+    ("POST", "usdt"): usdt,
+    ("POST", "reorg"): reorg,
+    ("POST", "faults"): faults,
+    ("DELETE", "faults"): faults,
+}

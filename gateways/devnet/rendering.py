@@ -1,0 +1,206 @@
+"""How java-tron prints: protobuf as JSON with defaults left out, bytes as hex, or addresses and texts plain if `visible`.
+
+Key order means nothing and is not java-tron's. Where a reader may be surprised, the surprise is java-tron's own.
+"""
+
+from typing import Any, Final
+
+from core.protobuf import Message
+from core.transactions import CONTRACT_TYPES, TYPE_URL_PREFIX
+from core.tron import Address, InvalidAddress
+from gateways.devnet.accounts import Account, Permission
+from gateways.devnet.block import Block, Included
+from gateways.devnet.transaction import Transaction
+
+ADDRESS_FIELDS: Final = frozenset(
+    {"owner_address", "to_address", "contract_address", "receiver_address", "account_address", "address"}
+)
+TEXT_FIELDS: Final = frozenset({"asset_name"})
+"""Bytes that print as text when visible."""
+
+RESOURCES: Final = ("BANDWIDTH", "ENERGY", "TRON_POWER")
+PERMISSION_TYPES: Final = ("Owner", "Witness", "Active")
+"""Enums print by name; a 0 is a default and does not print."""
+
+Answer = dict[str, Any]
+
+
+def hex_or_base58(address: bytes, *, visible: bool) -> str:
+    if not visible:
+        return address.hex()
+    try:
+        return Address(address).base58
+    except InvalidAddress:
+        return address.hex()
+
+
+def text(message: str, *, visible: bool) -> str:
+    """A human's text: as it is if visible, else the hex of its bytes."""
+    return message if visible else message.encode().hex()
+
+
+def without_defaults(fields: Answer) -> Answer:
+    """proto3: what is zero, empty or false does not appear."""
+    return {name: value for name, value in fields.items() if value not in (0, "", None, [], {})}
+
+
+def message_fields(message: Message, value: Answer, *, visible: bool) -> Answer:
+    """A protobuf value as JSON."""
+    printed = {}
+    for name, item in value.items():
+        field = message.by_name[name]
+        values = [_field(name, field.kind, each, visible=visible) for each in (item if field.repeated else (item,))]
+        printed[name] = values if field.repeated else values[0]
+    return without_defaults(printed)
+
+
+def _field(name: str, kind: str | Message, value: Any, *, visible: bool) -> Any:
+    if isinstance(kind, Message):
+        return message_fields(kind, value, visible=visible)
+    if isinstance(value, bytes):
+        if name in ADDRESS_FIELDS:
+            return hex_or_base58(value, visible=visible)
+        return value.decode(errors="replace") if visible and name in TEXT_FIELDS else value.hex()
+    if name == "resource":
+        return RESOURCES[value] if value else None
+    if name == "type" and value and value < len(PERMISSION_TYPES):
+        return PERMISSION_TYPES[value]
+    return value
+
+
+def transaction(signed: Transaction, *, visible: bool, ret: list[Answer] | None = None) -> Answer:
+    """A Transaction: `ret` when it has one, `signature` when it is signed."""
+    message = CONTRACT_TYPES[signed.kind]
+    contract = {
+        "parameter": {
+            "value": message_fields(message, signed.parameter, visible=visible),
+            "type_url": TYPE_URL_PREFIX + message.name,
+        },
+        "type": message.name,
+        **({"Permission_id": signed.permission_id} if signed.permission_id else {}),
+    }
+    raw = signed.raw
+    raw_data: Answer = {"contract": [contract]}
+    for name in ("ref_block_bytes", "ref_block_num", "ref_block_hash", "expiration", "fee_limit", "timestamp"):
+        value = raw.get(name)
+        if value:
+            raw_data[name] = value.hex() if isinstance(value, bytes) else value
+    for name in ("data", "scripts"):
+        if raw.get(name):
+            raw_data[name] = raw[name].hex()
+    answer: Answer = {"ret": ret} if ret is not None else {}
+    if signed.signatures:
+        answer["signature"] = [signature.hex() for signature in signed.signatures]
+    return {**answer, "txID": signed.txid, "raw_data": raw_data, "raw_data_hex": signed.raw_data.hex()}
+
+
+def built(unsigned: Transaction, *, visible: bool, ret: list[Answer] | None = None) -> Answer:
+    """A Transaction that the node made for the asker."""
+    return {"visible": visible, **transaction(unsigned, visible=visible, ret=ret)}
+
+
+def included(each: Included, *, visible: bool) -> Answer:
+    """A transaction in a block, its result beside it."""
+    return transaction(each.transaction, visible=visible, ret=[{"contractRet": each.outcome.contract_ret}])
+
+
+def block(block: Block, *, visible: bool, detail: bool = True) -> Answer:
+    """A Block; without detail the header only. An empty block has no `transactions`."""
+    header = block.header
+    raw = without_defaults(
+        {
+            "number": block.number,
+            "txTrieRoot": header["txTrieRoot"].hex(),
+            "witness_address": hex_or_base58(block.witness, visible=visible),
+            "parentHash": header["parentHash"].hex(),
+            "version": header.get("version", 0),
+            "timestamp": block.timestamp_ms,
+        }
+    )
+    printed: Answer = {"blockID": block.block_id, "block_header": {"raw_data": raw}}
+    if block.witness_signature:
+        printed["block_header"]["witness_signature"] = block.witness_signature.hex()
+    if detail and block.included:
+        printed["transactions"] = [included(each, visible=visible) for each in block.included]
+    return printed
+
+
+def transaction_info(block: Block, each: Included, *, visible: bool) -> Answer:
+    """A TransactionInfo. `result` appears only when the transaction failed; logs name the contract by its 20 bytes."""
+    outcome = each.outcome
+    failed = outcome.contract_ret != "SUCCESS"
+    logs = [
+        {
+            "address": Address.from_evm(log.address).base58 if visible else log.address.hex(),
+            "topics": [topic.hex() for topic in log.topics],
+            **({"data": log.data.hex()} if log.data else {}),
+        }
+        for log in outcome.logs
+    ]
+    receipt = {
+        "energy_fee": outcome.energy_fee_sun,
+        "energy_usage_total": outcome.energy_used,
+        "net_usage": outcome.net_used,
+        "net_fee": outcome.net_fee_sun,
+        "result": outcome.result,
+        "energy_penalty_total": outcome.energy_penalty,
+    }
+    fields = {
+        "fee": outcome.fee_sun,
+        "blockNumber": block.number,
+        "blockTimeStamp": block.timestamp_ms,
+        "contract_address": hex_or_base58(outcome.contract, visible=visible) if outcome.contract else "",
+        "log": logs,
+        "result": "FAILED" if failed else "",
+        "resMessage": text(outcome.message, visible=visible),
+    }
+    return {
+        "id": each.transaction.txid,
+        "contractResult": [outcome.returned.hex()],
+        "receipt": without_defaults(receipt),
+        **without_defaults(fields),
+    }
+
+
+def transaction_infos(block: Block, *, visible: bool) -> list[Answer]:
+    return [transaction_info(block, each, visible=visible) for each in block.included]
+
+
+def account(held: Account, *, visible: bool) -> Answer:
+    """An Account; a balance of 0 does not appear."""
+    actives = held.actives if held.owner else (held.permission(2),)
+    fields = without_defaults(
+        {
+            "balance": held.balance_sun,
+            "create_time": held.created_ms,
+            "latest_opration_time": held.operated_ms,
+            "free_net_usage": held.free_net_used,
+            "latest_consume_free_time": held.free_net_slot * 3_000 if held.free_net_used else 0,
+        }
+    )
+    return {
+        "address": hex_or_base58(held.address, visible=visible),
+        **fields,
+        "net_window_size": 28_800_000,
+        "net_window_optimized": True,
+        "account_resource": {"energy_window_size": 28_800_000, "energy_window_optimized": True},
+        "owner_permission": permission(held.permission(0), visible=visible),
+        "active_permission": [permission(active, visible=visible) for active in actives],
+        "frozenV2": [{}, {"type": "ENERGY"}, {"type": "TRON_POWER"}],
+        "asset_optimized": True,
+    }
+
+
+def permission(granted: Permission | None, *, visible: bool) -> Answer:
+    assert granted is not None
+    keys = [{"address": hex_or_base58(key, visible=visible), "weight": weight} for key, weight in granted.keys]
+    return without_defaults(
+        {
+            "type": "Active" if granted.id >= 2 else "",
+            "id": granted.id,
+            "permission_name": granted.name,
+            "threshold": granted.threshold,
+            "operations": granted.operations.hex(),
+            "keys": keys,
+        }
+    )

@@ -1,0 +1,123 @@
+"""The devnet as a server: uvicorn's loop answers, and a task beside it produces the blocks.
+
+Both run in one thread, so nothing in the node needs a lock; a call or a block is never interrupted by another.
+"""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from gateways.devnet.chain import BLOCK_MS
+from gateways.devnet.http import application
+from gateways.devnet.node import Config, Node
+
+_NAP_SECONDS = 0.2
+"""How long production sleeps at most before it looks again whether it is paused."""
+
+START_SECONDS = 60
+
+
+def clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def serve(port: int, block_ms: int = BLOCK_MS, data_dir: Path | None = None, host: str = "127.0.0.1") -> None:
+    """Run a devnet until SIGINT or SIGTERM; prints its URL when it answers. Raises UnusableData, OSError for a taken port."""
+    network = "" if data_dir else str(clock_ms())
+    Devnet(Config(port, block_ms, data_dir, host, network=network)).run()
+
+
+class Devnet:
+    """A devnet's server: `run` in this thread until it is told to stop, or `with Devnet(...) as devnet` beside it."""
+
+    def __init__(self, config: Config = Config()) -> None:  # noqa: B008 (frozen)
+        """Takes the port and opens the chain. Raises UnusableData, OSError."""
+        self._socket = _listen(config.host, config.port)
+        port = self._socket.getsockname()[1]
+        self.url = f"http://{config.host}:{port}"
+        try:
+            self.node = Node(config, clock_ms)
+        except BaseException:
+            self._socket.close()
+            raise
+        settings = uvicorn.Config(
+            application(self.node),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            timeout_keep_alive=30,
+            lifespan="off",
+        )
+        self._server = uvicorn.Server(settings)
+        self._thread: threading.Thread | None = None
+        self._answering = threading.Event()
+
+    def run(self) -> None:
+        """Serve in this thread."""
+        asyncio.run(self._run(announce=True))
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="devnet", daemon=True)
+        self._thread.start()
+        if not self._answering.wait(START_SECONDS):
+            raise TimeoutError("the devnet did not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        if self._thread:
+            self._thread.join()
+
+    async def _run(self, *, announce: bool = False) -> None:
+        async with self._producing():
+            serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+            while not self._server.started and not serving.done():
+                await asyncio.sleep(0.005)
+            self._answering.set()
+            if announce and not serving.done():
+                print(f"devnet: {self.url}", flush=True)  # noqa: T201
+            await serving
+        self._socket.close()
+        self.node.close()
+
+    @contextlib.asynccontextmanager
+    async def _producing(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._produce())
+        task.add_done_callback(self._production_ended)
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _produce(self) -> None:
+        node = self.node
+        while True:
+            if node.is_due():
+                node.tick()
+                await asyncio.sleep(0)
+            else:
+                wait_ms = node.chain.block_ms if node.paused else node.wait_ms()
+                await asyncio.sleep(min(max(wait_ms, 1) / 1000, _NAP_SECONDS))
+
+    def _production_ended(self, task: "asyncio.Task[None]") -> None:
+        """A chain that cannot go on, a full disk say, stops the server: its error leaves `run`."""
+        if not task.cancelled():
+            self._server.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.create_server((host, port), backlog=1024)
+    listening.setblocking(False)
+    return listening

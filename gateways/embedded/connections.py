@@ -1,0 +1,44 @@
+"""A small pool of connections for the embedded adapters; Postgres' own errors become Unavailable at this door."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from core.ports import Unavailable
+
+
+class Connections:
+    """Transactions on one login. Opened at first use, so that a process that never needs it holds none."""
+
+    def __init__(self, url: str, *, connections_max: int = 4) -> None:
+        self._pool = ConnectionPool(
+            url,
+            min_size=0,
+            max_size=connections_max,
+            open=False,
+            timeout=5,
+            kwargs={"options": "-c plan_cache_mode=force_custom_plan"},
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[TupleRow]]:
+        """Commits at the end of the block. Raises Unavailable when the database is shut."""
+        try:
+            self._pool.open()
+            with self._pool.connection() as conn:
+                yield conn
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            raise Unavailable(f"the database is shut: {error}") from error
+
+    def execute(self, statement: str, params: Any = ()) -> list[tuple[Any, ...]]:
+        """One statement in a transaction of its own -> its rows."""
+        with self.transaction() as conn:
+            cursor = conn.execute(statement, params)
+            return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        self._pool.close()

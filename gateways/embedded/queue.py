@@ -1,0 +1,110 @@
+"""SQS FIFO's promise on one table: order per group, at least once, visibility timeout, deduplication, dead letters."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from core.ports import Message, Received
+from gateways.embedded.connections import Connections
+
+DEDUPLICATION: Final = "5 minutes"
+"""As SQS FIFO: a key that was sent within this time is taken once."""
+
+_SEND: Final = f"""
+WITH given AS (
+    SELECT * FROM unnest(%(groups)s::text[], %(keys)s::text[], %(bodies)s::bytea[])
+             WITH ORDINALITY AS given (group_id, message_key, body, place)
+), fresh AS (
+    INSERT INTO queue_keys (queue, message_key) SELECT %(queue)s, message_key FROM given
+    ON CONFLICT (queue, message_key) DO UPDATE SET sent_at = now()
+     WHERE queue_keys.sent_at < now() - interval '{DEDUPLICATION}'
+    RETURNING message_key
+)
+INSERT INTO queue_messages (queue, group_id, message_key, body)
+SELECT %(queue)s, group_id, message_key, body FROM given JOIN fresh USING (message_key) ORDER BY place
+"""
+
+_FORGET_KEYS: Final = f"DELETE FROM queue_keys WHERE sent_at < now() - 2 * interval '{DEDUPLICATION}'"
+
+# Receivers of one queue take turns: without the lock a second one would skip the first one's locked rows and take later
+# messages of the same group before them.
+_TAKE_TURNS: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))"
+_RECEIVE: Final = """
+WITH flying AS (
+    SELECT DISTINCT group_id FROM queue_messages
+     WHERE queue = %(queue)s AND receipt IS NOT NULL AND visible_at > now()
+), next AS (
+    SELECT id FROM queue_messages
+     WHERE queue = %(queue)s AND visible_at <= now() AND group_id NOT IN (SELECT group_id FROM flying)
+     ORDER BY id LIMIT %(limit)s
+), taken AS (
+    UPDATE queue_messages m
+       SET visible_at = now() + make_interval(secs => %(visibility_s)s), receipt = gen_random_uuid(),
+           attempts = attempts + 1
+      FROM next WHERE m.id = next.id
+    RETURNING m.id, m.body, m.group_id, m.receipt::text, m.attempts
+)
+SELECT body, group_id, receipt, attempts FROM taken ORDER BY id
+"""
+_BURY: Final = """
+WITH gone AS (DELETE FROM queue_messages WHERE receipt = %s::uuid RETURNING id, queue, group_id, body, attempts)
+INSERT INTO queue_dead_letters (id, queue, group_id, body, reason, attempts)
+SELECT id, queue, group_id, body, %s, attempts FROM gone
+"""
+
+
+class PostgresQueue:
+    """The port `Queue` on one machine. `receive` never waits: the loop does."""
+
+    def __init__(self, connections: Connections, name: str, *, visibility_s: float = 60) -> None:
+        self._connections = connections
+        self._name = name
+        self._visibility_s = visibility_s
+        self._sends = 0
+
+    def send(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        once = list({message.key: message for message in reversed(messages)}.values())[::-1]
+        with self._connections.transaction() as conn:
+            conn.execute(
+                _SEND,
+                {
+                    "queue": self._name,
+                    "groups": [message.group for message in once],
+                    "keys": [message.key for message in once],
+                    "bodies": [message.body for message in once],
+                },
+            )
+            self._sends += 1
+            if self._sends % 256 == 0:
+                conn.execute(_FORGET_KEYS)
+
+    def receive(self, limit: int) -> list[Received]:
+        with self._connections.transaction() as conn:
+            conn.execute(_TAKE_TURNS, (self._name,))
+            rows = conn.execute(
+                _RECEIVE, {"queue": self._name, "limit": limit, "visibility_s": self._visibility_s}
+            ).fetchall()
+        return [
+            Received(body=bytes(body), group=group, receipt=receipt, attempts=n) for body, group, receipt, n in rows
+        ]
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        if receipts:
+            self._connections.execute("DELETE FROM queue_messages WHERE receipt = ANY(%s::uuid[])", (list(receipts),))
+
+    def release(self, receipts: Sequence[str]) -> None:
+        if receipts:
+            self._connections.execute(
+                "UPDATE queue_messages SET visible_at = now() WHERE receipt = ANY(%s::uuid[])", (list(receipts),)
+            )
+
+    def bury(self, receipt: str, reason: str) -> None:
+        self._connections.execute(_BURY, (receipt, reason))
+
+    def depth(self) -> int:
+        [(waiting,)] = self._connections.execute("SELECT count(*) FROM queue_messages WHERE queue = %s", (self._name,))
+        return int(waiting)
+
+    def purge(self) -> None:
+        self._connections.execute("DELETE FROM queue_messages WHERE queue = %s", (self._name,))

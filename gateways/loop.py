@@ -1,0 +1,99 @@
+"""The one loop of all workers: call the steps, rest when none had work, back off when a door is shut, stop when told.
+
+Steps know no time and no thread; what they may not do is done here.
+"""
+
+import contextlib
+import logging
+import random
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import psycopg
+
+from core.ports import Unavailable
+
+log = logging.getLogger(__name__)
+
+IDLE_S: Final = 0.25
+"""Without a wake-up, a step is asked again after so long: a lost NOTIFY delays, it never stops."""
+BACKOFF_FIRST_S: Final = 0.1
+BACKOFF_MAX_S: Final = 10.0
+
+Step = Callable[[], bool]
+
+
+class Rest(Protocol):
+    """How a loop waits for work."""
+
+    def wait(self, timeout_s: float) -> None: ...
+
+
+class Doorbell:
+    """Waits on Postgres' NOTIFY, which is a wake-up and never the only one (FAILURES 35)."""
+
+    def __init__(self, url: str, channels: Sequence[str], stop: threading.Event) -> None:
+        self._url = url
+        self._channels = channels
+        self._stop = stop
+        self._conn: psycopg.Connection | None = None
+
+    def wait(self, timeout_s: float) -> None:
+        """Returns at a notification, at a stop, or after the time."""
+        try:
+            if self._conn is None:
+                self._conn = psycopg.connect(self._url, autocommit=True)
+                for channel in self._channels:
+                    self._conn.execute(f"LISTEN {channel}")
+                return  # what came before we listened is looked at once
+            for _ in self._conn.notifies(timeout=timeout_s, stop_after=1):
+                pass
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            self._close()
+            self._stop.wait(timeout_s)
+
+    def _close(self) -> None:
+        if self._conn is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._conn.close()
+        self._conn = None
+
+
+class Clockwork:
+    """Waits for the time alone."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def wait(self, timeout_s: float) -> None:
+        self._stop.wait(timeout_s)
+
+
+def run(steps: Sequence[Step], rest: Rest, stop: threading.Event, *, idle_s: float = IDLE_S) -> None:
+    """Until `stop`: every step in turn. Unavailable backs off with jitter; anything else is a defect and goes up."""
+    backoff_s = BACKOFF_FIRST_S
+    while not stop.is_set():
+        busy = shut = False
+        for step in steps:
+            if stop.is_set():
+                return
+            try:
+                busy = step() or busy
+            except Unavailable as error:
+                shut = True
+                log.warning("a door is shut, trying again in about %.1f s: %s", backoff_s, error)
+        if shut:
+            stop.wait(backoff_s * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
+            backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
+            continue
+        backoff_s = BACKOFF_FIRST_S
+        if not busy:
+            rest.wait(idle_s)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """SIGTERM and SIGINT end the loop after the step that runs."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())

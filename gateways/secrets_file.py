@@ -1,0 +1,81 @@
+"""The platform's own keys on one machine: made at the first start, kept in DATA/secrets.json for its owner's eyes only."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from gateways.migrate import ROLES
+from gateways.platform import Secrets
+
+_KEYS: Final = ("api_key_pepper", "position_key", "webhook_master", "deposit_fact_key")
+
+
+class UnsafeFile(Exception):
+    """A file with secrets can be read by others; the message says how to mend it."""
+
+
+class SecretsFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The file's content: keys in hex, passwords of the database roles, the operator's bootstrap key."""
+
+    api_key_pepper: str
+    position_key: str
+    webhook_master: str
+    deposit_fact_key: str
+    role_passwords: dict[str, str]
+    operator_api_key: str
+    keystore_passphrase: str
+
+    @property
+    def keys(self) -> Secrets:
+        return Secrets(**{name: bytes.fromhex(getattr(self, name)) for name in _KEYS})
+
+    def __repr__(self) -> str:
+        return "SecretsFile(hidden)"
+
+
+def load_or_create(path: Path) -> SecretsFile:
+    """Read the file, or make it with fresh random keys. Raises UnsafeFile when others may read it."""
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made: dict[str, Any] = {name: secrets.token_hex(32) for name in _KEYS}
+        fresh = SecretsFile(
+            **made,
+            role_passwords={role: secrets.token_urlsafe(32) for role in ROLES},
+            operator_api_key=f"cf_operator_{secrets.token_urlsafe(32)}",
+            keystore_passphrase=secrets.token_urlsafe(32),
+        )
+        write_private(path, msgspec.json.format(msgspec.json.encode(fresh), indent=2))
+        return _read(path)
+
+
+def _read(path: Path) -> SecretsFile:
+    refuse_if_shared(path)
+    return msgspec.json.decode(path.read_bytes(), type=SecretsFile)
+
+
+def refuse_if_shared(path: Path) -> None:
+    """Raises UnsafeFile unless only the owner may read and write."""
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UnsafeFile(f"{path} can be read by others: run `chmod 600 {path}`, and replace the keys if anybody did")
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Whole or not at all, durable, mode 0600. Two writers: the first one wins."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()

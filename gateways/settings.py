@@ -1,0 +1,136 @@
+"""Every setting, once: environment variables with the prefix COUNTERFOIL_, read at start, frozen afterwards.
+
+An unknown COUNTERFOIL_ variable is an error: a typing mistake must not silently leave a default in place.
+"""
+
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.money import InvalidAmount, parse_amount
+from core.tron import USDT_MAINNET, USDT_NILE, Address, InvalidAddress
+
+PREFIX: Final = "COUNTERFOIL_"
+
+Network = Literal["devnet", "nile", "mainnet"]
+
+GENESIS_IDS: Final[dict[str, str]] = {
+    "mainnet": "00000000000000001ebf88508a03865c71d452e25f4d51194196a1d22b6653dc",
+    "nile": "0000000000000000d698d4192c56cb6be724a558448e2684802de4d6cd8690dc",
+}
+"""Block 0 of the public networks: a node that has another one is on another network. A chain id is its last 4 bytes."""
+
+_NODE_URLS: Final[dict[str, str]] = {
+    "devnet": "http://127.0.0.1:8090",
+    "nile": "https://nile.trongrid.io",
+    "mainnet": "https://api.trongrid.io",
+}
+
+
+class InvalidSettings(Exception):
+    """The environment does not make a configuration; the message names each variable and what to do."""
+
+
+def _amount(text: str) -> str:
+    if Decimal(text or "0") != 0:
+        parse_amount(text, "USDT")
+    return text
+
+
+def _address(text: str) -> str:
+    return Address.from_base58(text).base58 if text else text
+
+
+Amount = Annotated[str, AfterValidator(_amount)]
+
+
+class Settings(BaseSettings):
+    """The configuration of a process."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    mode: Literal["embedded", "aws"] = Field("embedded", description="Which platform: one machine, or managed services")
+    data: Path = Field(Path(".counterfoil"), description="Folder of the embedded database, keystore and devnet chain")
+    database_url: SecretStr = Field(SecretStr(""), description="A Postgres of yours; empty: one is started in DATA")
+    network: Network = Field("devnet", description="Which Tron network")
+    tron_node_url: str = Field("", description="The node to read from and broadcast to; empty: the network's default")
+    tron_solidity_url: str = Field("", description="The node to read solid blocks from; empty: the same node")
+    tron_api_key: SecretStr = Field(SecretStr(""), description="Sent to the node as TRON-PRO-API-KEY")
+    usdt_contract: Annotated[str, AfterValidator(_address)] = Field(
+        "", description="The token's contract; empty: the network's USDT"
+    )
+    http_host: str = Field("127.0.0.1", description="Where the API listens")
+    http_port: int = Field(8080, ge=0, le=65535, description="The API's port; 0 takes a free one")
+    operator_api_key: SecretStr = Field(SecretStr(""), description="An operator key to accept, at least 32 characters")
+    keystore: Path = Field(Path(""), description="The signer's key file; empty: DATA/keystore.json")
+    keystore_passphrase: SecretStr = Field(SecretStr(""), description="Opens the keystore")
+    keystore_passphrase_file: Path = Field(Path(""), description="A file whose first line opens the keystore")
+    aws_endpoint_url: str = Field("", description="Where AWS services answer; empty: AWS itself")
+    otlp_endpoint: str = Field("", description="Where traces are sent (OTLP over HTTP); empty: nowhere")
+    payout_fee: Amount = Field("0", description="USDT charged for a payout, beside its amount")
+    payout_min: Amount = Field("0.000001", description="The smallest payout in USDT")
+    payin_min: Amount = Field("0", description="Smaller deposits are credited when solid but not announced before")
+    sweep_threshold: Amount = Field("50", description="USDT on a deposit address that make a sweep worth its cost")
+    fee_limit_max_trx: int = Field(60, ge=1, le=1000, description="The most TRX a payout may burn")
+    payout_expiration_s: int = Field(120, ge=30, le=3600, description="Chain time after which unsent bytes are dead")
+    address_pool: int = Field(200, ge=1, le=100_000, description="How many deposit addresses are kept ready")
+    rate_limit: str = Field("600/minute", description="Requests per API key")
+    webhook_allow_loopback: bool = Field(False, description="For development: webhooks may go to this machine")
+    http_connections_max: int = Field(512, ge=1, description="Open connections; more are refused")
+    database_pool: int = Field(16, ge=1, le=200, description="Connections for queries of one API process")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
+
+    @property
+    def node_url(self) -> str:
+        return self.tron_node_url or _NODE_URLS[self.network]
+
+    @property
+    def solidity_url(self) -> str:
+        return self.tron_solidity_url or self.node_url
+
+    @property
+    def usdt(self) -> Address:
+        given = self.usdt_contract or (USDT_NILE if self.network == "nile" else USDT_MAINNET)
+        return Address.from_base58(given)
+
+    @property
+    def keystore_path(self) -> Path:
+        return self.keystore if self.keystore != Path("") else self.data / "keystore.json"
+
+    @property
+    def payout_fee_minor(self) -> int:
+        return _minor(self.payout_fee)
+
+    @property
+    def payout_min_minor(self) -> int:
+        return _minor(self.payout_min)
+
+    @property
+    def payin_min_minor(self) -> int:
+        return _minor(self.payin_min)
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Settings from the environment; `overrides` win (command-line flags). Raises InvalidSettings with all that is wrong."""
+    environ = os.environ if environ is None else environ
+    given = {key[len(PREFIX) :].lower(): value for key, value in environ.items() if key.startswith(PREFIX)}
+    unknown = sorted(given.keys() - Settings.model_fields.keys())
+    if unknown:
+        names = ", ".join(PREFIX + name.upper() for name in unknown)
+        raise InvalidSettings(f"unknown setting {names}: `counterfoil config` lists every setting there is")
+    try:
+        return Settings(**{**given, **overrides})
+    except ValidationError as error:
+        wrong = (f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors(include_input=False))
+        raise InvalidSettings("; ".join(wrong)) from None
+    except (InvalidAddress, InvalidAmount) as error:
+        raise InvalidSettings(str(error)) from error
+
+
+def _minor(text: str) -> int:
+    return parse_amount(text, "USDT") if Decimal(text) else 0

@@ -1,0 +1,34 @@
+"""The canonical payment of the signers' tests: one owner, one payee, one amount, one block; test keys only."""
+
+from typing import Final
+
+from core.chain import BlockRef
+from core.tron import USDT_MAINNET, Address
+from signers.keys import SoftwareKey
+from signers.signer import Limits
+from signers.transactions import Envelope, Trc20Transfer, TrxTransfer, envelope_for
+
+KEY: Final = SoftwareKey(bytes([1]) * 32)
+USDT: Final = Address.from_base58(USDT_MAINNET)
+PAYEE: Final = Address.from_base58("TLfuw4tRywtxCusvTudbjf7PbcXjfe7qrw")
+STRANGER: Final = Address.from_base58("TMVQGm1qAQYVdetCeGRRkTWYYrLXuHK2HC")
+CHAIN_TIME_MS: Final = 1_767_246_195_000
+LIFETIME_MS: Final = 60_000
+FEE_LIMIT_SUN: Final = 15_000_000
+BLOCK: Final = BlockRef(78_861_075, f"{78_861_075:016x}" + "46a60be20a563ff1" + "0c" * 16, "00" * 32, CHAIN_TIME_MS)
+PAYOUT: Final = Trc20Transfer(owner=KEY.address, contract=USDT, to=PAYEE, amount=12_500_000)
+ACTIVATION: Final = TrxTransfer(owner=KEY.address, to=PAYEE, amount_sun=1)
+LIMITS: Final = Limits(
+    token=USDT, chain_time_ms=CHAIN_TIME_MS, lifetime_ms_max=LIFETIME_MS, fee_limit_sun_max=16_000_000
+)
+
+
+def envelope(payment: int = 7, attempt: int = 0, *, fee_limit_sun: int = FEE_LIMIT_SUN) -> Envelope:
+    return envelope_for(
+        payment.to_bytes(16, "big"),
+        attempt,
+        BLOCK,
+        chain_time_ms=CHAIN_TIME_MS,
+        lifetime_ms=LIFETIME_MS,
+        fee_limit_sun=fee_limit_sun,
+    )
