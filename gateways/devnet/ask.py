@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateways.devnet import parsing
+from gateways.devnet import parsing, rendering
 from gateways.devnet.block import Block, Included
 from gateways.devnet.chain import Chain
 from gateways.devnet.node import Node
 from gateways.devnet.parsing import BadRequest
 from gateways.devnet.state import State
+
+Answer = Any
+"""What becomes the JSON of an answer."""
 
 
 class Ask:
@@ -43,6 +46,10 @@ class Ask:
     def find(self, txid: str) -> tuple[Block, Included] | None:
         found = self.chain.find(txid)
         return found if found and found[0].number <= self.top.number else None
+
+    def message(self, text: str) -> str:
+        """A message as this asker gets it."""
+        return rendering.text(text, visible=self.visible)
 
     def text(self, name: str) -> str:
         return str(self.body.get(name) or "")

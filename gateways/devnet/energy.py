@@ -25,7 +25,7 @@ STORE: Final = 5_000
 
 
 def _path(text: str) -> Path:
-    """"3*477 50" -> 477 opcodes of 3 energy and one of 50."""
+    """ "3*477 50" -> 477 opcodes of 3 energy and one of 50."""
     pairs = (opcode.partition("*") for opcode in text.split())
     return tuple((int(price), int(times or 1)) for price, _, times in pairs)
 

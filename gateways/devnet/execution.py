@@ -23,10 +23,12 @@ PERMISSION_KEYS_MAX: Final = 5
 class Refused(Exception):
     """The chain does not take the transaction: a broadcast code and java-tron's words for it."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.reason = reason or message
+        """The message without what broadcasting puts before it."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -81,14 +83,16 @@ def actuate(state: Overlay, transaction: Transaction, context: Context) -> Outco
     return actuator(state, transaction, context)
 
 
-def invalid(message: str) -> Refused:
-    return Refused("CONTRACT_VALIDATE_ERROR", f"Contract validate error : {message}")
+def invalid(reason: str) -> Refused:
+    return Refused("CONTRACT_VALIDATE_ERROR", f"Contract validate error : {reason}", reason)
 
 
 def _check_creation_size(transaction: Transaction, bytes_max: int) -> None:
     size = len(transaction.raw_data)
     if size > bytes_max:
-        message = f"Too big new account transaction, TxId {transaction.txid}, the size is {size} bytes, maxTxSize {bytes_max}"
+        message = (
+            f"Too big new account transaction, TxId {transaction.txid}, the size is {size} bytes, maxTxSize {bytes_max}"
+        )
         raise Refused("TOO_BIG_TRANSACTION_ERROR", message)
 
 

@@ -16,10 +16,11 @@ from starlette.routing import Route
 from core.protobuf import MalformedProtobuf
 from gateways.devnet import trongrid
 from gateways.devnet.ask import Ask
+from gateways.devnet.calls.building import BuildRefused
 from gateways.devnet.controls import CONTROLS, BadControl, NotBuilt
 from gateways.devnet.node import Node
 from gateways.devnet.parsing import BadRequest
-from gateways.devnet.wallet import SOLIDITY, WALLET, BuildRefused
+from gateways.devnet.wallet import SOLIDITY, WALLET
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 """java-tron's node.http.maxMessageSize by default."""
@@ -54,7 +55,9 @@ def application(node: Node, fault: Fault = no_fault) -> Starlette:
             return _json({"Error": f"class org.tron.core.exception.ContractValidateException : {error}"})
         except BadRequest as error:
             return _json({"Error": f"class {error.kind} : {error}"})
-        except (MalformedProtobuf, msgspec.DecodeError, KeyError, ValueError) as error:
+        except MalformedProtobuf as error:
+            return _json({"Error": f"class com.google.protobuf.InvalidProtocolBufferException : {error}"})
+        except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
             return _json({"Error": f"class java.lang.IllegalArgumentException : {error}"})
 
     async def grid(request: Request) -> Response:

@@ -15,7 +15,7 @@ from gateways.devnet.chain import BLOCK_MS, Chain, DifferentChain
 from gateways.devnet.execution import Refused
 from gateways.devnet.genesis import DEFAULT_SEED, PRODUCERS, USDT, Genesis, Key
 from gateways.devnet.tether import TRANSFER_CALL
-from gateways.devnet.transaction import Transaction, decode, of_raw
+from gateways.devnet.transaction import Transaction, of_raw
 
 SUCCESS: Final = "SUCCESS"
 OWN_FEE_LIMIT_SUN: Final = 100_000_000
@@ -81,13 +81,6 @@ class Node:
         except Refused as refused:
             return Verdict(refused.code, refused.message, transaction.txid)
         return Verdict(SUCCESS, txid=transaction.txid)
-
-    def broadcast_bytes(self, data: bytes) -> Verdict:
-        try:
-            transaction, _ = decode(data)
-        except MalformedProtobuf as error:
-            return Verdict("OTHER_ERROR", f"Error: {error}")
-        return self.broadcast(transaction)
 
     def mine(self, blocks: int = 1) -> Block:
         """Produce blocks at once; each is on disk before the next begins."""

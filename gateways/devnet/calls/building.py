@@ -1,23 +1,48 @@
 """Unsigned transactions, built for the asker; and who has signed one so far."""
 
-def build(kind: int) -> Handler:
-    """The call that builds a contract of this type from its JSON fields."""
+from collections.abc import Callable
+from typing import Any
+
+from core.secp256k1 import InvalidSignature, recover
+from core.transactions import CONTRACT_TYPES, contract_of
+from gateways.devnet import accounts, parsing, rendering
+from gateways.devnet.accounts import Account
+from gateways.devnet.ask import Answer, Ask
+from gateways.devnet.execution import Refused, actuate
+from gateways.devnet.state import Overlay
+from gateways.devnet.transaction import Transaction, of_raw
+
+EXPIRATION_MS = 60_000
+
+
+class BuildRefused(Exception):
+    """A transaction that the node will not build; printed as java-tron's ContractValidateException."""
+
+
+def build(kind: int) -> Callable[[Ask], Answer]:
+    """The call that builds a contract of this type from its JSON fields, if it would be valid now."""
 
     def built(ask: Ask) -> Answer:
         fields = parsing.parameter(CONTRACT_TYPES[kind], ask.body, visible=ask.visible)
         if not fields.get("owner_address"):
             raise BuildRefused("Invalid ownerAddress!")
-        return rendering.built(_build(ask, kind, fields), visible=ask.visible)
+        transaction = unsigned(ask, kind, fields)
+        try:
+            actuate(Overlay(ask.state), transaction, ask.chain.context)
+        except Refused as refused:
+            raise BuildRefused(refused.reason) from refused
+        return rendering.built(transaction, visible=ask.visible)
 
     return built
 
 
-def _build(ask: Ask, kind: int, fields: dict[str, Any], fee_limit_sun: int = 0) -> Transaction:
+def unsigned(ask: Ask, kind: int, fields: dict[str, Any], fee_limit_sun: int = 0) -> Transaction:
+    """On the solid block, good for a minute of the chain's time."""
     head, reference = ask.chain.head, ask.chain.solid.block_id
     raw: dict[str, Any] = {
         "ref_block_bytes": bytes.fromhex(reference[12:16]),
         "ref_block_hash": bytes.fromhex(reference[16:32]),
-        "expiration": head.timestamp_ms + BUILT_EXPIRATION_MS,
+        "expiration": head.timestamp_ms + EXPIRATION_MS,
         "timestamp": ask.node.clock_ms(),
         "contract": [contract_of(kind, fields, permission_id=ask.integer("Permission_id"))],
     }

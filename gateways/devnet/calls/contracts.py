@@ -1,5 +1,21 @@
 """Contracts: what they are, calls that only read, and what a call would cost."""
 
+from typing import Any
+
+from core.transactions import TRIGGER
+from core.tron import Address, InvalidAddress
+from gateways.devnet import abi, rendering
+from gateways.devnet.ask import Answer, Ask
+from gateways.devnet.calls.building import BuildRefused, unsigned
+from gateways.devnet.machine import REVERT, SUCCESS, Called, factor_of
+from gateways.devnet.parsing import BadRequest
+from gateways.devnet.state import Overlay
+from gateways.devnet.transaction import Transaction
+
+CALL_ENERGY_MAX = 100_000_000
+ORIGIN_ENERGY_LIMIT = 10_000_000
+
+
 def get_contract(ask: Ask) -> Answer:
     address = ask.address("value")
     code = ask.chain.machine.contracts.get(address)
@@ -30,7 +46,7 @@ def trigger_constant_contract(ask: Ask) -> Answer:
     called = _run(ask, transaction)
     result: dict[str, Any] = {"result": True}
     if called.message:
-        result["message"] = _hex_of(called.message, ask)
+        result["message"] = ask.message(called.message)
     answer = {
         "result": result,
         "energy_used": called.energy,
@@ -47,7 +63,7 @@ def trigger_constant_contract(ask: Ask) -> Answer:
 def estimate_energy(ask: Ask) -> Answer:
     called = _run(ask, _trigger(ask))
     if called.result == REVERT:
-        message = _hex_of(called.message, ask)
+        message = ask.message(called.message)
         return {"result": {"code": "CONTRACT_EXE_ERROR", "message": message}}
     return {"result": {"result": True}, "energy_required": called.energy}
 
@@ -72,7 +88,7 @@ def _trigger(ask: Ask, fee_limit_sun: int = 0) -> Transaction:
     }
     if parameter["contract_address"] not in ask.chain.machine.contracts:
         raise BuildRefused("Smart contract is not exist.")
-    return _build(ask, TRIGGER, parameter, fee_limit_sun)
+    return unsigned(ask, TRIGGER, parameter, fee_limit_sun)
 
 
 def _run(ask: Ask, transaction: Transaction) -> Called:

@@ -1,10 +1,11 @@
 """Transactions, their receipts, the pool, and broadcasting."""
 
-from core.protobuf import MalformedProtobuf
+import msgspec
+
 from gateways.devnet import parsing, rendering
 from gateways.devnet.ask import Answer, Ask
-from gateways.devnet.node import Verdict
 from gateways.devnet.parsing import BadRequest
+from gateways.devnet.transaction import decode
 
 
 def get_transaction_by_id(ask: Ask) -> Answer:
@@ -50,14 +51,10 @@ def get_transaction_list_from_pending(ask: Ask) -> Answer:
 
 def broadcast_transaction(ask: Ask) -> Answer:
     """Packs the bytes anew from raw_data; `code` appears only when it is not SUCCESS, messages are hex unless visible."""
-    try:
-        transaction = parsing.transaction(ask.body)
-    except MalformedProtobuf as error:
-        return {"code": "CONTRACT_VALIDATE_ERROR", "message": _hex_of(f"Contract validate error : {error}", ask)}
-    verdict = ask.node.broadcast(transaction)
+    verdict = ask.node.broadcast(parsing.transaction(ask.body))
     if verdict.accepted:
         return {"result": True, "txid": verdict.txid}
-    return {"code": verdict.code, "txid": verdict.txid, "message": _hex_of(verdict.message, ask)}
+    return {"code": verdict.code, "txid": verdict.txid, "message": ask.message(verdict.message)}
 
 
 def broadcast_hex(ask: Ask) -> Answer:
@@ -66,13 +63,12 @@ def broadcast_hex(ask: Ask) -> Answer:
         data = bytes.fromhex(ask.text("transaction"))
     except ValueError as error:
         raise BadRequest(str(error), "org.bouncycastle.util.encoders.DecoderException") from error
-    return broadcast_answer(ask.node.broadcast_bytes(data), data)
-
-
-def broadcast_answer(verdict: Verdict, data: bytes) -> Answer:
-    answer = {"result": verdict.accepted, "code": verdict.code, "message": verdict.message}
-    return {**answer, "transaction": data.hex(), "txid": verdict.txid}
-
-
-def _hex_of(message: str, ask: Ask) -> str:
-    return rendering.text(message, visible=ask.visible)
+    transaction, _ = decode(data)
+    verdict = ask.node.broadcast(transaction)
+    return {
+        "result": verdict.accepted,
+        "code": verdict.code,
+        "message": verdict.message,
+        "transaction": msgspec.json.encode(rendering.transaction(transaction, visible=ask.visible)).decode(),
+        "txid": verdict.txid,
+    }
