@@ -8,12 +8,14 @@ Disabling is a label: money that still arrives is booked all the same (FAILURES 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Self
+from uuid import UUID
 
 import msgspec
 
 from core.accounts import must_be_active
 from core.events import Event, New, event
 from core.guard import GuardKey, guard_key
+from core.journal import derived_id
 from core.ledger import Past
 from core.rejections import (
     AddressTaken,
@@ -30,6 +32,11 @@ def address_stream(address: str) -> str:
 
 def payin_stream(payin_id: str) -> str:
     return f"payin-{payin_id}"
+
+
+def address_id(address: str) -> UUID:
+    """The id under which clients see an address of theirs: it follows from the base58 text."""
+    return derived_id("address", "", address)
 
 
 @event("payin.requested")

@@ -10,6 +10,7 @@ are booked in the treasury's Suspense.
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Self
+from uuid import UUID
 
 import msgspec
 
@@ -17,7 +18,7 @@ from core import books
 from core.addresses import AddressAssigned, DepositAddress, address_stream
 from core.events import Event, New, event
 from core.guard import GuardKey, guard_key
-from core.journal import TREASURY, Posting
+from core.journal import TREASURY, Posting, derived_id
 from core.ledger import Past
 from core.rejections import ConflictingFacts, Rejection, WrongState
 
@@ -49,6 +50,11 @@ class TransferFact(msgspec.Struct, frozen=True):
 
 def deposit_stream(txid: str, log_index: int | None) -> str:
     return f"deposit-{txid}-{'trx' if log_index is None else log_index}"
+
+
+def deposit_id(txid: str, log_index: int | None) -> UUID:
+    """The id under which clients see a deposit: it follows from what makes it unique."""
+    return derived_id("deposit", txid, "trx" if log_index is None else str(log_index))
 
 
 @event("deposit.detected")

@@ -64,14 +64,27 @@ class PayoutOrder(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """The bytes of one try: raw_data (hex), their txid, and the chain time (ms) after which they are dead."""
+    """The bytes of one try: raw_data (hex), their txid, and the chain time (ms) after which they are dead.
+
+    With the order, the other fields are everything the bytes were built from: the signer builds them again (I8).
+    """
 
     number: int
     txid: str
     raw_data: str
     expiration_ms: int
     ref_block_number: int
+    ref_block_id: str
+    timestamp_ms: int
+    fee_limit_sun: int
     from_address: str
+
+
+class PayoutWork(msgspec.Struct, frozen=True):
+    """The body of a message on payout-requests, as JSON: a hint to look, never an order to pay (I14)."""
+
+    payout_id: str
+    account_id: str
 
 
 @event("payout.refused")

@@ -251,10 +251,14 @@ class AddressPool(Protocol):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """How far a scanner came: the block whose facts are durable."""
+    """How far a scanner came: the block whose facts are durable.
+
+    `unsolid` is what the scanner must remember of blocks that may still leave the chain, in its own encoding.
+    """
 
     number: int
     block_id: str
+    unsolid: bytes = b""
 
 
 class Cursors(Protocol):

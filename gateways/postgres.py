@@ -31,27 +31,30 @@ APPEND_LOCK: Final = 0x436F756E74657266
 EVENTS_CHANNEL: Final = "counterfoil_events"
 RESOLVE_BACKOFF_MAX_S: Final = 2.0
 
+# Arrays go in binary (%b): psycopg escapes a text array with a regular expression per string, half of a batch's time.
+# Whatever the database's default is: a snapshot taken before the lock was granted would show an old history.
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _LOCK: Final = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
 _STREAMS: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
-    " WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version"
+    " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
 )
 _GUARD: Final = (
     "SELECT g.ledger_account_id, g.currency, g.balance_minor FROM guard g"
-    " JOIN unnest(%s::uuid[], %s::text[]) AS wanted (ledger_account_id, currency) USING (ledger_account_id, currency)"
+    " JOIN unnest(%b::uuid[], %b::text[]) AS wanted (ledger_account_id, currency) USING (ledger_account_id, currency)"
 )
 _LAST_SEAL: Final = "SELECT last_position, hash FROM seals ORDER BY last_position DESC LIMIT 1"
 _INSERT_EVENTS: Final = (
     "INSERT INTO events (originator_id, originator_version, topic, state, notification_id)"
-    " SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::bigint[])"
+    " SELECT * FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[], %b::bigint[])"
 )
 _OPEN_GUARD: Final = (
     "INSERT INTO guard (ledger_account_id, currency, balance_minor)"
-    " SELECT id, currency, 0 FROM unnest(%s::uuid[], %s::text[]) AS opened (id, currency)"
+    " SELECT id, currency, 0 FROM unnest(%b::uuid[], %b::text[]) AS opened (id, currency)"
 )
 _MOVE_GUARD: Final = (
     "UPDATE guard g SET balance_minor = g.balance_minor + change.delta_minor"
-    "  FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS change (id, currency, delta_minor)"
+    "  FROM unnest(%b::uuid[], %b::text[], %b::bigint[]) AS change (id, currency, delta_minor)"
     " WHERE g.ledger_account_id = change.id AND g.currency = change.currency"
 )
 _INSERT_SEAL: Final = (
@@ -62,6 +65,36 @@ _READ: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
     " WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
 )
+
+
+_SHUT: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,  # these three are InternalErrors to psycopg
+    psycopg.errors.TransactionTimeout,
+    psycopg.errors.ReadOnlySqlTransaction,  # a standby answered: the primary has moved
+)
+_CONTRADICTED: Final = (psycopg.IntegrityError, psycopg.errors.DivisionByZero)
+
+# A writer that vanished must not hold the append lock for longer than this, nor another one wait for it for ever; a
+# network that swallows packets must end a wait for an answer.
+_SESSION_OPTIONS: Final = {
+    # Generic plans made while a table was empty stay slow until ANALYZE; planning anew costs far less than they do.
+    "plan_cache_mode": "force_custom_plan",
+    "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "30s",
+}
+_TCP_OPTIONS: Final = {
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    "connect_timeout": "5",
+}
+
+
+class InDoubt(Exception):
+    """The store was closed before a batch could be resolved: whether it was written is known to the next start only."""
 
 
 def datastore(conninfo: str, *, connections_max: int = 4) -> PostgresDatastore:
@@ -75,14 +108,14 @@ def datastore(conninfo: str, *, connections_max: int = 4) -> PostgresDatastore:
         password=str(given.pop("password", "")),
         schema="public",
         originator_id_type="text",
+        idle_in_transaction_session_timeout=10,
         pool_size=1,
         max_overflow=connections_max - 1,
         pool_open_timeout=10,
     )
-    # Generic plans made while a table was empty stay slow until ANALYZE; planning anew costs far less than they do.
-    options = f"{given.pop('options', '') or ''} -c plan_cache_mode=force_custom_plan".strip()
+    options = " ".join(f"-c {name}={value}" for name, value in _SESSION_OPTIONS.items())
     assert isinstance(store.pool.kwargs, dict)
-    store.pool.kwargs.update(given, options=options)
+    store.pool.kwargs.update({**_TCP_OPTIONS, **given, "options": f"{options} {given.get('options') or ''}".strip()})
     return store
 
 
@@ -146,7 +179,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
     ) -> tuple[Loaded, bytes]:
         """One round trip: begin, lock, and everything the decisions may look at."""
         with conn.pipeline():
-            conn.execute("BEGIN")
+            conn.execute(_BEGIN)
             conn.execute(_LOCK)
             histories = conn.execute(_STREAMS, (list(streams),), binary=True)
             ids, currencies = _columns(guards)
@@ -187,7 +220,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
         while True:
             try:
                 with self._connection() as conn, conn.pipeline():
-                    conn.execute("BEGIN")
+                    conn.execute(_BEGIN)
                     conn.execute(_LOCK)
                     found = conn.execute(_FIND_SEAL, (batch_id,))
                     conn.execute("COMMIT")

@@ -3,19 +3,36 @@
 import os
 import secrets
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from gateways.migrate import ROLES
-from gateways.platform import Secrets
 
 _KEYS: Final = ("api_key_pepper", "position_key", "webhook_master", "deposit_fact_key")
 
 
 class UnsafeFile(Exception):
     """A file with secrets can be read by others; the message says how to mend it."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Keys of the platform itself, 32 bytes each; `repr` shows none of them (I13)."""
+
+    api_key_pepper: bytes
+    """Keys the hash under which API keys are kept."""
+    position_key: bytes
+    """Makes a client's position tokens opaque."""
+    webhook_master: bytes
+    """Every account's webhook secrets follow from it and a generation number."""
+    deposit_fact_key: bytes
+    """The observer's MAC over deposit facts (I14)."""
+
+    def __repr__(self) -> str:
+        return "Secrets(hidden)"
 
 
 class SecretsFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,16 +71,16 @@ class PostgresCursors:
 
     def load(self, name: str) -> Cursor | None:
         rows = self._connections.execute(
-            "SELECT last_block_number, last_block_id FROM chain_cursors WHERE id = %s", (name,)
+            "SELECT last_block_number, last_block_id, unsolid FROM chain_cursors WHERE id = %s", (name,)
         )
         return Cursor(*rows[0]) if rows else None
 
     def save(self, name: str, cursor: Cursor) -> None:
         self._connections.execute(
-            "INSERT INTO chain_cursors (id, last_block_number, last_block_id) VALUES (%s, %s, %s)"
+            "INSERT INTO chain_cursors (id, last_block_number, last_block_id, unsolid) VALUES (%s, %s, %s, %s)"
             " ON CONFLICT (id) DO UPDATE SET last_block_number = excluded.last_block_number,"
-            " last_block_id = excluded.last_block_id, updated_at = now()",
-            (name, cursor.number, cursor.block_id),
+            " last_block_id = excluded.last_block_id, unsolid = excluded.unsolid, updated_at = now()",
+            (name, cursor.number, cursor.block_id, cursor.unsolid),
         )
 
 

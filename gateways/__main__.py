@@ -1,0 +1,202 @@
+"""counterfoil <command>: the command line. Each command is thin; what it does lives in the file it imports."""
+
+import json as json_module
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from gateways import settings as settings_module
+
+Data = Annotated[Path | None, Parameter(help="Folder of the embedded database, keystore and chain")]
+
+app = App(
+    name="counterfoil",
+    help="A custodial payment gateway for USDT on Tron, on an event-sourced double-entry ledger.",
+    version_flags=["--version"],
+)
+tx = App(name="tx", help="Look into transactions")
+app.command(tx)
+console = Console(highlight=False)
+
+
+def _settings(**overrides: Any) -> settings_module.Settings:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return settings_module.load(**given)
+
+
+@app.command
+def demo(*, block_ms: int = 150) -> None:
+    """The main job, start to finish, on this machine: a deposit credited, a payout confirmed, books and chain equal."""
+    from gateways.demo import run
+
+    sys.exit(run(console, block_ms=block_ms))
+
+
+@app.command
+def up(
+    *,
+    data: Data = None,
+    network: Literal["devnet", "nile", "mainnet"] | None = None,
+    http_port: int | None = None,
+    devnet_port: int = 8090,
+    block_ms: int = 3000,
+) -> None:
+    """Every process on this machine until Ctrl-C; state survives a restart."""
+    from gateways.up import run
+
+    given = _settings(data=data, network=network, http_port=http_port)
+    run(given, console, devnet_port=devnet_port, block_ms=block_ms)
+
+
+def run(name: Annotated[str, Parameter(name="PROCESS")], *, data: Data = None) -> None:
+    """One process, in the foreground, until SIGTERM."""
+    from gateways.processes import run_process
+
+    run_process(name, _settings(data=data))
+
+
+def _run_help() -> str:
+    """`run --help` names every process, what it does and what it needs."""
+    from gateways.processes import PROCESSES
+
+    lines = [
+        f"* `{process.name}`: {process.summary} Needs {', '.join(process.needs)}." for process in PROCESSES.values()
+    ]
+    return "One process, in the foreground, until SIGTERM.\n\n" + "\n".join(lines)
+
+
+@app.command
+def devnet(*, port: int = 8090, block_ms: int = 3000, data: Path | None = None) -> None:
+    """A Tron node of our own on loopback."""
+    from gateways.devnet.server import serve
+
+    serve(port, block_ms, data)
+
+
+@app.command
+def migrate(*, data: Data = None) -> None:
+    """Bring the database to this version; safe to run twice and at once from many machines."""
+    from gateways.operations import migrate_database
+
+    applied = migrate_database(_settings(data=data))
+    console.print("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
+
+
+@app.command
+def rebuild(*views: str, data: Data = None) -> None:
+    """Rebuild views from events, beside the ones that serve, and swap them in."""
+    from gateways.operations import rebuild_views
+
+    rebuild_views(_settings(data=data), list(views), console)
+
+
+@app.command
+def reconcile(*, data: Data = None) -> None:
+    """Trial balance; events = guard = views; ledger = chain. Exit 1 and every difference when something does not hold."""
+    from gateways.operations import reconcile_books
+
+    sys.exit(0 if reconcile_books(_settings(data=data), console) else 1)
+
+
+@app.command
+def scan(
+    *,
+    from_: Annotated[int, Parameter(name="--from", help="First block")],
+    to: Annotated[int, Parameter(help="Last block")],
+    data: Data = None,
+) -> None:
+    """Observe a range of solid blocks again; always safe."""
+    from gateways.operations import scan_again
+
+    scan_again(_settings(data=data), from_, to, console)
+
+
+@app.command
+def config() -> None:
+    """Every setting, its value (secrets hidden), where it comes from, and what it is."""
+    from gateways.operations import describe_settings
+
+    table = Table("setting", "value", "source", "what it is", box=None, pad_edge=False)
+    for row in describe_settings(_settings()):
+        table.add_row(*row)
+    console.print(table)
+
+
+@app.command
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from gateways.http.openapi import document
+
+    print(json_module.dumps(document(), indent=2))  # noqa: T201  the document is the output
+
+
+@tx.command
+def decode(hex: str, *, json: bool = False) -> None:  # noqa: A002  the contract's own word
+    """A raw or signed transaction, decoded, with the signers recovered from its signatures."""
+    from gateways.tx_decode import decode as decode_transaction
+    from gateways.tx_decode import describe
+
+    decoded = decode_transaction(hex)
+    if json:
+        print(json_module.dumps(decoded, indent=2))  # noqa: T201  machine-readable output
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for label, value in describe(decoded):
+        table.add_row(label, value)
+    console.print(table)
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Errors whose message is a sentence for the person at the terminal. Imported late: most commands need few of them."""
+    from core.ports import Unavailable
+    from gateways.migrate import SchemaMismatch
+    from gateways.operations import UserError
+    from gateways.secrets_file import UnsafeFile
+    from gateways.supervisor import TooManyRestarts
+    from gateways.tron_node import WrongNetwork
+    from gateways.tx_decode import UndecodableTransaction
+    from signers.keystore import KeystoreUnusable
+
+    return (
+        Unavailable,
+        SchemaMismatch,
+        UserError,
+        UnsafeFile,
+        TooManyRestarts,
+        WrongNetwork,
+        UndecodableTransaction,
+        KeystoreUnusable,
+        settings_module.InvalidSettings,
+        OSError,
+    )
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Run a command; an expected error becomes one sentence on stderr and exit code 1."""
+    try:
+        command()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not isinstance(error, _expected_errors()):
+            raise
+        Console(stderr=True, highlight=False).print(f"[red]error:[/red] {error}", markup=True, soft_wrap=True)
+        sys.exit(1)
+
+
+def main() -> None:
+    """The console script."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    run.__doc__ = _run_help() if sys.argv[1:3] in (["run", "--help"], ["run", "-h"]) else run.__doc__
+    app.command(run)
+    guarded(app)
+
+
+if __name__ == "__main__":
+    main()

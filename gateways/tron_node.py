@@ -1,0 +1,277 @@
+"""The port `Node` over HTTP: a java-tron of one's own, or TronGrid. Reads are exact or refused; a broadcast is never lost.
+
+Everything is asked with visible=false, so that bytes are hex; transactions are sent with broadcasthex, which sends our
+bytes instead of packing them anew from JSON (TRON.md 2.6).
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+
+from core.chain import (
+    AccountResources,
+    Block,
+    BlockRef,
+    BroadcastAnswer,
+    ChainAccount,
+    ConstantResult,
+    Receipt,
+)
+from core.ports import Cursor, Cursors, Node, Unavailable
+from core.transactions import SIGNED, txid_of
+from gateways.tron_json import (
+    AccountAnswer,
+    Answer,
+    BlockAnswer,
+    BroadcastReply,
+    CallAnswer,
+    MalformedAnswer,
+    ParametersAnswer,
+    ReceiptAnswer,
+    ResourcesAnswer,
+    account_of,
+    block_of,
+    called,
+    read,
+    read_receipts,
+    receipt_of,
+    resources_of,
+    text,
+)
+
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+SUSPENSION_S: Final = 30
+"""How long TronGrid keeps a key out after a breach, where its answer does not say (TRON.md 3)."""
+SUSPENSION_S_MAX: Final = 600
+
+REFUSALS: Final = frozenset(
+    {
+        "SIGERROR",
+        "TAPOS_ERROR",
+        "TOO_BIG_TRANSACTION_ERROR",
+        "TRANSACTION_EXPIRATION_ERROR",
+        "BANDWITH_ERROR",
+        "CONTRACT_VALIDATE_ERROR",
+        "CONTRACT_EXE_ERROR",
+        "SERVER_BUSY",
+        "NO_CONNECTION",
+        "BLOCK_UNSOLIDIFIED",
+    }
+)
+"""Codes after which the node does not have the transaction from this attempt. All others leave it open (TRON.md 2.7)."""
+
+_SUSPENDED_FOR: Final = re.compile(rb"suspended for (\d+) ?s")
+
+A = TypeVar("A", bound=Answer)
+P = TypeVar("P")
+
+
+class WrongNetwork(Exception):
+    """The node follows another chain than this installation; the message names both."""
+
+
+class _TooMuch(Exception):
+    """The answer was cut off: too long, in bytes or in time."""
+
+
+class TronNode:
+    """`url` serves /wallet, `solidity_url` /walletsolidity (often the same). `timeout_s` bounds a whole exchange."""
+
+    def __init__(
+        self,
+        url: str,
+        solidity_url: str = "",
+        api_key: str = "",
+        timeout_s: float = 10,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._solidity_url = (solidity_url or url).rstrip("/")
+        self._timeout_s = timeout_s
+        self._monotonic = monotonic
+        self._suspended_until: dict[str, float] = {}
+        local = (urlsplit(url).hostname or "") in ("127.0.0.1", "localhost", "::1")
+        self._http = httpx2.Client(
+            timeout=timeout_s,
+            headers={"TRON-PRO-API-KEY": api_key} if api_key else {},
+            trust_env=not local,
+            limits=httpx2.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30),
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def head(self) -> BlockRef:
+        return self._newest(self._url, "wallet")
+
+    def solid(self) -> BlockRef:
+        return self._newest(self._solidity_url, "walletsolidity")
+
+    def genesis_id(self) -> str:
+        genesis = self._read(self._url, "/wallet/getblockbynum", BlockAnswer, num=0)
+        if not genesis.block_id:
+            raise Unavailable(f"the node {self._url} does not tell block 0, which says what network it is on")
+        return genesis.block_id
+
+    def block(self, number: int) -> Block | None:
+        return self._block(self._url, "wallet", number)
+
+    def solid_block(self, number: int) -> Block | None:
+        return self._block(self._solidity_url, "walletsolidity", number)
+
+    def receipts(self, number: int) -> Sequence[Receipt]:
+        path = "/wallet/gettransactioninfobyblocknum"
+        return self._parsed(self._url, path, read_receipts, num=number)
+
+    def solid_receipts(self, number: int) -> Sequence[Receipt]:
+        path = "/walletsolidity/gettransactioninfobyblocknum"
+        return self._parsed(self._solidity_url, path, read_receipts, num=number)
+
+    def receipt(self, txid: str) -> Receipt | None:
+        return self._receipt(self._url, "/wallet/gettransactioninfobyid", txid)
+
+    def solid_receipt(self, txid: str) -> Receipt | None:
+        return self._receipt(self._solidity_url, "/walletsolidity/gettransactioninfobyid", txid)
+
+    def account(self, address: bytes) -> ChainAccount | None:
+        return account_of(self._read(self._url, "/wallet/getaccount", AccountAnswer, address=address.hex()))
+
+    def solid_account(self, address: bytes) -> ChainAccount | None:
+        path = "/walletsolidity/getaccount"
+        return account_of(self._read(self._solidity_url, path, AccountAnswer, address=address.hex()))
+
+    def resources(self, address: bytes) -> AccountResources:
+        path = "/wallet/getaccountresource"
+        return resources_of(self._read(self._url, path, ResourcesAnswer, address=address.hex()))
+
+    def call(self, owner: bytes, contract: bytes, data: bytes, *, solid: bool = False) -> ConstantResult:
+        url, view = (self._solidity_url, "walletsolidity") if solid else (self._url, "wallet")
+        return self._parsed(
+            url,
+            f"/{view}/triggerconstantcontract",
+            lambda body: called(read(body, CallAnswer)),
+            owner_address=owner.hex(),
+            contract_address=contract.hex(),
+            data=data.hex(),
+        )
+
+    def chain_parameters(self) -> Mapping[str, int]:
+        answer = self._read(self._url, "/wallet/getchainparameters", ParametersAnswer)
+        if not answer.parameters:
+            raise Unavailable(f"the node {self._url} tells no chain parameters")
+        return {parameter.key: parameter.value for parameter in answer.parameters}
+
+    def broadcast(self, signed: bytes) -> BroadcastAnswer:
+        """Raises Unavailable only where nothing was sent: the node suspended us before, or took no connection."""
+        txid = txid_of(SIGNED.decode(signed).get("raw_data", b""))
+        try:
+            status, body = self._exchange(self._url, "/wallet/broadcasthex", {"transaction": signed.hex()})
+            if status != 200:
+                return BroadcastAnswer("unclear", f"HTTP_{status}", _beginning(body))
+            answer = read(body, BroadcastReply)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise Unavailable(f"the node {self._url} takes no connection: {error}") from error
+        except (httpx2.HTTPError, _TooMuch) as error:
+            return BroadcastAnswer("unclear", "NO_ANSWER", str(error) or type(error).__name__)
+        except MalformedAnswer as error:
+            return BroadcastAnswer("unclear", "MALFORMED_ANSWER", str(error))
+        return _verdict(answer, txid)
+
+    def _newest(self, url: str, view: str) -> BlockRef:
+        block = self._parsed(url, f"/{view}/getblock", _read_block, detail=False)
+        if block is None:
+            raise Unavailable(f"the node {url} has no newest block")
+        return block.ref
+
+    def _block(self, url: str, view: str, number: int) -> Block | None:
+        return self._parsed(url, f"/{view}/getblockbynum", _read_block, num=number)
+
+    def _receipt(self, url: str, path: str, txid: str) -> Receipt | None:
+        receipt = self._parsed(url, path, lambda body: receipt_of(read(body, ReceiptAnswer)), value=txid)
+        if receipt is not None and receipt.txid != txid:
+            raise Unavailable(f"the node {url} answered the receipt of {receipt.txid} when asked for {txid}")
+        return receipt
+
+    def _read(self, url: str, path: str, kind: type[A], **question: Any) -> A:
+        return self._parsed(url, path, lambda body: read(body, kind), **question)
+
+    def _parsed(self, url: str, path: str, parse: Callable[[bytes], P], **question: Any) -> P:
+        """Ask and understand. Raises Unavailable for silence, a status other than 200, and what is no such answer."""
+        try:
+            status, body = self._exchange(url, path, question)
+            if status != 200:
+                raise Unavailable(f"{url}{path} answers with status {status}: {_beginning(body)}")
+            return parse(body)
+        except (httpx2.HTTPError, _TooMuch) as error:
+            raise Unavailable(f"{url}{path} does not answer: {error or type(error).__name__}") from error
+        except MalformedAnswer as error:
+            raise Unavailable(f"{url}{path} answers with something else than asked for: {error}") from error
+
+    def _exchange(self, url: str, path: str, question: Mapping[str, Any]) -> tuple[int, bytes]:
+        """POST -> (status, body), within the timeout and size. Raises Unavailable while the node has suspended us."""
+        began = self._monotonic()
+        remaining = self._suspended_until.get(url, began) - began
+        if remaining > 0:
+            raise Unavailable(f"{url} limits our rate: not asked again for {remaining:.0f} s")
+        body = bytearray()
+        content = msgspec.json.encode({**question, "visible": False})
+        headers = {"content-type": "application/json"}
+        with self._http.stream("POST", url + path, content=content, headers=headers) as answer:
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise _TooMuch(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
+                if self._monotonic() - began > self._timeout_s:
+                    raise _TooMuch(f"the answer takes longer than {self._timeout_s} s")
+        if answer.status_code in (403, 429):
+            self._suspended_until[url] = self._monotonic() + _suspension_s(answer.headers, bytes(body))
+        return answer.status_code, bytes(body)
+
+
+def check_network(node: Node, cursors: Cursors, expected: str | None) -> None:
+    """Raises WrongNetwork unless block 0 is `expected`, or, without one, what the first node ever asked had."""
+    genesis = node.genesis_id()
+    if expected is None:
+        pinned = cursors.load("genesis")
+        if pinned is None:
+            cursors.save("genesis", Cursor(0, genesis))
+            return
+        expected = pinned.block_id
+    if genesis != expected:
+        raise WrongNetwork(
+            f"the node's block 0 is {genesis}, but this installation belongs to the network with {expected}:"
+            " check COUNTERFOIL_NETWORK and COUNTERFOIL_TRON_NODE_URL, or use another data folder"
+        )
+
+
+def _read_block(body: bytes) -> Block | None:
+    return block_of(read(body, BlockAnswer))
+
+
+def _verdict(answer: BroadcastReply, txid: str) -> BroadcastAnswer:
+    message = text(answer.message)
+    if answer.txid and answer.txid.lower() != txid:
+        return BroadcastAnswer("unclear", answer.code, f"the node speaks of another transaction, {answer.txid}")
+    if answer.result and answer.code in ("", "SUCCESS"):
+        return BroadcastAnswer("accepted", "SUCCESS", message)
+    if answer.code in REFUSALS and not answer.result:
+        return BroadcastAnswer("refused", answer.code, message)
+    return BroadcastAnswer("unclear", answer.code, message)
+
+
+def _suspension_s(headers: httpx2.Headers, body: bytes) -> float:
+    """How long the node wants to be left alone: by Retry-After, by its sentence, or as TronGrid does."""
+    told = headers.get("retry-after", "")
+    named = _SUSPENDED_FOR.search(body)
+    seconds = int(told) if told.isascii() and told.isdigit() else int(named[1]) if named else SUSPENSION_S
+    return min(seconds, SUSPENSION_S_MAX)
+
+
+def _beginning(body: bytes) -> str:
+    return body[:200].decode("utf-8", "replace")

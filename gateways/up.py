@@ -1,0 +1,180 @@
+"""Every process on one machine: prepare the folder, start the database and the chain, then supervise until told to stop."""
+
+import logging
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx2
+from rich.console import Console
+
+from gateways.loop import stop_on_signals
+from gateways.migrate import migrate
+from gateways.platform import Database, open_database, open_platform
+from gateways.processes import PROCESSES, check_chain, run_with
+from gateways.secrets_file import SecretsFile, load_or_create
+from gateways.settings import Settings
+from gateways.supervisor import Supervisor
+from gateways.user_error import UserError
+from signers.derivation import SEED_BYTES
+from signers.keystore import DEPOSIT_SEED, GAS, HOT, Keystore, KeystoreUnusable
+
+READY_S: Final = 60.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class World:
+    """What runs, and where it answers."""
+
+    settings: Settings
+    database: Database
+    api_url: str
+    operator_key: str
+    devnet_url: str | None
+
+
+def run(settings: Settings, console: Console, *, devnet_port: int, block_ms: int) -> None:
+    """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    stop_on_signals(stop)
+    supervisor = Supervisor()
+    try:
+        world = start(settings, supervisor, devnet_port=devnet_port, block_ms=block_ms)
+        try:
+            wait_until_ready(world, stop)
+            _introduce(world, console)
+            supervisor.watch(stop)
+        finally:
+            console.print("stopping ...")
+            supervisor.stop()
+            if world.database.server is not None:
+                world.database.server.stop()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        supervisor.stop()
+
+
+def start(settings: Settings, supervisor: Supervisor, *, devnet_port: int, block_ms: int) -> World:
+    """Database, migrations, keystore, chain, processes, in this order. Children are forked before any thread is made."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    kept = load_or_create(settings.data / "secrets.json")
+    settings = _with_free_port(settings)
+    devnet_url = None
+    if settings.network == "devnet" and not settings.tron_node_url:
+        devnet_url = f"http://127.0.0.1:{devnet_port}"
+        settings = settings.model_copy(update={"tron_node_url": devnet_url})
+    settings = _with_keystore(settings, kept)
+    database = open_database(settings, kept)
+    migrate(database.owner_url, kept.role_passwords if database.server else None)
+    operator_key = settings.operator_api_key.get_secret_value() or kept.operator_api_key
+    settings = settings.model_copy(update={"operator_api_key": type(settings.operator_api_key)(operator_key)})
+    if devnet_url is not None:
+        supervisor.start("devnet", _devnet(devnet_port, block_ms, settings.data / "devnet"))
+        _wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
+    else:
+        with open_platform(settings, database) as platform:
+            check_chain(platform)
+    for process in PROCESSES.values():
+        supervisor.start(process.name, _process(process.name, settings, database))
+    api_url = f"http://{settings.http_host}:{settings.http_port}"
+    return World(settings, database, api_url, operator_key, devnet_url)
+
+
+def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:
+    """Returns when the API says that it is ready. Raises UserError after a minute."""
+    _wait_for(f"{world.api_url}/readyz", "the API", stop)
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _introduce(world: World, console: Console) -> None:
+    console.print(f"API           {world.api_url}   (docs at {world.api_url}/docs)")
+    console.print(f"operator key  {world.operator_key}")
+    if world.devnet_url:
+        console.print(f"devnet        {world.devnet_url}   (coins: POST {world.devnet_url}/devnet/faucet)")
+    console.print(f"data          {world.settings.data}")
+    console.print("Ctrl-C stops everything; nothing is lost.")
+
+
+def _with_free_port(settings: Settings) -> Settings:
+    return settings if settings.http_port else settings.model_copy(update={"http_port": free_port()})
+
+
+def _with_keystore(settings: Settings, kept: SecretsFile) -> Settings:
+    """Make the keystore at the first start. Away from the devnet, its passphrase must be the operator's own."""
+    passphrase = keystore_passphrase(settings)
+    if not passphrase and settings.network == "devnet":
+        passphrase = kept.keystore_passphrase
+    if not passphrase:
+        raise UserError(
+            "a keystore for real coins needs a passphrase of yours: set COUNTERFOIL_KEYSTORE_PASSPHRASE,"
+            " or COUNTERFOIL_KEYSTORE_PASSPHRASE_FILE to a file that holds it"
+        )
+    if not settings.keystore_path.exists():
+        new = {
+            HOT: secrets.token_bytes(32),
+            GAS: secrets.token_bytes(32),
+            DEPOSIT_SEED: secrets.token_bytes(SEED_BYTES),
+        }
+        Keystore.create(settings.keystore_path, passphrase, new)
+    secret = type(settings.keystore_passphrase)(passphrase)
+    return settings.model_copy(update={"keystore_passphrase": secret})
+
+
+def keystore_passphrase(settings: Settings) -> str:
+    """The passphrase from its setting or from the first line of its file; empty when neither is given."""
+    if settings.keystore_passphrase_file != Path(""):
+        try:
+            lines = settings.keystore_passphrase_file.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise KeystoreUnusable(f"the passphrase file cannot be read: {error}") from error
+        return lines[0] if lines else ""
+    return settings.keystore_passphrase.get_secret_value()
+
+
+def _devnet(port: int, block_ms: int, data: Path) -> Callable[[], None]:
+    def target() -> None:
+        from gateways.devnet.server import Config, Devnet
+
+        Devnet(Config(port, block_ms, data)).run()
+
+    return target
+
+
+def _process(name: str, settings: Settings, database: Database) -> Callable[[], None]:
+    def target() -> None:
+        with open_platform(settings, database) as platform:
+            run_with(name, platform)
+
+    return target
+
+
+def _wait_for(url: str, what: str, stop: threading.Event | None = None) -> None:
+    deadline = time.monotonic() + READY_S
+    said = "it does not answer"
+    with httpx2.Client(timeout=5) as client:
+        while time.monotonic() < deadline and not (stop is not None and stop.is_set()):
+            try:
+                answer = client.get(url)
+                if answer.status_code == 200:
+                    return
+                said = answer.text[:300]
+            except httpx2.TransportError as error:
+                said = str(error)
+            time.sleep(0.05)
+    if stop is not None and stop.is_set():
+        return
+    raise UserError(f"{what} was not ready at {url} within {READY_S:.0f} s: {said}")
