@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from core.accounts import must_be_active
+from core.books import CLEARING
 from core.events import Event, New, event
 from core.guard import GuardKey, guard_key
 from core.journal import derived_id
@@ -121,7 +122,7 @@ class RequestPayin(msgspec.Struct, frozen=True):
         refusal = must_be_active(past, self.account_id)
         if refusal:
             return refusal
-        if past.balance(self.guards()[0]) is None:
+        if past.balance(self.guards()[0]) is None or self.ledger_account == CLEARING:
             return LedgerAccountNotFound(ledger_account=self.ledger_account)
         if past.state(address_stream(self.address), DepositAddress()).assigned is not None:
             return AddressTaken(address=self.address)

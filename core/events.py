@@ -3,6 +3,7 @@
 Each stream's file declares its own events with `@event`; importing `core.history` declares them all.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -47,6 +48,7 @@ TOPICS: Final[dict[type[Event], str]] = {}
 _UPCASTERS: Final[dict[str, tuple[str, Upcaster]]] = {}
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {}
 _ENCODER: Final = msgspec.json.Encoder()
+_ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def event(name: str, version: int = 1) -> Callable[[E], E]:
@@ -69,8 +71,11 @@ def upcast(old_topic: str, new_topic: str, change: Upcaster) -> None:
 
 
 def encode(item: Event) -> tuple[str, bytes]:
-    """-> (topic, JSON)."""
-    return TOPICS[type(item)], _ENCODER.encode(item)
+    """-> (topic, JSON). Raises ValueError for U+0000, which Postgres' jsonb, and so the auditor's view, cannot read."""
+    state = _ENCODER.encode(item)
+    if _ESCAPED_NUL.search(state):
+        raise ValueError(f"{type(item).__name__} holds the character U+0000, which cannot be kept")
+    return TOPICS[type(item)], state
 
 
 def decode(topic: str, state: bytes | str) -> Event:

@@ -1,7 +1,7 @@
 """The write path: commands are decided in batches, purely, and appended in one transaction.
 
 `Ledger.execute` takes any commands and gives one outcome each, in order. Where they come from (HTTP, a queue, a
-worker) and how events are kept (core/store.py's port) is nobody's business here.
+worker) and how events are kept (the port EventStore) is nobody's business here.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +14,7 @@ import msgspec
 from core.events import Event, New, Recorded, postings_of
 from core.guard import GuardKey, guard_deltas
 from core.journal import check_balanced
+from core.ports import Unavailable
 from core.rejections import Rejection
 
 BATCH_COMMANDS_MAX = 2_000
@@ -53,7 +54,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """A defect hit this command alone; its neighbours went on. Nothing was written for it."""
+    """A defect hit this command alone, or the store shut before its turn (Unavailable). Nothing was written for it."""
 
     error: Exception
 
@@ -158,6 +159,7 @@ class Past:
         return tuple(accepted)
 
     def _move_guard(self, event: Event, declared: frozenset[GuardKey]) -> None:
+        moved: list[GuardKey] = []
         for change in guard_deltas(event):
             if change.key not in declared:
                 raise AssertionError(f"{type(event).__name__} posts to {change.key}, which its command did not declare")
@@ -167,10 +169,10 @@ class Past:
             elif change.key in self._balances:
                 self._balances[change.key] += change.delta_minor
                 self.deltas[change.key] = self.deltas.get(change.key, 0) + change.delta_minor
-                if self._balances[change.key] < 0:
-                    raise AssertionError(
-                        f"{type(event).__name__} would overdraw {change.key}: the decision missed it (I5)"
-                    )
+                moved.append(change.key)
+        for key in moved:  # at the event's end: its own lines may pass through zero
+            if self._balances[key] < 0:
+                raise AssertionError(f"{type(event).__name__} would overdraw {key}: the decision missed it (I5)")
 
 
 class Ledger:
@@ -183,32 +185,39 @@ class Ledger:
     def execute(self, commands: Sequence[Command]) -> list[Outcome]:
         """One outcome a command, in order. A command that fails is bisected out; its neighbours are written.
 
-        Raises Unavailable when nothing was written because the store is shut.
+        Raises Unavailable when nothing was written because the store is shut. Where it shuts after a part was written,
+        the commands behind that part have Failed with Unavailable (I15).
         """
         outcomes: list[Outcome] = []
-        for start in range(0, len(commands), BATCH_COMMANDS_MAX):
-            outcomes += self._execute(commands[start : start + BATCH_COMMANDS_MAX])
+        starts = range(0, len(commands), BATCH_COMMANDS_MAX)
+        waiting = [commands[start : start + BATCH_COMMANDS_MAX] for start in reversed(starts)]
+        while waiting:
+            part = waiting.pop()
+            try:
+                outcomes += self._append(part)
+            except AppendFailed as failure:
+                if len(part) == 1:
+                    outcomes.append(Failed(failure.error))
+                else:
+                    middle = len(part) // 2
+                    waiting += [part[middle:], part[:middle]]
+            except Unavailable as error:
+                if not outcomes:
+                    raise
+                outcomes += [Failed(error)] * (len(commands) - len(outcomes))
+                break
         return outcomes
 
-    def _execute(self, commands: Sequence[Command]) -> list[Outcome]:
-        if not commands:
-            return []
-        try:
-            return self._append(commands)
-        except AppendFailed as failure:
-            if len(commands) == 1:
-                return [Failed(failure.error)]
-            middle = len(commands) // 2
-            return self._execute(commands[:middle]) + self._execute(commands[middle:])
-
     def _append(self, commands: Sequence[Command]) -> list[Outcome]:
-        streams = list(dict.fromkeys(stream for command in commands for stream in command.streams()))
-        guards = list(dict.fromkeys(key for command in commands for key in command.guards()))
+        try:
+            streams = list(dict.fromkeys(stream for command in commands for stream in command.streams()))
+            guards = list(dict.fromkeys(key for command in commands for key in command.guards()))
+        except Exception as error:
+            raise AppendFailed(error) from error
         outcomes: list[Outcome] = []
         now = self._clock()
 
         def decide(loaded: Loaded) -> Decided:
-            outcomes.clear()
             past = Past(loaded)
             for command in commands:
                 try:

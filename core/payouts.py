@@ -18,6 +18,7 @@ import msgspec
 
 from core import books
 from core.accounts import must_be_active
+from core.addresses import DepositAddress, address_stream
 from core.events import Event, New, event
 from core.guard import GuardKey, guard_key
 from core.journal import Posting
@@ -25,6 +26,7 @@ from core.ledger import Past
 from core.money import MAX_MINOR, format_amount
 from core.rejections import (
     AccountNotFound,
+    AddressNotPayable,
     AmountBelowMinimum,
     AmountOutOfRange,
     IdempotencyKeyReused,
@@ -218,7 +220,8 @@ class RequestPayout(msgspec.Struct, frozen=True):
     actor: str
 
     def streams(self) -> list[str]:
-        return [payout_stream(self.order.payout_id), f"account-{self.order.account_id}"]
+        order = self.order
+        return [payout_stream(order.payout_id), f"account-{order.account_id}", address_stream(order.to_address)]
 
     def guards(self) -> list[GuardKey]:
         order = self.order
@@ -246,6 +249,9 @@ class RequestPayout(msgspec.Struct, frozen=True):
         inactive = must_be_active(past, order.account_id)
         if inactive:
             return inactive
+        payee = past.state(address_stream(order.to_address), DepositAddress()).assigned
+        if payee is not None and payee.account_id == order.account_id:  # another client's is a payee like any other
+            return AddressNotPayable(address=order.to_address, reason="it is a deposit address of this account")
         if order.amount_minor < self.minimum_minor:
             minimum = format_amount(self.minimum_minor, order.currency)
             return AmountBelowMinimum(minimum=minimum, currency=order.currency)

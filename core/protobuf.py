@@ -44,7 +44,7 @@ class Message:
         self.by_name = {field.name: field for field in fields}
 
     def encode(self, value: dict[str, Any]) -> bytes:
-        """A dict of field names -> canonical bytes. Raises KeyError for a field this message does not have."""
+        """A dict of field names -> canonical bytes. Raises KeyError for an unknown field, ValueError beyond int64."""
         unknown = value.keys() - self.by_name.keys()
         if unknown:
             raise KeyError(f"{self.name} has no field {sorted(unknown)}")
@@ -82,6 +82,8 @@ def _encode_field(out: bytearray, field: Field, item: Any) -> None:
     kind = field.kind
     if kind in ("int", "bool"):
         number = int(item)
+        if not _INT64_MIN <= number < -_INT64_MIN:
+            raise ValueError(f"{field.name} is {number}, which does not fit in 64 bits")
         if number == 0 and not field.repeated:
             return
         write_varint(out, field.number << 3 | VARINT)

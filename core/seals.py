@@ -2,13 +2,50 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Final
+from itertools import islice
+from typing import Final, NamedTuple
 
 GENESIS: Final = bytes(32)
 """The hash before the first seal."""
 
 Sealed = tuple[int, str, int, str, bytes]
 """(position, stream, version, topic, state): every field of an event, as it is stored."""
+
+
+class Seal(NamedTuple):
+    """One append: the positions it covers, the hash before it, and its own."""
+
+    first: int
+    last: int
+    previous: bytes
+    hash: bytes
+
+
+class BrokenSeal(Exception):
+    """The history is not what was sealed; the message says at which position."""
+
+
+def verify(records: Iterable[Sealed], seals: Iterable[Seal]) -> int:
+    """All events and all seals, each in order -> the head. Raises BrokenSeal at the first gap or difference (I3).
+
+    Reads both once and side by side, so the history may be larger than memory.
+    """
+    rows = iter(records)
+    head, hash_ = 0, GENESIS
+    for seal in seals:
+        if seal.first != head + 1 or seal.last < seal.first:
+            raise BrokenSeal(f"the seal after position {head} covers {seal.first} to {seal.last}")
+        if seal.previous != hash_:
+            raise BrokenSeal(f"the seal at position {seal.first} does not follow from the one before it")
+        covered = list(islice(rows, seal.last - head))
+        if [row[0] for row in covered] != list(range(seal.first, seal.last + 1)):
+            raise BrokenSeal(f"events are missing or doubled between positions {seal.first} and {seal.last}")
+        if seal_hash(seal.previous, covered) != seal.hash:
+            raise BrokenSeal(f"an event between positions {seal.first} and {seal.last} is not the one that was sealed")
+        head, hash_ = seal.last, seal.hash
+    for position, *_ in rows:
+        raise BrokenSeal(f"the event at position {position} has no seal")
+    return head
 
 
 def seal_hash(previous: bytes, records: Iterable[Sealed]) -> bytes:

@@ -12,13 +12,15 @@ from typing import Literal, Self
 import msgspec
 
 from core import books
-from core.accounts import must_be_active
+from core.accounts import Account, account_stream, must_be_active
 from core.events import Event, New, event
 from core.guard import GuardKey, guard_key
 from core.journal import TREASURY, Posting, Unbalanced, check_balanced, signed
 from core.ledger import Past
-from core.money import format_amount
+from core.money import EXPONENTS, MAX_MINOR, format_amount
 from core.rejections import (
+    AccountNotFound,
+    AmountOutOfRange,
     IdempotencyKeyReused,
     InsufficientFunds,
     LedgerAccountNotFound,
@@ -120,7 +122,8 @@ class PostAdjustment(msgspec.Struct, frozen=True):
     actor: str
 
     def streams(self) -> list[str]:
-        return [f"adjustment-{self.adjustment_id}"]
+        clients = dict.fromkeys(line.book for line in self.postings if line.book != TREASURY)
+        return [f"adjustment-{self.adjustment_id}", *map(account_stream, clients)]
 
     def guards(self) -> list[GuardKey]:
         keys = [guard_key(line.book, line.account, line.currency) for line in self.postings if line.book != TREASURY]
@@ -151,10 +154,16 @@ class PostAdjustment(msgspec.Struct, frozen=True):
             return UnbalancedEntry(reason=str(error))
         left: dict[GuardKey, int] = {}
         for line in self.postings:
+            if line.currency not in EXPONENTS:
+                return UnbalancedEntry(reason=f"there is no currency {line.currency}")
+            if line.amount_minor > MAX_MINOR:
+                return AmountOutOfRange()
             if line.book == TREASURY:
                 if line.account not in books.TREASURY_CHART:
                     return LedgerAccountNotFound(ledger_account=line.account)
                 continue
+            if past.state(account_stream(line.book), Account()).status == "absent":
+                return AccountNotFound()
             if line.account == books.CLIENT_ASSET:
                 continue
             key = guard_key(line.book, line.account, line.currency)

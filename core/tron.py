@@ -57,6 +57,8 @@ class Address(bytes):
     def from_hex(cls, text: str) -> Self:
         """42 hex digits starting with 41 -> Address. Raises InvalidAddress."""
         try:
+            if len(text) != 42:
+                raise InvalidAddress(f"it has {len(text)} characters instead of 42")
             return cls(bytes.fromhex(text))
         except ValueError as error:
             raise InvalidAddress(f"{text!r} is no hexadecimal Tron address: {error}") from error

@@ -158,7 +158,6 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from gateways.migrate import SchemaMismatch
     from gateways.operations import UserError
     from gateways.secrets_file import UnsafeFile
-    from gateways.supervisor import TooManyRestarts
     from gateways.tron_node import WrongNetwork
     from gateways.tx_decode import UndecodableTransaction
     from signers.keystore import KeystoreUnusable
@@ -168,7 +167,6 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         SchemaMismatch,
         UserError,
         UnsafeFile,
-        TooManyRestarts,
         WrongNetwork,
         UndecodableTransaction,
         KeystoreUnusable,

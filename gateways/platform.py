@@ -112,9 +112,7 @@ def embedded(settings: Settings, database: Database | None = None) -> Platform:
     writer_url = database.role_urls["counterfoil_writer"]
     connections = Connections(writer_url, connections_max=8)
     store = PostgresEventStore(datastore(writer_url))
-    node = TronNode(
-        settings.node_url, settings.solidity_url, api_key=settings.tron_api_key.get_secret_value() or None
-    )
+    node = TronNode(settings.node_url, settings.solidity_url, api_key=settings.tron_api_key.get_secret_value())
 
     def close() -> None:
         node.close()

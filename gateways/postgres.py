@@ -6,6 +6,7 @@ guard, seal. Two round trips. A COMMIT whose answer is lost is resolved before a
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -20,7 +21,7 @@ from psycopg.rows import tuple_row
 
 import core.history  # noqa: F401  declares every event, so that any row can be decoded
 from core.events import Recorded, decode, encode
-from core.guard import GuardKey
+from core.guard import GuardKey, guard_deltas
 from core.ledger import AppendFailed, Decided, InvariantBroken, Loaded
 from core.ports import Unavailable
 from core.seals import GENESIS, Sealed, seal_hash
@@ -76,14 +77,15 @@ _SHUT: Final = (
 )
 _CONTRADICTED: Final = (psycopg.IntegrityError, psycopg.errors.DivisionByZero)
 
-# A writer that vanished must not hold the append lock for longer than this, nor another one wait for it for ever; a
-# network that swallows packets must end a wait for an answer.
+IDLE_IN_TRANSACTION_S: Final = 10
+"""A writer that vanished between its reads and its COMMIT holds the append lock for at most so long."""
+
 _SESSION_OPTIONS: Final = {
     # Generic plans made while a table was empty stay slow until ANALYZE; planning anew costs far less than they do.
     "plan_cache_mode": "force_custom_plan",
-    "idle_in_transaction_session_timeout": "10s",
     "lock_timeout": "30s",
 }
+# A network that swallows packets must end a wait for an answer (libpq ignores these on a unix socket).
 _TCP_OPTIONS: Final = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
@@ -108,7 +110,7 @@ def datastore(conninfo: str, *, connections_max: int = 4) -> PostgresDatastore:
         password=str(given.pop("password", "")),
         schema="public",
         originator_id_type="text",
-        idle_in_transaction_session_timeout=10,
+        idle_in_transaction_session_timeout=IDLE_IN_TRANSACTION_S,
         pool_size=1,
         max_overflow=connections_max - 1,
         pool_open_timeout=10,
@@ -123,7 +125,11 @@ class PostgresEventStore(PostgresApplicationRecorder):
     """Both the library's application recorder and the port `EventStore`."""
 
     def __init__(self, store: PostgresDatastore) -> None:
-        super().__init__(store, events_table_name="events")
+        """Connects once. Raises Unavailable when the server does not answer."""
+        try:
+            super().__init__(store, events_table_name="events")
+        except persistence.OperationalError as error:
+            raise Unavailable(f"the event store cannot be reached: {error}") from error
 
     # The port
 
@@ -135,27 +141,22 @@ class PostgresEventStore(PostgresApplicationRecorder):
         decide: Callable[[Loaded], Decided],
     ) -> None:
         """Read, decide, write and seal in one transaction. Raises Unavailable only when nothing was written (I15)."""
-        written = False
+
+        def build(loaded: Loaded) -> tuple[list[Sealed], Decided]:
+            decided = decide(loaded)
+            return [
+                (record.position, record.stream, record.version, *encode(record.event)) for record in decided.records
+            ], decided
+
         try:
-            with self._connection() as conn:
-                loaded, previous = self._load(conn, streams, guards)
-                decided = decide(loaded)
-                if not decided.records:
-                    conn.execute("ROLLBACK")
-                    return
-                rows = [
-                    (record.position, record.stream, record.version, *encode(record.event))
-                    for record in decided.records
-                ]
-                written = True
-                self._write(conn, batch_id, previous, rows, decided)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if written and self._committed(batch_id):
-                return
+            self._transact(batch_id, streams, guards, build)
+        except (Unavailable, AppendFailed, InDoubt):
+            raise
+        except _SHUT as error:
             raise Unavailable(f"the event store is shut: {error}") from error
-        except psycopg.IntegrityError as error:
+        except _CONTRADICTED as error:
             raise InvariantBroken(f"the event store refused what the ledger decided: {error}") from error
-        except psycopg.Error as error:
+        except Exception as error:  # one command's fault, such as text that no database can hold: bisect
             raise AppendFailed(error) from error
 
     def read(self, after: int, limit: int) -> list[Recorded]:
@@ -173,6 +174,31 @@ class PostgresEventStore(PostgresApplicationRecorder):
         return self.max_notification_id() or 0
 
     # The append's parts
+
+    def _transact(
+        self,
+        batch_id: UUID,
+        streams: Sequence[str],
+        guards: Sequence[GuardKey],
+        build: Callable[[Loaded], tuple[list[Sealed], Decided]],
+    ) -> list[Sealed]:
+        """One append -> its rows, durable. Whatever it raises, nothing was written: a lost COMMIT is resolved first."""
+        sent = False
+        rows: list[Sealed] = []
+        try:
+            with self._connection() as conn:
+                loaded, previous = self._load(conn, streams, guards)
+                rows, decided = build(loaded)
+                if rows:
+                    sent = True
+                    self._write(conn, batch_id, previous, rows, decided)
+                else:
+                    conn.execute("ROLLBACK")
+        except Exception:
+            # No kind of error is proof: a server that dies while it commits may say anything, or nothing.
+            if not (sent and self._committed(batch_id)):
+                raise
+        return rows
 
     def _load(
         self, conn: psycopg.Connection[Any], streams: Sequence[str], guards: Sequence[GuardKey]
@@ -204,18 +230,19 @@ class PostgresEventStore(PostgresApplicationRecorder):
             conn.execute(_INSERT_EVENTS, (list(names), list(versions), list(topics), texts, list(positions)))
             if decided.opened:
                 conn.execute(_OPEN_GUARD, _columns(decided.opened))
-            moved = None
             if decided.deltas:
                 ids, currencies = _columns(list(decided.deltas))
-                moved = conn.execute(_MOVE_GUARD, (ids, currencies, list(decided.deltas.values())))
+                deltas = list(decided.deltas.values())
+                conn.execute(_MOVE_GUARD, (ids, currencies, deltas))
             conn.execute(_INSERT_SEAL, (batch_id, first, last, previous, seal_hash(previous, rows)))
             conn.execute(f"NOTIFY {EVENTS_CHANNEL}")
             conn.execute("COMMIT")
-        if moved is not None and moved.rowcount != len(decided.deltas):
-            raise InvariantBroken(f"the guard lost rows: {len(decided.deltas)} changed, {moved.rowcount} found (I4)")
 
     def _committed(self, batch_id: UUID) -> bool:
-        """Resolve a batch in doubt: only under the append lock does an absent seal mean that it never will be (I15)."""
+        """Resolve a batch in doubt: only under the append lock does an absent seal mean that it never will be (I15).
+
+        Waits for the server as long as it takes. Raises InDoubt only when this store was closed meanwhile.
+        """
         wait_s = 0.05
         while True:
             try:
@@ -225,7 +252,9 @@ class PostgresEventStore(PostgresApplicationRecorder):
                     found = conn.execute(_FIND_SEAL, (batch_id,))
                     conn.execute("COMMIT")
                 return found.fetchone() is not None
-            except (Unavailable, psycopg.OperationalError, psycopg.InterfaceError):
+            except (Unavailable, psycopg.Error) as error:
+                if self.datastore.pool.closed:
+                    raise InDoubt(f"batch {batch_id} is in doubt and the store is closed") from error
                 time.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
                 wait_s = min(2 * wait_s, RESOLVE_BACKOFF_MAX_S)
 
@@ -241,7 +270,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
         try:
             yield conn
         except BaseException:
-            if not conn.closed and conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            if conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                 conn.close()
             raise
         finally:
@@ -258,32 +287,46 @@ class PostgresEventStore(PostgresApplicationRecorder):
     # The library's recorder contract
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
-        """The library's way in: the same lock, contiguous positions and seal; a version conflict is its IntegrityError."""
-        if not stored_events:
-            return []
-        with self.datastore.get_connection() as conn:
-            conn.row_factory = tuple_row  # type: ignore[assignment]
-            loaded, previous = self._load(conn, [], [])
-            rows: list[Sealed] = [
-                (loaded.head + offset, str(event.originator_id), event.originator_version, event.topic, event.state)
-                for offset, event in enumerate(stored_events, start=1)
-            ]
-            try:
-                self._write(conn, uuid4(), previous, rows, Decided([], {}, []))
-            except psycopg.errors.UniqueViolation as error:
-                conn.execute("ROLLBACK")
-                raise persistence.IntegrityError(str(error)) from error
-            return [row[0] for row in rows]
+        """The library's way in -> positions. Lock, seal and guard hold here too; a taken version is its IntegrityError."""
+        events = [decode(stored.topic, stored.state) for stored in stored_events]
+        changes = [change for item in events for change in guard_deltas(item)]
 
-    def select_events(self, originator_id: UUID | str, **options: Any) -> Sequence[StoredEvent]:
-        """A stream's stored events; `gt`, `lte`, `desc` and `limit` as the library defines them."""
-        above, upto = options.get("gt"), options.get("lte")
+        def build(loaded: Loaded) -> tuple[list[Sealed], Decided]:
+            opened = [change.key for change in changes if change.opens]
+            guarded = {*loaded.guards, *opened}
+            deltas = Counter[GuardKey]()
+            for change in changes:
+                if change.key in guarded and not change.opens:
+                    deltas[change.key] += change.delta_minor
+            return [
+                (loaded.head + offset, str(stored.originator_id), stored.originator_version, stored.topic, stored.state)
+                for offset, stored in enumerate(stored_events, start=1)
+            ], Decided([], deltas, opened)
+
+        try:
+            rows = self._transact(uuid4(), [], [change.key for change in changes], build)
+        except psycopg.IntegrityError as error:
+            raise persistence.IntegrityError(str(error)) from error
+        except _SHUT as error:
+            raise persistence.OperationalError(str(error)) from error
+        return [position for position, *_ in rows]
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """A stream's stored events, with versions above `gt` and up to `lte`."""
         statement = (
             "SELECT originator_id, originator_version, topic, state FROM events WHERE originator_id = %s"
             " AND originator_version > %s AND originator_version <= %s"
-            f" ORDER BY originator_version {'DESC' if options.get('desc') else 'ASC'} LIMIT %s"
+            f" ORDER BY originator_version {'DESC' if desc else 'ASC'} LIMIT %s"
         )
-        bounds = (str(originator_id), above or 0, 2**62 if upto is None else upto, options.get("limit"))
+        bounds = (str(originator_id), gt or 0, 2**62 if lte is None else lte, limit)
         with self._reading() as conn:
             return [
                 StoredEvent(originator_id=stream, originator_version=version, topic=topic, state=state.encode())

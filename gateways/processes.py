@@ -7,20 +7,23 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from core.ports import Cursor
+from core.tron import SUN_PER_TRX
 from gateways.loop import Clockwork, Doorbell, Rest, Step, run, stop_on_signals
 from gateways.migrate import check
 from gateways.platform import DEPOSIT_EVENTS, PAYOUT_REQUESTS, Platform, open_platform
-from gateways.postgres import EVENTS_CHANNEL
+from gateways.postgres import EVENTS_CHANNEL, PostgresEventStore, datastore
 from gateways.settings import GENESIS_IDS, Settings
-from gateways.tron_node import WrongNetwork, check_network
+from gateways.tron_node import check_network
 from gateways.user_error import UserError
+
+if TYPE_CHECKING:
+    from scanners.observer import Observer
+    from signers.keystore import Keystore
 
 log = logging.getLogger(__name__)
 
-GENESIS: Final = "genesis"
 _DATABASE: Final = ("DATABASE_URL",)
 _NODE: Final = ("NETWORK", "TRON_NODE_URL", "USDT_CONTRACT")
 _KEYS: Final = ("KEYSTORE", "KEYSTORE_PASSPHRASE")
@@ -43,21 +46,21 @@ def _relay(platform: Platform) -> Sequence[Step]:
     from gateways.relay import Relay
     from projections import VIEWS
 
-    projectors = {view: platform.queues[f"project-{view}"] for view in VIEWS}
+    projectors = [platform.queues[f"project-{view}"] for view in VIEWS]
     return [Relay(platform.store, platform.bookmarks, projectors, platform.queues[PAYOUT_REQUESTS]).step]
 
 
 def _observe(platform: Platform) -> Sequence[Step]:
+    check_chain(platform)
+    return [observer(platform).step]
+
+
+def observer(platform: Platform) -> "Observer":
+    """The observer of this platform, for its process and for `counterfoil scan`."""
     from scanners.observer import Observer
 
-    check_chain(platform)
-    return [observer(platform, Observer).step]
-
-
-def observer(platform: Platform, kind: type) -> "object":
-    """The observer of this platform, for its process and for `counterfoil scan`."""
     settings = platform.settings
-    return kind(
+    return Observer(
         platform.node,
         platform.queues[DEPOSIT_EVENTS],
         platform.cursors,
@@ -84,11 +87,12 @@ def _record(platform: Platform) -> Sequence[Step]:
 def _project(platform: Platform) -> Sequence[Step]:
     from projections import VIEWS
     from projections.projector import Projector
+    from projections.tracking import ViewTracking
 
-    return [
-        Projector(view, platform.store, platform.queues[f"project-{name}"], platform.projector_url).step
-        for name, view in VIEWS.items()
-    ]
+    # The projector's own login: it reads the history and writes views, and can append nothing.
+    login = datastore(platform.projector_url)
+    store, tracking = PostgresEventStore(login), ViewTracking(login)
+    return [Projector(view, store, tracking, platform.queues[f"project-{name}"]).step for name, view in VIEWS.items()]
 
 
 def alarm(name: str, sentence: str) -> None:
@@ -98,20 +102,88 @@ def alarm(name: str, sentence: str) -> None:
 
 def check_chain(platform: Platform) -> None:
     """Raises WrongNetwork unless the node's block 0 is the configured network's, and the one this database began with."""
-    expected = GENESIS_IDS.get(platform.settings.network)
-    check_network(platform.node, expected)
-    found = platform.node.genesis_id()
-    pinned = platform.cursors.load(GENESIS)
-    if pinned is None:
-        platform.cursors.save(GENESIS, Cursor(0, found))
-    elif pinned.block_id != found:
-        raise WrongNetwork(
-            f"the node's chain begins with {found}, this database was made with a chain that begins with"
-            f" {pinned.block_id}: point COUNTERFOIL_TRON_NODE_URL at that chain, or use a database of its own"
-        )
+    check_network(platform.node, platform.cursors, GENESIS_IDS.get(platform.settings.network))
 
 
-PROCESSES: Final[dict[str, Process]] = {}
+def _payouts(platform: Platform) -> Sequence[Step]:
+    from signers.hot_wallet import Rules
+    from signers.keystore import HOT
+    from signers.payouts import Payouts
+
+    settings = platform.settings
+    check_chain(platform)
+    keys = open_keystore(settings)
+    register(platform, keys)
+    payouts = Payouts(
+        platform.ledger,
+        platform.store,
+        platform.bookmarks,
+        platform.queues[PAYOUT_REQUESTS],
+        platform.node,
+        keys.key(f"keystore:{HOT}"),
+        settings.usdt,
+        Rules(
+            lifetime_ms=settings.payout_expiration_s * 1000,
+            fee_limit_sun_max=settings.fee_limit_max_trx * SUN_PER_TRX,
+        ),
+    )
+    return [payouts.step]
+
+
+def _addresses(platform: Platform) -> Sequence[Step]:
+    from signers.addresses import Addresses
+
+    keys = open_keystore(platform.settings)
+    register(platform, keys)
+    return [Addresses(keys, platform.pool, platform.settings.address_pool).step]
+
+
+def register(platform: Platform, keys: "Keystore") -> None:
+    """The hot and the gas wallet, known to the history and to the scanner."""
+    from signers.addresses import register_wallets
+    from signers.keystore import GAS, HOT
+
+    register_wallets(platform.ledger, platform.pool, keys, {"hot": f"keystore:{HOT}", "gas": f"keystore:{GAS}"})
+
+
+def open_keystore(settings: Settings) -> "Keystore":
+    """The keystore with the passphrase from its setting or its file. Raises KeystoreUnusable."""
+    from signers.keystore import Keystore
+
+    return Keystore.open(settings.keystore_path, settings.passphrase())
+
+
+def _webhooks(platform: Platform) -> Sequence[Step]:
+    from gateways.webhooks import steps
+
+    return steps(platform)
+
+
+PROCESSES: Final[dict[str, Process]] = {
+    process.name: process
+    for process in (
+        Process("api", "Serves HTTP: commands, queries, docs, metrics.", (*_DATABASE, "HTTP_HOST", "HTTP_PORT")),
+        Process(
+            "relay",
+            "Tells projectors and the signer what is new in the history.",
+            _DATABASE,
+            _relay,
+            follows_events=True,
+        ),
+        Process("observe", "Follows the chain and reports transfers to our addresses.", (*_DATABASE, *_NODE), _observe),
+        Process("record", "Turns what was observed into events.", _DATABASE, _record, idle_s=0.1),
+        Process("project", "Keeps every view up with the history.", _DATABASE, _project, follows_events=True),
+        Process(
+            "payouts",
+            "Builds, signs and broadcasts payouts, and sees them through.",
+            (*_DATABASE, *_NODE, *_KEYS),
+            _payouts,
+            follows_events=True,
+        ),
+        Process("addresses", "Keeps deposit addresses ready.", (*_DATABASE, *_KEYS, "ADDRESS_POOL"), _addresses),
+        Process("webhooks", "Signs and delivers webhooks.", _DATABASE, _webhooks, follows_events=True),
+    )
+}
 
 
 def run_process(name: str, settings: Settings) -> None:

@@ -18,6 +18,10 @@ class UnsafeFile(Exception):
     """A file with secrets can be read by others; the message says how to mend it."""
 
 
+class DamagedFile(Exception):
+    """The file is not what was written there; the message says what to do and quotes nothing of it."""
+
+
 @dataclass(frozen=True)
 class Secrets:
     """Keys of the platform itself, 32 bytes each; `repr` shows none of them (I13)."""
@@ -55,7 +59,7 @@ class SecretsFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_or_create(path: Path) -> SecretsFile:
-    """Read the file, or make it with fresh random keys. Raises UnsafeFile when others may read it."""
+    """Read the file, or make it with fresh random keys. Raises UnsafeFile when others may read it, and DamagedFile."""
     try:
         return _read(path)
     except FileNotFoundError:
@@ -73,7 +77,14 @@ def load_or_create(path: Path) -> SecretsFile:
 
 def _read(path: Path) -> SecretsFile:
     refuse_if_shared(path)
-    return msgspec.json.decode(path.read_bytes(), type=SecretsFile)
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=SecretsFile)
+        sound = all(len(bytes.fromhex(getattr(known, name))) == 32 for name in _KEYS)
+    except (msgspec.DecodeError, ValueError):
+        sound = False
+    if not sound:
+        raise DamagedFile(f"{path} does not hold the platform's keys: restore it from a backup; new keys open nothing")
+    return known
 
 
 def refuse_if_shared(path: Path) -> None:
@@ -96,3 +107,8 @@ def write_private(path: Path, content: bytes) -> None:
         pass
     finally:
         temporary.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name is durable only then
+    finally:
+        os.close(folder)

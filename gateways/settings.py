@@ -4,16 +4,16 @@ An unknown COUNTERFOIL_ variable is an error: a typing mistake must not silently
 """
 
 import os
+import re
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from limits import parse as parse_rate
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from core.money import InvalidAmount, parse_amount
-from core.tron import USDT_MAINNET, USDT_NILE, Address, InvalidAddress
+from core.money import parse_amount
+from core.tron import USDT_MAINNET, USDT_NILE, Address
 
 PREFIX: Final = "COUNTERFOIL_"
 
@@ -37,9 +37,29 @@ class InvalidSettings(Exception):
 
 
 def _amount(text: str) -> str:
-    if Decimal(text or "0") != 0:
-        parse_amount(text, "USDT")
+    """An amount as money.py has it, or zero in any of its forms."""
+    if not text.strip("0."):
+        return "0"
+    parse_amount(text, "USDT")
     return text
+
+
+def _rate(text: str) -> str:
+    if parse_rate(text).amount < 1:
+        raise ValueError("at least 1 request must be allowed")
+    return text
+
+
+def _url(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
+        raise ValueError("this is no URL: write http:// or https:// and a host")
+    return text
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if 0 < len(secret) < 32:
+        raise ValueError("it must have at least 32 characters")
+    return secret
 
 
 def _address(text: str) -> str:
@@ -47,31 +67,34 @@ def _address(text: str) -> str:
 
 
 Amount = Annotated[str, AfterValidator(_amount)]
+Url = Annotated[str, AfterValidator(_url)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The configuration of a process."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: Literal["embedded", "aws"] = Field("embedded", description="Which platform: one machine, or managed services")
     data: Path = Field(Path(".counterfoil"), description="Folder of the embedded database, keystore and devnet chain")
     database_url: SecretStr = Field(SecretStr(""), description="A Postgres of yours; empty: one is started in DATA")
     network: Network = Field("devnet", description="Which Tron network")
-    tron_node_url: str = Field("", description="The node to read from and broadcast to; empty: the network's default")
-    tron_solidity_url: str = Field("", description="The node to read solid blocks from; empty: the same node")
+    tron_node_url: Url = Field("", description="The node to read from and broadcast to; empty: the network's default")
+    tron_solidity_url: Url = Field("", description="The node to read solid blocks from; empty: the same node")
     tron_api_key: SecretStr = Field(SecretStr(""), description="Sent to the node as TRON-PRO-API-KEY")
     usdt_contract: Annotated[str, AfterValidator(_address)] = Field(
         "", description="The token's contract; empty: the network's USDT"
     )
     http_host: str = Field("127.0.0.1", description="Where the API listens")
     http_port: int = Field(8080, ge=0, le=65535, description="The API's port; 0 takes a free one")
-    operator_api_key: SecretStr = Field(SecretStr(""), description="An operator key to accept, at least 32 characters")
+    operator_api_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
+        SecretStr(""), description="An operator key to accept, at least 32 characters"
+    )
     keystore: Path = Field(Path(""), description="The signer's key file; empty: DATA/keystore.json")
     keystore_passphrase: SecretStr = Field(SecretStr(""), description="Opens the keystore")
     keystore_passphrase_file: Path = Field(Path(""), description="A file whose first line opens the keystore")
-    aws_endpoint_url: str = Field("", description="Where AWS services answer; empty: AWS itself")
-    otlp_endpoint: str = Field("", description="Where traces are sent (OTLP over HTTP); empty: nowhere")
+    aws_endpoint_url: Url = Field("", description="Where AWS services answer; empty: AWS itself")
+    otlp_endpoint: Url = Field("", description="Where traces are sent (OTLP over HTTP); empty: nowhere")
     payout_fee: Amount = Field("0", description="USDT charged for a payout, beside its amount")
     payout_min: Amount = Field("0.000001", description="The smallest payout in USDT")
     payin_min: Amount = Field("0", description="Smaller deposits are credited when solid but not announced before")
@@ -79,7 +102,7 @@ class Settings(BaseSettings):
     fee_limit_max_trx: int = Field(60, ge=1, le=1000, description="The most TRX a payout may burn")
     payout_expiration_s: int = Field(120, ge=30, le=3600, description="Chain time after which unsent bytes are dead")
     address_pool: int = Field(200, ge=1, le=100_000, description="How many deposit addresses are kept ready")
-    rate_limit: str = Field("600/minute", description="Requests per API key")
+    rate_limit: Annotated[str, AfterValidator(_rate)] = Field("600/minute", description="Requests per API key")
     webhook_allow_loopback: bool = Field(False, description="For development: webhooks may go to this machine")
     http_connections_max: int = Field(512, ge=1, description="Open connections; more are refused")
     database_pool: int = Field(16, ge=1, le=200, description="Connections for queries of one API process")
@@ -101,6 +124,16 @@ class Settings(BaseSettings):
     @property
     def keystore_path(self) -> Path:
         return self.keystore if self.keystore != Path("") else self.data / "keystore.json"
+
+    def passphrase(self) -> str:
+        """The keystore's passphrase, from its setting or its file's first line. Raises InvalidSettings for no such file."""
+        if self.keystore_passphrase_file == Path(""):
+            return self.keystore_passphrase.get_secret_value()
+        try:
+            lines = self.keystore_passphrase_file.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise InvalidSettings(f"{PREFIX}KEYSTORE_PASSPHRASE_FILE cannot be read: {error}") from error
+        return lines[0] if lines else ""
 
     @property
     def payout_fee_minor(self) -> int:
@@ -126,11 +159,12 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     try:
         return Settings(**{**given, **overrides})
     except ValidationError as error:
-        wrong = (f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors(include_input=False))
+        wrong = (
+            f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors(include_input=False)
+        )
         raise InvalidSettings("; ".join(wrong)) from None
-    except (InvalidAddress, InvalidAmount) as error:
-        raise InvalidSettings(str(error)) from error
 
 
 def _minor(text: str) -> int:
-    return parse_amount(text, "USDT") if Decimal(text) else 0
+    return 0 if text == "0" else parse_amount(text, "USDT")

@@ -23,10 +23,6 @@ log = logging.getLogger(__name__)
 _fork = multiprocessing.get_context("fork")
 
 
-class TooManyRestarts(Exception):
-    """A process ended again and again: what it logged says why."""
-
-
 class Child:
     """One supervised process."""
 
@@ -34,6 +30,7 @@ class Child:
         self.name = name
         self._target = target
         self._starts: deque[float] = deque(maxlen=RESTARTS_MAX + 1)
+        self.given_up = False
         self._process = self._start()
 
     def _start(self) -> "multiprocessing.context.ForkProcess":
@@ -55,9 +52,11 @@ class Child:
         return self._process.exitcode
 
     def revive(self) -> None:
-        """Start again what ended. Raises TooManyRestarts when it ends all the time."""
+        """Start again what ended; one that ends all the time stays down, and the others go on."""
         if len(self._starts) > RESTARTS_MAX and time.monotonic() - self._starts[0] < RESTART_WINDOW_S:
-            raise TooManyRestarts(f"{self.name} ended {RESTARTS_MAX} times within a minute (exit {self.exitcode})")
+            self.given_up = True
+            log.error("ALARM process_down: %s ended %d times within a minute and stays down", self.name, RESTARTS_MAX)
+            return
         log.warning("%s ended with %s: starting it again", self.name, self.exitcode)
         self._process = self._start()
 
@@ -88,10 +87,10 @@ class Supervisor:
         return child
 
     def watch(self, stop: threading.Event) -> None:
-        """Until `stop`: restart what ends. Raises TooManyRestarts."""
+        """Until `stop`: restart what ends."""
         while not stop.wait(0.2):
             for child in self.children.values():
-                if not child.alive and not stop.is_set():
+                if not (child.alive or child.given_up or stop.is_set()):
                     child.revive()
 
     def stop(self) -> None:

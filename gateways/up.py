@@ -22,8 +22,7 @@ from gateways.secrets_file import SecretsFile, load_or_create
 from gateways.settings import Settings
 from gateways.supervisor import Supervisor
 from gateways.user_error import UserError
-from signers.derivation import SEED_BYTES
-from signers.keystore import DEPOSIT_SEED, GAS, HOT, Keystore, KeystoreUnusable
+from signers.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
 READY_S: Final = 60.0
 
@@ -68,6 +67,7 @@ def start(settings: Settings, supervisor: Supervisor, *, devnet_port: int, block
     kept = load_or_create(settings.data / "secrets.json")
     settings = _with_free_port(settings)
     devnet_url = None
+    devnet_port = devnet_port or free_port()
     if settings.network == "devnet" and not settings.tron_node_url:
         devnet_url = f"http://127.0.0.1:{devnet_port}"
         settings = settings.model_copy(update={"tron_node_url": devnet_url})
@@ -115,7 +115,7 @@ def _with_free_port(settings: Settings) -> Settings:
 
 def _with_keystore(settings: Settings, kept: SecretsFile) -> Settings:
     """Make the keystore at the first start. Away from the devnet, its passphrase must be the operator's own."""
-    passphrase = keystore_passphrase(settings)
+    passphrase = settings.passphrase()
     if not passphrase and settings.network == "devnet":
         passphrase = kept.keystore_passphrase
     if not passphrase:
@@ -127,27 +127,17 @@ def _with_keystore(settings: Settings, kept: SecretsFile) -> Settings:
         new = {
             HOT: secrets.token_bytes(32),
             GAS: secrets.token_bytes(32),
-            DEPOSIT_SEED: secrets.token_bytes(SEED_BYTES),
+            DEPOSIT_SEED: secrets.token_bytes(64),
         }
         Keystore.create(settings.keystore_path, passphrase, new)
     secret = type(settings.keystore_passphrase)(passphrase)
-    return settings.model_copy(update={"keystore_passphrase": secret})
-
-
-def keystore_passphrase(settings: Settings) -> str:
-    """The passphrase from its setting or from the first line of its file; empty when neither is given."""
-    if settings.keystore_passphrase_file != Path(""):
-        try:
-            lines = settings.keystore_passphrase_file.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise KeystoreUnusable(f"the passphrase file cannot be read: {error}") from error
-        return lines[0] if lines else ""
-    return settings.keystore_passphrase.get_secret_value()
+    return settings.model_copy(update={"keystore_passphrase": secret, "keystore_passphrase_file": Path("")})
 
 
 def _devnet(port: int, block_ms: int, data: Path) -> Callable[[], None]:
     def target() -> None:
-        from gateways.devnet.server import Config, Devnet
+        from gateways.devnet.node import Config
+        from gateways.devnet.server import Devnet
 
         Devnet(Config(port, block_ms, data)).run()
 

@@ -33,6 +33,7 @@ class Account(msgspec.Struct, frozen=True):
     free_net_used: int = 0
     free_net_slot: int = 0
     operated_ms: int = 0
+    is_contract: bool = False
     owner: Permission | None = None
     actives: tuple[Permission, ...] = ()
 

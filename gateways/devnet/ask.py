@@ -7,7 +7,6 @@ from gateways.devnet import parsing, rendering
 from gateways.devnet.block import Block, Included
 from gateways.devnet.chain import Chain
 from gateways.devnet.node import Node
-from gateways.devnet.parsing import BadRequest
 from gateways.devnet.state import State
 
 Answer = Any
@@ -57,12 +56,7 @@ class Ask:
     def integer(self, name: str, default: int = 0) -> int:
         """Raises BadRequest for what is no integer."""
         value = self.body.get(name)
-        if value is None or value == "":
-            return default
-        try:
-            return int(value)
-        except (TypeError, ValueError) as error:
-            raise BadRequest(f"{value!r} is not an integer", "java.lang.NumberFormatException") from error
+        return default if value is None or value == "" else parsing.integer(value)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         value = self.body.get(name, default)

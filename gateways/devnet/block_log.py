@@ -31,13 +31,12 @@ class Beginning(msgspec.Struct, frozen=True):
     seed: str
     network: str
     factor: int
-    block_ms: int
 
 
 class BlockLog:
     """One chain's file, open and locked."""
 
-    def __init__(self, folder: Path, seed: str, factor: int, block_ms: int) -> None:
+    def __init__(self, folder: Path, seed: str, factor: int) -> None:
         """Open the chain in this folder, or begin one. Raises UnusableData."""
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "blocks.log"
@@ -51,7 +50,7 @@ class BlockLog:
         first = next(self._frames(), None)
         if first is None:
             self._file.truncate(0)
-            self.beginning = Beginning(FORMAT, seed, secrets.token_hex(8), factor, block_ms)
+            self.beginning = Beginning(FORMAT, seed, secrets.token_hex(8), factor)
             self._write(msgspec.msgpack.encode(self.beginning))
         else:
             self.beginning = msgspec.msgpack.decode(first[0], type=Beginning)

@@ -178,10 +178,10 @@ class Chain:
             self._undo.popleft()
 
     def _check_tapos(self, transaction: Transaction) -> None:
-        reference = int.from_bytes(transaction.raw.get("ref_block_bytes", b""), "big")
-        number = self.head.number - (self.head.number - reference) % RECENT_BLOCKS
-        block = self.block(number)
-        if block is None or bytes.fromhex(block.block_id)[8:16] != transaction.raw.get("ref_block_hash", b""):
+        """The reference block, two bytes of its height and eight of its hash, must be on this chain and recent."""
+        low, head = transaction.raw.get("ref_block_bytes", b""), self.head.number
+        block = self.block(head - (head - int.from_bytes(low, "big")) % RECENT_BLOCKS) if len(low) == 2 else None
+        if block is None or block.block_id[16:32] != transaction.raw.get("ref_block_hash", b"").hex():
             raise Refused("TAPOS_ERROR", "Tapos check error.")
 
 

@@ -7,7 +7,6 @@ from core.money import InvalidAmount, parse_amount
 from core.tron import Address, InvalidAddress
 from gateways.devnet import abi
 from gateways.devnet.ask import Ask
-from gateways.devnet.block import Block
 from gateways.devnet.genesis import USDT
 from gateways.devnet.node import Verdict
 
@@ -72,7 +71,15 @@ def resume(ask: Ask) -> Any:
 
 
 def _heights(ask: Ask) -> dict[str, Any]:
-    return {"head": _height(ask.chain.head), "solid": _height(ask.chain.solid), "paused": ask.node.paused}
+    head, solid = ask.chain.head, ask.chain.solid
+    return {
+        "head": head.number,
+        "head_id": head.block_id,
+        "head_timestamp_ms": head.timestamp_ms,
+        "solid": solid.number,
+        "solid_id": solid.block_id,
+        "paused": ask.node.paused,
+    }
 
 
 def usdt(ask: Ask) -> Any:
@@ -91,10 +98,6 @@ def reorg(_: Ask) -> Any:
 
 def faults(_: Ask) -> Any:
     raise NotBuilt("this version of the devnet injects no faults yet")
-
-
-def _height(block: Block) -> dict[str, Any]:
-    return {"number": block.number, "block_id": block.block_id, "timestamp_ms": block.timestamp_ms}
 
 
 def _accepted(verdict: Verdict) -> str:

@@ -164,7 +164,10 @@ def _update_permissions(state: Overlay, transaction: Transaction, context: Conte
 
 
 def _permission(fields: dict[str, Any], permission_id: int, operations: bytes) -> Permission:
-    keys = tuple((_address(key["address"], "key is not a validate address"), key["weight"]) for key in fields["keys"])
+    keys = tuple(
+        (_address(key.get("address", b""), "key is not a validate address"), key.get("weight", 0))
+        for key in fields.get("keys", [])
+    )
     threshold = fields.get("threshold", 0)
     if not 0 < len(keys) <= PERMISSION_KEYS_MAX:
         raise invalid(f"number of keys in permission should not be greater than {PERMISSION_KEYS_MAX}")

@@ -11,6 +11,7 @@ import coincurve
 from core.secp256k1 import CURVE_ORDER, address_of, sha256
 from core.tron import SUN_PER_TRX, USDT_MAINNET, Address
 from gateways.devnet import accounts, energy, tether
+from gateways.devnet.accounts import Account
 from gateways.devnet.machine import Code
 from gateways.devnet.multisend import Multisend
 from gateways.devnet.state import Overlay
@@ -83,3 +84,5 @@ class Genesis:
             state.set(("slot", token, "balance", self.treasury.address.evm), supply)
         for producer in self.producers:
             accounts.credit(state, producer.address, 0, GENESIS_MS)
+        for contract in self.contracts:
+            accounts.save(state, Account(contract, GENESIS_MS, is_contract=True))

@@ -57,11 +57,14 @@ def application(node: Node, fault: Fault = no_fault) -> Starlette:
             return _json({"Error": f"class {error.kind} : {error}"})
         except MalformedProtobuf as error:
             return _json({"Error": f"class com.google.protobuf.InvalidProtocolBufferException : {error}"})
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
-            return _json({"Error": f"class java.lang.IllegalArgumentException : {error}"})
+        except msgspec.DecodeError as error:
+            return _json({"Error": f"class com.alibaba.fastjson.JSONException : {error}"})
 
     async def grid(request: Request) -> Response:
-        status, answer = trongrid.answer(Ask(node, dict(request.query_params)), request.url)
+        try:
+            status, answer = trongrid.answer(Ask(node, dict(request.query_params)), request.url)
+        except BadRequest as error:
+            return _json({"success": False, "error": str(error), "statusCode": 400}, 400)
         return _json(answer, status) if answer is not None else Response(status_code=status)
 
     async def control(request: Request) -> Response:
@@ -97,9 +100,11 @@ async def _parameters(request: Request) -> dict[str, Any]:
     query = dict(request.query_params)
     if request.method != "POST":
         return query
-    body = await request.body()
-    if len(body) > BODY_BYTES_MAX:
-        raise TooLarge
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise TooLarge
     if not body.strip():
         return query
     if body.lstrip()[:1] != b"{":

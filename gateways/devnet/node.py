@@ -63,12 +63,12 @@ class Node:
         self._own = 0
         self._lead_ms = 0
         """How far /devnet/mine has driven the chain's time ahead of the clock."""
-        genesis, block_ms = Genesis(config.seed, config.network, config.factor), config.block_ms
+        genesis = Genesis(config.seed, config.network, config.factor)
         if config.data_dir:
-            self._log = BlockLog(config.data_dir, config.seed, config.factor, block_ms)
+            self._log = BlockLog(config.data_dir, config.seed, config.factor)
             first = self._log.beginning
             genesis = Genesis(first.seed, first.network, first.factor)
-        self.chain = Chain(genesis, block_ms)
+        self.chain = Chain(genesis, config.block_ms)
         self._replay()
         self._lead_ms = max(0, self.chain.head.timestamp_ms - clock_ms())
         if self.chain.head.number == 0:
@@ -106,8 +106,8 @@ class Node:
         """Sign and broadcast a transaction of one of our own accounts."""
         return self.broadcast(self.sign(key, kind, parameter))
 
-    def sign(self, key: Key, kind: int, parameter: dict[str, Any]) -> Transaction:
-        """A transaction on the solid block. No two are alike: each has an expiration of its own."""
+    def sign(self, key: Key, kind: int, parameter: dict[str, Any], **fields: Any) -> Transaction:
+        """A transaction on the solid block, raw_data's `fields` as given. No two are alike: each expires at its own time."""
         self._own += 1
         solid = self.chain.solid
         raw = {
@@ -119,7 +119,7 @@ class Node:
         }
         if kind == TRIGGER:
             raw["fee_limit"] = OWN_FEE_LIMIT_SUN
-        unsigned = of_raw(raw)
+        unsigned = of_raw({**raw, **fields})
         return msgspec.structs.replace(unsigned, signatures=(key.sign(bytes.fromhex(unsigned.txid)),))
 
     def give_trx(self, to: bytes, amount_sun: int) -> Verdict:

@@ -42,16 +42,13 @@ def either_address(text: str) -> bytes:
 def transaction(body: Mapping[str, Any]) -> Transaction:
     """A Transaction's JSON -> Transaction. Raises BadRequest; MalformedProtobuf when it has no contract of a known type."""
     visible = bool(body.get("visible"))
-    raw = body.get("raw_data")
-    if not isinstance(raw, Mapping):
-        raise BadRequest("raw_data is missing")
     fields: dict[str, Any] = {}
-    for name, value in raw.items():
+    for name, value in mapping(body.get("raw_data")).items():
         if name == "contract":
-            fields[name] = [_contract(each, visible=visible) for each in value]
+            fields[name] = [_contract(mapping(each), visible=visible) for each in sequence(value)]
         elif name in RAW.by_name and value is not None:
             fields[name] = _value(name, RAW.by_name[name].kind, value, visible=visible)
-    signatures = tuple(_hex(each) for each in body.get("signature") or ())
+    signatures = tuple(_hex(each) for each in sequence(body.get("signature") or []))
     return of_raw(fields, signatures)
 
 
@@ -62,7 +59,8 @@ def parameter(message: Message, fields: Mapping[str, Any], *, visible: bool) -> 
         field = message.by_name.get(name)
         if field is None or item is None:
             continue
-        values = [_value(name, field.kind, each, visible=visible) for each in (item if field.repeated else (item,))]
+        items = sequence(item) if field.repeated else [item]
+        values = [_value(name, field.kind, each, visible=visible) for each in items]
         value[name] = values if field.repeated else values[0]
     return value
 
@@ -71,9 +69,9 @@ def _contract(body: Mapping[str, Any], *, visible: bool) -> dict[str, Any]:
     kind = TYPE_NUMBERS.get(body.get("type", ""))
     if kind is None:
         raise BadRequest(f"contract type {body.get('type')!r} is not known to this devnet")
-    value = body.get("parameter", {}).get("value", {})
+    value = mapping(mapping(body.get("parameter", {})).get("value", {}))
     fields = parameter(CONTRACT_TYPES[kind], value, visible=visible)
-    return contract_of(kind, fields, permission_id=_integer(body.get("Permission_id", 0)))
+    return contract_of(kind, fields, permission_id=integer(body.get("Permission_id", 0)))
 
 
 _ENUMS: Final = {"resource": RESOURCES, "type": PERMISSION_TYPES}
@@ -81,7 +79,7 @@ _ENUMS: Final = {"resource": RESOURCES, "type": PERMISSION_TYPES}
 
 def _value(name: str, kind: str | Message, value: Any, *, visible: bool) -> Any:
     if isinstance(kind, Message):
-        return parameter(kind, value, visible=visible)
+        return parameter(kind, mapping(value), visible=visible)
     if kind == "bytes":
         if name in ADDRESS_FIELDS:
             return address(value, visible=visible)
@@ -92,12 +90,30 @@ def _value(name: str, kind: str | Message, value: Any, *, visible: bool) -> Any:
         return value in (True, "true", 1)
     if isinstance(value, str) and value in _ENUMS.get(name, ()):
         return _ENUMS[name].index(value)
-    return _integer(value)
+    return integer(value)
 
 
-def _integer(value: Any) -> int:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Raises BadRequest for what is no JSON object."""
+    if not isinstance(value, Mapping):
+        raise BadRequest(f"{value!r} is not an object", "com.alibaba.fastjson.JSONException")
+    return value
+
+
+def sequence(value: Any) -> list[Any]:
+    """Raises BadRequest for what is no JSON array."""
+    if not isinstance(value, list):
+        raise BadRequest(f"{value!r} is not an array", "com.alibaba.fastjson.JSONException")
+    return value
+
+
+def integer(value: Any) -> int:
+    """An int64, from a number or its text. Raises BadRequest."""
     try:
-        return int(value)
+        number = int(value)
+        if not -(2**63) <= number < 2**63:
+            raise ValueError
+        return number
     except (TypeError, ValueError) as error:
         raise BadRequest(f"{value!r} is not an integer", "java.lang.NumberFormatException") from error
 

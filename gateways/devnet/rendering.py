@@ -167,10 +167,11 @@ def transaction_infos(block: Block, *, visible: bool) -> list[Answer]:
 
 
 def account(held: Account, *, visible: bool) -> Answer:
-    """An Account; a balance of 0 does not appear."""
+    """An Account, its free bandwidth as of now; a balance of 0 does not appear."""
     actives = held.actives if held.owner else (held.permission(2),)
     fields = without_defaults(
         {
+            "type": "Contract" if held.is_contract else "",
             "balance": held.balance_sun,
             "create_time": held.created_ms,
             "latest_opration_time": held.operated_ms,

@@ -5,10 +5,11 @@ Both run in one thread, so nothing in the node needs a lock; a call or a block i
 
 import asyncio
 import contextlib
+import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,7 @@ _NAP_SECONDS = 0.2
 """How long production sleeps at most before it looks again whether it is paused."""
 
 START_SECONDS = 60
+DEFAULTS = Config()
 
 
 def clock_ms() -> int:
@@ -38,7 +40,7 @@ def serve(port: int, block_ms: int = BLOCK_MS, data_dir: Path | None = None, hos
 class Devnet:
     """A devnet's server: `run` in this thread until it is told to stop, or `with Devnet(...) as devnet` beside it."""
 
-    def __init__(self, config: Config = Config()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, config: Config = DEFAULTS) -> None:
         """Takes the port and opens the chain. Raises UnusableData, OSError."""
         self._socket = _listen(config.host, config.port)
         port = self._socket.getsockname()[1]
@@ -56,13 +58,13 @@ class Devnet:
             timeout_keep_alive=30,
             lifespan="off",
         )
-        self._server = uvicorn.Server(settings)
+        self._server = _Server(settings)
         self._thread: threading.Thread | None = None
         self._answering = threading.Event()
 
     def run(self) -> None:
-        """Serve in this thread."""
-        asyncio.run(self._run(announce=True))
+        """Serve in this thread, the process's first, until SIGINT or SIGTERM."""
+        asyncio.run(self._run(alone=True))
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="devnet", daemon=True)
@@ -74,17 +76,20 @@ class Devnet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
+        self._stop()
         if self._thread:
             self._thread.join()
 
-    async def _run(self, *, announce: bool = False) -> None:
+    async def _run(self, *, alone: bool = False) -> None:
+        if alone:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, self._stop)
         async with self._producing():
             serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
             while not self._server.started and not serving.done():
                 await asyncio.sleep(0.005)
             self._answering.set()
-            if announce and not serving.done():
+            if alone and not serving.done():
                 print(f"devnet: {self.url}", flush=True)  # noqa: T201
             await serving
         self._socket.close()
@@ -114,7 +119,18 @@ class Devnet:
     def _production_ended(self, task: "asyncio.Task[None]") -> None:
         """A chain that cannot go on, a full disk say, stops the server: its error leaves `run`."""
         if not task.cancelled():
-            self._server.should_exit = True
+            self._stop()
+
+    def _stop(self) -> None:
+        self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which would raise the signal anew after a clean end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
 
 
 def _listen(host: str, port: int) -> socket.socket:

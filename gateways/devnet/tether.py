@@ -128,16 +128,6 @@ class TetherToken:
         call.emit(APPROVAL, call.caller.evm, spender, value)
         return TRUE
 
-    def transfer_by_legacy(self, call: Call) -> bytes:
-        """What a deprecated token forwards to; only the successor that names this one as its predecessor answers."""
-        arguments = call.arguments
-        holder, to, value = abi.address(arguments, 0), abi.address(arguments, 1), abi.uint(arguments, 2)
-        if call.read("predecessor") != call.caller.evm or value > balance(call, holder):
-            return _revert(call, energy.REVERT_BALANCE)
-        _spend_transfer(call, to, value, 0)
-        _move(call, holder, to, value, 0)
-        return TRUE
-
     # -- what anybody reads
 
     def balance_of(self, call: Call) -> bytes:
@@ -334,7 +324,6 @@ _FUNCTIONS: Final[dict[Function, _Method]] = {
     _writes("decreaseApproval", "address _spender", "uint256 _subtractedValue", returns=("bool",)): (
         TetherToken.decrease_approval
     ),
-    TRANSFER_BY_LEGACY: TetherToken.transfer_by_legacy,
     Function("balanceOf", ("address who",), ("uint256",), reads=True): TetherToken.balance_of,
     Function("allowance", ("address _owner", "address _spender"), ("uint256",), reads=True): TetherToken.allowance,
     Function("isBlackListed", ("address",), ("bool",), reads=True): TetherToken.is_black_listed,

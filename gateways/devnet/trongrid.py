@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from core.tron import Address
 from gateways.devnet import parsing
-from gateways.devnet.abi import UINT_MAX, Event
+from gateways.devnet.abi import Event
 from gateways.devnet.ask import Ask
 from gateways.devnet.block import Block, Included
 from gateways.devnet.machine import Log
@@ -17,6 +17,7 @@ from gateways.devnet.tether import APPROVAL, EVENTS, TRANSFER, TetherToken
 
 LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 200
+FOREVER_MS: Final = 2**63 - 1
 _EVENTS: Final = {event.topic: event for event in EVENTS}
 
 Row = dict[str, Any]
@@ -33,7 +34,7 @@ def answer(ask: Ask, url: Any) -> tuple[int, Any]:
         case ["transactions", txid, "events"]:
             rows = (_event_row(ask, each) for each in _logs(ask) if each[1].transaction.txid == txid)
         case ["blocks", number, "events"]:
-            wanted = ask.top.number if number == "latest" else int(number)
+            wanted = ask.top.number if number == "latest" else parsing.integer(number)
             rows = (_event_row(ask, each) for each in _logs(ask) if each[0].number == wanted)
         case _:
             return 404, {"success": False, "error": "not found", "statusCode": 404}
@@ -65,10 +66,11 @@ def _logs(ask: Ask) -> Iterator[_Logged]:
     """Every log in the order asked for, within the timestamps asked for; the solid ones only when so wished."""
     top = ask.chain.solid.number if ask.flag("only_confirmed") else ask.chain.head.number
     lowest = max(ask.integer("min_timestamp"), ask.integer("min_block_timestamp"))
-    highest = min(ask.integer("max_timestamp", UINT_MAX), ask.integer("max_block_timestamp", UINT_MAX))
+    highest = min(ask.integer("max_timestamp", FOREVER_MS), ask.integer("max_block_timestamp", FOREVER_MS))
     ascending = ask.text("order_by").endswith(",asc")
     step = 1 if ascending else -1
-    for block in ask.chain.blocks[: top + 1][::step]:
+    for number in range(top + 1)[::step]:
+        block = ask.chain.blocks[number]
         if not block.included or not lowest <= block.timestamp_ms <= highest:
             continue
         for included in block.included[::step]:

@@ -36,7 +36,9 @@ def prepare(url: str) -> None:
             "CREATE TABLE IF NOT EXISTS row_lock_entries (id bigserial PRIMARY KEY, debit int, credit int, amount bigint,"
             " created_at timestamptz DEFAULT now());"
         )
-        conn.execute("INSERT INTO row_lock_accounts SELECT g, 1000000000000 FROM generate_series(1, 50) g ON CONFLICT DO NOTHING")
+        conn.execute(
+            "INSERT INTO row_lock_accounts SELECT g, 1000000000000 FROM generate_series(1, 50) g ON CONFLICT DO NOTHING"
+        )
 
 
 def tpcb(url: str, *, clients: int = 8, seconds: int = 5) -> float:

@@ -17,7 +17,9 @@ FUNDS = 10**15
 
 def open_accounts(ledger: Ledger) -> None:
     """Fifty accounts with plenty of funds each."""
-    ledger.execute([RegisterAccount(account, f"bench {n}", None, "operator:bench") for n, account in enumerate(ACCOUNTS)])
+    ledger.execute(
+        [RegisterAccount(account, f"bench {n}", None, "operator:bench") for n, account in enumerate(ACCOUNTS)]
+    )
     ledger.execute(
         [
             PostAdjustment(

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from gateways.devnet import accounts, bandwidth, parsing, rendering
 from gateways.devnet.accounts import Account
 from gateways.devnet.ask import Answer, Ask
@@ -13,7 +15,10 @@ TOTAL_ENERGY_WEIGHT = 16_307_698_552
 
 def get_account(ask: Ask) -> Answer:
     account = accounts.find(ask.state, ask.address("address"))
-    return rendering.account(account, visible=ask.visible) if account else {}
+    if account is None:
+        return {}
+    used = bandwidth.free_net_used(account, ask.top.timestamp_ms)
+    return rendering.account(msgspec.structs.replace(account, free_net_used=used), visible=ask.visible)
 
 
 def get_account_net(ask: Ask) -> Answer:

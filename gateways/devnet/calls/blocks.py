@@ -13,7 +13,9 @@ def get_now_block(ask: Ask) -> Answer:
 def get_block(ask: Ask) -> Answer:
     """By id, by number, or the newest; only the header unless `detail`."""
     wanted = ask.text("id_or_num")
-    block = ask.top if not wanted else ask.block_by_id(wanted) if len(wanted) == 64 else ask.block(int(wanted))
+    block = (
+        ask.top if not wanted else ask.block_by_id(wanted) if len(wanted) == 64 else ask.block(ask.integer("id_or_num"))
+    )
     return rendering.block(block, visible=ask.visible, detail=ask.flag("detail")) if block else {}
 
 

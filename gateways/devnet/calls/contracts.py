@@ -1,5 +1,7 @@
 """Contracts: what they are, calls that only read, and what a call would cost."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from core.transactions import TRIGGER
@@ -40,6 +42,23 @@ def get_contract_info(ask: Ask) -> Answer:
     return {"smart_contract": contract, "contract_state": rendering.without_defaults({"energy_factor": factor})}
 
 
+class NoContract(Exception):
+    """The address holds no contract: told in the result, unlike other mistakes."""
+
+
+def _told(handler: Callable[[Ask], Answer]) -> Callable[[Ask], Answer]:
+    @functools.wraps(handler)
+    def answer(ask: Ask) -> Answer:
+        try:
+            return handler(ask)
+        except NoContract:
+            message = ask.message("Smart contract is not exist.")
+            return {"result": {"code": "CONTRACT_VALIDATE_ERROR", "message": message}}
+
+    return answer
+
+
+@_told
 def trigger_constant_contract(ask: Ask) -> Answer:
     """Runs a call and keeps nothing. On a revert `result.result` is still true; the message and ret tell."""
     transaction = _trigger(ask)
@@ -60,6 +79,7 @@ def trigger_constant_contract(ask: Ask) -> Answer:
     return answer
 
 
+@_told
 def estimate_energy(ask: Ask) -> Answer:
     called = _run(ask, _trigger(ask))
     if called.result == REVERT:
@@ -68,6 +88,7 @@ def estimate_energy(ask: Ask) -> Answer:
     return {"result": {"result": True}, "energy_required": called.energy}
 
 
+@_told
 def trigger_smart_contract(ask: Ask) -> Answer:
     transaction = _trigger(ask, fee_limit_sun=ask.integer("fee_limit"))
     return {"result": {"result": True}, "transaction": rendering.built(transaction, visible=ask.visible)}
@@ -87,7 +108,7 @@ def _trigger(ask: Ask, fee_limit_sun: int = 0) -> Transaction:
         "call_value": ask.integer("call_value"),
     }
     if parameter["contract_address"] not in ask.chain.machine.contracts:
-        raise BuildRefused("Smart contract is not exist.")
+        raise NoContract
     return unsigned(ask, TRIGGER, parameter, fee_limit_sun)
 
 

@@ -1,0 +1,220 @@
+"""Every refusal of the API as RFC 9457 problem+json. Codes of business stand in core/rejections.py, those of HTTP here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from core.rejections import REJECTIONS, Rejection, data_of, sentence_of
+
+PROBLEM_JSON: Final = b"application/problem+json"
+RETRY_AFTER_S: Final = {"rate_limited": 1, "idempotency_in_progress": 1, "addresses_exhausted": 5, "writing_has_ended": 30}
+"""Seconds after which trying again makes sense; every other 503 says 1."""
+
+
+class ValidationFailed(Rejection, frozen=True):
+    """The request is not as the documentation has it; `errors` names each place."""
+
+
+class MalformedJson(Rejection, frozen=True):
+    """The body is not JSON as it is understood here: {reason}."""
+
+    status: ClassVar[int] = 400
+
+    reason: str
+
+
+class MalformedRequest(Rejection, frozen=True):
+    """This is not an HTTP request as it is understood here: {reason}."""
+
+    status: ClassVar[int] = 400
+
+    reason: str
+
+
+class UnsupportedMediaType(Rejection, frozen=True):
+    """The body must be JSON: send it with Content-Type: application/json."""
+
+    status: ClassVar[int] = 415
+
+
+class PathNotFound(Rejection, frozen=True):
+    """There is nothing at this path: every path there is stands in /docs."""
+
+    status: ClassVar[int] = 404
+
+
+class MethodNotAllowed(Rejection, frozen=True):
+    """This path answers to {allowed} only."""
+
+    status: ClassVar[int] = 405
+
+    allowed: str
+
+
+class RequestTimeout(Rejection, frozen=True):
+    """The request did not arrive within {seconds} seconds."""
+
+    status: ClassVar[int] = 408
+
+    seconds: int
+
+
+class BodyTooLarge(Rejection, frozen=True):
+    """The body is larger than {limit_bytes} bytes."""
+
+    status: ClassVar[int] = 413
+
+    limit_bytes: int
+
+
+class HeadersTooLarge(Rejection, frozen=True):
+    """Request line and headers are larger than {limit_bytes} bytes, or more than {limit_count}."""
+
+    status: ClassVar[int] = 431
+
+    limit_bytes: int
+    limit_count: int
+
+
+class ApiKeyInvalid(Rejection, frozen=True):
+    """The x-api-key header is missing, or its key is unknown or revoked."""
+
+    status: ClassVar[int] = 401
+
+
+class ApiKeyExpired(Rejection, frozen=True):
+    """The API key has expired: ask the operator for a new one."""
+
+    status: ClassVar[int] = 401
+
+
+class PermissionDenied(Rejection, frozen=True):
+    """The API key lacks the permission {permission}."""
+
+    status: ClassVar[int] = 403
+
+    permission: str
+
+
+class RateLimited(Rejection, frozen=True):
+    """This API key may make {limit} requests: wait for Retry-After seconds."""
+
+    status: ClassVar[int] = 429
+
+    limit: str
+
+
+class PositionBeyondHead(Rejection, frozen=True):
+    """min_position is beyond the last event there is: it must be a position that this server gave out."""
+
+
+class ProjectionBehind(Rejection, frozen=True):
+    """The view has not reached min_position yet: try again in a moment."""
+
+    status: ClassVar[int] = 503
+
+
+class Overloaded(Rejection, frozen=True):
+    """More requests are waiting than can be served soon: nothing was done, try again in a moment."""
+
+    status: ClassVar[int] = 503
+
+
+class ServiceUnavailable(Rejection, frozen=True):
+    """A part of the service cannot be reached: nothing was done, try again in a moment."""
+
+    status: ClassVar[int] = 503
+
+
+class WritingHasEnded(Rejection, frozen=True):
+    """No change is accepted now, and nothing was done: the operator has been told. Reading goes on."""
+
+    status: ClassVar[int] = 503
+
+
+class InternalError(Rejection, frozen=True):
+    """Something is wrong on our side: tell the operator the request_id. If this created something, repeat it with the same
+    Idempotency-Key."""
+
+    status: ClassVar[int] = 500
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """Where (a JSON pointer into the body, "?name" for a query parameter) and what is wrong there."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is wrong and what to do, as RFC 9457 has it. `code` is stable; `data` holds the facts in `detail`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldError] | None = None
+    data: dict[str, Any] | None = None
+
+
+class Refusal(Exception):
+    """Ends a request with a refusal. `errors` name fields, `headers` go along."""
+
+    def __init__(
+        self,
+        rejection: Rejection,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(rejection.code)
+        self.rejection = rejection
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+
+def invalid(pointer: str, detail: str) -> Refusal:
+    """A 422 about one place."""
+    return Refusal(ValidationFailed(), [FieldError(pointer, detail)])
+
+
+def problem_of(rejection: Rejection, request_id: str, errors: Sequence[FieldError] = ()) -> Problem:
+    code = rejection.code
+    return Problem(
+        type=f"/docs#{code}",
+        title=title_of(code),
+        status=rejection.status,
+        detail=rejection.detail,
+        code=code,
+        request_id=request_id,
+        errors=list(errors) or None,
+        data=data_of(rejection) or None,
+    )
+
+
+def headers_of(rejection: Rejection) -> dict[str, str]:
+    """Headers that belong to a status: when to come back, how to authenticate."""
+    if rejection.status == 401:
+        return {"www-authenticate": 'ApiKey realm="counterfoil", header="x-api-key"'}
+    if rejection.status == 503 or rejection.code in RETRY_AFTER_S:
+        return {"retry-after": str(RETRY_AFTER_S.get(rejection.code, 1))}
+    return {}
+
+
+def title_of(code: str) -> str:
+    return code.replace("_", " ").replace("api key", "API key").capitalize().replace("Api key", "API key")
+
+
+INTERNAL: Final = frozenset({"address_taken", "conflicting_facts", "wrong_state", "payin_not_disablable"})
+"""Refusals between the parts of the program, which no client ever sees."""
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Every code a client can meet: code, title, status and sentence, for /docs and the OpenAPI document."""
+    return [
+        {"code": code, "title": title_of(code), "status": kind.status, "detail": sentence_of(kind)}
+        for code, kind in sorted(REJECTIONS.items(), key=lambda item: (item[1].status, item[0]))
+        if code not in INTERNAL
+    ]

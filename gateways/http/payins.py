@@ -1,0 +1,234 @@
+"""Payins over HTTP: a deposit address is asked for, and what arrives on it is shown."""
+
+import asyncio
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from core.accounts import Account, LedgerAccount, account_stream, ledger_account_stream
+from core.addresses import DisablePayin, PayinRequested, RequestPayin, address_id, payin_stream
+from core.journal import derived_id
+from core.ledger import Accepted, Repeated
+from core.rejections import (
+    AccountSuspended,
+    AddressesExhausted,
+    AddressTaken,
+    LedgerAccountNotFound,
+    NotFound,
+)
+from core.tron import Address
+from gateways.http.accounts import id_in
+from gateways.http.answers import AddressInList, Deposit, Payin, PayinAddress, listed, money
+from gateways.http.bodies import DepositsPage, NewPayin, Page, Read
+from gateways.http.endpoints import Call, Reply, before, endpoint, page_reply, reply
+from gateways.http.errors import Refusal
+from gateways.http.positions import position_of
+
+_PAYIN_EVENTS: Final = 2
+"""PayinRequested and AddressAssigned are appended together."""
+_TAKEN_MAX: Final = 20
+
+_PAYINS: Final = (
+    "SELECT p.id, p.state, p.client_reference, p.ledger_account, a.id AS address_id, a.tron_address_base58,"
+    ' a.tron_address_hex, a.status, p.created_at, p."position"'
+    " FROM payin_requests AS p JOIN payin_addresses AS a ON a.id = p.address_id"
+)
+_ADDRESSES: Final = (
+    'SELECT id, tron_address_base58, tron_address_hex, status, ledger_account, created_at, "position" FROM payin_addresses'
+)
+_DEPOSITS: Final = (
+    "SELECT id, tx_hash, log_index, block_number, address, ledger_account, amount_minor, currency, status,"
+    ' journal_entry_id, detected_at, confirmed_at, "position" FROM observed_transactions'
+)
+
+
+@endpoint(
+    "POST",
+    "/v1/payins",
+    "payins:write",
+    Payin,
+    status=201,
+    body=NewPayin,
+    creates="stored",
+    refusals=(LedgerAccountNotFound, AccountSuspended, AddressesExhausted),
+)
+async def request_payin(call: Call, body: NewPayin) -> Reply:
+    """Ask for a deposit address. It is the account's own for ever."""
+    payin_id = str(derived_id("payin", call.account_id, call.idempotency_key))
+    outcome = await _assigned(call, payin_id, body)
+    requested = outcome.events[0].event
+    assert isinstance(requested, PayinRequested)
+    answer = Payin(
+        id=UUID(payin_id),
+        state="active",
+        client_reference=requested.client_reference,
+        ledger_account=requested.ledger_account,
+        address=_address(requested.address, "active"),
+        created_at=requested.occurred_at,
+        position=call.shown(position_of(outcome, _PAYIN_EVENTS)),
+    )
+    return reply(answer, 201)
+
+
+async def _assigned(call: Call, payin_id: str, body: NewPayin) -> Accepted | Repeated:
+    """The payin, made now or before. An address leaves the pool only for a request that is going to be accepted."""
+    await asyncio.to_thread(_check, call, payin_id, body)
+    for _ in range(_TAKEN_MAX):
+        ready = await asyncio.to_thread(call.api.platform.pool.take)
+        if ready is None:
+            break
+        try:
+            return await call.submit(
+                RequestPayin(
+                    payin_id=payin_id,
+                    account_id=call.account_id,
+                    address=ready.base58,
+                    address_hex=ready.hex,
+                    key_id=ready.key_id,
+                    ledger_account=body.ledger_account,
+                    client_reference=body.client_reference,
+                    actor=call.actor,
+                )
+            )
+        except Refusal as refusal:
+            if not isinstance(refusal.rejection, AddressTaken):
+                raise
+    raise Refusal(AddressesExhausted())
+
+
+def _check(call: Call, payin_id: str, body: NewPayin) -> None:
+    """Raises Refusal for what the decision would refuse anyway, before an address is taken for it."""
+    account = account_stream(call.account_id)
+    ledger_account = ledger_account_stream(call.account_id, body.ledger_account)
+    past = call.api.platform.store.histories([account, ledger_account, payin_stream(payin_id)])
+    if past.get(payin_stream(payin_id)):
+        return
+    state = Account()
+    for recorded in past.get(account, []):
+        state = state.evolve(recorded.event)
+    if state.status == "suspended":
+        raise Refusal(AccountSuspended())
+    opened = LedgerAccount()
+    for recorded in past.get(ledger_account, []):
+        opened = opened.evolve(recorded.event)
+    if opened.opened is None or opened.opened.type != "liability":
+        raise Refusal(LedgerAccountNotFound(ledger_account=body.ledger_account))
+
+
+@endpoint("GET", "/v1/payins", "payins:read", listed(Payin), query=Page)
+async def list_payins(call: Call, page: Page) -> Reply:
+    """The account's payins, newest first."""
+    rows = await call.read(
+        "payins",
+        f'{_PAYINS} WHERE p.account_id = %(account_id)s::uuid AND p."position" < %(before)s'
+        ' ORDER BY p."position" DESC LIMIT %(limit)s',
+        account_id=call.account_id,
+        before=before(call, page),
+        limit=page.limit + 1,
+    )
+    return page_reply(call, page, [(row[-1], _payin(row)) for row in rows])
+
+
+@endpoint("GET", "/v1/payins/{id}", "payins:read", Payin, refusals=(NotFound,))
+async def get_payin(call: Call, _: Read) -> Reply:
+    """One payin."""
+    row = await call.one(
+        "payins",
+        "payin",
+        f"{_PAYINS} WHERE p.id = %(id)s::uuid AND p.account_id = %(account_id)s::uuid",
+        id=id_in(call, "payin"),
+        account_id=call.account_id,
+    )
+    return reply(_payin(row))
+
+
+@endpoint("POST", "/v1/payins/{id}/disable", "payins:write", Payin, refusals=(NotFound,))
+async def disable_payin(call: Call) -> Reply:
+    """Label a payin as no longer wanted. What still arrives is booked all the same."""
+    payin_id = id_in(call, "payin")
+    outcome = await call.submit(DisablePayin(payin_id, call.account_id, call.actor))
+    stream = payin_stream(payin_id)
+    history = (await asyncio.to_thread(call.api.platform.store.histories, [stream]))[stream]
+    requested = history[0].event
+    assert isinstance(requested, PayinRequested)
+    answer = Payin(
+        id=UUID(payin_id),
+        state="disabled",
+        client_reference=requested.client_reference,
+        ledger_account=requested.ledger_account,
+        address=_address(requested.address, "disabled"),
+        created_at=requested.occurred_at,
+        position=call.shown(outcome.position),
+    )
+    return reply(answer)
+
+
+@endpoint("GET", "/v1/payin-addresses", "payins:read", listed(AddressInList), query=Page)
+async def list_payin_addresses(call: Call, page: Page) -> Reply:
+    """The account's deposit addresses, newest first."""
+    rows = await call.read(
+        "payins",
+        f'{_ADDRESSES} WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
+        ' ORDER BY "position" DESC LIMIT %(limit)s',
+        account_id=call.account_id,
+        before=before(call, page),
+        limit=page.limit + 1,
+    )
+    return page_reply(call, page, [(row[-1], AddressInList(*row[:-1])) for row in rows])
+
+
+@endpoint("GET", "/v1/payin-addresses/{id}", "payins:read", AddressInList, refusals=(NotFound,))
+async def get_payin_address(call: Call, _: Read) -> Reply:
+    """One deposit address."""
+    row = await call.one(
+        "payins",
+        "deposit address",
+        f"{_ADDRESSES} WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        id=id_in(call, "deposit address"),
+        account_id=call.account_id,
+    )
+    return reply(AddressInList(*row[:-1]))
+
+
+@endpoint("GET", "/v1/deposits", "payins:read", listed(Deposit), query=DepositsPage)
+async def list_deposits(call: Call, page: DepositsPage) -> Reply:
+    """Transfers to the account's addresses, newest first."""
+    rows = await call.read(
+        "deposits",
+        f'{_DEPOSITS} WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
+        " AND (%(status)s::text IS NULL OR status = %(status)s) AND (%(address)s::text IS NULL OR address = %(address)s)"
+        ' ORDER BY "position" DESC LIMIT %(limit)s',
+        account_id=call.account_id,
+        before=before(call, page),
+        status=page.status,
+        address=page.address,
+        limit=page.limit + 1,
+    )
+    return page_reply(call, page, [(row[-1], _deposit(row)) for row in rows])
+
+
+@endpoint("GET", "/v1/deposits/{id}", "payins:read", Deposit, refusals=(NotFound,))
+async def get_deposit(call: Call, _: Read) -> Reply:
+    """One deposit."""
+    row = await call.one(
+        "deposits",
+        "deposit",
+        f"{_DEPOSITS} WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        id=id_in(call, "deposit"),
+        account_id=call.account_id,
+    )
+    return reply(_deposit(row))
+
+
+def _payin(row: tuple[Any, ...]) -> Payin:
+    payin_id, state, client_reference, ledger_account, *address, created_at, _ = row
+    return Payin(payin_id, state, client_reference, ledger_account, PayinAddress(*address), created_at)
+
+
+def _address(base58: str, status: Literal["active", "disabled"]) -> PayinAddress:
+    return PayinAddress(address_id(base58), base58, Address.from_base58(base58).hex(), status)
+
+
+def _deposit(row: tuple[Any, ...]) -> Deposit:
+    *before_amount, amount_minor, currency, status, entry_id, detected_at, confirmed_at, _ = row
+    amount = money(amount_minor, currency)
+    return Deposit(*before_amount, amount, amount_minor, currency, status, entry_id, detected_at, confirmed_at)

@@ -1,0 +1,214 @@
+"""Payouts over HTTP. A payout's stream is the memory of its idempotency key: the first answer follows from its first event."""
+
+import asyncio
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from core.addresses import DepositAddress, address_stream
+from core.events import Recorded
+from core.journal import derived_id
+from core.ledger import Accepted
+from core.payouts import CancelPayout, PayoutOrder, PayoutRefused, PayoutRequested, RequestPayout, payout_stream
+from core.rejections import (
+    AccountNotFound,
+    AccountSuspended,
+    AddressNotPayable,
+    AmountBelowMinimum,
+    AmountOutOfRange,
+    InsufficientFunds,
+    InvalidAddress,
+    LedgerAccountNotFound,
+    NotFound,
+    PayoutNotCancellable,
+    Rejection,
+    restore,
+)
+from core.tron import ZERO_ADDRESS, Address
+from core.tron import InvalidAddress as NoTronAddress
+from gateways.http.accounts import id_in
+from gateways.http.answers import AddressCheck, Payout, listed, money
+from gateways.http.bodies import NewPayout, PayoutsPage, Read
+from gateways.http.endpoints import Call, Reply, before, endpoint, page_reply, reply
+from gateways.http.errors import PROBLEM_JSON, Refusal, problem_of
+from gateways.http.idempotency import REPLAYED, alone
+
+_COLUMNS: Final = (
+    "id, state, to_address_base58, amount_minor, fee_minor, currency, ledger_account, tron_tx_hash, client_reference,"
+    " failure_code, created_at, updated_at"
+)
+
+
+@endpoint(
+    "POST",
+    "/v1/payouts",
+    "payouts:write",
+    Payout,
+    status=202,
+    body=NewPayout,
+    creates="stream",
+    refusals=(
+        InsufficientFunds,
+        InvalidAddress,
+        AddressNotPayable,
+        AmountBelowMinimum,
+        AmountOutOfRange,
+        LedgerAccountNotFound,
+        AccountSuspended,
+        AccountNotFound,
+    ),
+)
+async def request_payout(call: Call, body: NewPayout) -> Reply:
+    """Pay out USDT. Amount and fee are reserved at once; the key answers the same for ever, a refusal too."""
+    payee = payable(body.to_address, call.api.platform.settings.usdt)
+    account_id, key = call.account_id, call.idempotency_key
+    settings = call.api.platform.settings
+    order = PayoutOrder(
+        payout_id=str(derived_id("payout", account_id, key)),
+        account_id=account_id,
+        ledger_account=body.ledger_account,
+        to_address=payee.base58,
+        amount_minor=body.amount,
+        fee_minor=settings.payout_fee_minor,
+        currency=body.currency,
+        client_reference=body.client_reference,
+    )
+    async with alone(call.api, account_id, key):
+        outcome = await call.submit(RequestPayout(order, settings.payout_min_minor, call.actor))
+    answer = _first_answer(call, outcome.events[0])
+    return answer if isinstance(outcome, Accepted) else answer._replace(headers=(*answer.headers, REPLAYED))
+
+
+def _first_answer(call: Call, first: Recorded) -> Reply:
+    """What the first request was answered, byte for byte: nothing in it comes from this request."""
+    happened = first.event
+    if isinstance(happened, PayoutRefused):
+        refusal = restore(happened.code, happened.data)
+        call.api.metrics.rejected(refusal.code)
+        problem = problem_of(refusal, happened.order.payout_id)
+        return Reply(refusal.status, msgspec.json.encode(problem), PROBLEM_JSON)
+    assert isinstance(happened, PayoutRequested)
+    order = happened.order
+    answer = Payout(
+        id=UUID(order.payout_id),
+        state="requested",
+        to_address=order.to_address,
+        amount=money(order.amount_minor, order.currency),
+        amount_minor=order.amount_minor,
+        fee_minor=order.fee_minor,
+        currency=order.currency,
+        ledger_account=order.ledger_account,
+        tron_tx_hash=None,
+        client_reference=order.client_reference,
+        failure_code=None,
+        created_at=happened.occurred_at,
+        updated_at=happened.occurred_at,
+        position=call.shown(first.position),
+    )
+    return reply(answer, 202)
+
+
+@endpoint("GET", "/v1/payouts", "payouts:read", listed(Payout), query=PayoutsPage)
+async def list_payouts(call: Call, page: PayoutsPage) -> Reply:
+    """The account's payouts, newest first."""
+    rows = await call.read(
+        "payouts",
+        f'SELECT {_COLUMNS}, "position" FROM payout_requests'
+        ' WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
+        " AND (%(state)s::text IS NULL OR state = %(state)s)"
+        ' ORDER BY "position" DESC LIMIT %(limit)s',
+        account_id=call.account_id,
+        before=before(call, page),
+        state=page.state,
+        limit=page.limit + 1,
+    )
+    return page_reply(call, page, [(row[-1], _payout(row[:-1])) for row in rows])
+
+
+@endpoint("GET", "/v1/payouts/{id}", "payouts:read", Payout, refusals=(NotFound,))
+async def get_payout(call: Call, _: Read) -> Reply:
+    """One payout as it stands."""
+    row = await call.one(
+        "payouts",
+        "payout",
+        f"SELECT {_COLUMNS} FROM payout_requests WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        id=id_in(call, "payout"),
+        account_id=call.account_id,
+    )
+    return reply(_payout(row))
+
+
+@endpoint(
+    "POST", "/v1/payouts/{id}/cancel", "payouts:write", Payout, refusals=(NotFound, PayoutNotCancellable)
+)
+async def cancel_payout(call: Call) -> Reply:
+    """Cancel a payout that nothing was prepared for yet; amount and fee come back at once."""
+    stream = payout_stream(id_in(call, "payout"))
+    history = (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, [])
+    requested = history[0].event if history else None
+    if not isinstance(requested, PayoutRequested) or requested.order.account_id != call.account_id:
+        raise Refusal(NotFound(noun="payout"))
+    outcome = await call.submit(CancelPayout(requested.order, call.actor))
+    cancelled = outcome.events[-1]
+    answer = msgspec.json.decode(_first_answer(call, history[0]).body, type=Payout)
+    answer = msgspec.structs.replace(
+        answer, state="cancelled", updated_at=cancelled.event.occurred_at, position=call.shown(cancelled.position)
+    )
+    return reply(answer)
+
+
+@endpoint("GET", "/v1/address-checks/{address}", None, AddressCheck)
+async def check_address(call: Call, _: Read) -> Reply:
+    """Whether a payout could go to this address. Says nothing of other accounts' addresses."""
+    await call.reached("payins")
+    text = call.path["address"]
+    try:
+        payee = Address.from_base58(text)
+    except NoTronAddress as error:
+        return reply(AddressCheck(text, valid=False, reason=str(error)))
+    reason = unpayable(payee, call.api.platform.settings.usdt)
+    if reason is None:
+        stream = address_stream(payee.base58)
+        state = DepositAddress()
+        for recorded in (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, []):
+            state = state.evolve(recorded.event)
+        if state.assigned is not None and state.assigned.account_id == call.account_id:
+            reason = "it is a deposit address of this account"
+    return reply(
+        AddressCheck(
+            text,
+            valid=True,
+            payable=reason is None,
+            reason=reason,
+            tron_address_base58=payee.base58,
+            tron_address_hex=payee.hex(),
+        )
+    )
+
+
+def payable(text: str, token: Address) -> Address:
+    """The payee. Raises Refusal: no Tron address, or one whose coins would be lost."""
+    try:
+        payee = Address.from_base58(text)
+    except NoTronAddress as error:
+        raise Refusal(InvalidAddress(reason=str(error))) from None
+    reason = unpayable(payee, token)
+    if reason is not None:
+        refused: Rejection = AddressNotPayable(address=payee.base58, reason=reason)
+        raise Refusal(refused)
+    return payee
+
+
+def unpayable(payee: Address, token: Address) -> str | None:
+    """Why nobody should ever pay this address, or None."""
+    if payee == ZERO_ADDRESS:
+        return "it is the zero address, which nobody has the key of"
+    if payee == token:
+        return "it is the token's own contract, which keeps what it is sent"
+    return None
+
+
+def _payout(row: tuple[Any, ...]) -> Payout:
+    payout_id, state, to_address, amount_minor, fee_minor, currency, *rest = row
+    return Payout(payout_id, state, to_address, money(amount_minor, currency), amount_minor, fee_minor, currency, *rest)

@@ -1,0 +1,116 @@
+"""View journal: one entry per event and book it touches, each balanced by itself (I1), so no client sees another's (I12)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from psycopg import Cursor
+
+from core.deposits import DepositConfirmed
+from core.events import TOPICS, Event, Recorded, postings_of
+from core.journal import account_id_of, entry_id, ledger_account_id
+from core.payouts import PayoutRequested
+from projections.tables import Table
+
+_EVENT_TYPES: Final = {
+    "deposit": "payin",
+    "payout": "payout",
+    "adjustment": "adjustment",
+    "transfer": "transfer",
+    "sweep": "sweep",
+    "delegation": "gas",
+}
+"""The first word of an event's topic -> what its journal entries are called."""
+
+
+class EntryRow(msgspec.Struct, frozen=True):
+    """One journal entry; `topic` says which event it is, `external_ref` which deposit (txid), payout, ... it belongs to."""
+
+    id: UUID
+    account_id: UUID
+    event_type: str
+    external_ref: str | None
+    topic: str
+    created_at: datetime
+    position: int
+
+
+class PostingRow(msgspec.Struct, frozen=True):
+    """One line of an entry."""
+
+    id: UUID
+    journal_entry_id: UUID
+    ledger_account_id: UUID
+    code: str
+    currency: str
+    amount_minor: int
+    side: str
+    line: int
+    created_at: datetime
+    position: int
+
+
+_ENTRIES: Final = Table("journal_entries", EntryRow)
+_POSTINGS: Final = Table("postings", PostingRow)
+
+
+class JournalView:
+    """Tables journal_entries and postings; both only grow."""
+
+    name = "journal"
+    tables = ("journal_entries", "postings")
+
+    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
+        entries: list[tuple[Any, ...]] = []
+        postings: list[tuple[Any, ...]] = []
+        for record in records:
+            if postings_of(record.event):
+                _fold(record, entries, postings)
+        _ENTRIES.copy(cursor, entries)
+        _POSTINGS.copy(cursor, postings)
+
+
+def _fold(record: Recorded, entries: list[tuple[Any, ...]], postings: list[tuple[Any, ...]]) -> None:
+    """Values in the order of EntryRow's and PostingRow's fields: tuples, because this is the hottest path of a rebuild."""
+    happened, position = record.event, record.position
+    topic, occurred_at = TOPICS[type(happened)], happened.occurred_at
+    ids: dict[str, UUID] = {}
+    for line, posting in enumerate(postings_of(happened), start=1):
+        book = posting.book
+        entry = ids.get(book)
+        if entry is None:
+            entry = ids[book] = entry_id(record.stream, record.version, book)
+            kind = _EVENT_TYPES[topic.partition(".")[0]]
+            entries.append((entry, account_id_of(book), kind, external_ref(happened), topic, occurred_at, position))
+        postings.append(
+            (
+                posting_id(entry, line),
+                entry,
+                ledger_account_id(book, posting.account),
+                posting.account,
+                posting.currency,
+                posting.amount_minor,
+                posting.side,
+                line,
+                occurred_at,
+                position,
+            )
+        )
+
+
+def posting_id(entry: UUID, line: int) -> UUID:
+    """A posting's id is its entry's with the line number in the last bits."""
+    return UUID(int=entry.int ^ line)
+
+
+def external_ref(happened: Event) -> str | None:
+    """What an auditor would look for: a deposit's txid, else the id of the payout, transfer, adjustment or sweep."""
+    match happened:
+        case DepositConfirmed():
+            return happened.transfer.txid
+        case PayoutRequested():
+            return happened.order.payout_id
+    noun = TOPICS[type(happened)].partition(".")[0]
+    return getattr(happened, f"{noun}_id", None)

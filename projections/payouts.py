@@ -1,0 +1,161 @@
+"""View payouts: every accepted payout and how far it came. A refused one is the answer to a request, and no payout."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from psycopg import Cursor
+
+from core.events import Event, Recorded
+from core.journal import ledger_account_id
+from core.money import format_amount
+from core.payouts import (
+    PayoutBroadcast,
+    PayoutCancelled,
+    PayoutConfirmed,
+    PayoutExpired,
+    PayoutFailed,
+    PayoutPrepared,
+    PayoutRequested,
+    PayoutSigned,
+)
+from projections.tables import Table
+
+
+class PayoutRow(msgspec.Struct, frozen=True):
+    """One payout as it stands; its txid is that of the attempt last broadcast, or of the one that ended it."""
+
+    id: UUID
+    account_id: UUID
+    from_ledger_account_id: UUID
+    ledger_account: str
+    to_address_base58: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    state: str
+    tron_tx_hash: str | None
+    client_reference: str | None
+    failure_code: str | None
+    attempts: int
+    block_number: int | None
+    burned_sun: int | None
+    created_at: datetime
+    updated_at: datetime
+    position: int
+
+
+_PAYOUTS: Final = Table("payout_requests", PayoutRow)
+_LATER: Final = (
+    PayoutPrepared,
+    PayoutSigned,
+    PayoutBroadcast,
+    PayoutExpired,
+    PayoutConfirmed,
+    PayoutFailed,
+    PayoutCancelled,
+)
+
+
+class PayoutsView:
+    """Table payout_requests."""
+
+    name = "payouts"
+    tables = ("payout_requests",)
+
+    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
+        ours = [record for record in records if isinstance(record.event, (PayoutRequested, *_LATER))]
+        made = {row_id(record) for record in ours if isinstance(record.event, PayoutRequested)}
+        older = list({row_id(record) for record in ours} - made)
+        rows = {row.id: row for row in _PAYOUTS.load(cursor, "id = ANY(%s)", older)} if older else {}
+        for record in ours:
+            key = row_id(record)
+            rows[key] = evolve(rows.get(key), record)
+        _PAYOUTS.upsert(cursor, rows.values())
+
+
+def row_id(record: Recorded) -> UUID:
+    """The payout's id, of any of its events."""
+    happened = record.event
+    return UUID(happened.order.payout_id if isinstance(happened, PayoutRequested) else happened.payout_id)  # type: ignore[attr-defined]
+
+
+def evolve(row: PayoutRow | None, record: Recorded) -> PayoutRow:
+    """The payout's row after one of its events."""
+    happened = record.event
+    if isinstance(happened, PayoutRequested):
+        return _requested(happened, record.position)
+    assert row is not None, f"{record.stream} does not begin with its request"
+    return msgspec.structs.replace(row, updated_at=happened.occurred_at, **_changes(happened))
+
+
+def _requested(happened: PayoutRequested, position: int) -> PayoutRow:
+    order = happened.order
+    return PayoutRow(
+        id=UUID(order.payout_id),
+        account_id=UUID(order.account_id),
+        from_ledger_account_id=ledger_account_id(order.account_id, order.ledger_account),
+        ledger_account=order.ledger_account,
+        to_address_base58=order.to_address,
+        amount_minor=order.amount_minor,
+        fee_minor=order.fee_minor,
+        currency=order.currency,
+        state="requested",
+        tron_tx_hash=None,
+        client_reference=order.client_reference,
+        failure_code=None,
+        attempts=0,
+        block_number=None,
+        burned_sun=None,
+        created_at=happened.occurred_at,
+        updated_at=happened.occurred_at,
+        position=position,
+    )
+
+
+def _changes(happened: Event) -> dict[str, Any]:
+    match happened:
+        case PayoutPrepared():
+            return {"state": "pending_sign", "attempts": happened.attempt.number}
+        case PayoutBroadcast():
+            return {"state": "broadcasted", "tron_tx_hash": happened.txid}
+        case PayoutExpired():
+            return {"state": "pending_sign"}
+        case PayoutConfirmed():
+            return {
+                "state": "confirmed",
+                "tron_tx_hash": happened.txid,
+                "block_number": happened.block_number,
+                "burned_sun": happened.burned_sun,
+            }
+        case PayoutFailed():
+            return {
+                "state": "failed",
+                "tron_tx_hash": happened.txid,
+                "failure_code": happened.failure_code,
+                "burned_sun": happened.burned_sun,
+            }
+        case PayoutCancelled():
+            return {"state": "cancelled"}
+    return {}
+
+
+def shown(row: PayoutRow) -> dict[str, Any]:
+    """What GET /v1/payouts/{id} answers and webhooks carry (API.md)."""
+    return {
+        "id": row.id,
+        "state": row.state,
+        "to_address": row.to_address_base58,
+        "amount": format_amount(row.amount_minor, row.currency),
+        "amount_minor": row.amount_minor,
+        "fee_minor": row.fee_minor,
+        "currency": row.currency,
+        "ledger_account": row.ledger_account,
+        "tron_tx_hash": row.tron_tx_hash,
+        "client_reference": row.client_reference,
+        "failure_code": row.failure_code,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }

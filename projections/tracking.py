@@ -1,0 +1,72 @@
+"""Bookmarks of views, and the fence that makes them exactly-once: rows and bookmark move in one transaction or not at all."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from eventsourcing.persistence import Tracking
+from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
+from psycopg import Connection, Cursor
+from psycopg.rows import tuple_row
+
+from core.ports import Unavailable
+
+TRACKING_TABLE: Final = "projection_tracking"
+_BOOKMARKS: Final = f"SELECT application_name, notification_id FROM {TRACKING_TABLE}"
+_BOOKMARK: Final = f"{_BOOKMARKS} WHERE application_name = %s"
+
+
+class Overtaken(Exception):
+    """Another projector of the view has moved the bookmark meanwhile: load it again."""
+
+
+class ViewTracking(PostgresTrackingRecorder):
+    """eventsourcing's tracking recorder, one row a view.
+
+    Its upsert refuses to go back, which is not enough for batches: two projectors at 100, one with events to 150 and one
+    with events to 200, would both move forward and apply 101..150 twice. So the row is locked and compared first.
+    """
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        super().__init__(datastore, tracking_table_name=TRACKING_TABLE)
+
+    def bookmark(self, view: str) -> int:
+        """The position of the last event the view holds."""
+        with self.connection() as conn:
+            row = conn.execute(_BOOKMARK, (view,)).fetchone()
+            return int(row[1]) if row else 0
+
+    def bookmarks(self) -> Mapping[str, int]:
+        """All views' positions, with one SELECT."""
+        with self.connection() as conn:
+            return dict(conn.execute(_BOOKMARKS).fetchall())
+
+    def advance(self, view: str, after: int, upto: int, write: Callable[[Cursor[Any]], None]) -> None:
+        """Run `write` and move the bookmark from `after` to `upto`, in one transaction. Raises Overtaken."""
+        with self.connection() as conn, conn.transaction(), conn.cursor() as cursor:
+            if self.lock(cursor, view) != after:
+                raise Overtaken(view)
+            write(cursor)
+            self.move(cursor, view, upto)
+
+    def lock(self, cursor: Cursor[Any], view: str) -> int:
+        """Keep every projector of the view waiting until this transaction ends; -> its bookmark."""
+        row = cursor.execute(f"{_BOOKMARK} FOR UPDATE", (view,)).fetchone()
+        assert row is not None, f"{TRACKING_TABLE} has no row for the view {view}: its migration must insert it"
+        return int(row[1])
+
+    def move(self, cursor: Cursor[Any], view: str, upto: int) -> None:
+        """Move the bookmark forward, as part of the cursor's transaction. The library refuses to move it back."""
+        self._insert_tracking(cursor, Tracking(view, upto))
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        """A pooled autocommit connection that gives tuples. Raises Unavailable when the database is shut."""
+        try:
+            self.datastore.pool.open()
+            with self.datastore.pool.connection() as conn:
+                conn.row_factory = tuple_row  # type: ignore[assignment]
+                yield conn
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise Unavailable(f"the views' database is shut: {error}") from error

@@ -1,0 +1,268 @@
+"""Pure: a block and its receipts in, transfers out; and the proofs that node, block and receipts belong together.
+
+A transfer of USDT is read from the token contract's log in a successful receipt, never from calldata, a symbol or a
+return word (FAILURES 1, 9, 15); a transfer of TRX from a successful TransferContract.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from core.chain import Block, BlockRef, ChainTransaction, Log, Receipt
+from core.deposits import TransferFact
+from core.ports import Cursor, Unavailable
+from core.protobuf import BYTES, FIXED32, FIXED64, VARINT, MalformedProtobuf, read_varint
+from core.secp256k1 import InvalidSignature, recover, sha256
+from core.transactions import HEADER_RAW, RESULT, SIGNED, TRANSFER, TYPE_URL_PREFIX, txid_of
+from core.tron import TRANSFER_TOPIC, Address, InvalidAddress
+
+AMOUNT_MAX: Final = 2**63 - 1
+_TRANSFER_TOPIC: Final = bytes.fromhex(TRANSFER_TOPIC)
+_TRANSFER_URL: Final = f"{TYPE_URL_PREFIX}TransferContract".encode()
+
+CONTRACT_RESULTS: Final = (
+    "DEFAULT",
+    "SUCCESS",
+    "REVERT",
+    "BAD_JUMP_DESTINATION",
+    "OUT_OF_MEMORY",
+    "PRECOMPILED_CONTRACT",
+    "STACK_TOO_SMALL",
+    "STACK_TOO_LARGE",
+    "ILLEGAL_OPERATION",
+    "STACK_OVERFLOW",
+    "OUT_OF_ENERGY",
+    "OUT_OF_TIME",
+    "JVM_STACK_OVER_FLOW",
+    "UNKNOWN",
+    "TRANSFER_FAILED",
+    "INVALID_CODE",
+)
+"""java-tron's enum Transaction.Result.contractResult; the place is the number."""
+
+
+class NodeFault(Unavailable):
+    """The node's answers do not belong together: nothing is done with them, and it or another node is asked again."""
+
+
+class IncompleteReceipts(NodeFault):
+    """The receipts are not exactly those of the block's transactions: java-tron answers [] for a block it lacks, too."""
+
+    def __init__(self, number: int, missing: frozenset[str], foreign: frozenset[str]) -> None:
+        super().__init__(
+            f"the receipts of block {number} are incomplete: {len(missing)} transactions have none"
+            f" and {len(foreign)} receipts belong to another block"
+        )
+        self.number = number
+        self.missing = missing
+        self.foreign = foreign
+
+
+class InvalidBlock(NodeFault):
+    """The block is not what its id, its header or its producer's signature say."""
+
+
+class Unlinked(NodeFault):
+    """The block is not the child of the one before it."""
+
+
+class ImpossibleAmount(Exception):
+    """A transfer to us of more than an account can hold: no such coin exists, so a person must look."""
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """A transfer in a block, between two 20-byte addresses; whether one of them is ours is not known here."""
+
+    txid: str
+    log_index: int | None
+    sender: bytes
+    receiver: bytes
+    amount_minor: int
+    currency: str
+
+    def fact(self, ref: BlockRef, wallet: str) -> TransferFact:
+        """The fact that is booked, once the receiver is known to be ours. Raises ImpossibleAmount above 2^63 - 1."""
+        if self.amount_minor > AMOUNT_MAX:
+            raise ImpossibleAmount(f"{self.txid} in block {ref.number} moves {self.amount_minor} minor units")
+        return TransferFact(
+            txid=self.txid,
+            log_index=self.log_index,
+            from_address=Address.from_evm(self.sender).base58,
+            to_address=Address.from_evm(self.receiver).base58,
+            amount_minor=self.amount_minor,
+            currency=self.currency,
+            wallet=wallet,
+            block_number=ref.number,
+            block_id=ref.block_id,
+            block_timestamp_ms=ref.timestamp_ms,
+        )
+
+
+def transfers(block: Block, receipts: Sequence[Receipt], usdt: bytes) -> list[Transfer]:
+    """Every transfer of USDT (its contract's 20 bytes) and TRX in the block, in order. Raises IncompleteReceipts."""
+    by_txid = complete(block, receipts)
+    found: list[Transfer] = []
+    for transaction in block.transactions:
+        receipt = by_txid[transaction.txid]
+        if receipt.failed:
+            continue
+        if receipt.result == "SUCCESS":
+            found.extend(_usdt_transfers(receipt, usdt))
+        elif transaction.contract_ret == "SUCCESS" and not receipt.result:
+            found.extend(_trx_transfers(transaction))
+    return found
+
+
+def complete(block: Block, receipts: Sequence[Receipt]) -> Mapping[str, Receipt]:
+    """Receipts by txid, if they are exactly those of the block's transactions. Raises IncompleteReceipts (FAILURES 2)."""
+    wanted = {transaction.txid for transaction in block.transactions}
+    by_txid = {receipt.txid: receipt for receipt in receipts}
+    misplaced = {receipt.txid for receipt in receipts if receipt.block_number != block.ref.number}
+    missing, foreign = wanted - by_txid.keys(), (by_txid.keys() - wanted) | misplaced
+    if missing or foreign or len(receipts) != len(block.transactions):
+        raise IncompleteReceipts(block.ref.number, frozenset(missing), frozenset(foreign))
+    return by_txid
+
+
+def check_link(parent: Cursor, block: Block) -> None:
+    """Raises Unlinked unless the block is the parent's child by height and by hash."""
+    ref = block.ref
+    if ref.number != parent.number + 1 or ref.parent_id != parent.block_id:
+        raise Unlinked(
+            f"block {ref.number} ({ref.block_id}) names the parent {ref.parent_id},"
+            f" but block {parent.number} is {parent.block_id}"
+        )
+
+
+def check(block: Block, producers: Mapping[bytes, bytes] | None = None) -> None:
+    """Raises InvalidBlock unless id, header, transaction ids and txTrieRoot follow from the bytes (TRON.md 2.3).
+
+    `producers` (witness address -> the address whose key signs for it) also has the producer's signature checked.
+    """
+    ref = block.ref
+    try:
+        header = HEADER_RAW.decode(block.header_raw, strict=False)
+    except MalformedProtobuf as error:
+        raise InvalidBlock(f"the header of block {ref.number} is malformed: {error}") from error
+    stated = (
+        header.get("number", 0),
+        header.get("timestamp", 0),
+        header.get("parentHash", b"").hex(),
+        header.get("txTrieRoot", b""),
+        header.get("witness_address", b""),
+    )
+    if stated != (ref.number, ref.timestamp_ms, ref.parent_id, block.tx_trie_root, block.witness):
+        raise InvalidBlock(f"the header of block {ref.number} says something else than its bytes")
+    if block_id(ref.number, block.header_raw) != ref.block_id:
+        raise InvalidBlock(f"the id {ref.block_id} of block {ref.number} is not its header's hash")
+    for transaction in block.transactions:
+        if txid_of(transaction.raw_data) != transaction.txid:
+            raise InvalidBlock(f"transaction {transaction.txid} of block {ref.number} is not its bytes' hash")
+    if tx_trie_root(block.transactions) != block.tx_trie_root:
+        raise InvalidBlock(f"the transactions of block {ref.number} are not those its header's txTrieRoot states")
+    if producers is not None:
+        _check_producer(block, producers)
+
+
+def block_id(number: int, header_raw: bytes) -> str:
+    """The height's 8 bytes and the last 24 of the header's sha256."""
+    return (number.to_bytes(8, "big") + sha256(header_raw)[8:]).hex()
+
+
+def tx_trie_root(transactions: Sequence[ChainTransaction]) -> bytes:
+    """Merkle root over whole transactions, ret included; an odd node moves up unhashed; 32 zero bytes for none."""
+    level = [sha256(_whole(transaction)) for transaction in transactions]
+    while len(level) > 1:
+        pairs = [sha256(left + right) for left, right in zip(level[::2], level[1::2], strict=False)]
+        level = pairs + level[len(pairs) * 2 :]
+    return level[0] if level else bytes(32)
+
+
+def _whole(transaction: ChainTransaction) -> bytes:
+    value: dict[str, object] = {"raw_data": transaction.raw_data, "signature": transaction.signatures}
+    if transaction.contract_ret:
+        if transaction.contract_ret not in CONTRACT_RESULTS:
+            raise InvalidBlock(
+                f"transaction {transaction.txid} ended with {transaction.contract_ret}, which is no result"
+            )
+        value["ret"] = [RESULT.encode({"contractRet": CONTRACT_RESULTS.index(transaction.contract_ret)})]
+    return SIGNED.encode(value)
+
+
+def _check_producer(block: Block, producers: Mapping[bytes, bytes]) -> None:
+    signer = producers.get(block.witness)
+    if signer is None:
+        raise InvalidBlock(
+            f"block {block.ref.number} was produced by {block.witness.hex()}, which is no active producer"
+        )
+    try:
+        recovered = recover(sha256(block.header_raw), block.witness_signature)
+    except InvalidSignature as error:
+        raise InvalidBlock(f"the signature of block {block.ref.number} is malformed: {error}") from error
+    if recovered != signer:
+        raise InvalidBlock(f"block {block.ref.number} is signed by {recovered.base58}, not by its producer")
+
+
+def _usdt_transfers(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
+    for index, log in enumerate(receipt.logs):
+        if log.address == usdt and _is_transfer(log):
+            amount = int.from_bytes(log.data, "big")
+            if amount:  # value 0 is free to forge from any address to any other (FAILURES 10)
+                yield Transfer(receipt.txid, index, log.topics[1][12:], log.topics[2][12:], amount, "USDT")
+
+
+def _is_transfer(log: Log) -> bool:
+    return (
+        [len(topic) for topic in log.topics] == [32, 32, 32]
+        and log.topics[0] == _TRANSFER_TOPIC
+        and len(log.data) == 32
+    )
+
+
+def _trx_transfers(transaction: ChainTransaction) -> Iterator[Transfer]:
+    if _TRANSFER_URL not in transaction.raw_data:
+        return
+    try:
+        contract = _fields(_bytes(_fields(transaction.raw_data), 11))
+        if contract.get(1) != TRANSFER:
+            return
+        transfer = _fields(_bytes(_fields(_bytes(contract, 2)), 2))
+        sender, receiver = Address(_bytes(transfer, 1)), Address(_bytes(transfer, 2))
+    except (MalformedProtobuf, InvalidAddress) as error:
+        raise InvalidBlock(
+            f"transaction {transaction.txid} is no transfer, though it succeeded as one: {error}"
+        ) from error
+    amount = transfer.get(3, 0)
+    if isinstance(amount, int) and 0 < amount <= AMOUNT_MAX:
+        yield Transfer(transaction.txid, None, sender.evm, receiver.evm, amount, "TRX")
+
+
+def _fields(message: bytes) -> dict[int, int | bytes]:
+    """Fields by number, the last of each. Lenient as java-tron is: anybody may put unknown fields into a transaction."""
+    fields: dict[int, int | bytes] = {}
+    offset = 0
+    while offset < len(message):
+        key, offset = read_varint(message, offset)
+        wire = key & 7
+        if wire == VARINT:
+            fields[key >> 3], offset = read_varint(message, offset)
+            continue
+        if wire == BYTES:
+            length, offset = read_varint(message, offset)
+        elif wire in (FIXED64, FIXED32):
+            length = 8 if wire == FIXED64 else 4
+        else:
+            raise MalformedProtobuf(f"wire type {wire}")
+        if offset + length > len(message):
+            raise MalformedProtobuf("a field ends beyond its message")
+        fields[key >> 3] = message[offset : offset + length]
+        offset += length
+    return fields
+
+
+def _bytes(fields: Mapping[int, int | bytes], number: int) -> bytes:
+    value = fields.get(number, b"")
+    if not isinstance(value, bytes):
+        raise MalformedProtobuf(f"field {number} is no bytes")
+    return value

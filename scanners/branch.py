@@ -1,0 +1,68 @@
+"""The blocks above the solid height, linked, with what was announced of them; and what a fork took away.
+
+Kept in the head cursor, so that a restart in the middle of a fork still says what left the chain (FAILURES 8).
+"""
+
+from typing import Self
+
+import msgspec
+
+from core.chain import BlockRef
+from core.deposits import TransferFact
+from core.ports import Cursor
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A block that is not solid yet, and the transfers announced from it."""
+
+    number: int
+    block_id: str
+    transfers: tuple[TransferFact, ...] = ()
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """`blocks` follow each other by parent hash, the lowest first; `dropped` are transfers of blocks that were replaced."""
+
+    blocks: tuple[Seen, ...] = ()
+    dropped: tuple[TransferFact, ...] = ()
+
+    def tip(self, solid: Cursor) -> Cursor:
+        """The block that the next one must name as its parent."""
+        return Cursor(self.blocks[-1].number, self.blocks[-1].block_id) if self.blocks else solid
+
+    def grow(self, seen: Seen) -> Self:
+        return msgspec.structs.replace(self, blocks=(*self.blocks, seen))
+
+    def cut(self, height: int) -> Self:
+        """The blocks from this height on were replaced."""
+        kept = tuple(block for block in self.blocks if block.number < height)
+        gone = self.blocks[len(kept) :]
+        lost = tuple(transfer for block in gone for transfer in block.transfers)
+        return msgspec.structs.replace(self, blocks=kept, dropped=(*self.dropped, *lost))
+
+    def settle(self, solid: Cursor) -> Self:
+        """Forget what the solid height has passed.
+
+        If the solid block is not the one seen at its height, all that was seen is dropped. That may name too much, and
+        harms nothing: what stands in a solid block was confirmed before, and confirmed is never orphaned.
+        """
+        if not self.blocks or self.blocks[0].number > solid.number:
+            return self
+        if not any((block.number, block.block_id) == (solid.number, solid.block_id) for block in self.blocks):
+            return self.cut(0)
+        return msgspec.structs.replace(
+            self, blocks=tuple(block for block in self.blocks if block.number > solid.number)
+        )
+
+    def orphans(self) -> tuple[TransferFact, ...]:
+        """Dropped transfers that stand nowhere in the blocks that replaced theirs."""
+        here = {transfer.stream for block in self.blocks for transfer in block.transfers}
+        return tuple(transfer for transfer in self.dropped if transfer.stream not in here)
+
+    def told(self) -> Self:
+        """The dropped transfers have been reported."""
+        return msgspec.structs.replace(self, dropped=())
+
+    def differs(self, head: BlockRef) -> bool:
+        """Whether another block was seen at the head's height."""
+        return any(block.number == head.number and block.block_id != head.block_id for block in self.blocks)

@@ -1,0 +1,69 @@
+"""What the observer tells the recorder, on deposit-events.fifo: a transfer, what became of it, and a proof of who says so.
+
+The proof is an HMAC over the exact bytes: a queue under foreign control cannot create money (I14).
+"""
+
+import hashlib
+import hmac
+from typing import Final, Literal
+
+import msgspec
+
+from core.deposits import TransferFact
+from core.ports import Message
+
+Kind = Literal["detected", "confirmed", "orphaned"]
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A transfer to one of our addresses was seen at the head, stands in a solid block, or left the chain."""
+
+    kind: Kind
+    transfer: TransferFact
+
+
+class Forged(Exception):
+    """The message was not made by the observer, or not kept as it was made; the text says how that shows."""
+
+
+class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The report's exact bytes, and their HMAC in hex."""
+
+    report: msgspec.Raw
+    mac: str
+
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
+_REPORTS: Final = msgspec.json.Decoder(Report)
+
+
+def message(report: Report, key: bytes) -> Message:
+    """A report as the queue takes it: in order per address, and once per stream, kind and block."""
+    transfer = report.transfer
+    return Message(
+        body=seal(_ENCODE(report), key),
+        group=transfer.to_address,
+        key=f"{report.kind}:{transfer.stream}:{transfer.block_id}",
+    )
+
+
+def seal(report: bytes, key: bytes) -> bytes:
+    """A report's JSON, with its proof beside it."""
+    return _ENCODE(_Envelope(report=msgspec.Raw(report), mac=_mac(report, key)))
+
+
+def open(body: bytes, key: bytes) -> Report:  # noqa: A001 (the opposite of seal, always written facts.open)
+    """The report in a message. Raises Forged for anything that was not sealed with this key."""
+    try:
+        envelope = _ENVELOPES.decode(body)
+        report = bytes(envelope.report)
+        if not hmac.compare_digest(_mac(report, key).encode(), envelope.mac.encode()):
+            raise Forged("its proof does not fit its words")
+        return _REPORTS.decode(report)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise Forged(f"it is no deposit fact: {error}") from error
+
+
+def _mac(report: bytes, key: bytes) -> str:
+    return hmac.new(key, report, hashlib.sha256).hexdigest()

@@ -1,0 +1,184 @@
+"""Step: follow the chain at two heights and tell the queue. Detected at the head, confirmed where blocks are solid.
+
+The solid cursor is contiguous and linked by parent hash, moves only after the queue has taken a block's facts (I9), and
+never goes back. The head may be replaced at any time: what was announced and left the chain is reported as orphaned.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from core.chain import Block, BlockRef, Receipt
+from core.deposits import TransferFact
+from core.ports import AddressPool, Cursor, Cursors, Node, Queue
+from scanners import facts
+from scanners.blocks import NodeFault, Unlinked, check, check_link, transfers
+from scanners.branch import Branch, Seen
+
+SOLID: Final = "solid"
+HEAD: Final = "head"
+BLOCKS_PER_STEP_MAX: Final = 20
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_BRANCHES: Final = msgspec.json.Decoder(Branch)
+_NOWHERE: Final = Cursor(0, "")
+
+
+class ChainMismatch(Exception):
+    """The node's solid chain does not contain the solid blocks that were booked: a person must look, nothing rewinds."""
+
+
+class MissingBlock(NodeFault):
+    """The node named a height and has no block there: it lags behind itself."""
+
+
+class Observer:
+    """Follows `node` from `start` on (None: from the block that is solid at the first step of all)."""
+
+    def __init__(
+        self,
+        node: Node,
+        queue: Queue,
+        cursors: Cursors,
+        pool: AddressPool,
+        *,
+        usdt: bytes,
+        key: bytes,
+        start: int | None = None,
+        announce_min_minor: int = 0,
+    ) -> None:
+        """`usdt` is the token contract's 20 bytes, `key` proves facts; smaller deposits are not announced at the head."""
+        self._node = node
+        self._queue = queue
+        self._cursors = cursors
+        self._pool = pool
+        self._usdt = usdt
+        self._key = key
+        self._start = start
+        self._announce_min_minor = announce_min_minor
+        self._branch: Branch | None = None
+
+    def step(self) -> bool:
+        """Up to BLOCKS_PER_STEP_MAX blocks. Raises Unavailable for a silent or inconsistent node, ChainMismatch."""
+        solid = self._node.solid()
+        cursor = self._cursors.load(SOLID) or self._first(solid)
+        cursor, moved = self._follow_solid(cursor, solid)
+        if cursor.number < solid.number:
+            return True
+        try:
+            return self._follow_head(cursor) or moved
+        except BaseException:
+            self._branch = None  # what the queue took is unknown: the next step reads the cursor and tells all again
+            raise
+
+    def rescan(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Report solid blocks again, whatever the cursor says -> (height, facts) of each. Always safe (I6)."""
+        solid = self._node.solid()
+        before: Cursor | None = None
+        for number in range(max(first, 1), min(last, solid.number) + 1):
+            block = self._solid_block(number)
+            if before is not None:
+                check_link(before, block)
+            found = self._facts(block, self._node.solid_receipts(number))
+            self._send("confirmed", found)
+            before = Cursor(number, block.ref.block_id)
+            yield number, len(found)
+
+    def _first(self, solid: BlockRef) -> Cursor:
+        """Where the history of this installation begins: the parent of the first block that is looked at."""
+        number = solid.number if self._start is None else max(self._start - 1, 0)
+        ref = solid if number == solid.number else _present(self._node.solid_block(number), number).ref
+        cursor = Cursor(ref.number, ref.block_id)
+        self._cursors.save(SOLID, cursor)
+        return cursor
+
+    def _follow_solid(self, cursor: Cursor, solid: BlockRef) -> tuple[Cursor, bool]:
+        if solid.number == cursor.number and solid.block_id != cursor.block_id:
+            raise ChainMismatch(f"block {cursor.number} was booked as {cursor.block_id}, the node has {solid.block_id}")
+        last = min(solid.number, cursor.number + BLOCKS_PER_STEP_MAX)
+        moved = False
+        for number in range(cursor.number + 1, last + 1):
+            block = self._solid_block(number)
+            try:
+                check_link(cursor, block)
+            except Unlinked as error:
+                raise ChainMismatch(f"the solid chain does not continue from what was booked: {error}") from error
+            self._send("confirmed", self._facts(block, self._node.solid_receipts(number)))
+            cursor = Cursor(number, block.ref.block_id)
+            self._cursors.save(SOLID, cursor)
+            moved = True
+        return cursor, moved
+
+    def _follow_head(self, solid: Cursor) -> bool:
+        head = self._node.head()
+        branch = (self._branch or self._resume()).settle(solid)
+        if branch.differs(head):
+            branch = branch.cut(head.number)
+        seen = 0
+        while seen < BLOCKS_PER_STEP_MAX and (tip := branch.tip(solid)).number < head.number:
+            block = _present(self._node.block(tip.number + 1), tip.number + 1)
+            check(block)
+            if block.ref.parent_id != tip.block_id:
+                if not branch.blocks:
+                    raise Unlinked(
+                        f"the node's head is not on top of the solid block {solid.number} ({solid.block_id})"
+                    )
+                branch = branch.cut(tip.number)
+                continue
+            branch = self._announce(branch, block)
+            seen += 1
+        if branch.dropped and branch.tip(solid).number >= head.number:
+            self._send("orphaned", branch.orphans())
+            branch = branch.told()
+            self._keep(branch)
+        self._branch = branch
+        return seen > 0
+
+    def _announce(self, branch: Branch, block: Block) -> Branch:
+        """Report what is worth waiting for, once the cursor remembers that it was."""
+        found = self._facts(block, self._node.receipts(block.ref.number))
+        worthy = tuple(fact for fact in found if self._is_announced(fact))
+        branch = branch.grow(Seen(block.ref.number, block.ref.block_id, worthy))
+        if worthy:
+            self._keep(branch)
+            self._send("detected", worthy)
+        return branch
+
+    def _is_announced(self, fact: TransferFact) -> bool:
+        """Clients wait for USDT; all else is booked when it is solid."""
+        return fact.wallet == "payin" and fact.currency == "USDT" and fact.amount_minor >= self._announce_min_minor
+
+    def _resume(self) -> Branch:
+        """What the last process remembered. It may have died before the queue took it: all of it is told again."""
+        cursor = self._cursors.load(HEAD)
+        branch = _BRANCHES.decode(cursor.unsolid) if cursor is not None and cursor.unsolid else Branch()
+        self._send("detected", [transfer for seen in branch.blocks for transfer in seen.transfers])
+        return branch
+
+    def _keep(self, branch: Branch) -> None:
+        tip = branch.tip(_NOWHERE)
+        self._cursors.save(HEAD, Cursor(tip.number, tip.block_id, _ENCODE(branch)))
+
+    def _solid_block(self, number: int) -> Block:
+        block = _present(self._node.solid_block(number), number)
+        check(block)
+        return block
+
+    def _facts(self, block: Block, receipts: Sequence[Receipt]) -> list[TransferFact]:
+        """The transfers to our addresses: one question to the pool per block, however many addresses there are."""
+        found = transfers(block, receipts, self._usdt)
+        wallets = self._pool.ours(list({transfer.receiver for transfer in found})) if found else {}
+        return [t.fact(block.ref, wallets[t.receiver]) for t in found if t.receiver in wallets]
+
+    def _send(self, kind: facts.Kind, found: Sequence[TransferFact]) -> None:
+        if found:
+            self._queue.send([facts.message(facts.Report(kind, fact), self._key) for fact in found])
+
+
+def _present(block: Block | None, number: int) -> Block:
+    if block is None:
+        raise MissingBlock(f"the node has no block {number} although its chain is higher")
+    if block.ref.number != number:
+        raise MissingBlock(f"the node answered block {block.ref.number} when asked for {number}")
+    return block

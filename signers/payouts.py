@@ -1,0 +1,215 @@
+"""Step: bring every open payout one transition further, with at most one successful transfer each (I7).
+
+    requested   -> prepared     the payee can be paid, the hot wallet can pay: the bytes are recorded before any key sees them
+    prepared    -> signed       checked against the recorded order (I8); signature and intent to broadcast are one append
+    broadcasted -> (sent)       the recorded bytes, again and again until they are seen or dead; answers decide nothing
+    attempted   -> confirmed    a solid SUCCESS receipt with the matching Transfer logs
+                 | failed       any other solid receipt; the reserve goes back
+                 | expired      proven dead: back to prepared, with other bytes
+
+Every action starts from what is durable and ends in one append; nothing that this process remembers is needed again. So
+a crash between any two lines is a restart, and two workers at once get in each other's way but not in the books': the
+decisions in core/payouts.py refuse the second. A message on payout-requests names a payout and is believed nothing: it
+makes an idle worker look at the history, which it would have looked at anyway.
+"""
+
+import logging
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from core.chain import BlockRef
+from core.ledger import Accepted, Command, EventStore, Failed, Ledger, Refused
+from core.payouts import BroadcastPayout, ExpirePayout, FailPayout, PayoutWork, PreparePayout, SignPayout
+from core.ports import Bookmarks, Node, Queue
+from core.tron import Address
+from signers.hot_wallet import HotWallet, Rules, Shortage, check_owner, envelope_of, intent_of
+from signers.keys import Key
+from signers.open_payouts import PAGE_EVENTS, OpenPayout, OpenPayouts
+from signers.settlement import proof_of_death, settle, solid_receipt
+from signers.signer import Limits, sign
+from signers.transactions import LIFETIME_MS_MAX, assemble
+
+log = logging.getLogger(__name__)
+
+ACTOR: Final = "system:payouts"
+BATCH: Final = 50
+"""Payouts per step and kind of work: one append for all of them, and a step stays short."""
+REBROADCAST_MS: Final = 30_000
+"""Chain time between two broadcasts. Nodes forget what waits after 60 s, and a fork may drop what they included."""
+RETRY_MS: Final = 6_000
+"""The same after an answer other than "accepted"."""
+NODE_LAG_MS_MAX: Final = 60_000
+"""How far a node's head may lie behind the one an attempt was prepared on, before the signer calls it too long-lived."""
+
+
+class Payouts:
+    """Pays from one hot wallet. `key` is that wallet's; it signs what signers/signer.py has checked, nothing else."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: EventStore,
+        bookmarks: Bookmarks,
+        queue: Queue,
+        node: Node,
+        key: Key,
+        token: Address,
+        rules: Rules = Rules(),  # noqa: B008 (frozen)
+    ) -> None:
+        self._ledger = ledger
+        self._queue = queue
+        self._node = node
+        self._key = key
+        self._token = token
+        self._rules = rules
+        self._open = OpenPayouts(store, bookmarks)
+        self._short_at = -1
+        """The solid height at which the wallet was last too short for the payout whose turn it is."""
+
+    def step(self) -> bool:
+        """One transition of up to BATCH payouts of each kind; False when there is nothing to do but wait.
+
+        Raises SignatureRefused, WalletHijacked, UnexplainedTransfer: no retry mends them, a person has to look.
+        """
+        heard = self._hear()
+        read = self._open.read_on()
+        self._queue.delete(heard)
+        if read == PAGE_EVENTS:
+            return True  # behind: what is in flight must be known before anything is promised
+        if not self._open:
+            return bool(heard or read)
+        solid, head = self._node.solid(), self._node.head()
+        settled = self._execute(self._settle(solid))
+        readied = self._execute([*self._prepare(head, solid), *self._sign(head)])
+        sent = self._send(head)
+        return bool(heard or read or settled or readied or sent)
+
+    def _hear(self) -> list[str]:
+        """Take the messages; what is none of ours is buried."""
+        receipts = []
+        for message in self._queue.receive(BATCH):
+            try:
+                msgspec.json.decode(message.body, type=PayoutWork)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self._queue.bury(message.receipt, f"no payout work: {error}")
+                continue
+            receipts.append(message.receipt)
+        return receipts
+
+    def _settle(self, solid: BlockRef) -> list[Command]:
+        """Look for solid receipts and for proofs of death. `solid` was read before any look."""
+        due = (payout for payout in self._open if payout.attempt and payout.look_at <= solid.number)
+        ends = [self._end_of(payout, solid) for payout in islice(due, BATCH)]
+        return [end for end in ends if end is not None]
+
+    def _end_of(self, payout: OpenPayout, solid: BlockRef) -> Command | None:
+        attempt = payout.attempt
+        assert attempt is not None
+        receipt = solid_receipt(self._node, attempt.txid)
+        if receipt is not None:
+            return settle(payout.order, attempt, receipt, self._token, ACTOR)
+        proof = proof_of_death(self._node, attempt) if solid.timestamp_ms >= attempt.expiration_ms else None
+        if proof is not None:
+            return ExpirePayout(
+                order=payout.order,
+                actor=ACTOR,
+                txid=attempt.txid,
+                solid_block_number=proof.number,
+                solid_block_id=proof.block_id,
+                solid_timestamp_ms=proof.timestamp_ms,
+            )
+        # Only a hint when to look again: a block at the head may still be replaced, and its receipt with it.
+        seen = self._node.receipt(attempt.txid)
+        payout.look_at = max(solid.number + 1, seen.block_number if seen else 0)
+        return None
+
+    def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
+        """Record the bytes of the next attempts, in the order of the requests: the first that must wait ends the turn."""
+        waiting = list(islice((payout for payout in self._open if payout.unprepared), BATCH))
+        if not waiting or self._short_at == solid.number:
+            return []
+        in_flight = [(payout.order, payout.attempt) for payout in self._open if payout.attempt]
+        wallet = HotWallet.look(self._node, self._key.address, self._token, self._rules, in_flight)
+        commands: list[Command] = []
+        for payout in waiting:
+            made = len(payout.state.attempts)
+            code = "not_mined" if made >= self._rules.attempts_max else wallet.unpayable(payout.order)
+            if code is not None:
+                commands.append(FailPayout(order=payout.order, actor=ACTOR, failure_code=code, txid=None, burned_sun=0))
+                continue
+            try:
+                attempt = wallet.attempt(payout.order, made + 1, head, solid)
+            except Shortage as shortage:
+                log.warning("payout %s waits, and all behind it: %s", payout.order.payout_id, shortage)
+                self._short_at = solid.number
+                break
+            commands.append(PreparePayout(order=payout.order, actor=ACTOR, attempt=attempt))
+        return commands
+
+    def _sign(self, head: BlockRef) -> list[Command]:
+        """Sign what is prepared and still alive; what is not will be proven dead and prepared anew."""
+        owner = self._key.address
+        unsigned = [
+            (payout, attempt)
+            for payout in self._open
+            if payout.state.state == "pending_sign"
+            and (attempt := payout.attempt) is not None
+            and attempt.from_address == owner.base58
+            and attempt.expiration_ms > head.timestamp_ms
+        ][:BATCH]
+        if not unsigned:
+            return []
+        check_owner(self._node, owner)
+        limits = Limits(
+            token=self._token,
+            chain_time_ms=head.timestamp_ms,
+            lifetime_ms_max=min(self._rules.lifetime_ms + NODE_LAG_MS_MAX, LIFETIME_MS_MAX),
+            fee_limit_sun_max=self._rules.fee_limit_sun_max,
+        )
+        commands: list[Command] = []
+        for payout, attempt in unsigned:
+            if payout.state.signature is None:
+                intent, raw_data = intent_of(payout.order, owner, self._token), bytes.fromhex(attempt.raw_data)
+                signed = sign(intent, envelope_of(attempt), limits, raw_data, self._key)
+                signature = signed.signature.hex()
+                commands.append(SignPayout(order=payout.order, actor=ACTOR, txid=signed.txid, signature=signature))
+            commands.append(BroadcastPayout(order=payout.order, actor=ACTOR, txid=attempt.txid))
+        return commands
+
+    def _send(self, head: BlockRef) -> int:
+        """Broadcast what is recorded as broadcast and due; -> how many. The same bytes any number of times (FAILURES 20)."""
+        due = (
+            (payout, attempt, payout.state.signature)
+            for payout in self._open
+            if payout.state.state == "broadcasted"
+            and (attempt := payout.attempt) is not None
+            and payout.send_at_ms <= head.timestamp_ms < attempt.expiration_ms
+        )
+        sent = 0
+        for payout, attempt, signature in islice(due, BATCH):
+            assert signature is not None
+            answer = self._node.broadcast(assemble(bytes.fromhex(attempt.raw_data), bytes.fromhex(signature)))
+            again_ms = REBROADCAST_MS if answer.verdict == "accepted" else RETRY_MS
+            payout.send_at_ms = head.timestamp_ms + again_ms
+            sent += 1
+            log.info(
+                "payout %s: broadcast %s, %s %s", payout.order.payout_id, attempt.txid, answer.verdict, answer.code
+            )
+        return sent
+
+    def _execute(self, commands: Sequence[Command]) -> int:
+        """Append; -> how many commands changed something. Raises what a defective command raised, after its neighbours."""
+        outcomes = self._ledger.execute(commands)
+        for outcome in outcomes:
+            match outcome:
+                case Accepted(events=events):
+                    for recorded in events:
+                        log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
+                case Refused(rejection=rejection):
+                    log.info("another was faster: %s", rejection.detail)
+                case Failed(error=error):
+                    raise error
+        return sum(isinstance(outcome, Accepted) for outcome in outcomes)

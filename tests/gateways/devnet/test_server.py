@@ -1,0 +1,167 @@
+"""The running devnet produces blocks by its clock, survives SIGKILL, and serves an official client unmodified."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from tronpy import Tron
+from tronpy.keys import PrivateKey
+from tronpy.providers import HTTPProvider
+
+from gateways.devnet.node import Config
+from gateways.devnet.server import Devnet
+from tests.gateways.devnet.world import STRANGER
+
+PATIENCE_SECONDS = 20
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """The condition's first true value. Fails when it does not come."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError("the condition never held")
+
+
+def get(url: str, path: str) -> Any:
+    return httpx2.get(url + path).json()
+
+
+def post(url: str, path: str, **body: Any) -> Any:
+    return httpx2.post(url + path, json=body).json()
+
+
+@pytest.fixture
+def running() -> Iterator[Devnet]:
+    with Devnet(Config(block_ms=20)) as devnet:
+        yield devnet
+
+
+def test_blocks_come_by_themselves(running: Devnet) -> None:
+    """At 20 ms the head and the solid block both advance, and solid follows head by 18 blocks."""
+    first = get(running.url, "/devnet/info")
+    until(lambda: get(running.url, "/devnet/info")["solid"] > first["head"])
+    now = get(running.url, "/devnet/info")
+    assert now["head"] - now["solid"] == 18
+
+
+def test_pause_and_resume(running: Devnet) -> None:
+    """Paused, only /devnet/mine adds blocks; resumed, they come by themselves again."""
+    paused = post(running.url, "/devnet/pause")["head"]
+    assert post(running.url, "/devnet/mine", blocks=3)["head"] == paused + 3
+    assert get(running.url, "/devnet/info")["head"] == paused + 3
+    post(running.url, "/devnet/resume")
+    until(lambda: get(running.url, "/devnet/info")["head"] > paused + 5)
+
+
+def test_mining_ahead_does_not_stop_production(running: Devnet) -> None:
+    """After many blocks at once the chain's time is ahead of the clock's, and blocks still come at their pace."""
+    head = post(running.url, "/devnet/mine", blocks=5_000)["head"]
+    until(lambda: get(running.url, "/devnet/info")["head"] > head + 10)
+
+
+def test_taken_port_is_an_error(running: Devnet) -> None:
+    """A port in use is an OSError at once."""
+    with pytest.raises(OSError, match="in use"):
+        Devnet(Config(port=int(running.url.rsplit(":", 1)[1])))
+
+
+def start(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    code = "import sys, pathlib; from gateways.devnet.server import serve; serve(0, 20, pathlib.Path(sys.argv[1]))"
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    line = process.stdout.readline()
+    assert line.startswith("devnet: http://127.0.0.1:")
+    return process, line.split()[1]
+
+
+def end(process: subprocess.Popen[str], how: signal.Signals) -> int:
+    process.send_signal(how)
+    code = process.wait(PATIENCE_SECONDS)
+    assert process.stdout
+    process.stdout.close()
+    return code
+
+
+def test_killed_devnet_goes_on(kept: Path) -> None:
+    """After SIGKILL every block that was told of is still there, with the same ids and receipts, and the chain grows."""
+    process, url = start(kept)
+    try:
+        txid = post(url, "/devnet/faucet", address=STRANGER.base58, usdt="7")["txid"]
+        info = until(lambda: post(url, "/wallet/gettransactioninfobyid", value=txid))
+        before = get(url, "/devnet/info")
+        block = post(url, "/wallet/getblockbynum", num=before["head"])
+    finally:
+        end(process, signal.SIGKILL)
+    process, url = start(kept)
+    try:
+        assert get(url, "/devnet/info")["genesis_id"] == before["genesis_id"]
+        assert post(url, "/wallet/getblockbynum", num=before["head"]) == block
+        assert post(url, "/wallet/gettransactioninfobyid", value=txid) == info
+        until(lambda: get(url, "/devnet/info")["solid"] > before["head"])
+    finally:
+        assert end(process, signal.SIGTERM) == 0
+
+
+@pytest.fixture
+def tron(running: Devnet) -> Tron:
+    return Tron(HTTPProvider(running.url))
+
+
+def test_tronpy_journey(running: Devnet, tron: Tron) -> None:
+    """tronpy, unmodified: balance, contract object, TRX with a memo, USDT, receipts, solid receipt, resources."""
+    info = get(running.url, "/devnet/info")
+    owner, key = info["accounts"][0]["address"], PrivateKey(bytes.fromhex(info["accounts"][0]["private_key"]))
+    assert key.public_key.to_base58check_address() == owner
+    assert tron.get_account_balance(owner) == 1_000_000
+    usdt = tron.get_contract(info["contracts"]["usdt"])
+    assert (usdt.functions.symbol(), usdt.functions.decimals()) == ("USDT", 6)
+    assert usdt.functions.balanceOf(owner) == 10_000_000_000_000
+
+    sent = tron.trx.transfer(owner, STRANGER.base58, 5).memo("for tea").build().sign(key).broadcast()
+    receipt = sent.wait(PATIENCE_SECONDS, 0.05)
+    assert receipt["fee"] == 2_100_000
+    assert tron.get_account(STRANGER.base58)["balance"] == 5
+
+    call = usdt.functions.transfer(STRANGER.base58, 25_000_000).with_owner(owner).fee_limit(20_000_000)
+    sent = call.build().sign(key).broadcast()
+    receipt = sent.wait(PATIENCE_SECONDS, 0.05)
+    assert receipt["receipt"]["energy_usage_total"] == 130_285
+    assert sent.result(PATIENCE_SECONDS, 0.05) is False
+    (event,) = usdt.events.Transfer.process_receipt(receipt)
+    assert event["args"] == {"from": owner, "to": STRANGER.base58, "value": 25_000_000}
+    assert sent.wait(PATIENCE_SECONDS, 0.05, solid=True)["id"] == sent.txid
+    assert usdt.functions.balanceOf(STRANGER.base58) == 25_000_000
+    assert tron.get_bandwidth(owner) == 255
+    block = tron.get_block(receipt["blockNumber"])
+    assert sent.txid in [each["txID"] for each in block["transactions"]]
+
+
+def test_tronpy_errors(running: Devnet, tron: Tron) -> None:
+    """tronpy raises its own errors for what the devnet refuses: unknown account, wrong key, too much, a failing call."""
+    from tronpy.exceptions import AddressNotFound, BadSignature, TvmError, ValidationError
+
+    info = get(running.url, "/devnet/info")
+    (owner, key), (other, wrong) = (
+        (each["address"], PrivateKey(bytes.fromhex(each["private_key"]))) for each in info["accounts"][:2]
+    )
+    with pytest.raises(AddressNotFound):
+        tron.get_account(STRANGER.base58)
+    with pytest.raises(ValidationError, match="balance is not sufficient"):
+        tron.trx.transfer(owner, other, 10**15).build().sign(key).broadcast()
+    transaction = tron.trx.transfer(owner, other, 1).build()
+    transaction.set_signature([wrong.sign_msg_hash(bytes.fromhex(transaction.txid)).hex()])
+    with pytest.raises(BadSignature, match="not contained of permission"):
+        transaction.broadcast()
+    usdt = tron.get_contract(info["contracts"]["usdt"])
+    call = usdt.functions.transfer(other, 10**20).with_owner(owner).fee_limit(20_000_000)
+    with pytest.raises(TvmError, match="REVERT opcode executed"):
+        call.build().sign(key).broadcast().result(PATIENCE_SECONDS, 0.05)

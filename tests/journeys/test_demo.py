@@ -1,0 +1,27 @@
+"""`make demo`, as a new user runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_demo_ends_with_balances_a_zero_trial_balance_and_ledger_equal_to_chain(tmp_path: Path) -> None:
+    """With an empty home the demo exits 0 and its last lines say that books and chain agree."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "gateways", "demo", "--block-ms", "60"],
+        cwd=ROOT,
+        env={**environment, "HOME": str(tmp_path), "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ledger = chain" in done.stdout.splitlines()[-2]
+    assert "15.000000 USDT" in done.stdout  # 25.5 deposited, 10 paid out, 0.5 fee
+    assert "DOES NOT HOLD" not in done.stdout
+    assert done.stderr == ""

@@ -1,0 +1,181 @@
+"""A chain in memory that is turned by hand: real header bytes, ids, roots and receipts, and the port `Node` over it.
+
+Only what scanners ask is answered. It can fork above the solid height and lie in the ways nodes do.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from core.chain import (
+    AccountResources,
+    Block,
+    BlockRef,
+    BroadcastAnswer,
+    ChainAccount,
+    ChainTransaction,
+    ConstantResult,
+    Log,
+    Receipt,
+)
+from core.transactions import HEADER_RAW, RAW, TRANSFER, TRIGGER, contract_of, txid_of
+from core.tron import TRANSFER_TOPIC, USDT_MAINNET, Address
+from scanners.blocks import block_id, tx_trie_root
+
+USDT = Address.from_base58(USDT_MAINNET)
+SOLID_LAG = 18
+GENESIS_MS = 1_700_000_000_000
+WITNESS = Address.from_evm(bytes([7]) * 20)
+
+
+class Included(msgspec.Struct, frozen=True):
+    """A transaction and its receipt, whose block is filled in when it is included."""
+
+    transaction: ChainTransaction
+    receipt: Receipt
+
+
+class MemoryChain:
+    """Blocks and their receipts, the newest last. `solid_lag` blocks at the head are not solid."""
+
+    def __init__(self, solid_lag: int = SOLID_LAG) -> None:
+        self.solid_lag = solid_lag
+        self.blocks: list[Block] = []
+        self.contents: list[list[Included]] = []
+        self.empty_receipts = 0
+        self.nonce = 0
+        self.mine()
+
+    def mine(self, *included: Included, blocks: int = 1) -> Block:
+        """Append blocks, the first with these transactions."""
+        for position in range(blocks):
+            self._append(list(included) if position == 0 else [])
+        return self.blocks[-1]
+
+    def fork(self, depth: int, *contents: Sequence[Included]) -> None:
+        """Replace the last `depth` blocks by others with these contents, one block each, and one more on top."""
+        del self.blocks[-depth:], self.contents[-depth:]
+        for content in (*contents, *[()] * (depth - len(contents) + 1)):
+            self._append(list(content))
+
+    def _append(self, included: list[Included]) -> None:
+        self.nonce += 1
+        number = len(self.blocks)
+        parent = bytes.fromhex(self.blocks[-1].ref.block_id) if self.blocks else bytes(32)
+        transactions = tuple(each.transaction for each in included)
+        root = tx_trie_root(transactions)
+        timestamp_ms = GENESIS_MS + 3_000 * self.nonce
+        header = HEADER_RAW.encode(
+            {
+                "timestamp": timestamp_ms,
+                "txTrieRoot": root,
+                "parentHash": parent,
+                "number": number,
+                "witness_address": bytes(WITNESS),
+                "version": 34,
+            }
+        )
+        ref = BlockRef(number, block_id(number, header), parent.hex(), timestamp_ms)
+        self.blocks.append(Block(ref, bytes(WITNESS), bytes(65), root, header, transactions))
+        self.contents.append(included)
+
+    def head(self) -> BlockRef:
+        return self.blocks[-1].ref
+
+    def solid(self) -> BlockRef:
+        return self.blocks[max(0, len(self.blocks) - 1 - self.solid_lag)].ref
+
+    def genesis_id(self) -> str:
+        return self.blocks[0].ref.block_id
+
+    def block(self, number: int) -> Block | None:
+        return self.blocks[number] if number < len(self.blocks) else None
+
+    def solid_block(self, number: int) -> Block | None:
+        return self.block(number) if number <= self.solid().number else None
+
+    def receipts(self, number: int) -> list[Receipt]:
+        if self.empty_receipts:
+            self.empty_receipts -= 1
+            return []
+        at = self.blocks[number].ref
+        return [
+            msgspec.structs.replace(each.receipt, block_number=number, block_timestamp_ms=at.timestamp_ms)
+            for each in self.contents[number]
+        ]
+
+    def solid_receipts(self, number: int) -> list[Receipt]:
+        return self.receipts(number)
+
+    def receipt(self, txid: str) -> Receipt | None:
+        found = (r for number in range(len(self.blocks)) for r in self.receipts(number) if r.txid == txid)
+        return next(found, None)
+
+    def solid_receipt(self, txid: str) -> Receipt | None:
+        raise NotImplementedError
+
+    def broadcast(self, signed: bytes) -> BroadcastAnswer:
+        raise NotImplementedError
+
+    def account(self, address: bytes) -> ChainAccount | None:
+        raise NotImplementedError
+
+    def solid_account(self, address: bytes) -> ChainAccount | None:
+        raise NotImplementedError
+
+    def resources(self, address: bytes) -> AccountResources:
+        raise NotImplementedError
+
+    def call(self, owner: bytes, contract: bytes, data: bytes, *, solid: bool = False) -> ConstantResult:
+        raise NotImplementedError
+
+    def chain_parameters(self) -> Mapping[str, int]:
+        raise NotImplementedError
+
+
+def person(number: int) -> Address:
+    """An address of somebody."""
+    return Address.from_evm(number.to_bytes(20, "big"))
+
+
+PAYER = person(1)
+
+
+def transfer_log(sender: Address, receiver: Address, amount_minor: int, contract: Address = USDT) -> Log:
+    topics = (bytes.fromhex(TRANSFER_TOPIC), bytes(12) + sender.evm, bytes(12) + receiver.evm)
+    return Log(contract.evm, topics, amount_minor.to_bytes(32, "big"))
+
+
+def token_call(salt: int, *logs: Log, result: str = "SUCCESS") -> Included:
+    """A contract call that ended with `result` and these logs; `salt` makes its txid its own."""
+    parameter = {"owner_address": bytes(PAYER), "contract_address": bytes(USDT), "data": b"\xa9\x05\x9c\xbb"}
+    transaction = _transaction(salt, contract_of(TRIGGER, parameter), result)
+    return Included(transaction, _receipt(transaction.txid, result, logs))
+
+
+def usdt_transfer(salt: int, receiver: Address, amount_minor: int, sender: Address = PAYER) -> Included:
+    return token_call(salt, transfer_log(sender, receiver, amount_minor))
+
+
+def trx_transfer(salt: int, receiver: Address, amount_sun: int, sender: Address = PAYER) -> Included:
+    parameter = {"owner_address": bytes(sender), "to_address": bytes(receiver), "amount": amount_sun}
+    transaction = _transaction(salt, contract_of(TRANSFER, parameter), "SUCCESS")
+    return Included(transaction, _receipt(transaction.txid, "", ()))
+
+
+def _transaction(salt: int, contract: dict[str, Any], result: str) -> ChainTransaction:
+    raw = RAW.encode({"contract": [contract], "timestamp": salt, "expiration": GENESIS_MS})
+    return ChainTransaction(txid_of(raw), raw, (salt.to_bytes(65, "big"),), result)
+
+
+def _receipt(txid: str, result: str, logs: tuple[Log, ...]) -> Receipt:
+    return Receipt(
+        txid=txid,
+        block_number=0,
+        block_timestamp_ms=0,
+        fee_sun=0,
+        result=result,
+        failed=result not in ("", "SUCCESS"),
+        logs=logs,
+    )

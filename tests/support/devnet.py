@@ -1,0 +1,194 @@
+"""The devnet in this process behind the port `Node`: real rules, signatures and energy, no HTTP, a clock turned by hand.
+
+What a broadcast meets is chosen with `fate`: the bytes reach the pool or not, and the answer says so or not.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from core.chain import AccountResources, Block, BlockRef, BroadcastAnswer, ChainAccount, ConstantResult, Log, Receipt
+from core.tron import USDT_MAINNET, Address
+from gateways.devnet import abi, accounts, bandwidth
+from gateways.devnet import node as devnet
+from gateways.devnet.accounts import Permission
+from gateways.devnet.block import Block as DevnetBlock
+from gateways.devnet.state import Overlay
+from gateways.devnet.transaction import decode
+
+USDT = Address.from_base58(USDT_MAINNET)
+START_MS = 1_767_225_600_000
+BLOCK_MS = 3_000
+SOLID_LAG = 19
+ACCEPTED = BroadcastAnswer("accepted")
+UNCLEAR_CODES = ("DUP_TRANSACTION_ERROR", "OTHER_ERROR", "NOT_ENOUGH_EFFECTIVE_CONNECTION", "timeout")
+ENERGY_MAX = 10**9
+
+
+class Fate(msgspec.Struct, frozen=True):
+    """What happens to bytes that are broadcast: `arrives` in the pool, `kept` for later, or lost; and the answer."""
+
+    arrives: bool = True
+    kept: bool = False
+    answer: BroadcastAnswer | None = None
+    """None: what the node truly says."""
+
+
+class DevnetNode:
+    """A chain that moves when `mine` is called. `sent` has every broadcast's bytes, `kept` those held back."""
+
+    def __init__(self) -> None:
+        self.now_ms = START_MS
+        self.devnet = devnet.Node(devnet.Config(block_ms=BLOCK_MS, paused=True), lambda: self.now_ms)
+        self.fate = Fate()
+        self.sent: list[bytes] = []
+        self.kept: list[bytes] = []
+        self.calls = 0
+
+    # What turns it
+
+    def mine(self, blocks: int = 1) -> None:
+        for _ in range(blocks):
+            self.now_ms += BLOCK_MS
+            self.devnet.mine()
+
+    def fund(self, address: Address, *, usdt_minor: int = 0, sun: int = 0) -> None:
+        """Give coins; they are solid when this returns."""
+        if sun:
+            assert self.devnet.give_trx(address, sun).accepted
+        if usdt_minor:
+            assert self.devnet.give_usdt(address, usdt_minor).accepted
+        self.mine(SOLID_LAG + 1)
+
+    def owner_calls(self, signature: str, *words: bytes) -> None:
+        """The token's owner calls it, in the next block."""
+        data = abi.selector_of(signature) + b"".join(words)
+        assert self.devnet.call(self.devnet.chain.genesis.treasury, USDT, data).accepted
+        self.mine()
+
+    def blacklist(self, address: Address) -> None:
+        self.owner_calls("addBlackList(address)", abi.of_address(address.evm))
+
+    def hijack(self, address: Address, thief: Address) -> None:
+        """The thief's key joins the owner permission."""
+        account = accounts.find(self.devnet.chain.state, address)
+        assert account is not None
+        owner = Permission(0, "owner", 1, ((address, 1), (thief, 1)))
+        self.devnet.chain.state.apply({("account", address): msgspec.structs.replace(account, owner=owner)})
+
+    def deliver(self) -> None:
+        """What was held back reaches the pool."""
+        for signed in self.kept:
+            self._admit(signed)
+        self.kept.clear()
+
+    def transfers_from(self, address: Address) -> list[tuple[str, int]]:
+        """Every successful transfer of the token out of an address, in all blocks: (txid, amount)."""
+        return [
+            (each.transaction.txid, int.from_bytes(log.data, "big"))
+            for block in self.devnet.chain.blocks
+            for each in block.included
+            for log in each.outcome.logs
+            if log.address == USDT.evm and len(log.topics) == 3 and log.topics[1][12:] == address.evm
+        ]
+
+    def usdt_of(self, address: Address) -> int:
+        return int(self.devnet.chain.state.get(("slot", USDT, "balance", address.evm)) or 0)
+
+    def sun_of(self, address: Address) -> int:
+        account = accounts.find(self.devnet.chain.state, address)
+        return account.balance_sun if account else 0
+
+    # The port
+
+    def head(self) -> BlockRef:
+        return _ref(self.devnet.chain.head)
+
+    def solid(self) -> BlockRef:
+        return _ref(self.devnet.chain.solid)
+
+    def genesis_id(self) -> str:
+        return self.devnet.chain.blocks[0].block_id
+
+    def block(self, number: int) -> Block | None:
+        raise NotImplementedError
+
+    def solid_block(self, number: int) -> Block | None:
+        raise NotImplementedError
+
+    def receipts(self, number: int) -> Sequence[Receipt]:
+        raise NotImplementedError
+
+    def solid_receipts(self, number: int) -> Sequence[Receipt]:
+        raise NotImplementedError
+
+    def receipt(self, txid: str) -> Receipt | None:
+        found = self.devnet.chain.find(txid)
+        if found is None:
+            return None
+        block, each = found
+        outcome = each.outcome
+        return Receipt(
+            txid=txid,
+            block_number=block.number,
+            block_timestamp_ms=block.timestamp_ms,
+            fee_sun=outcome.fee_sun,
+            result=outcome.result,
+            failed=outcome.contract_ret != "SUCCESS",
+            logs=tuple(Log(log.address, log.topics, log.data) for log in outcome.logs),
+        )
+
+    def solid_receipt(self, txid: str) -> Receipt | None:
+        receipt = self.receipt(txid)
+        return receipt if receipt and receipt.block_number <= self.devnet.chain.solid.number else None
+
+    def broadcast(self, signed: bytes) -> BroadcastAnswer:
+        self.sent.append(signed)
+        if self.fate.kept:
+            self.kept.append(signed)
+        said = self._admit(signed) if self.fate.arrives else ACCEPTED
+        return self.fate.answer or said
+
+    def account(self, address: bytes) -> ChainAccount | None:
+        return self._account(self.devnet.chain.state, address)
+
+    def solid_account(self, address: bytes) -> ChainAccount | None:
+        return self._account(self.devnet.chain.solid_state(), address)
+
+    def resources(self, address: bytes) -> AccountResources:
+        account = accounts.find(self.devnet.chain.state, address)
+        if account is None:
+            return AccountResources()
+        used = bandwidth.free_net_used(account, self.devnet.chain.head.timestamp_ms)
+        return AccountResources(free_net_limit=self.chain_parameters()["getFreeNetLimit"], free_net_used=used)
+
+    def call(self, owner: bytes, contract: bytes, data: bytes, *, solid: bool = False) -> ConstantResult:
+        self.calls += 1
+        chain = self.devnet.chain
+        state = Overlay(chain.solid_state() if solid else chain.state)
+        called = chain.machine.execute(state, Address(contract), Address(owner), data, limit=ENERGY_MAX)
+        return ConstantResult(called.energy, called.returned, called.result != "SUCCESS", called.message)
+
+    def chain_parameters(self) -> Mapping[str, int]:
+        return self.devnet.chain.parameters
+
+    def _admit(self, signed: bytes) -> BroadcastAnswer:
+        verdict = self.devnet.broadcast(decode(signed)[0])
+        if verdict.accepted:
+            return ACCEPTED
+        return BroadcastAnswer(
+            "unclear" if verdict.code in UNCLEAR_CODES else "refused", verdict.code, verdict.message
+        )
+
+    def _account(self, state: Any, address: bytes) -> ChainAccount | None:
+        account = accounts.find(state, address)
+        if account is None:
+            return None
+        keys = tuple(key for key, _ in account.owner.keys) if account.owner else ()
+        is_contract = address in self.devnet.chain.machine.contracts
+        return ChainAccount(address, account.balance_sun, keys, is_contract)
+
+
+def _ref(block: DevnetBlock) -> BlockRef:
+    return BlockRef(block.number, block.block_id, block.parent_id, block.timestamp_ms)

@@ -1,0 +1,173 @@
+"""Ports in memory for pure journeys: queue, cursors, pool and event store, and a crash at any chosen call of any of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from core.events import Recorded
+from core.guard import GuardKey
+from core.ledger import Decided, Loaded
+from core.ports import Cursor, Message, ReadyAddress, Received
+from core.tron import Address
+
+
+class MemoryQueue:
+    """The port `Queue`; `timeout` makes everything in flight come again."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[int, Message, int]] = []
+        self.flying: dict[str, tuple[int, Message, int]] = {}
+        self.buried: list[tuple[bytes, str]] = []
+        self.keys: set[str] = set()
+        self.sent: list[Message] = []
+
+    def send(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.sent.append(message)
+            if message.key not in self.keys:
+                self.keys.add(message.key)
+                self.waiting.append((len(self.sent), message, 0))
+
+    def receive(self, limit: int) -> list[Received]:
+        groups = {message.group for _, message, _ in self.flying.values()}
+        taken = [item for item in self.waiting if item[1].group not in groups][:limit]
+        self.waiting = [item for item in self.waiting if item not in taken]
+        received = []
+        for place, message, attempts in taken:
+            receipt = f"{place}/{attempts + 1}"
+            self.flying[receipt] = (place, message, attempts + 1)
+            received.append(Received(message.body, message.group, receipt, attempts + 1))
+        return received
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        for receipt in receipts:
+            self.flying.pop(receipt, None)
+
+    def release(self, receipts: Sequence[str]) -> None:
+        back = [self.flying.pop(receipt) for receipt in receipts]
+        self.waiting = sorted([*back, *self.waiting], key=lambda item: item[0])
+
+    def timeout(self) -> None:
+        self.release(list(self.flying))
+
+    def bury(self, receipt: str, reason: str) -> None:
+        _, message, _ = self.flying.pop(receipt)
+        self.buried.append((message.body, reason))
+
+    def depth(self) -> int:
+        return len(self.waiting) + len(self.flying)
+
+    def purge(self) -> None:
+        self.waiting.clear()
+        self.flying.clear()
+
+
+class MemoryCursors:
+    """The port `Cursors`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Cursor] = {}
+
+    def load(self, name: str) -> Cursor | None:
+        return self.rows.get(name)
+
+    def save(self, name: str, cursor: Cursor) -> None:
+        self.rows[name] = cursor
+
+
+class MemoryPool:
+    """The port `AddressPool`, of wallets by role."""
+
+    def __init__(self, wallets: Mapping[Address, str]) -> None:
+        self.wallets = {address.evm: role for address, role in wallets.items()}
+        self.questions = 0
+
+    def take(self) -> ReadyAddress | None:
+        raise NotImplementedError
+
+    def add(self, addresses: Sequence[ReadyAddress]) -> None:
+        raise NotImplementedError
+
+    def add_wallet(self, role: str, base58: str, key_id: str | None) -> None:
+        self.wallets[Address.from_base58(base58).evm] = role
+
+    def ready(self) -> int:
+        return 0
+
+    def highest_index(self, prefix: str) -> int:
+        return -1
+
+    def ours(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
+        self.questions += 1
+        return {evm: self.wallets[evm] for evm in evm_addresses if evm in self.wallets}
+
+
+class MemoryStore:
+    """The port `EventStore`."""
+
+    def __init__(self) -> None:
+        self.events: list[Recorded] = []
+        self.guards: dict[GuardKey, int] = {}
+
+    def append(
+        self,
+        batch_id: UUID,
+        streams: Sequence[str],
+        guards: Sequence[GuardKey],
+        decide: Callable[[Loaded], Decided],
+    ) -> None:
+        known = {key: self.guards[key] for key in guards if key in self.guards}
+        decided = decide(Loaded(self.histories(streams), known, self.head()))
+        self.events += decided.records
+        self.guards |= dict.fromkeys(decided.opened, 0)
+        for key, delta in decided.deltas.items():
+            self.guards[key] += delta
+
+    def read(self, after: int, limit: int) -> list[Recorded]:
+        return self.events[after : after + limit]
+
+    def histories(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
+        wanted = set(streams)
+        found: dict[str, list[Recorded]] = {}
+        for recorded in self.events:
+            if recorded.stream in wanted:
+                found.setdefault(recorded.stream, []).append(recorded)
+        return found
+
+    def head(self) -> int:
+        return len(self.events)
+
+
+class Crash(BaseException):
+    """The process died here. No `except Exception` sees it."""
+
+
+class Fuse:
+    """Counts every call through it and dies at the chosen one: before it acts (even number), or after (odd)."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.passed = 0
+        self.blown = False
+
+    def _burn(self) -> None:
+        if self.passed == self.at:
+            self.blown = True
+            raise Crash
+        self.passed += 1
+
+    def through(self, port: Any) -> Any:
+        """The port, with a crash possible before and after each of its calls."""
+        fuse = self
+
+        class Fused:
+            def __getattr__(self, name: str) -> Any:
+                def call(*args: Any, **options: Any) -> Any:
+                    fuse._burn()
+                    answer = getattr(port, name)(*args, **options)
+                    fuse._burn()
+                    return answer
+
+                return call
+
+        return Fused()
