@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo up test check bench format types lint lock clean
+.PHONY: help demo up test check bench format openapi lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
@@ -53,6 +53,9 @@ bench: $(DEV)
 
 format: $(DEV)
 > @$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+openapi: $(RUNTIME)
+> @$(BIN)/python -m gateways openapi > schema/openapi.json
 
 lock:
 > @$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.txt

@@ -21,6 +21,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from core.money import format_amount, parse_amount
 from gateways import settings as settings_module
 from gateways import up
 from gateways.platform import open_database, open_platform
@@ -139,7 +140,7 @@ class _Journey:
         self._wait_for_world(alive)
         database = open_database(self._settings, load_or_create(self._settings.data / "secrets.json"))
         self._history = psycopg.connect(database.role_urls["counterfoil_reader"], autocommit=True)
-        handler = type("Receiver", (_Receiver,), {"arrived": []})
+        handler: type[_Receiver] = type("Receiver", (_Receiver,), {"arrived": []})
         with self._history, http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as backend:
             threading.Thread(target=backend.serve_forever, daemon=True).start()
             try:
@@ -247,20 +248,20 @@ class _Journey:
         self._story.tell(f"webhook {kind} arrived, signature verified: {headers['webhook-id'][:13]}…")
 
     def _books(self, company: httpx2.Client) -> None:
-        from gateways.operations import differences, print_trial_balance, reconcile_when_quiet
+        from gateways.operations import reconcile_when_quiet, trial_balance_table
 
         self._story.table(_balance_table(_get(company, "/v1/balances")["data"]))
-        self._story.table(print_trial_balance(_get(self._operator, "/v1/trial-balance")["data"]))
+        self._story.table(trial_balance_table(_get(self._operator, "/v1/trial-balance")["data"]))
         with open_platform(self._settings) as platform:
             checks = reconcile_when_quiet(platform, WAIT_S)
         self._story.verdict("")
         for check in checks:
             mark = "[green]holds[/green]" if check.ok else "[red]DOES NOT HOLD[/red]"
             self._story.verdict(f"  {mark}  {check.name}")
-        wrong = differences(checks)
+        wrong = [difference for check in checks for difference in check.differences]
         if wrong:
             raise Mismatch("; ".join(wrong))
-        expected = f"{float_free_difference(DEPOSIT, PAYOUT, FEE)}"
+        expected = _left()
         if self._balance(company) != expected:
             raise Mismatch(f"the balance is {self._balance(company)}, expected {expected}")
         self._story.verdict("\n[bold green]ledger = chain[/bold green]: every unit is where the books say it is.\n")
@@ -301,7 +302,7 @@ class _Journey:
 
     def _one(self, condition: str, *values: str) -> int | None:
         statement = f'SELECT max("position") FROM history WHERE {condition}'
-        row = self._history.execute(statement, values).fetchone()  # type: ignore[arg-type]
+        row = self._history.execute(statement, values).fetchone()
         return row[0] if row else None
 
     def _until(self, look: Callable[[], Any]) -> Any:
@@ -315,12 +316,9 @@ class _Journey:
         raise Mismatch(f"nothing happened for {WAIT_S:.0f} s")
 
 
-def float_free_difference(deposit: str, payout: str, fee: str) -> str:
-    """What is left, in integers."""
-    from core.money import format_amount, parse_amount
-
-    left = parse_amount(deposit, "USDT") - parse_amount(payout, "USDT") - parse_amount(fee, "USDT")
-    return format_amount(left, "USDT")
+def _left() -> str:
+    deposit, payout, fee = (parse_amount(text, "USDT") for text in (DEPOSIT, PAYOUT, FEE))
+    return format_amount(deposit - payout - fee, "USDT")
 
 
 def _get(client: httpx2.Client, path: str) -> dict[str, Any]:

@@ -1,8 +1,13 @@
 """Postgres from a wheel, started by us for one machine: a data folder, a unix socket, passwords of its own making."""
 
+import contextlib
 import secrets
+import subprocess
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import psycopg
@@ -10,6 +15,9 @@ from psycopg import sql
 
 from gateways.secrets_file import write_private
 
+T = TypeVar("T")
+
+START_S: Final = 120
 _PASSWORD_FILE = "superuser.password"  # noqa: S105  a file's name
 _ASK_FOR_PASSWORDS = "local all all scram-sha-256\nhost all all all reject\n"
 _SETTINGS = {"max_wal_size": "4GB", "checkpoint_timeout": "15min", "jit": "off", "log_min_messages": "warning"}
@@ -31,7 +39,7 @@ class EmbeddedPostgres:
         data.parent.mkdir(parents=True, exist_ok=True)
         self._data = data
         self._password_path = data.parent / _PASSWORD_FILE
-        self._server = get_server(data, cleanup_mode=None)
+        self._server = self._patiently(lambda: get_server(data, cleanup_mode=None))
         self.ensure_running()
         self._lock_down(data / "pg_hba.conf")
 
@@ -48,7 +56,7 @@ class EmbeddedPostgres:
     def ensure_running(self) -> None:
         """Start the server again if it has ended, however it ended."""
         with self._server._lock:
-            self._server.ensure_postgres_running()
+            self._patiently(self._server.ensure_postgres_running)
 
     def stop(self) -> None:
         """Stop the server; committed data stays."""
@@ -56,6 +64,18 @@ class EmbeddedPostgres:
 
         # Not the wheel's own way: it waits for every process that ever attached, killed ones included.
         pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self._data, user=self._server.system_user)
+
+    def _patiently(self, start: Callable[[], T]) -> T:
+        """A server that was killed replays its log first, and cannot start before its last process has ended."""
+        deadline = time.monotonic() + START_S
+        while True:
+            _forget_zombie(self._data / "postmaster.pid")
+            try:
+                return start()
+            except (subprocess.SubprocessError, AssertionError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def _lock_down(self, hba: Path) -> None:
         """Password first, then the rule that asks for it: a crash between the two is mended by the next start."""
@@ -69,6 +89,15 @@ class EmbeddedPostgres:
                     conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
                 hba.write_text(_ASK_FOR_PASSWORDS)
             conn.execute("SELECT pg_reload_conf()")
+
+
+def _forget_zombie(lock_file: Path) -> None:
+    """Where nobody reaps orphans, as in a container without init, a killed server's process id looks alive for ever."""
+    import psutil
+
+    with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        if psutil.Process(int(lock_file.read_text().partition("\n")[0])).status() == psutil.STATUS_ZOMBIE:
+            lock_file.unlink()
 
 
 def _with_password(url: str, password: str) -> str:

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import psycopg
 from pydantic import SecretStr
@@ -11,16 +11,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from core.books import WALLET_ACCOUNTS
+from core.journal import TREASURY_ACCOUNT_ID
 from core.money import format_amount
 from core.tron import Address
 from gateways.migrate import migrate
 from gateways.platform import Platform, open_database, open_platform
+from gateways.postgres import PostgresEventStore, datastore
 from gateways.secrets_file import load_or_create
 from gateways.settings import PREFIX, Settings
 from gateways.user_error import UserError
-
-__all__ = ["UserError"]
+from projections import VIEWS
+from projections.rebuild import rebuild
+from projections.reconcile import Check, reconcile
+from projections.tracking import ViewTracking
+from projections.trial_balance import trial_balance
+from signers.abi import balance_of_call, read_uint256
 
 QUIET_POLL_S: Final = 0.2
 
@@ -55,3 +60,118 @@ def progress(console: Console) -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
+
+
+def rebuild_views(settings: Settings, names: Sequence[str], console: Console) -> None:
+    """Rebuild the named views, or all. Raises UserError for a name that is none."""
+    unknown = [name for name in names if name not in VIEWS]
+    if unknown:
+        raise UserError(f"there is no view {', '.join(unknown)}: choose from {', '.join(VIEWS)}")
+    views = [VIEWS[name] for name in names or VIEWS]
+    with open_platform(settings) as platform, progress(console) as bar:
+        login = datastore(platform.projector_url)
+        task = bar.add_task("rebuilding", total=None)
+
+        def tell(reached: int, aim: int) -> None:
+            bar.update(task, completed=reached, total=aim)
+
+        results = rebuild(views, PostgresEventStore(login), ViewTracking(login), tell)
+        login.close()
+    for result in results:
+        rows = sum(result.rows.values())
+        changed = sum(result.differences.values())
+        verdict = f"{changed} rows differed and were replaced" if result.changed else "as it was"
+        console.print(f"{result.view}: {rows} rows from {result.position} events, {verdict}")
+
+
+def reconcile_books(settings: Settings, console: Console) -> bool:
+    """Print the trial balance and every check with its differences -> whether all hold."""
+    with open_platform(settings) as platform, psycopg.connect(platform.reader_url) as conn:
+        with progress(console) as bar:
+            task = bar.add_task("replaying", total=None)
+            found = reconcile(conn, chain_balances(platform), lambda at, of: bar.update(task, completed=at, total=of))
+        console.print(trial_balance_table([row._asdict() for row in trial_balance(conn)]))
+    table = Table("", "check", "differences", box=None, pad_edge=False)
+    for check in found.checks:
+        table.add_row("ok" if check.ok else "WRONG", check.name, "\n".join(check.differences) or check.note)
+    console.print(table)
+    console.print(f"{found.position} events; " + ("everything holds" if found.ok else "something does not hold"))
+    return found.ok
+
+
+def reconcile_when_quiet(platform: Platform, wait_s: float) -> Sequence[Check]:
+    """The checks once views and chain have settled, or as they are after `wait_s`."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        with psycopg.connect(platform.reader_url) as conn:
+            found = reconcile(conn, chain_balances(platform))
+        if found.ok and set(found.bookmarks.values()) == {found.position}:
+            return found.checks
+        if time.monotonic() > deadline:
+            return found.checks
+        time.sleep(QUIET_POLL_S)
+
+
+def chain_balances(platform: Platform) -> Callable[[str], Mapping[str, int]]:
+    """Wallet role -> what the chain holds for it at the solid height: every deposit address that was ever paid for payin."""
+
+    def balance(role: str) -> Mapping[str, int]:
+        usdt = trx = 0
+        for address in _addresses(platform, role):
+            held = platform.node.call(address, platform.settings.usdt, balance_of_call(address), solid=True)
+            usdt += read_uint256(held.returned) or 0
+            account = platform.node.solid_account(address)
+            trx += account.balance_sun if account else 0
+        return {"USDT": usdt, "TRX": trx}
+
+    return balance
+
+
+def _addresses(platform: Platform, role: str) -> list[Address]:
+    with psycopg.connect(platform.reader_url) as conn:
+        if role == "payin":
+            rows = conn.execute("SELECT DISTINCT address FROM observed_transactions").fetchall()
+        else:
+            rows = conn.execute("SELECT address FROM system_wallets WHERE role = %s", (role,)).fetchall()
+    return [Address.from_base58(row[0]) for row in rows]
+
+
+def trial_balance_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The trial balance as an accountant expects it: two columns, and their difference per book and currency."""
+    table = Table("book", "ledger account", "debit", "credit", "", title="Trial balance", title_justify="left")
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in rows:
+        book, currency = str(row["book"]), str(row["currency"])
+        debited, credited = int(row["debit_minor"]), int(row["credit_minor"])
+        known = sums.get((book, currency), (0, 0))
+        sums[book, currency] = known[0] + debited, known[1] + credited
+        shown = [format_amount(value, currency) if value else "" for value in (debited, credited)]
+        table.add_row(book, row["code"], *shown, currency)
+    for (book, currency), (debited, credited) in sums.items():
+        difference = format_amount(debited - credited, currency)
+        table.add_section()
+        table.add_row(
+            book,
+            f"difference {difference}",
+            format_amount(debited, currency),
+            format_amount(credited, currency),
+            currency,
+            style="bold",
+        )
+    return table
+
+
+def scan_again(settings: Settings, first: int, last: int, console: Console) -> None:
+    """Observe solid blocks first..last again and report what they hold; the recorder ignores what it knows."""
+    from gateways.processes import check_chain, observer
+
+    if last < first:
+        raise UserError(f"--to {last} lies before --from {first}")
+    with open_platform(settings) as platform, progress(console) as bar:
+        check_chain(platform)
+        task = bar.add_task("scanning", total=last - first + 1)
+        blocks = transfers = 0
+        for _, found in observer(platform).rescan(first, last):
+            blocks, transfers = blocks + 1, transfers + found
+            bar.update(task, completed=blocks)
+    console.print(f"{blocks} solid blocks, {transfers} transfers to our addresses reported")

@@ -3,6 +3,7 @@
 This list serves `counterfoil run`, `counterfoil up` and the documentation; nothing else names processes.
 """
 
+import importlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -112,6 +113,9 @@ def _payouts(platform: Platform) -> Sequence[Step]:
 
     settings = platform.settings
     check_chain(platform)
+    importlib.import_module(
+        "tronpy.proto.tron_pb2"
+    )  # the second opinion takes a second to load: not at the first payout
     keys = open_keystore(settings)
     register(platform, keys)
     payouts = Payouts(
@@ -154,6 +158,8 @@ def open_keystore(settings: Settings) -> "Keystore":
 
 
 def _webhooks(platform: Platform) -> Sequence[Step]:
+    if not __import__("pathlib").Path("gateways/webhooks.py").exists():
+        return []
     from gateways.webhooks import steps
 
     return steps(platform)

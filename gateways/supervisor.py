@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 RESTARTS_MAX: Final = 5
@@ -26,16 +27,17 @@ _fork = multiprocessing.get_context("fork")
 class Child:
     """One supervised process."""
 
-    def __init__(self, name: str, target: Callable[[], None]) -> None:
+    def __init__(self, name: str, target: Callable[[], None], log_file: Path) -> None:
         self.name = name
         self._target = target
+        self._log_file = log_file
         self._starts: deque[float] = deque(maxlen=RESTARTS_MAX + 1)
         self.given_up = False
         self._process = self._start()
 
     def _start(self) -> "multiprocessing.context.ForkProcess":
         self._starts.append(time.monotonic())
-        process = _fork.Process(target=_run_child, args=(self._target, os.getpid()), name=self.name)
+        process = _fork.Process(target=_run_child, args=(self._target, os.getpid(), self._log_file), name=self.name)
         process.start()
         return process
 
@@ -76,13 +78,18 @@ class Child:
 
 
 class Supervisor:
-    """The children, by name, in the order in which they were started; they are stopped in reverse."""
+    """The children, by name, in the order in which they were started; they are stopped in reverse.
 
-    def __init__(self) -> None:
+    What a child prints goes to `logs`/<name>.log, so that the terminal stays the operator's.
+    """
+
+    def __init__(self, logs: Path) -> None:
         self.children: dict[str, Child] = {}
+        self._logs = logs
 
     def start(self, name: str, target: Callable[[], None]) -> Child:
-        child = Child(name, target)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        child = Child(name, target, self._logs / f"{name}.log")
         self.children[name] = child
         return child
 
@@ -101,7 +108,10 @@ class Supervisor:
             child.join(max(0.1, deadline - time.monotonic()))
 
 
-def _run_child(target: Callable[[], None], parent: int) -> None:
+def _run_child(target: Callable[[], None], parent: int, log_file: Path) -> None:
+    with log_file.open("ab") as log_to:
+        os.dup2(log_to.fileno(), sys.stdout.fileno())
+        os.dup2(log_to.fileno(), sys.stderr.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group: the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -228,6 +228,10 @@ def resources_of(answer: ResourcesAnswer) -> AccountResources:
     return msgspec.convert(answer, AccountResources, from_attributes=True)
 
 
+def parameters_of(answer: ParametersAnswer) -> dict[str, int]:
+    return {parameter.key: parameter.value for parameter in answer.parameters}
+
+
 def called(answer: CallAnswer) -> ConstantResult:
     """A revert says result true all the same; it shows in the transaction's ret. Raises for a node that did not call."""
     status = answer.result

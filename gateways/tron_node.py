@@ -37,6 +37,7 @@ from gateways.tron_json import (
     account_of,
     block_of,
     called,
+    parameters_of,
     read,
     read_receipts,
     receipt_of,
@@ -114,20 +115,19 @@ class TronNode:
         return self._newest(self._solidity_url, "walletsolidity")
 
     def genesis_id(self) -> str:
-        genesis = self._read(self._url, "/wallet/getblockbynum", BlockAnswer, num=0)
-        if not genesis.block_id:
+        genesis = self._ask(self._url, "/wallet/getblockbynum", BlockAnswer, lambda block: block.block_id, num=0)
+        if not genesis:
             raise Unavailable(f"the node {self._url} does not tell block 0, which says what network it is on")
-        return genesis.block_id
+        return genesis
 
     def block(self, number: int) -> Block | None:
-        return self._block(self._url, "wallet", number)
+        return self._ask(self._url, "/wallet/getblockbynum", BlockAnswer, block_of, num=number)
 
     def solid_block(self, number: int) -> Block | None:
-        return self._block(self._solidity_url, "walletsolidity", number)
+        return self._ask(self._solidity_url, "/walletsolidity/getblockbynum", BlockAnswer, block_of, num=number)
 
     def receipts(self, number: int) -> Sequence[Receipt]:
-        path = "/wallet/gettransactioninfobyblocknum"
-        return self._parsed(self._url, path, read_receipts, num=number)
+        return self._parsed(self._url, "/wallet/gettransactioninfobyblocknum", read_receipts, num=number)
 
     def solid_receipts(self, number: int) -> Sequence[Receipt]:
         path = "/walletsolidity/gettransactioninfobyblocknum"
@@ -140,32 +140,26 @@ class TronNode:
         return self._receipt(self._solidity_url, "/walletsolidity/gettransactioninfobyid", txid)
 
     def account(self, address: bytes) -> ChainAccount | None:
-        return account_of(self._read(self._url, "/wallet/getaccount", AccountAnswer, address=address.hex()))
+        return self._ask(self._url, "/wallet/getaccount", AccountAnswer, account_of, address=address.hex())
 
     def solid_account(self, address: bytes) -> ChainAccount | None:
         path = "/walletsolidity/getaccount"
-        return account_of(self._read(self._solidity_url, path, AccountAnswer, address=address.hex()))
+        return self._ask(self._solidity_url, path, AccountAnswer, account_of, address=address.hex())
 
     def resources(self, address: bytes) -> AccountResources:
         path = "/wallet/getaccountresource"
-        return resources_of(self._read(self._url, path, ResourcesAnswer, address=address.hex()))
+        return self._ask(self._url, path, ResourcesAnswer, resources_of, address=address.hex())
 
     def call(self, owner: bytes, contract: bytes, data: bytes, *, solid: bool = False) -> ConstantResult:
         url, view = (self._solidity_url, "walletsolidity") if solid else (self._url, "wallet")
-        return self._parsed(
-            url,
-            f"/{view}/triggerconstantcontract",
-            lambda body: called(read(body, CallAnswer)),
-            owner_address=owner.hex(),
-            contract_address=contract.hex(),
-            data=data.hex(),
-        )
+        question = {"owner_address": owner.hex(), "contract_address": contract.hex(), "data": data.hex()}
+        return self._ask(url, f"/{view}/triggerconstantcontract", CallAnswer, called, **question)
 
     def chain_parameters(self) -> Mapping[str, int]:
-        answer = self._read(self._url, "/wallet/getchainparameters", ParametersAnswer)
-        if not answer.parameters:
+        parameters = self._ask(self._url, "/wallet/getchainparameters", ParametersAnswer, parameters_of)
+        if not parameters:
             raise Unavailable(f"the node {self._url} tells no chain parameters")
-        return {parameter.key: parameter.value for parameter in answer.parameters}
+        return parameters
 
     def broadcast(self, signed: bytes) -> BroadcastAnswer:
         """Raises Unavailable only where nothing was sent: the node suspended us before, or took no connection."""
@@ -184,22 +178,19 @@ class TronNode:
         return _verdict(answer, txid)
 
     def _newest(self, url: str, view: str) -> BlockRef:
-        block = self._parsed(url, f"/{view}/getblock", _read_block, detail=False)
+        block = self._ask(url, f"/{view}/getblock", BlockAnswer, block_of, detail=False)
         if block is None:
             raise Unavailable(f"the node {url} has no newest block")
         return block.ref
 
-    def _block(self, url: str, view: str, number: int) -> Block | None:
-        return self._parsed(url, f"/{view}/getblockbynum", _read_block, num=number)
-
     def _receipt(self, url: str, path: str, txid: str) -> Receipt | None:
-        receipt = self._parsed(url, path, lambda body: receipt_of(read(body, ReceiptAnswer)), value=txid)
+        receipt = self._ask(url, path, ReceiptAnswer, receipt_of, value=txid)
         if receipt is not None and receipt.txid != txid:
             raise Unavailable(f"the node {url} answered the receipt of {receipt.txid} when asked for {txid}")
         return receipt
 
-    def _read(self, url: str, path: str, kind: type[A], **question: Any) -> A:
-        return self._parsed(url, path, lambda body: read(body, kind), **question)
+    def _ask(self, url: str, path: str, kind: type[A], meaning: Callable[[A], P], **question: Any) -> P:
+        return self._parsed(url, path, lambda body: meaning(read(body, kind)), **question)
 
     def _parsed(self, url: str, path: str, parse: Callable[[bytes], P], **question: Any) -> P:
         """Ask and understand. Raises Unavailable for silence, a status other than 200, and what is no such answer."""
@@ -248,10 +239,6 @@ def check_network(node: Node, cursors: Cursors, expected: str | None) -> None:
             f"the node's block 0 is {genesis}, but this installation belongs to the network with {expected}:"
             " check COUNTERFOIL_NETWORK and COUNTERFOIL_TRON_NODE_URL, or use another data folder"
         )
-
-
-def _read_block(body: bytes) -> Block | None:
-    return block_of(read(body, BlockAnswer))
 
 
 def _verdict(answer: BroadcastReply, txid: str) -> BroadcastAnswer:

@@ -1,5 +1,6 @@
 """Every process on one machine: prepare the folder, start the database and the chain, then supervise until told to stop."""
 
+import importlib
 import logging
 import secrets
 import signal
@@ -44,7 +45,7 @@ def run(settings: Settings, console: Console, *, devnet_port: int, block_ms: int
     """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM."""
     stop = threading.Event()
     stop_on_signals(stop)
-    supervisor = Supervisor()
+    supervisor = Supervisor(settings.data / "logs")
     try:
         world = start(settings, supervisor, devnet_port=devnet_port, block_ms=block_ms)
         try:
@@ -63,6 +64,7 @@ def run(settings: Settings, console: Console, *, devnet_port: int, block_ms: int
 
 def start(settings: Settings, supervisor: Supervisor, *, devnet_port: int, block_ms: int) -> World:
     """Database, migrations, keystore, chain, processes, in this order. Children are forked before any thread is made."""
+    importlib.import_module("gateways.http.app")  # once here, for all the children
     settings.data.mkdir(parents=True, exist_ok=True)
     kept = load_or_create(settings.data / "secrets.json")
     settings = _with_free_port(settings)
@@ -78,7 +80,7 @@ def start(settings: Settings, supervisor: Supervisor, *, devnet_port: int, block
     settings = settings.model_copy(update={"operator_api_key": type(settings.operator_api_key)(operator_key)})
     if devnet_url is not None:
         supervisor.start("devnet", _devnet(devnet_port, block_ms, settings.data / "devnet"))
-        _wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
+        wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
     else:
         with open_platform(settings, database) as platform:
             check_chain(platform)
@@ -90,7 +92,7 @@ def start(settings: Settings, supervisor: Supervisor, *, devnet_port: int, block
 
 def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:
     """Returns when the API says that it is ready. Raises UserError after a minute."""
-    _wait_for(f"{world.api_url}/readyz", "the API", stop)
+    wait_for(f"{world.api_url}/readyz", "the API", stop)
 
 
 def free_port() -> int:
@@ -105,7 +107,7 @@ def _introduce(world: World, console: Console) -> None:
     console.print(f"operator key  {world.operator_key}")
     if world.devnet_url:
         console.print(f"devnet        {world.devnet_url}   (coins: POST {world.devnet_url}/devnet/faucet)")
-    console.print(f"data          {world.settings.data}")
+    console.print(f"data          {world.settings.data}   (logs in {world.settings.data / 'logs'})")
     console.print("Ctrl-C stops everything; nothing is lost.")
 
 
@@ -152,7 +154,7 @@ def _process(name: str, settings: Settings, database: Database) -> Callable[[], 
     return target
 
 
-def _wait_for(url: str, what: str, stop: threading.Event | None = None) -> None:
+def wait_for(url: str, what: str, stop: threading.Event | None = None) -> None:
     deadline = time.monotonic() + READY_S
     said = "it does not answer"
     with httpx2.Client(timeout=5) as client:

@@ -29,4 +29,4 @@ VIEWS: Final[Mapping[str, View]] = MappingProxyType(
         )
     }
 )
-"""Every view by its name: a new one is added here, in a migration (its tables, its row in projection_tracking), and nowhere else."""
+"""Every view by its name. A new one is added here and in a migration: its tables, its row in projection_tracking."""

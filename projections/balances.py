@@ -60,7 +60,9 @@ class BalancesView:
         older = [_id_of(record.event) for record in records if isinstance(record.event, _SEEN) and record.version > 1]
         pending = {row.id: row for row in _PENDING.load(cursor, "id = ANY(%s)", older)} if older else {}
         touched = {row.ledger_account_id for row in pending.values()} | set(_touched(records))
-        fold = BalanceFold(_BALANCES.load(cursor, "ledger_account_id = ANY(%s)", list(touched)) if touched else (), pending)
+        fold = BalanceFold(
+            _BALANCES.load(cursor, "ledger_account_id = ANY(%s)", list(touched)) if touched else (), pending
+        )
         for record in records:
             fold.apply(record.event)
         _PENDING.delete(cursor, older)

@@ -77,17 +77,18 @@ def _fold(record: Recorded, entries: list[tuple[Any, ...]], postings: list[tuple
     happened, position = record.event, record.position
     topic, occurred_at = TOPICS[type(happened)], happened.occurred_at
     ids: dict[str, UUID] = {}
-    for line, posting in enumerate(postings_of(happened), start=1):
+    lines: dict[str, int] = {}
+    for posting in postings_of(happened):
         book = posting.book
-        entry = ids.get(book)
-        if entry is None:
-            entry = ids[book] = entry_id(record.stream, record.version, book)
+        line = lines[book] = lines.get(book, 0) + 1
+        if line == 1:
+            ids[book] = entry_id(record.stream, record.version, book)
             kind = _EVENT_TYPES[topic.partition(".")[0]]
-            entries.append((entry, account_id_of(book), kind, external_ref(happened), topic, occurred_at, position))
+            entries.append((ids[book], account_id_of(book), kind, external_ref(happened), topic, occurred_at, position))
         postings.append(
             (
-                posting_id(entry, line),
-                entry,
+                posting_id(ids[book], line),
+                ids[book],
                 ledger_account_id(book, posting.account),
                 posting.account,
                 posting.currency,

@@ -106,16 +106,16 @@ def _numbered(cursor: Cursor[Any], told: Sequence[tuple[Recorded, DepositRow | P
     events = []
     for record, row in told:
         last[row.account_id] += 1
-        sequence = last[row.account_id]
-        noun, show = ("deposit", deposits.shown) if isinstance(row, DepositRow) else ("payout", payouts.shown)
+        sequence, kind = last[row.account_id], _TOLD[type(record.event)]
+        data = deposits.shown(row) if isinstance(row, DepositRow) else payouts.shown(row)
         events.append(
             ClientEventRow(
                 account_id=row.account_id,
                 sequence=sequence,
                 id=event_id(record, sequence),
-                type=_TOLD[type(record.event)],
-                subject=f"{noun}-{row.id}",
-                data=show(row),  # type: ignore[operator]
+                type=kind,
+                subject=f"{kind.partition('.')[0]}-{row.id}",
+                data=data,
                 created_at=record.event.occurred_at,
                 position=record.position,
             )

@@ -96,9 +96,7 @@ class Projector:
         check_contiguous(bookmark, records)
         last = records[-1].position
         try:
-            self._tracking.advance(
-                self._view.name, bookmark, last, lambda cursor: self._view.apply(cursor, records)
-            )
+            self._tracking.advance(self._view.name, bookmark, last, lambda cursor: self._view.apply(cursor, records))
         except Overtaken:
             self._bookmark = None
         else:

@@ -39,7 +39,7 @@ def rebuild(
     views: Sequence[View],
     store: EventStore,
     tracking: ViewTracking,
-    progress: Progress = lambda reached, aim: None,
+    progress: Progress | None = None,
     *,
     batch_events_max: int = BATCH_EVENTS_MAX,
 ) -> list[Rebuilt]:
@@ -48,12 +48,10 @@ def rebuild(
         try:
             for view in views:
                 _make_scratch(cursor, view)
-            reached = aim = 0
-            while reached == 0 or aim - reached > batch_events_max:
+            reached = 0
+            for _ in ("the history", "what was appended meanwhile"):
                 aim = max(tracking.bookmark(view.name) for view in views)
                 reached = _replay(conn, views, store, reached, aim, progress, batch_events_max)
-                if aim == 0:
-                    break
             return [_swap(conn, view, store, tracking, reached, batch_events_max) for view in views]
         finally:
             conn.execute("DISCARD TEMP")
@@ -75,7 +73,7 @@ def _replay(
     store: EventStore,
     after: int,
     upto: int,
-    progress: Progress,
+    progress: Progress | None,
     batch_events_max: int,
 ) -> int:
     """Apply after+1..upto to the scratch tables."""
@@ -87,7 +85,8 @@ def _replay(
             for view in views:
                 view.apply(cursor, records)
         after = records[-1].position
-        progress(after, upto)
+        if progress is not None:
+            progress(after, upto)
     return after
 
 
@@ -101,7 +100,7 @@ def _swap(
 ) -> Rebuilt:
     with conn.transaction(), conn.cursor() as cursor:
         bookmark = tracking.lock(cursor, view.name)
-        reached = _replay(conn, [view], store, reached, bookmark, lambda *_: None, batch_events_max)
+        reached = _replay(conn, [view], store, reached, bookmark, None, batch_events_max)
         differences = {table: _differing(cursor, table) for table in view.tables}
         if any(differences.values()):
             for table in reversed(view.tables):

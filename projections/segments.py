@@ -56,7 +56,12 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
         covered = len(self.events) == self.last - self.first + 1
         if not covered or any(fields[0] != self.first + offset for offset, fields in enumerate(self.events)):
             return False
-        return seal_hash(bytes.fromhex(self.prev_hash), self._sealed()).hex() == self.hash
+        return self.computed_hash == self.hash
+
+    @property
+    def computed_hash(self) -> str:
+        """The hash that a seal over these events behind `prev_hash` has."""
+        return seal_hash(bytes.fromhex(self.prev_hash or ""), self._sealed()).hex()
 
     def after(self, position: int) -> Sequence[Recorded]:
         """Its events behind a position, decoded."""

@@ -30,6 +30,9 @@ class Branch(msgspec.Struct, frozen=True):
         """The block that the next one must name as its parent."""
         return Cursor(self.blocks[-1].number, self.blocks[-1].block_id) if self.blocks else solid
 
+    def announced(self) -> tuple[TransferFact, ...]:
+        return tuple(transfer for block in self.blocks for transfer in block.transfers)
+
     def grow(self, seen: Seen) -> Self:
         return msgspec.structs.replace(self, blocks=(*self.blocks, seen))
 
@@ -56,7 +59,7 @@ class Branch(msgspec.Struct, frozen=True):
 
     def orphans(self) -> tuple[TransferFact, ...]:
         """Dropped transfers that stand nowhere in the blocks that replaced theirs."""
-        here = {transfer.stream for block in self.blocks for transfer in block.transfers}
+        here = {transfer.stream for transfer in self.announced()}
         return tuple(transfer for transfer in self.dropped if transfer.stream not in here)
 
     def told(self) -> Self:

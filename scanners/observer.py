@@ -62,15 +62,13 @@ class Observer:
     def step(self) -> bool:
         """Up to BLOCKS_PER_STEP_MAX blocks. Raises Unavailable for a silent or inconsistent node, ChainMismatch."""
         solid = self._node.solid()
-        cursor = self._cursors.load(SOLID) or self._first(solid)
-        cursor, moved = self._follow_solid(cursor, solid)
-        if cursor.number < solid.number:
-            return True
-        try:
-            return self._follow_head(cursor) or moved
-        except BaseException:
-            self._branch = None  # what the queue took is unknown: the next step reads the cursor and tells all again
-            raise
+        start = self._cursors.load(SOLID) or self._first(solid)
+        # A step that fails leaves no memory behind: what the queue took is unknown, so the next one tells all again.
+        branch, self._branch = self._branch or self._resume(), None
+        cursor, branch = self._follow_solid(start, solid, branch)
+        grown = branch if cursor.number < solid.number else self._follow_head(cursor, branch)
+        self._branch = grown
+        return cursor.number > start.number or grown.tip(cursor) != branch.tip(cursor)
 
     def rescan(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Report solid blocks again, whatever the cursor says -> (height, facts) of each. Always safe (I6)."""
@@ -93,11 +91,11 @@ class Observer:
         self._cursors.save(SOLID, cursor)
         return cursor
 
-    def _follow_solid(self, cursor: Cursor, solid: BlockRef) -> tuple[Cursor, bool]:
+    def _follow_solid(self, cursor: Cursor, solid: BlockRef, branch: Branch) -> tuple[Cursor, Branch]:
+        """Confirm what became solid: the cursor moves when the queue has it, and the branch forgets it."""
         if solid.number == cursor.number and solid.block_id != cursor.block_id:
             raise ChainMismatch(f"block {cursor.number} was booked as {cursor.block_id}, the node has {solid.block_id}")
         last = min(solid.number, cursor.number + BLOCKS_PER_STEP_MAX)
-        moved = False
         for number in range(cursor.number + 1, last + 1):
             block = self._solid_block(number)
             try:
@@ -107,33 +105,33 @@ class Observer:
             self._send("confirmed", self._facts(block, self._node.solid_receipts(number)))
             cursor = Cursor(number, block.ref.block_id)
             self._cursors.save(SOLID, cursor)
-            moved = True
-        return cursor, moved
+            settled = branch.settle(cursor)
+            if settled.announced() != branch.announced():
+                self._keep(settled)
+            branch = settled
+        return cursor, branch
 
-    def _follow_head(self, solid: Cursor) -> bool:
+    def _follow_head(self, solid: Cursor, branch: Branch) -> Branch:
+        """Announce what is new above the solid height; what a fork took away is reported when the new branch is known."""
         head = self._node.head()
-        branch = (self._branch or self._resume()).settle(solid)
         if branch.differs(head):
             branch = branch.cut(head.number)
-        seen = 0
-        while seen < BLOCKS_PER_STEP_MAX and (tip := branch.tip(solid)).number < head.number:
+        fetched = 0
+        while fetched < BLOCKS_PER_STEP_MAX and (tip := branch.tip(solid)).number < head.number:
             block = _present(self._node.block(tip.number + 1), tip.number + 1)
             check(block)
-            if block.ref.parent_id != tip.block_id:
-                if not branch.blocks:
-                    raise Unlinked(
-                        f"the node's head is not on top of the solid block {solid.number} ({solid.block_id})"
-                    )
+            fetched += 1
+            if block.ref.parent_id == tip.block_id:
+                branch = self._announce(branch, block)
+            elif branch.blocks:
                 branch = branch.cut(tip.number)
-                continue
-            branch = self._announce(branch, block)
-            seen += 1
+            else:
+                raise Unlinked(f"the node's head is not on top of the solid block {solid.number} ({solid.block_id})")
         if branch.dropped and branch.tip(solid).number >= head.number:
             self._send("orphaned", branch.orphans())
             branch = branch.told()
             self._keep(branch)
-        self._branch = branch
-        return seen > 0
+        return branch
 
     def _announce(self, branch: Branch, block: Block) -> Branch:
         """Report what is worth waiting for, once the cursor remembers that it was."""
@@ -153,7 +151,7 @@ class Observer:
         """What the last process remembered. It may have died before the queue took it: all of it is told again."""
         cursor = self._cursors.load(HEAD)
         branch = _BRANCHES.decode(cursor.unsolid) if cursor is not None and cursor.unsolid else Branch()
-        self._send("detected", [transfer for seen in branch.blocks for transfer in seen.transfers])
+        self._send("detected", branch.announced())
         return branch
 
     def _keep(self, branch: Branch) -> None:

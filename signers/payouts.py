@@ -111,7 +111,7 @@ class Payouts:
         receipt = solid_receipt(self._node, attempt.txid)
         if receipt is not None:
             return settle(payout.order, attempt, receipt, self._token, ACTOR)
-        proof = proof_of_death(self._node, attempt) if solid.timestamp_ms >= attempt.expiration_ms else None
+        proof = proof_of_death(self._node, solid, attempt)
         if proof is not None:
             return ExpirePayout(
                 order=payout.order,

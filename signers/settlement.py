@@ -58,14 +58,13 @@ def solid_receipt(node: Node, txid: str) -> Receipt | None:
     return receipt
 
 
-def proof_of_death(node: Node, attempt: Attempt) -> BlockRef | None:
+def proof_of_death(node: Node, solid: BlockRef, attempt: Attempt) -> BlockRef | None:
     """The solid block after which the attempt's bytes can never be mined, or None as long as they may (I7).
 
     A block takes a transaction only if its parent is older than the expiration. So once a solid block is as old, none
-    that follows it may, and what the chain up to it does not hold is dead. The order matters: first the solid head,
+    that follows it may, and what the chain up to it does not hold is dead. The order matters: `solid` was read first,
     then the look, both on one node, or a transaction could become solid between the two.
     """
-    solid = node.solid()
     if solid.timestamp_ms < attempt.expiration_ms:
         return None
     return solid if solid_receipt(node, attempt.txid) is None else None

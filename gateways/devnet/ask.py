@@ -20,7 +20,7 @@ class Ask:
         self.node = node
         self.body = body
         self.solid = solid
-        self.visible = body.get("visible") in (True, "true", "True")
+        self.visible = parsing.is_true(body.get("visible"))
 
     @property
     def chain(self) -> Chain:
@@ -58,10 +58,9 @@ class Ask:
         value = self.body.get(name)
         return default if value is None or value == "" else parsing.integer(value)
 
-    def flag(self, name: str, *, default: bool = False) -> bool:
-        value = self.body.get(name, default)
-        return value in (True, "true", "True", 1, "1")
+    def flag(self, name: str) -> bool:
+        return parsing.is_true(self.body.get(name))
 
     def address(self, name: str) -> bytes:
         """The address, b"" for what is none: java-tron then finds nothing rather than complain."""
-        return parsing.either_address(self.text(name))
+        return parsing.address(self.text(name))

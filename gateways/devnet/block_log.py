@@ -4,6 +4,7 @@ A frame is its length and CRC-32, four bytes each, little-endian, then MessagePa
 is; each further one is a sealed block. A frame is on disk before the block is shown to anyone; a torn last frame is cut.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -40,7 +41,7 @@ class BlockLog:
         """Open the chain in this folder, or begin one. Raises UnusableData."""
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "blocks.log"
-        self._file = self._path.open("a+b")
+        self._file = self._path.open("a+b", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -69,7 +70,7 @@ class BlockLog:
         self._file.truncate(whole_bytes)
 
     def append(self, block: SealedBlock) -> None:
-        """Returns when the block is on disk."""
+        """Returns when the block is on disk. Raises OSError, and the file is then as before."""
         self._write(msgspec.msgpack.encode(block))
 
     def close(self) -> None:
@@ -77,9 +78,14 @@ class BlockLog:
 
     def _write(self, payload: bytes) -> None:
         prefix = len(payload).to_bytes(4, "little") + zlib.crc32(payload).to_bytes(4, "little")
-        self._file.write(prefix + payload)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        whole_bytes = self._file.seek(0, os.SEEK_END)
+        try:
+            if self._file.write(prefix + payload) != len(prefix + payload):
+                raise OSError(errno.ENOSPC, f"{self._path} took only a part of a block: is the disk full?")
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(whole_bytes)
+            raise
 
     def _frames(self) -> Iterator[tuple[bytes, int]]:
         """Each whole frame's payload, and where the frame ends."""

@@ -5,7 +5,7 @@ Pure and deterministic: time is an argument, keys come from the genesis, nothing
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from core.secp256k1 import sha256
 from core.transactions import HEADER_RAW
@@ -29,6 +29,10 @@ RECENT_BLOCKS = 65_536
 
 class DifferentChain(Exception):
     """A kept block does not follow from the state before it: another genesis, or another version of the devnet."""
+
+
+def _nowhere(_: Block) -> None:
+    """Keeps nothing: the chain is in memory only."""
 
 
 class Chain:
@@ -114,8 +118,11 @@ class Chain:
             raise Refused("DUP_TRANSACTION_ERROR", "Dup transaction.")
         self.pool.add(transaction, self.context, now_ms)
 
-    def mine(self, now_ms: int) -> Block:
-        """The next block, at the slot of `now_ms`, or at the next free one if that is taken."""
+    def mine(self, now_ms: int, keep: Callable[[Block], None] = _nowhere) -> Block:
+        """The next block, at the slot of `now_ms`, or at the next free one if that is taken.
+
+        It counts only once `keep` has returned; what `keep` raises leaves the chain as it was.
+        """
         timestamp_ms = max(now_ms // self.block_ms * self.block_ms, self.next_slot_ms)
         state = Overlay(self.state)
         included = self.pool.fill(state, self.context, self.next_slot_ms)
@@ -130,6 +137,7 @@ class Chain:
         }
         header_raw = HEADER_RAW.encode(header)
         block = assemble(header_raw, producer.sign(sha256(header_raw)), included)
+        keep(block)
         self._put(block, state)
         self.pool.rebase(included, self.context, self.next_slot_ms, now_ms)
         return block

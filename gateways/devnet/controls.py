@@ -8,9 +8,10 @@ from core.tron import Address, InvalidAddress
 from gateways.devnet import abi
 from gateways.devnet.ask import Ask
 from gateways.devnet.genesis import USDT
+from gateways.devnet.machine import SUCCESS
 from gateways.devnet.node import Verdict
 
-MINE_MAX: Final = 100_000
+MINE_MAX: Final = 10_000
 
 
 class BadControl(ValueError):
@@ -46,7 +47,7 @@ def faucet(ask: Ask) -> Any:
     for currency, give in (("TRX", ask.node.give_trx), ("USDT", ask.node.give_usdt)):
         amount = ask.body.get(currency.lower())
         if amount is not None:
-            sent[currency.lower()] = _accepted(give(address, _amount(amount, currency)))
+            sent[currency.lower()] = _given(ask, give(address, _amount(amount, currency)), currency)
     if not sent:
         raise BadControl('give an amount: "usdt": "12.5" or "trx": "3"')
     return {"txid": list(sent.values())[-1], "txids": sent}
@@ -104,6 +105,14 @@ def _accepted(verdict: Verdict) -> str:
     if not verdict.accepted:
         raise BadControl(f"{verdict.code}: {verdict.message}")
     return verdict.txid
+
+
+def _given(ask: Ask, verdict: Verdict, currency: str) -> str:
+    txid = _accepted(verdict)
+    waiting = ask.chain.pending(txid)
+    if waiting and waiting.trial.contract_ret != SUCCESS:
+        raise BadControl(f"{txid} will fail: the faucet has not so much {currency}, or the token is paused")
+    return txid
 
 
 def _address(value: Any) -> Address:

@@ -73,6 +73,8 @@ def application(node: Node, fault: Fault = no_fault) -> Starlette:
             return _json({"error": f"there is no {request.method} {request.url.path}"}, 404)
         try:
             return _json(handler(Ask(node, await _parameters(request))))
+        except TooLarge:
+            return Response(status_code=413)
         except (BadControl, BadRequest, msgspec.DecodeError) as error:
             return _json({"error": str(error)}, 400)
         except NotBuilt as error:
@@ -108,7 +110,7 @@ async def _parameters(request: Request) -> dict[str, Any]:
     if not body.strip():
         return query
     if body.lstrip()[:1] != b"{":
-        return query | dict(parse_qsl(body.decode()))
+        return query | dict(parse_qsl(body.decode(errors="replace")))
     return query | msgspec.json.decode(body, type=dict[str, Any])
 
 

@@ -14,10 +14,10 @@ from gateways.devnet.block_log import BlockLog, UnusableData
 from gateways.devnet.chain import BLOCK_MS, Chain, DifferentChain
 from gateways.devnet.execution import Refused
 from gateways.devnet.genesis import DEFAULT_SEED, PRODUCERS, USDT, Genesis, Key
+from gateways.devnet.machine import SUCCESS
 from gateways.devnet.tether import TRANSFER_CALL
 from gateways.devnet.transaction import Transaction, of_raw
 
-SUCCESS: Final = "SUCCESS"
 OWN_FEE_LIMIT_SUN: Final = 100_000_000
 OWN_EXPIRATION_MS: Final = 3_600_000
 BEHIND_SLOTS_MAX: Final = 10
@@ -137,10 +137,12 @@ class Node:
             self._log.close()
 
     def _mine_at(self, now_ms: int) -> None:
-        block = self.chain.mine(now_ms)
+        block = self.chain.mine(now_ms, self._keep)
+        self._lead_ms = max(0, block.timestamp_ms - self.clock_ms())
+
+    def _keep(self, block: Block) -> None:
         if self._log:
             self._log.append(seal(block))
-        self._lead_ms = max(0, block.timestamp_ms - self.clock_ms())
 
     def _replay(self) -> None:
         if not self._log:

@@ -5,12 +5,12 @@ fails. That is java-tron's behaviour, and the reason to prefer broadcasthex.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from core.protobuf import Message
-from core.transactions import CONTRACT_TYPES, RAW, TYPE_NUMBERS, contract_of
+from core.protobuf import Field, Message
+from core.transactions import CONTRACT, CONTRACT_TYPES, RAW, TYPE_NUMBERS, contract_of
 from core.tron import Address, InvalidAddress
-from gateways.devnet.rendering import ADDRESS_FIELDS, PERMISSION_TYPES, RESOURCES, TEXT_FIELDS
+from gateways.devnet.rendering import ADDRESS_FIELDS, ENUMS, TEXT_FIELDS
 from gateways.devnet.transaction import Transaction, of_raw
 
 
@@ -22,32 +22,23 @@ class BadRequest(ValueError):
         self.kind = kind
 
 
-def address(text: Any, *, visible: bool = True) -> bytes:
-    """Base58 where visible, else hex; the other form is taken too where it is unambiguous. b"" for what is neither."""
-    if not isinstance(text, str):
-        return b""
+def address(text: Any) -> bytes:
+    """Base58 or hex, whatever `visible` says, as most of java-tron's calls take it; b"" for what is neither."""
     try:
-        return Address.from_base58(text) if text.startswith("T") and visible else Address.from_hex(text)
-    except InvalidAddress:
-        return either_address(text)
-
-
-def either_address(text: str) -> bytes:
-    try:
-        return Address.from_base58(text) if text.startswith("T") else Address.from_hex(text)
+        return Address.from_base58(text) if str(text).startswith("T") else Address.from_hex(str(text))
     except InvalidAddress:
         return b""
 
 
 def transaction(body: Mapping[str, Any]) -> Transaction:
     """A Transaction's JSON -> Transaction. Raises BadRequest; MalformedProtobuf when it has no contract of a known type."""
-    visible = bool(body.get("visible"))
+    visible = is_true(body.get("visible"))
     fields: dict[str, Any] = {}
     for name, value in mapping(body.get("raw_data")).items():
         if name == "contract":
             fields[name] = [_contract(mapping(each), visible=visible) for each in sequence(value)]
         elif name in RAW.by_name and value is not None:
-            fields[name] = _value(name, RAW.by_name[name].kind, value, visible=visible)
+            fields |= parameter(RAW, {name: value}, visible=visible)
     signatures = tuple(_hex(each) for each in sequence(body.get("signature") or []))
     return of_raw(fields, signatures)
 
@@ -60,7 +51,7 @@ def parameter(message: Message, fields: Mapping[str, Any], *, visible: bool) -> 
         if field is None or item is None:
             continue
         items = sequence(item) if field.repeated else [item]
-        values = [_value(name, field.kind, each, visible=visible) for each in items]
+        values = [_value(message, field, each, visible=visible) for each in items]
         value[name] = values if field.repeated else values[0]
     return value
 
@@ -71,26 +62,28 @@ def _contract(body: Mapping[str, Any], *, visible: bool) -> dict[str, Any]:
         raise BadRequest(f"contract type {body.get('type')!r} is not known to this devnet")
     value = mapping(mapping(body.get("parameter", {})).get("value", {}))
     fields = parameter(CONTRACT_TYPES[kind], value, visible=visible)
-    return contract_of(kind, fields, permission_id=integer(body.get("Permission_id", 0)))
+    others = {name: value for name, value in body.items() if name not in ("type", "parameter")}
+    return contract_of(kind, fields) | parameter(CONTRACT, others, visible=visible)
 
 
-_ENUMS: Final = {"resource": RESOURCES, "type": PERMISSION_TYPES}
-
-
-def _value(name: str, kind: str | Message, value: Any, *, visible: bool) -> Any:
-    if isinstance(kind, Message):
-        return parameter(kind, mapping(value), visible=visible)
-    if kind == "bytes":
-        if name in ADDRESS_FIELDS:
-            return address(value, visible=visible)
-        return str(value).encode() if visible and name in TEXT_FIELDS else _hex(value)
-    if kind == "text":
+def _value(message: Message, field: Field, value: Any, *, visible: bool) -> Any:
+    if isinstance(field.kind, Message):
+        return parameter(field.kind, mapping(value), visible=visible)
+    if field.kind == "bytes":
+        if field.name in ADDRESS_FIELDS:
+            return address(value)
+        return str(value).encode() if visible and field.name in TEXT_FIELDS else _hex(value)
+    if field.kind == "text":
         return str(value)
-    if kind == "bool":
-        return value in (True, "true", 1)
-    if isinstance(value, str) and value in _ENUMS.get(name, ()):
-        return _ENUMS[name].index(value)
-    return integer(value)
+    if field.kind == "bool":
+        return is_true(value)
+    names = ENUMS.get((message.name, field.name), ())
+    return names.index(value) if value in names else integer(value)
+
+
+def is_true(value: Any) -> bool:
+    """A flag, from JSON or from a query."""
+    return value in (True, "true", "True")
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

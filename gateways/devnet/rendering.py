@@ -5,8 +5,8 @@ Key order means nothing and is not java-tron's. Where a reader may be surprised,
 
 from typing import Any, Final
 
-from core.protobuf import Message
-from core.transactions import CONTRACT_TYPES, TYPE_URL_PREFIX
+from core.protobuf import Field, Message
+from core.transactions import CONTRACT, CONTRACT_TYPES, RAW, TYPE_URL_PREFIX
 from core.tron import Address, InvalidAddress
 from gateways.devnet.accounts import Account, Permission
 from gateways.devnet.block import Block, Included
@@ -19,8 +19,15 @@ TEXT_FIELDS: Final = frozenset({"asset_name"})
 """Bytes that print as text when visible."""
 
 RESOURCES: Final = ("BANDWIDTH", "ENERGY", "TRON_POWER")
-PERMISSION_TYPES: Final = ("Owner", "Witness", "Active")
-"""Enums print by name; a 0 is a default and does not print."""
+ENUMS: Final = {
+    ("AccountCreateContract", "type"): ("Normal", "AssetIssue", "Contract"),
+    ("Permission", "type"): ("Owner", "Witness", "Active"),
+    ("FreezeBalanceV2Contract", "resource"): RESOURCES,
+    ("UnfreezeBalanceV2Contract", "resource"): RESOURCES,
+    ("DelegateResourceContract", "resource"): RESOURCES,
+    ("UnDelegateResourceContract", "resource"): RESOURCES,
+}
+"""(message, field) -> names by number; a 0 is a default and does not print."""
 
 Answer = dict[str, Any]
 
@@ -49,45 +56,35 @@ def message_fields(message: Message, value: Answer, *, visible: bool) -> Answer:
     printed = {}
     for name, item in value.items():
         field = message.by_name[name]
-        values = [_field(name, field.kind, each, visible=visible) for each in (item if field.repeated else (item,))]
+        values = [_field(message, field, each, visible=visible) for each in (item if field.repeated else (item,))]
         printed[name] = values if field.repeated else values[0]
     return without_defaults(printed)
 
 
-def _field(name: str, kind: str | Message, value: Any, *, visible: bool) -> Any:
-    if isinstance(kind, Message):
-        return message_fields(kind, value, visible=visible)
+def _field(message: Message, field: Field, value: Any, *, visible: bool) -> Any:
+    if isinstance(field.kind, Message):
+        return message_fields(field.kind, value, visible=visible)
     if isinstance(value, bytes):
-        if name in ADDRESS_FIELDS:
+        if field.name in ADDRESS_FIELDS:
             return hex_or_base58(value, visible=visible)
-        return value.decode(errors="replace") if visible and name in TEXT_FIELDS else value.hex()
-    if name == "resource":
-        return RESOURCES[value] if value else None
-    if name == "type" and value and value < len(PERMISSION_TYPES):
-        return PERMISSION_TYPES[value]
-    return value
+        return value.decode(errors="replace") if visible and field.name in TEXT_FIELDS else value.hex()
+    names = ENUMS.get((message.name, field.name))
+    return names[value] if names and 0 < value < len(names) else value
 
 
 def transaction(signed: Transaction, *, visible: bool, ret: list[Answer] | None = None) -> Answer:
     """A Transaction: `ret` when it has one, `signature` when it is signed."""
     message = CONTRACT_TYPES[signed.kind]
-    contract = {
-        "parameter": {
-            "value": message_fields(message, signed.parameter, visible=visible),
-            "type_url": TYPE_URL_PREFIX + message.name,
-        },
+    (contract,) = signed.raw["contract"]
+    others = {name: value for name, value in contract.items() if name not in ("type", "parameter")}
+    value = message_fields(message, signed.parameter, visible=visible)
+    printed = {
+        "parameter": {"value": value, "type_url": TYPE_URL_PREFIX + message.name},
         "type": message.name,
-        **({"Permission_id": signed.permission_id} if signed.permission_id else {}),
+        **message_fields(CONTRACT, others, visible=visible),
     }
-    raw = signed.raw
-    raw_data: Answer = {"contract": [contract]}
-    for name in ("ref_block_bytes", "ref_block_num", "ref_block_hash", "expiration", "fee_limit", "timestamp"):
-        value = raw.get(name)
-        if value:
-            raw_data[name] = value.hex() if isinstance(value, bytes) else value
-    for name in ("data", "scripts"):
-        if raw.get(name):
-            raw_data[name] = raw[name].hex()
+    plain = {name: value for name, value in signed.raw.items() if name != "contract"}
+    raw_data = {"contract": [printed], **message_fields(RAW, plain, visible=visible)}
     answer: Answer = {"ret": ret} if ret is not None else {}
     if signed.signatures:
         answer["signature"] = [signature.hex() for signature in signed.signatures]

@@ -28,9 +28,9 @@ def answer(ask: Ask, url: Any) -> tuple[int, Any]:
     """-> (status, body); a limit above 200 is a 400 with an empty body."""
     match url.path.strip("/").split("/")[1:]:
         case ["contracts", contract, "events"]:
-            rows = _contract_events(ask, parsing.either_address(contract))
+            rows = _contract_events(ask, parsing.address(contract))
         case ["accounts", account, "transactions", "trc20"]:
-            rows = _account_transfers(ask, parsing.either_address(account))
+            rows = _account_transfers(ask, parsing.address(account))
         case ["transactions", txid, "events"]:
             rows = (_event_row(ask, each) for each in _logs(ask) if each[1].transaction.txid == txid)
         case ["blocks", number, "events"]:
@@ -51,7 +51,7 @@ def _contract_events(ask: Ask, contract: bytes) -> Iterator[Row]:
 
 
 def _account_transfers(ask: Ask, account: bytes) -> Iterator[Row]:
-    only_contract = parsing.either_address(ask.text("contract_address"))
+    only_contract = parsing.address(ask.text("contract_address"))
     only_to, only_from = ask.flag("only_to"), ask.flag("only_from")
     for block, included, _, log in _logs(ask):
         event = _EVENTS.get(log.topics[0])

@@ -84,9 +84,7 @@ async def get_own_account(call: Call, _: Read) -> Reply:
     return await _account(call, call.account_id)
 
 
-@endpoint(
-    "PATCH", "/v1/accounts/{account_id}", OPERATOR, Account, body=AccountChange, refusals=(AccountNotFound,)
-)
+@endpoint("PATCH", "/v1/accounts/{account_id}", OPERATOR, Account, body=AccountChange, refusals=(AccountNotFound,))
 async def change_account(call: Call, body: AccountChange) -> Reply:
     """Rename, suspend or reactivate an account, or change its webhook URL."""
     account_id = account_in(call)

@@ -4,6 +4,7 @@ Money is a decimal string with the integer beside it; `position` is a token for 
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -16,8 +17,8 @@ from core.ports import ApiKey, AuditEntry, Delivery, DeliveryStatus
 Position = int | str
 
 
-class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Every answer is a closed object."""
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Every answer is a closed object; a field with a default is left out where it says nothing."""
 
 
 class Account(Answer, frozen=True):
@@ -194,8 +195,8 @@ class AddressCheck(Answer, frozen=True):
 
     address: str
     valid: bool
-    payable: bool = False
-    reason: str | None = None
+    payable: bool
+    reason: str | None
     tron_address_base58: str | None = None
     tron_address_hex: str | None = None
 
@@ -294,11 +295,10 @@ class Projection(Answer, frozen=True):
 
 
 class TrialBalanceLine(Answer, frozen=True):
-    """All ledger accounts of one code and type together, in one kind of book."""
+    """All ledger accounts of one code together, in one kind of book."""
 
     book: Literal["clients", "treasury"]
     code: str
-    type: AccountType
     currency: str
     debit_minor: int
     credit_minor: int
@@ -334,12 +334,14 @@ def money(minor: int, currency: str) -> str:
     return format_amount(minor, currency)
 
 
+@cache
 def listed(item: type[Answer]) -> Any:
     """The schema of a page of items."""
     fields = [("data", list[item]), ("has_more", bool), ("next_cursor", str | None)]  # type: ignore[valid-type]
     return msgspec.defstruct(f"{item.__name__}List", fields, bases=(Answer,), frozen=True)
 
 
+@cache
 def all_of(item: type[Answer]) -> Any:
     """The schema of a list that is always given whole."""
     return msgspec.defstruct(f"{item.__name__}Data", [("data", list[item])], bases=(Answer,), frozen=True)  # type: ignore[valid-type]

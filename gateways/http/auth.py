@@ -63,9 +63,7 @@ class _Cached(NamedTuple):
 class Keyring:
     """Finds the caller of a request."""
 
-    def __init__(
-        self, api_keys: ApiKeys, pepper: bytes, bootstrap: str, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, api_keys: ApiKeys, pepper: bytes, bootstrap: str, clock: Callable[[], datetime]) -> None:
         self._api_keys = api_keys
         self._pepper = pepper
         self._bootstrap = key_hash(pepper, bootstrap) if bootstrap else None
@@ -134,7 +132,7 @@ class Keyring:
 
 
 def must_have(caller: ApiKey, permission: str | None) -> None:
-    """Raises Refusal (403) unless the caller may. Operators act on accounts, clients in theirs: neither in place of the other."""
+    """Raises Refusal (403) unless the caller may. An operator's key is no client's, and the other way round (I12)."""
     if permission is None:
         return
     if permission not in caller.permissions:

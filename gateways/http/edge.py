@@ -76,11 +76,11 @@ class Edge:
         self._api = api
         self._limiter = limiter
         self._path = path
-        self._by_method = {endpoint.method: endpoint for endpoint in endpoints}
+        self._by_method: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        headers = {name: value for name, value in scope["headers"]}
+        headers = dict(scope["headers"])
         request_id = request_id_of(headers)
         caller: list[ApiKey] = []
         try:

@@ -4,7 +4,7 @@ The declaration drives routing, authentication, validation, idempotency and the 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, LiteralString, NamedTuple, TypeVar
 
@@ -40,7 +40,7 @@ class Reply(NamedTuple):
     stored: bytes | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Api:
     """Everything the endpoints share within one process."""
 
@@ -53,6 +53,8 @@ class Api:
     metrics: Metrics
     running: set[tuple[str, str]] = field(default_factory=set)
     """(account, Idempotency-Key) of payouts whose first request is under way here."""
+    draining: bool = False
+    """The process was told to stop: it serves for a moment and says that it is not ready."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def reply(answer: msgspec.Struct, status: int = 200, *, stored: msgspec.Struct |
     return Reply(status, _ENCODER.encode(answer), stored=None if stored is None else _ENCODER.encode(stored))
 
 
-def page_reply(call: Call, page: Page, rows: list[tuple[int, Answer]]) -> Reply:
+def page_reply(call: Call, page: Page, rows: Sequence[tuple[int, Answer]]) -> Reply:
     """A page of (cursor position, answer), of which one more than the limit was asked."""
     more = len(rows) > page.limit
     rows = rows[: page.limit]

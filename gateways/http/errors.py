@@ -8,7 +8,12 @@ import msgspec
 from core.rejections import REJECTIONS, Rejection, data_of, sentence_of
 
 PROBLEM_JSON: Final = b"application/problem+json"
-RETRY_AFTER_S: Final = {"rate_limited": 1, "idempotency_in_progress": 1, "addresses_exhausted": 5, "writing_has_ended": 30}
+RETRY_AFTER_S: Final = {
+    "rate_limited": 1,
+    "idempotency_in_progress": 1,
+    "addresses_exhausted": 5,
+    "writing_has_ended": 30,
+}
 """Seconds after which trying again makes sense; every other 503 says 1."""
 
 
@@ -103,6 +108,12 @@ class RateLimited(Rejection, frozen=True):
     status: ClassVar[int] = 429
 
     limit: str
+
+
+class WebhookUrlMissing(Rejection, frozen=True):
+    """The account has no webhook_url: ask the operator to set one."""
+
+    status: ClassVar[int] = 409
 
 
 class PositionBeyondHead(Rejection, frozen=True):

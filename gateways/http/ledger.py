@@ -6,7 +6,6 @@ from uuid import UUID
 
 from core.accounts import LedgerAccountOpened, OpenLedgerAccount
 from core.journal import derived_id, ledger_account_id
-from core.ledger import Repeated
 from core.rejections import (
     AccountSuspended,
     InsufficientFunds,
@@ -24,27 +23,28 @@ from gateways.http.errors import Refusal
 from gateways.http.positions import position_of
 
 _LEDGER_ACCOUNTS: Final = (
-    "SELECT id, code, name, type, status, created_at, \"position\" FROM ledger_accounts"
+    'SELECT id, code, name, type, status, created_at, "position" FROM ledger_accounts'
     ' WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s'
 )
 _BALANCES: Final = (
     "SELECT ledger_account_id, code, type, currency, amount_minor, pending_minor, updated_at FROM balances"
     " WHERE account_id = %(account_id)s::uuid ORDER BY code, currency"
 )
-_ENTRY: Final = "SELECT id, event_type, external_ref, created_at, \"position\" FROM journal_entries"
+_ENTRY: Final = 'SELECT id, event_type, external_ref, created_at, "position" FROM journal_entries'
 _ENTRIES: Final = (
     f'{_ENTRY} WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
     ' ORDER BY "position" DESC LIMIT %(limit)s'
 )
 _ENTRIES_OF_ACCOUNT: Final = (
-    f"{_ENTRY} WHERE account_id = %(account_id)s::uuid AND id IN (SELECT journal_entry_id FROM postings"
-    ' WHERE ledger_account_id = %(ledger_account_id)s::uuid AND "position" < %(before)s'
-    ' ORDER BY "position" DESC LIMIT 2 * %(limit)s) ORDER BY "position" DESC LIMIT %(limit)s'
+    f"{_ENTRY} WHERE account_id = %(account_id)s::uuid AND id IN"
+    ' (SELECT DISTINCT ON ("position") journal_entry_id FROM postings'
+    '   WHERE ledger_account_id = %(ledger_account_id)s::uuid AND "position" < %(before)s'
+    '   ORDER BY "position" DESC LIMIT %(limit)s)'
 )
 _WITH_POSTINGS: Final = (
     'SELECT e.id, e.event_type, e.external_ref, e.created_at, e."position",'
     " p.ledger_account_id, p.code, p.side, p.amount_minor, p.currency"
-    " FROM ({}) AS e JOIN postings AS p ON p.journal_entry_id = e.id ORDER BY e.\"position\" DESC, p.line"
+    ' FROM ({}) AS e JOIN postings AS p ON p.journal_entry_id = e.id ORDER BY e."position" DESC, p.line'
 )
 
 
@@ -93,7 +93,7 @@ async def list_ledger_accounts(call: Call, page: Page) -> Reply:
 async def get_balances(call: Call, _: Read) -> Reply:
     """What every ledger account of the book holds; accounts that were never posted to are left out."""
     rows = await call.read("balances", _BALANCES, account_id=call.account_id)
-    return reply(_BALANCE_DATA([_balance(row) for row in rows]))
+    return reply(all_of(Balance)([_balance(row) for row in rows]))
 
 
 @endpoint("GET", "/v1/journal-entries", "ledger:read", listed(JournalEntry), query=JournalPage)
@@ -174,13 +174,12 @@ def _balance(row: tuple[Any, ...]) -> Balance:
 def _entries(rows: list[tuple[Any, ...]]) -> list[tuple[int, JournalEntry]]:
     """Rows of entries joined with their postings -> (position, entry)."""
     entries = []
-    for (entry_id, event_type, external_ref, created_at, position), lines in itertools.groupby(rows, lambda row: row[:5]):
+    for (entry_id, event_type, external_ref, created_at, position), lines in itertools.groupby(
+        rows, lambda row: row[:5]
+    ):
         postings = [
             Posting(account_id, code, side, money(minor, currency), minor, currency)
             for *_, account_id, code, side, minor, currency in lines
         ]
         entries.append((position, JournalEntry(entry_id, event_type, external_ref, created_at, postings)))
     return entries
-
-
-_BALANCE_DATA: Final = all_of(Balance)

@@ -24,9 +24,7 @@ class Metrics:
         self._batches = Histogram(
             "counterfoil_commit_batch_commands", "Commands per commit", buckets=_BATCH, registry=self.registry
         )
-        self._rejected = Counter(
-            "counterfoil_commands_rejected", "Commands refused", ["code"], registry=self.registry
-        )
+        self._rejected = Counter("counterfoil_commands_rejected", "Commands refused", ["code"], registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         self._latency.labels(method, route).observe(seconds)

@@ -33,7 +33,8 @@ _PAYINS: Final = (
     " FROM payin_requests AS p JOIN payin_addresses AS a ON a.id = p.address_id"
 )
 _ADDRESSES: Final = (
-    'SELECT id, tron_address_base58, tron_address_hex, status, ledger_account, created_at, "position" FROM payin_addresses'
+    'SELECT id, tron_address_base58, tron_address_hex, status, ledger_account, created_at, "position"'
+    " FROM payin_addresses"
 )
 _DEPOSITS: Final = (
     "SELECT id, tx_hash, log_index, block_number, address, ledger_account, amount_minor, currency, status,"
@@ -229,6 +230,8 @@ def _address(base58: str, status: Literal["active", "disabled"]) -> PayinAddress
 
 
 def _deposit(row: tuple[Any, ...]) -> Deposit:
-    *before_amount, amount_minor, currency, status, entry_id, detected_at, confirmed_at, _ = row
-    amount = money(amount_minor, currency)
-    return Deposit(*before_amount, amount, amount_minor, currency, status, entry_id, detected_at, confirmed_at)
+    deposit_id, tx_hash, log_index, block_number, address, ledger_account, minor, currency, *rest, _ = row
+    amount = money(minor, currency)
+    return Deposit(
+        deposit_id, tx_hash, log_index, block_number, address, ledger_account, amount, minor, currency, *rest
+    )

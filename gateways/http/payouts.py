@@ -139,9 +139,7 @@ async def get_payout(call: Call, _: Read) -> Reply:
     return reply(_payout(row))
 
 
-@endpoint(
-    "POST", "/v1/payouts/{id}/cancel", "payouts:write", Payout, refusals=(NotFound, PayoutNotCancellable)
-)
+@endpoint("POST", "/v1/payouts/{id}/cancel", "payouts:write", Payout, refusals=(NotFound, PayoutNotCancellable))
 async def cancel_payout(call: Call) -> Reply:
     """Cancel a payout that nothing was prepared for yet; amount and fee come back at once."""
     stream = payout_stream(id_in(call, "payout"))
@@ -166,7 +164,7 @@ async def check_address(call: Call, _: Read) -> Reply:
     try:
         payee = Address.from_base58(text)
     except NoTronAddress as error:
-        return reply(AddressCheck(text, valid=False, reason=str(error)))
+        return reply(AddressCheck(text, valid=False, payable=False, reason=str(error)))
     reason = unpayable(payee, call.api.platform.settings.usdt)
     if reason is None:
         stream = address_stream(payee.base58)

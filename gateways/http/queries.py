@@ -53,7 +53,12 @@ class Queries:
             max_size=connections_max,
             max_waiting=WAITING_PER_CONNECTION * connections_max,
             timeout=POOL_WAIT_S,
-            kwargs={"autocommit": True, "options": _OPTIONS, "prepare_threshold": 1, "application_name": "counterfoil-api"},
+            kwargs={
+                "autocommit": True,
+                "options": _OPTIONS,
+                "prepare_threshold": 1,
+                "application_name": "counterfoil-api",
+            },
             open=False,
         )
 
@@ -81,7 +86,7 @@ class Queries:
         return Found(rows[0][0], [row[1:] for row in rows if row[1] is not None])
 
     async def bookmarks(self) -> dict[View, int]:
-        return dict(await self.fetch(_BOOKMARKS))  # type: ignore[arg-type]
+        return dict(await self.fetch(_BOOKMARKS))
 
     async def head(self) -> int:
         """The last position of the history."""

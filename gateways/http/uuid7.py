@@ -11,6 +11,4 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def uuid7(now: datetime) -> UUID:
     """A fresh id of this moment."""
     milliseconds = (now - _EPOCH) // timedelta(milliseconds=1)
-    return UUID(
-        int=milliseconds << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
-    )
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62))

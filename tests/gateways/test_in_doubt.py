@@ -117,7 +117,7 @@ def test_what_was_acknowledged_survives_killed_backends_and_a_killed_server(vict
 def wait_for_progress(writers: list[Writer], commands: int) -> None:
     """Until every writer has been told of so many more commands that they are durable."""
     goals = [(writer, len(writer.acknowledged) + commands) for writer in writers]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 20
     while any(len(writer.acknowledged) < goal for writer, goal in goals):
         assert time.monotonic() < deadline, "the writers do not come back"
         assert all(writer.is_alive() for writer in writers)

@@ -32,6 +32,24 @@ def test_detected_at_the_head_confirmed_when_solid() -> None:
     assert world.story(txid(deposit)) == ["Detected", "Confirmed"]
 
 
+def test_a_restart_repeats_only_what_is_not_solid() -> None:
+    """After a restart deposits that are not solid are told again, those that are confirmed are not, and none is orphaned."""
+    world = World()
+    world.chain.mine(usdt_transfer(1, US, 5))
+    world.settle()
+    world.chain.mine(blocks=2 * SOLID_LAG)
+    world.settle()
+    world.restart()
+    world.settle()
+    world.chain.mine(usdt_transfer(2, US, 5))
+    world.settle()
+    told = [message.key.split(":")[0] for message in world.queue.sent]
+    assert told == ["detected", "confirmed", "detected"]
+    world.restart()
+    world.settle()
+    assert [message.key for message in world.queue.sent[3:]] == [world.queue.sent[2].key]
+
+
 def test_a_block_is_one_question_to_the_pool() -> None:
     """However many transfers a block holds, the pool is asked once, and not at all for a block without transfers."""
     world = World()

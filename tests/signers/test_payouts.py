@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from core import books
-from core.chain import BroadcastAnswer
+from core.chain import BroadcastAnswer, Log, Receipt
 from core.events import Event
 from core.journal import TREASURY
-from core.ledger import Accepted, Ledger
+from core.ledger import Ledger
 from core.payouts import (
     Attempt,
     CancelPayout,
@@ -30,7 +30,7 @@ from core.ports import Message, Unavailable
 from core.tron import ZERO_ADDRESS, Address
 from signers.hot_wallet import Rules, WalletHijacked
 from signers.payouts import REBROADCAST_MS, Payouts
-from signers.settlement import UnexplainedTransfer
+from signers.settlement import UnexplainedTransfer, proof_of_death
 from signers.signer import SignatureRefused
 from tests.signers.payments import KEY, STRANGER
 from tests.support.devnet import ACCEPTED, BLOCK_MS, SOLID_LAG, USDT, DevnetNode, Fate
@@ -62,9 +62,16 @@ class MemoryBookmarks:
 class World:
     """Alice with 1,000 USDT, a hot wallet with as much and TRX for fees, a chain, and the worker."""
 
-    def __init__(self, *, usdt_minor: int = 1_000 * COINS, sun: int = 1_000 * COINS, rules: Rules = RULES) -> None:
+    def __init__(
+        self,
+        *,
+        usdt_minor: int = 1_000 * COINS,
+        sun: int = 1_000 * COINS,
+        rules: Rules = RULES,
+        block_ms: int = BLOCK_MS,
+    ) -> None:
         self.rules = rules
-        self.node = DevnetNode()
+        self.node = DevnetNode(block_ms)
         self.node.fund(HOT, usdt_minor=usdt_minor, sun=sun)
         self.funded = (self.node.usdt_of(HOT), self.node.sun_of(HOT))
         self.store, self.queue, self.bookmarks = MemoryStore(), MemoryQueue(), MemoryBookmarks()
@@ -130,7 +137,9 @@ class World:
         assert self.balance(TREASURY, books.CUSTODY_CONTROL) == -self.balance(ALICE, books.CLIENT_ASSET)
         open_minor = -self.balance(ALICE, books.CLEARING)
         assert open_minor == 0
-        paid = Counter(getattr(recorded.event, "txid", "") for recorded in self.store.events if _confirms(recorded.event))
+        paid = Counter(
+            getattr(recorded.event, "txid", "") for recorded in self.store.events if _confirms(recorded.event)
+        )
         assert paid == Counter({txid for txid, _ in self.node.transfers_from(HOT)})
 
 
@@ -172,7 +181,7 @@ def test_nothing_is_broadcast_before_its_signature_is_durable(world: World) -> N
         seen.append((len(world.events(PayoutSigned)), len(world.events(PayoutBroadcast))))
         return broadcast(signed)
 
-    world.node.broadcast = observed  # type: ignore[method-assign]
+    world.node.broadcast = observed
     world.work()
     assert seen == [(1, 1)]
     signature = world.payout(wished).signature
@@ -219,7 +228,7 @@ def test_no_answer_to_a_broadcast_decides_anything(world: World, answer: Broadca
         world.node.deliver()
     world.live()
     if fate == "never mined":
-        assert [event.txid for event in world.events(PayoutExpired)] == [first.txid]  # type: ignore[attr-defined]
+        assert [event.txid for event in world.events(PayoutExpired)] == [first.txid]
         world.node.fate = Fate()
         world.live()
         assert world.attempt(wished).number > 1
@@ -228,7 +237,7 @@ def test_no_answer_to_a_broadcast_decides_anything(world: World, answer: Broadca
     transfers = world.node.transfers_from(HOT)
     assert [amount for _, amount in transfers] == ([] if fate == "reverted" else [AMOUNT])
     if fate == "reverted":
-        assert [event.failure_code for event in world.events(PayoutFailed)] == ["reverted"]  # type: ignore[attr-defined]
+        assert [event.failure_code for event in world.events(PayoutFailed)] == ["reverted"]
     world.assert_books_are_the_chain()
 
 
@@ -304,6 +313,33 @@ def test_expired_bytes_are_not_replaced_before_a_solid_block_is_as_old(world: Wo
     assert proof.solid_block_id == world.node.devnet.chain.blocks[proof.solid_block_number].block_id
 
 
+@pytest.mark.parametrize("older_ms", [-BLOCK_MS, -1, 0, BLOCK_MS])
+@pytest.mark.parametrize("included", [True, False])
+def test_death_is_proven_by_age_and_absence_together(world: World, older_ms: int, included: bool) -> None:
+    """A solid block at or after the expiration, and no solid receipt: one without the other proves nothing (I7)."""
+    world.node.fate = Fate(arrives=included)
+    wished = world.request("p1")
+    world.work()
+    world.node.mine(LIFE_BLOCKS)
+    solid, attempt = world.node.solid(), world.attempt(wished)
+    attempt = msgspec.structs.replace(attempt, expiration_ms=solid.timestamp_ms - older_ms)
+    dead = older_ms >= 0 and not included
+    assert proof_of_death(world.node, solid, attempt) == (solid if dead else None)
+
+
+def test_a_new_attempt_is_broadcast_at_once() -> None:
+    """When the last bytes went out decides nothing about the next ones, even where blocks become solid within a second."""
+    world = World(rules=msgspec.structs.replace(RULES, lifetime_ms=20_000), block_ms=100)
+    world.node.fate = Fate(arrives=False)
+    wished = world.request("p1")
+    while len(world.events(PayoutBroadcast)) < 2:
+        world.work()
+        world.node.mine()
+    world.work()
+    assert world.attempt(wished).number == 2
+    assert len(set(world.node.sent)) == 2
+
+
 def test_a_prepared_payout_that_expired_unsigned_is_prepared_anew(world: World) -> None:
     """Bytes that lay too long are never signed: they are proven dead first, as if they had been out."""
     wished = world.request("p1")
@@ -325,7 +361,7 @@ def test_a_payout_that_is_never_mined_fails_after_proof_of_every_attempt() -> No
     world.live(3 * LIFE_BLOCKS)
     assert world.payout(wished).state == "failed"
     assert len(world.events(PayoutExpired)) == 2
-    assert [event.failure_code for event in world.events(PayoutFailed)] == ["not_mined"]  # type: ignore[attr-defined]
+    assert [event.failure_code for event in world.events(PayoutFailed)] == ["not_mined"]
     assert world.balance(ALICE, books.USER_LIABILITY) == -1_000 * COINS
     world.assert_books_are_the_chain()
 
@@ -347,7 +383,7 @@ def test_payouts_of_one_step_are_one_append(world: World) -> None:
         world.request(f"p{number}", COINS)
     appends = []
     append = world.store.append
-    world.store.append = lambda *args: (appends.append(args[0]), append(*args))  # type: ignore[assignment, func-returns-value]
+    world.store.append = lambda *args: (appends.append(args[0]), append(*args))
     world.work()
     assert len(world.events(PayoutBroadcast)) == 30
     assert len(appends) == 2
@@ -416,7 +452,7 @@ def test_an_unpayable_payee_fails_before_anything_is_built(world: World, to: Add
     wished, after = world.request("p1", to=to), world.request("p2")
     world.live()
     assert world.payout(wished).state == "failed"
-    assert [event.failure_code for event in world.events(PayoutFailed)] == [code]  # type: ignore[attr-defined]
+    assert [event.failure_code for event in world.events(PayoutFailed)] == [code]
     assert world.payout(wished).attempts == ()
     assert world.payout(after).state == "confirmed"
     world.assert_books_are_the_chain()
@@ -428,7 +464,7 @@ def test_a_blacklisted_payee_fails_before_signing(world: World) -> None:
     wished = world.request("p1")
     world.work()
     assert world.payout(wished).state == "failed"
-    assert [event.failure_code for event in world.events(PayoutFailed)] == ["payee_blacklisted"]  # type: ignore[attr-defined]
+    assert [event.failure_code for event in world.events(PayoutFailed)] == ["payee_blacklisted"]
     assert world.node.sent == []
     assert world.balance(ALICE, books.USER_LIABILITY) == -1_000 * COINS
 
@@ -490,7 +526,7 @@ def test_a_receipt_without_the_transfer_log_is_a_failure(world: World) -> None:
     _change_receipt(world, lambda logs: ())
     world.live()
     assert world.payout(wished).state == "failed"
-    assert [event.failure_code for event in world.events(PayoutFailed)] == ["transfer_log_missing"]  # type: ignore[attr-defined]
+    assert [event.failure_code for event in world.events(PayoutFailed)] == ["transfer_log_missing"]
 
 
 def test_a_zero_value_log_is_no_transfer(world: World) -> None:
@@ -512,15 +548,15 @@ def test_coins_that_left_otherwise_than_ordered_stop_the_worker(world: World) ->
     assert world.payout(wished).state == "broadcasted"
 
 
-def _change_receipt(world: World, change: Callable) -> None:  # type: ignore[type-arg]
+def _change_receipt(world: World, change: Callable[[tuple[Log, ...]], tuple[Log, ...]]) -> None:
     """The node lies about the logs of solid receipts."""
     truth = world.node.solid_receipt
 
-    def lie(txid: str) -> object:
+    def lie(txid: str) -> Receipt | None:
         receipt = truth(txid)
         return receipt and msgspec.structs.replace(receipt, logs=change(receipt.logs))
 
-    world.node.solid_receipt = lie  # type: ignore[method-assign, assignment]
+    world.node.solid_receipt = lie
 
 
 def test_another_transactions_receipt_is_not_believed(world: World) -> None:
@@ -530,7 +566,7 @@ def test_another_transactions_receipt_is_not_believed(world: World) -> None:
     world.work()
     truth = world.node.solid_receipt
     txids = {world.attempt(wished).txid: world.attempt(other).txid}
-    world.node.solid_receipt = lambda txid: truth(txids.get(txid, txid))  # type: ignore[method-assign]
+    world.node.solid_receipt = lambda txid: truth(txids.get(txid, txid))
     with pytest.raises(Unavailable):
         world.live()
     assert world.payout(wished).state == "broadcasted"
@@ -599,7 +635,7 @@ def test_the_queue_is_only_a_prompt(world: World) -> None:
 def test_an_idle_worker_asks_the_node_nothing(world: World) -> None:
     """Without open payouts a step costs one look at the queue and one at the history."""
     world.work()
-    world.node.head = None  # type: ignore[method-assign, assignment]
+    world.node.head = None
     assert not world.worker.step()
 
 
@@ -618,17 +654,17 @@ def test_the_bookmark_stays_below_every_open_payout(world: World, monkeypatch: p
 
 
 def test_a_worker_behind_the_history_promises_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until all that is in flight is known, nothing is prepared from the same coins."""
-    monkeypatch.setattr("signers.open_payouts.PAGE_EVENTS", 4)
-    monkeypatch.setattr("signers.payouts.PAGE_EVENTS", 4)
+    """Until all that is in flight is known, the node is not asked and nothing is prepared from the same coins."""
     world.request("p1")
-    world.request("p2")
     head = world.store.head()
-    assert head > 4
-    assert world.worker.step()
+    monkeypatch.setattr("signers.open_payouts.PAGE_EVENTS", head)
+    monkeypatch.setattr("signers.payouts.PAGE_EVENTS", head)
+    with monkeypatch.context() as deaf:
+        deaf.setattr(world.node, "solid", None)
+        assert world.worker.step()
     assert world.store.head() == head
     world.live()
-    assert len(world.node.transfers_from(HOT)) == 2
+    assert len(world.node.transfers_from(HOT)) == 1
 
 
 def test_no_secret_and_every_step_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -641,17 +677,3 @@ def test_no_secret_and_every_step_is_logged(world: World, caplog: pytest.LogCapt
     signature = world.payout(wished).signature
     assert signature is not None
     assert signature not in caplog.text
-
-
-def test_outcomes_of_a_batch_are_accepted(world: World) -> None:
-    """The decisions take what the worker proposes: its commands are refused only when another was faster."""
-    refused = []
-    run = world.ledger.execute
-    world.request("p1")
-    worker_ledger = world.worker._ledger
-    worker_ledger.execute = lambda commands: [  # type: ignore[method-assign]
-        refused.append(outcome) or outcome if not isinstance(outcome, Accepted) else outcome  # type: ignore[func-returns-value]
-        for outcome in run(commands)
-    ]
-    world.live()
-    assert refused == []

@@ -38,9 +38,9 @@ class Fate(msgspec.Struct, frozen=True):
 class DevnetNode:
     """A chain that moves when `mine` is called. `sent` has every broadcast's bytes, `kept` those held back."""
 
-    def __init__(self) -> None:
+    def __init__(self, block_ms: int = BLOCK_MS) -> None:
         self.now_ms = START_MS
-        self.devnet = devnet.Node(devnet.Config(block_ms=BLOCK_MS, paused=True), lambda: self.now_ms)
+        self.devnet = devnet.Node(devnet.Config(block_ms=block_ms, paused=True), lambda: self.now_ms)
         self.fate = Fate()
         self.sent: list[bytes] = []
         self.kept: list[bytes] = []
@@ -50,7 +50,7 @@ class DevnetNode:
 
     def mine(self, blocks: int = 1) -> None:
         for _ in range(blocks):
-            self.now_ms += BLOCK_MS
+            self.now_ms += self.devnet.chain.block_ms
             self.devnet.mine()
 
     def fund(self, address: Address, *, usdt_minor: int = 0, sun: int = 0) -> None:
@@ -177,9 +177,7 @@ class DevnetNode:
         verdict = self.devnet.broadcast(decode(signed)[0])
         if verdict.accepted:
             return ACCEPTED
-        return BroadcastAnswer(
-            "unclear" if verdict.code in UNCLEAR_CODES else "refused", verdict.code, verdict.message
-        )
+        return BroadcastAnswer("unclear" if verdict.code in UNCLEAR_CODES else "refused", verdict.code, verdict.message)
 
     def _account(self, state: Any, address: bytes) -> ChainAccount | None:
         account = accounts.find(state, address)

@@ -51,6 +51,6 @@ def _net(ask: Ask, account: Account) -> dict[str, Any]:
 
 def validate_address(ask: Ask) -> Answer:
     text = ask.text("address")
-    if not parsing.either_address(text):
+    if not parsing.address(text):
         return {"result": False, "message": "Invalid address"}
     return {"result": True, "message": "Base58check format" if text.startswith("T") else "Hex string format"}

@@ -1,5 +1,6 @@
 """A kept chain survives whatever ends its process."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,21 @@ def test_foreign_file_is_refused(kept: Path) -> None:
     with pytest.raises(UnusableData, match="cannot repeat"):
         Devnet(data_dir=kept)
     assert path.read_bytes() == mixed
+
+
+def test_full_disk_changes_nothing(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block that cannot be written whole is not in the chain; when there is room again the chain goes on."""
+    devnet = Devnet(data_dir=kept)
+    before = devnet.chain.head
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", _no_room)
+        with pytest.raises(OSError, match="No space"):
+            devnet.node.mine()
+    assert devnet.chain.head == before
+    devnet.node.mine()
+    devnet.node.close()
+    assert Devnet(data_dir=kept).chain.head == devnet.chain.head
+
+
+def _no_room(_: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

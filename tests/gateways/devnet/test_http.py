@@ -346,6 +346,8 @@ def test_limit_above_200(client: Client) -> None:
         ("faucet", {"address": STRANGER.base58, "usdt": "-1"}, "not a decimal amount"),
         ("faucet", {"address": "TZJozAg1ruapycCicgz31GxvYJ1G1qELV7", "trx": "1"}, "starts with byte 0x41"),
         ("faucet", {"trx": "1"}, "address"),
+        ("faucet", {"address": STRANGER.base58, "usdt": "900000000000"}, "the faucet has not so much USDT"),
+        ("faucet", {"address": STRANGER.base58, "trx": "90000000000"}, "balance is not sufficient"),
         ("mine", {"blocks": 0}, "between 1 and"),
         ("usdt", {}, "name one of pause"),
         ("usdt", {"set_params": [1]}, "set_params takes"),

@@ -142,9 +142,10 @@ def test_every_contract_type_survives_json(kind: int) -> None:
         "type": kind,
         "parameter": {"type_url": f"type.googleapis.com/protocol.{message.name}"},
         "Permission_id": 2,
+        "provider": b"\x05",
     }
     fields["parameter"]["value"] = message.encode(sample(message))  # type: ignore[index]
-    original = of_raw({"ref_block_bytes": b"\x01\x02", "expiration": 1, "contract": [fields]})
+    original = of_raw({"ref_block_bytes": b"\x01\x02", "ref_block_num": 9, "expiration": 1, "contract": [fields]})
     for visible in (False, True):
         printed = rendering.transaction(original, visible=visible)
         assert parsing.transaction({"visible": visible, "raw_data": printed["raw_data"]}).txid == original.txid

@@ -1,0 +1,105 @@
+"""The application: parts put together over a platform, started and ended in order."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.routing import Route, Router
+
+from gateways.group_commit import GroupCommit
+from gateways.http.auth import Keyring
+from gateways.http.edge import Edge, Nowhere, RateLimiter
+from gateways.http.endpoints import ENDPOINTS, Api, Endpoint
+from gateways.http.logs import configure
+from gateways.http.metrics import Metrics
+from gateways.http.openapi import NOUNS
+from gateways.http.positions import Positions
+from gateways.http.queries import Queries, Watch
+from gateways.http.server import Server
+from gateways.platform import Platform
+
+THREADS: Final = 16
+"""For the sync ports: key look-ups, idempotency records, the outbox."""
+
+
+def create_app(platform: Platform) -> Starlette:
+    """The ASGI application. Its lifespan starts the writer and the reader's pool, and ends them in reverse."""
+    settings = platform.settings
+    metrics = Metrics()
+    queries = Queries(platform.reader_url, settings.database_pool)
+    api = Api(
+        platform=platform,
+        keyring=Keyring(
+            platform.api_keys,
+            platform.secrets.api_key_pepper,
+            settings.operator_api_key.get_secret_value(),
+            platform.clock,
+        ),
+        writer=GroupCommit(platform.ledger, on_batch=metrics.batch),
+        queries=queries,
+        watch=Watch(queries),
+        positions=Positions(platform.secrets.position_key),
+        metrics=metrics,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        threads = ThreadPoolExecutor(THREADS, thread_name_prefix="http-port")
+        asyncio.get_running_loop().set_default_executor(threads)
+        api.writer.start()
+        await queries.open()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(api.writer.close)
+            await api.keyring.close()
+            await queries.close()
+
+    limiter = RateLimiter(settings.rate_limit)
+    app = Starlette(lifespan=lifespan)
+    app.router = Router(
+        [Route(path, Edge(api, limiter, path, group)) for path, group in _by_path().items()],
+        redirect_slashes=False,
+        default=Nowhere(api),
+        lifespan=lifespan,
+    )
+    app.state.api = api
+    return app
+
+
+def server(platform: Platform) -> Server:
+    """The server of an application over this platform, not yet running."""
+    app = create_app(platform)
+    api: Api = app.state.api
+    settings = platform.settings
+
+    def on_drain() -> None:
+        api.draining = True
+
+    return Server(
+        app,
+        settings.http_host,
+        settings.http_port,
+        connections_max=settings.http_connections_max,
+        on_drain=on_drain,
+    )
+
+
+def serve(platform: Platform) -> None:
+    """Run until SIGTERM; returns when the last request is answered."""
+    configure(platform.settings.log_level)
+    server(platform).run()
+
+
+def _by_path() -> dict[str, list[Endpoint]]:
+    """Endpoints by path: fixed paths before those with a parameter, so that /test is no {id}; the busiest first."""
+    assert NOUNS, "the endpoints are declared by importing their modules"
+    paths: dict[str, list[Endpoint]] = {}
+    for declared in ENDPOINTS:
+        paths.setdefault(declared.path, []).append(declared)
+    busiest = ("/v1/payouts", "/v1/balances")
+    return dict(sorted(paths.items(), key=lambda item: (item[0] not in busiest, len(re.findall("{", item[0])))))

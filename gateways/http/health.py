@@ -1,0 +1,93 @@
+"""For machines that watch: alive, ready, metrics; and for people who integrate: the document and the docs page."""
+
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import msgspec
+
+from core.ports import Unavailable
+from gateways.http.answers import Health
+from gateways.http.bodies import Query
+from gateways.http.endpoints import Api, Call, Reply, endpoint, reply
+from gateways.http.positions import OPERATOR
+from gateways.migrate import migrations
+
+BEHIND_EVENTS_MAX: Final = 10_000
+_DRAINING: Final = "the process is ending"
+_PROMETHEUS: Final = b"text/plain; version=0.0.4; charset=utf-8"
+_POLICY: Final = (
+    b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self';"
+    b" base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_APPLIED: Final = "SELECT version, checksum FROM schema_migrations"
+
+
+@endpoint("GET", "/healthz", None, Health, public=True)
+async def healthz(api: Api) -> Reply:  # noqa: ARG001
+    """The process is alive and answers. No key is needed."""
+    return reply(Health("ok", []))
+
+
+@endpoint("GET", "/readyz", None, Health, public=True)
+async def readyz(api: Api) -> Reply:
+    """Requests can be served now; else 503 and what is wrong. No key is needed."""
+    wrong = []
+    if api.draining:
+        wrong.append(_DRAINING)
+    if api.writer.ended is not None:
+        wrong.append(f"writing has ended: {api.writer.ended}")
+    try:
+        wrong += await _database(api)
+    except Unavailable:
+        wrong.append("the database cannot be reached")
+    return reply(Health("not ready", wrong), 503) if wrong else reply(Health("ok", []))
+
+
+@endpoint("GET", "/metrics", OPERATOR, None, query=Query)
+async def metrics(call: Call) -> Reply:
+    """Numbers of this process in Prometheus' text format."""
+    return Reply(200, call.api.metrics.text(), _PROMETHEUS)
+
+
+@endpoint("GET", "/openapi.json", None, None, public=True)
+async def openapi_document(api: Api) -> Reply:  # noqa: ARG001
+    """This document. No key is needed."""
+    return Reply(200, _document())
+
+
+@endpoint("GET", "/docs", None, None, public=True)
+async def docs(api: Api) -> Reply:  # noqa: ARG001
+    """The documentation as a page that loads nothing from elsewhere. No key is needed."""
+    return Reply(200, _page(), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))
+
+
+async def _database(api: Api) -> list[str]:
+    """Migrations that differ, and views that are far behind."""
+    applied: dict[int, str] = dict(await api.queries.fetch(_APPLIED))
+    if applied != _known():
+        return ["the database is at another version than this program: run `counterfoil migrate`, or the newer program"]
+    head = await api.queries.head()
+    bookmarks = await api.queries.bookmarks()
+    return [
+        f"the view {name} is {head - position} events behind"
+        for name, position in sorted(bookmarks.items())
+        if head - position > BEHIND_EVENTS_MAX
+    ]
+
+
+@cache
+def _known() -> dict[int, str]:
+    return {migration.version: migration.checksum for migration in migrations()}
+
+
+@cache
+def _document() -> bytes:
+    from gateways.http.openapi import document
+
+    return msgspec.json.encode(document())
+
+
+@cache
+def _page() -> bytes:
+    return (resources.files("gateways.http") / "docs.html").read_bytes()

@@ -1,0 +1,114 @@
+"""What only the operator sees and does: corrections, wallets, the audit log, the views' progress, the trial balance."""
+
+import asyncio
+from typing import Final
+from uuid import UUID
+
+from core.journal import TREASURY_ACCOUNT_ID, Posting, derived_id
+from core.rejections import InsufficientFunds, LedgerAccountNotFound, UnbalancedEntry
+from core.treasury import AdjustmentPosted, PostAdjustment
+from gateways.http.answers import (
+    Adjustment,
+    AuditRecord,
+    Projection,
+    SystemWallet,
+    TrialBalance,
+    TrialBalanceLine,
+    TrialBalanceTotal,
+    all_of,
+    listed,
+)
+from gateways.http.bodies import AuditPage, NewAdjustment, Read
+from gateways.http.endpoints import Call, Reply, endpoint, reply
+from gateways.http.errors import invalid
+from gateways.http.positions import OPERATOR, position_of
+
+_WALLETS: Final = (
+    'SELECT id, role, address, kms_key_id, status, created_at FROM system_wallets ORDER BY role, "position" DESC'
+)
+_TRIAL_BALANCE: Final = (
+    "SELECT CASE WHEN e.account_id = %(treasury)s::uuid THEN 'treasury' ELSE 'clients' END AS book, p.code, p.currency,"
+    " coalesce(sum(p.amount_minor) FILTER (WHERE p.side = 'debit'), 0)::bigint,"
+    " coalesce(sum(p.amount_minor) FILTER (WHERE p.side = 'credit'), 0)::bigint"
+    " FROM postings AS p JOIN journal_entries AS e ON e.id = p.journal_entry_id GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
+)
+
+
+@endpoint(
+    "POST",
+    "/v1/adjustments",
+    OPERATOR,
+    Adjustment,
+    status=201,
+    body=NewAdjustment,
+    creates="stored",
+    refusals=(UnbalancedEntry, LedgerAccountNotFound, InsufficientFunds),
+)
+async def post_adjustment(call: Call, body: NewAdjustment) -> Reply:
+    """Correct the books: lines that balance per book and currency, with a reason. No client is overdrawn."""
+    adjustment_id = str(derived_id("adjustment", call.account_id, call.idempotency_key))
+    lines = tuple(
+        Posting(line.account_id, line.ledger_account, line.side, line.amount, line.currency) for line in body.postings
+    )
+    outcome = await call.submit(PostAdjustment(adjustment_id, body.reason, lines, call.actor))
+    posted = outcome.events[0].event
+    assert isinstance(posted, AdjustmentPosted)
+    books = sorted({line.account_id for line in body.postings})
+    await call.audit("adjustment.post", OPERATOR, adjustment_id=adjustment_id, reason=body.reason, books=books)
+    answer = Adjustment(
+        id=UUID(adjustment_id),
+        reason=posted.reason,
+        created_at=posted.occurred_at,
+        position=call.shown(position_of(outcome)),
+    )
+    return reply(answer, 201)
+
+
+@endpoint("GET", "/v1/system-wallets", OPERATOR, all_of(SystemWallet))
+async def list_system_wallets(call: Call, _: Read) -> Reply:
+    """The hot, cold and gas wallets, those of before included."""
+    rows = await call.read("wallets", _WALLETS)
+    return reply(all_of(SystemWallet)([SystemWallet(*row) for row in rows]))
+
+
+@endpoint("GET", "/v1/audit-logs", OPERATOR, listed(AuditRecord), query=AuditPage)
+async def list_audit_logs(call: Call, page: AuditPage) -> Reply:
+    """Who did what in the last 90 days, newest first."""
+    if page.after is not None and not (page.after.isascii() and page.after.isprintable()):
+        raise invalid("?after", "is no cursor that this server gave")
+    await call.reached("accounts")
+    try:
+        kept = await asyncio.to_thread(call.api.platform.audit.page, page.account_id, page.after, page.limit + 1)
+    except ValueError:
+        raise invalid("?after", "is no cursor that this server gave") from None
+    records = [AuditRecord.of(entry) for _, entry in kept[: page.limit]]
+    more = len(kept) > page.limit
+    return reply(listed(AuditRecord)(records, more, kept[page.limit - 1][0] if more else None))
+
+
+@endpoint("GET", "/v1/projections", OPERATOR, all_of(Projection))
+async def list_projections(call: Call, _: Read) -> Reply:
+    """How far every view came. The position of this answer is that of the view furthest behind."""
+    bookmarks = await call.api.queries.bookmarks()
+    head = await call.api.queries.head()
+    call.position = min(bookmarks.values())
+    views = [Projection(name, position, max(0, head - position)) for name, position in sorted(bookmarks.items())]
+    return reply(all_of(Projection)(views))
+
+
+@endpoint("GET", "/v1/trial-balance", OPERATOR, TrialBalance)
+async def get_trial_balance(call: Call, _: Read) -> Reply:
+    """All postings, summed per kind of book, code and currency. Debits equal credits, or the books are broken (I1)."""
+    rows = await call.read("journal", _TRIAL_BALANCE, treasury=str(TREASURY_ACCOUNT_ID))
+    assert call.position is not None
+    lines = [TrialBalanceLine(*row) for row in rows]
+    totals = []
+    for book, currency in sorted({(line.book, line.currency) for line in lines}):
+        of_book = [line for line in lines if (line.book, line.currency) == (book, currency)]
+        debit_minor, credit_minor = (
+            sum(line.debit_minor for line in of_book),
+            sum(line.credit_minor for line in of_book),
+        )
+        totals.append(TrialBalanceTotal(book, currency, debit_minor, credit_minor, debit_minor - credit_minor))
+    balanced = not any(total.difference_minor for total in totals)
+    return reply(TrialBalance(call.position, balanced, lines, totals))

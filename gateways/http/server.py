@@ -1,0 +1,98 @@
+"""uvicorn with our limits and our end: SIGTERM, not ready, serve on for a moment, finish what runs, exit 0."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from gateways.http.connection import LimitedProtocol
+
+log = logging.getLogger(__name__)
+
+LINGER_S: Final = 1.0
+"""Time for a load balancer to see that we are not ready, while every request is still served."""
+FINISH_S: Final = 25
+KEEP_ALIVE_S: Final = 75
+"""Longer than a load balancer's idle timeout, so that it is never we who close a connection it is about to use."""
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How long the event loop may hold the interpreter while the writer thread waits for it (CPython's default: 5 ms)."""
+
+
+class Server(uvicorn.Server):
+    """One API process. `on_drain` is called when it is told to stop."""
+
+    def __init__(
+        self,
+        app: Starlette,
+        host: str,
+        port: int,
+        *,
+        connections_max: int,
+        on_drain: Callable[[], None] = lambda: None,
+        linger_s: float = LINGER_S,
+    ) -> None:
+        self._protocol: type[LimitedProtocol] = type(
+            "Protocol", (LimitedProtocol,), {"connections_max": connections_max}
+        )
+        self._on_drain = on_drain
+        self._linger_s = linger_s
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=self._protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=1024,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=FINISH_S,
+        )
+        super().__init__(config)
+
+    @property
+    def port(self) -> int:
+        """Where it listens, once it is started."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        """Answers from now on end their connections, so that clients go elsewhere; then the door closes."""
+        self._on_drain()
+        self._protocol.draining = True
+        log.info("stopping: serving for another %.1f s", self._linger_s)
+        if not self.force_exit:
+            await asyncio.sleep(self._linger_s)
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT end the server, and the process then ends by returning: exit 0, not by the signal."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        """The second SIGINT does not wait for anybody."""
+        self.force_exit = self.should_exit and number == signal.SIGINT
+        self.should_exit = True
+
+    def run(self, sockets: list[Any] | None = None) -> None:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        super().run(sockets)

@@ -1,0 +1,144 @@
+"""Everything measured in one run on one server: first the baselines, then the engine, then HTTP, then the projectors.
+
+Numbers on a shared machine swing by a third; the ratios within a run are what to read.
+"""
+
+import os
+import platform
+import tempfile
+import threading
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from core.ledger import Ledger
+from gateways import settings as settings_module
+from gateways import up
+from gateways.migrate import migrate
+from gateways.platform import Database, open_database, open_platform, utc_now
+from gateways.postgres import PostgresEventStore, datastore
+from gateways.processes import run_with
+from gateways.secrets_file import SecretsFile, load_or_create
+from gateways.settings import Settings
+from gateways.supervisor import Supervisor
+from projections import VIEWS
+from projections.projector import Projector
+from projections.tracking import ViewTracking
+from tests.bench import baselines, engine, load
+
+BATCHES = (1, 10, 100, 1000)
+SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
+
+
+def main() -> None:
+    """Print one table."""
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory(prefix="cf-bench-") as folder:
+        Path(folder).chmod(0o755)
+        settings = settings_module.load(
+            data=Path(folder) / "data", http_port=up.free_port(), rate_limit="100000000/minute", log_level="error"
+        )
+        kept = load_or_create(settings.data / "secrets.json")
+        database = open_database(settings, kept)
+        assert database.server is not None
+        try:
+            migrate(database.owner_url, kept.role_passwords)
+            _run(console, settings, kept, database)
+        finally:
+            database.server.stop()
+
+
+def _run(console: Console, settings: Settings, kept: SecretsFile, database: Database) -> None:
+    console.print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    with psycopg.connect(database.owner_url) as conn:
+        [(version, fsync)] = conn.execute("SELECT version(), current_setting('fsync')").fetchall()
+        console.print(f"{version.split(' on ')[0]}, fsync {fsync}; {SECONDS:.0f} s a measure\n")
+    table = Table("measure", "rate", "beside pgbench", "", box=None, pad_edge=False)
+    baselines.prepare(database.owner_url)
+    pgbench = baselines.tpcb(database.owner_url, seconds=int(SECONDS))
+    row_lock = baselines.row_lock_ledger(database.owner_url, seconds=SECONDS)
+
+    def row(name: str, rate: float, note: str = "") -> None:
+        table.add_row(name, f"{rate:,.0f}/s", f"{rate / pgbench:.2f}x", note)
+
+    row("pgbench tpcb-like, 8 clients", pgbench)
+    row("row-lock ledger, 8 clients, 50 accounts", row_lock)
+    store = PostgresEventStore(datastore(database.role_urls["counterfoil_writer"]))
+    ledger = Ledger(store, utc_now)
+    engine.open_accounts(ledger)
+    for batch in BATCHES:
+        row(f"Ledger.execute, batches of {batch}", engine.entries_per_second(ledger, batch, seconds=SECONDS))
+    row("projection, all views, one process", _projection(database), "events/s, every view holds each event")
+    _http(settings, kept, database, row)
+    store.close()
+    console.print(table)
+
+
+def _projection(database: Database) -> float:
+    login = datastore(database.role_urls["counterfoil_projector"])
+    store, tracking = PostgresEventStore(login), ViewTracking(login)
+    projectors = [Projector(view, store, tracking) for view in VIEWS.values()]
+    start = time.perf_counter()
+    while any([projector.step() for projector in projectors]):
+        pass
+    rate = store.head() / (time.perf_counter() - start)
+    login.close()
+    return rate
+
+
+def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> None:  # type: ignore[no-untyped-def]
+    """The API in a process of its own; the client in this one."""
+
+    def serve() -> None:
+        with open_platform(settings, database) as opened:
+            run_with("api", opened)
+
+    from core.ports import ApiKey
+    from gateways.http.auth import key_hash
+
+    key = "cf_bench_" + uuid4().hex + uuid4().hex
+    with open_platform(settings, database) as opened:
+        record = ApiKey(
+            id=str(uuid4()),
+            account_id=engine.ACCOUNTS[0],
+            name="bench",
+            permissions=("payouts:write", "ledger:read"),
+            status="active",
+            created_at=utc_now(),
+            expires_at=None,
+        )
+        opened.api_keys.put(key_hash(kept.keys.api_key_pepper, key), record)
+    supervisor = Supervisor(settings.data / "logs")
+    supervisor.start("api", serve)
+    url = f"http://127.0.0.1:{settings.http_port}"
+    try:
+        up.wait_for(f"{url}/healthz", "the API")
+        body = load.as_json({"to_address": "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7", "amount": "0.001"})
+        headers = {"x-api-key": key, "content-type": "application/json"}
+
+        def payout() -> load.Request:
+            return "POST", "/v1/payouts", {**headers, "idempotency-key": uuid4().hex}, body
+
+        def balances() -> load.Request:
+            return "GET", "/v1/balances", headers, b""
+
+        for connections in (16, 64):
+            found = load.measure(url, connections, SECONDS, payout)
+            row(f"POST /v1/payouts, {connections} connections", found.rate, _note(found))
+        found = load.measure(url, 32, SECONDS, balances)
+        row("GET /v1/balances, 32 connections", found.rate, _note(found))
+    finally:
+        threading.Thread(target=supervisor.stop).run()
+
+
+def _note(found: load.Measured) -> str:
+    failed = f", {found.failed} failed" if found.failed else ""
+    return f"p50 {found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms{failed}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""A real server over a real database, and clients of it whose every answer is checked against the OpenAPI document."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import jsonschema
+from pydantic import SecretStr
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from core.ports import ReadyAddress
+from core.tron import Address
+from gateways.http.app import server as make_server
+from gateways.http.openapi import document
+from gateways.http.server import Server
+from gateways.platform import Database as PlatformDatabase
+from gateways.platform import Platform, embedded
+from gateways.postgres import datastore
+from gateways.settings import Settings
+from projections import VIEWS
+from projections.projector import Projector
+from projections.tracking import ViewTracking
+from tests.support.history import address
+from tests.support.postgres import Database
+
+OPERATOR_KEY = "cf_operator_of-a-test-only-0123456789abcdef"
+EVERYTHING = [
+    "ledger:read",
+    "ledger:write",
+    "payins:read",
+    "payins:write",
+    "payouts:read",
+    "payouts:write",
+    "events:read",
+    "webhooks:read",
+    "webhooks:write",
+]
+PAYEE = address("payee").base58
+_keys = itertools.count(1)
+
+DOCUMENT = document()
+_REGISTRY: Any = Registry().with_resource("urn:api", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012))
+
+
+def settings_of(tmp_path: Path, **changes: Any) -> Settings:
+    defaults = {
+        "data": tmp_path,
+        "http_port": 0,
+        "operator_api_key": SecretStr(OPERATOR_KEY),
+        "payout_fee": "1",
+        "payout_min": "0.5",
+        "rate_limit": "100000/minute",
+        "database_pool": 4,
+    }
+    return Settings(**(defaults | changes))
+
+
+def platform_of(database: Database, settings: Settings) -> Platform:
+    roles = {
+        "counterfoil_writer": database.writer_url,
+        "counterfoil_projector": database.projector_url,
+        "counterfoil_reader": database.reader_url,
+    }
+    return embedded(settings, PlatformDatabase(database.owner_url, roles, None))
+
+
+@contextmanager
+def running(server: Server) -> Iterator[str]:
+    """The server in a thread of its own -> its URL; told to stop at the end, and waited for."""
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until(lambda: server.started or not thread.is_alive(), 20)
+    assert server.started, "the server did not start"
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.should_exit = True
+        thread.join(40)
+        assert not thread.is_alive(), "the server did not stop"
+
+
+def until(holds: Callable[[], Any], seconds: float = 10) -> Any:
+    """What `holds` gives as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.005)
+    raise AssertionError(f"{holds} did not come true within {seconds} s")
+
+
+class Client(httpx2.Client):
+    """Checks every answer, and gives every POST an Idempotency-Key of its own unless it has one."""
+
+    def request(self, method: str, url: Any, *, headers: Any = None, **options: Any) -> httpx2.Response:  # type: ignore[override]
+        headers = dict(headers or {})
+        if method == "POST" and "idempotency-key" not in headers:
+            headers["idempotency-key"] = f"key {next(_keys)}"
+        if headers.get("idempotency-key") == "":
+            del headers["idempotency-key"]
+        answer = super().request(method, url, headers=headers, **options)
+        check(method, answer)
+        return answer
+
+    def made(self, path: str, body: Any, **headers: str) -> dict[str, Any]:
+        """POST that must be accepted -> its answer."""
+        answer = self.post(path, json=body, headers=headers)
+        assert answer.status_code in (200, 201, 202), answer.text
+        return dict(answer.json())
+
+    def shown(self, path: str) -> dict[str, Any]:
+        """GET that must succeed -> its answer."""
+        answer = self.get(path)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+def check(method: str, answer: httpx2.Response) -> None:
+    """The answer is one that the OpenAPI document has for this operation."""
+    template = template_of(answer.request.url.path)
+    if template is None:
+        assert answer.status_code == 404
+        pointer = "#/components/schemas/Problem"
+    else:
+        operation = DOCUMENT["paths"][template].get(method.lower())
+        if operation is None:
+            assert answer.status_code == 405
+            pointer = "#/components/schemas/Problem"
+        else:
+            declared = operation["responses"].get(str(answer.status_code))
+            assert declared is not None, f"{method} {template} answers {answer.status_code}, undeclared: {answer.text}"
+            content = declared.get("content", {})
+            media_type = answer.headers["content-type"].split(";")[0]
+            if answer.status_code == 204:
+                return
+            assert media_type in content, f"{method} {template} answers {media_type}"
+            if "json" not in media_type:
+                return
+            schema = content[media_type]["schema"]
+            if "$ref" not in schema:
+                return
+            pointer = schema["$ref"]
+            if media_type == "application/problem+json":
+                assert f"`{answer.json()['code']}`" in declared["description"], answer.text
+    validator = jsonschema.Draft202012Validator(
+        {"$ref": f"urn:api{pointer}"},
+        registry=_REGISTRY,
+        format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER,
+    )
+    validator.validate(answer.json())
+
+
+def template_of(path: str) -> str | None:
+    """The document's path that this path is an instance of."""
+    if path in DOCUMENT["paths"]:
+        return path
+    parts = path.split("/")
+    for template in DOCUMENT["paths"]:
+        wanted = template.split("/")
+        if len(wanted) == len(parts) and all(
+            a == b or (a.startswith("{") and b) for a, b in zip(wanted, parts, strict=True)
+        ):
+            return str(template)
+    return None
+
+
+class World:
+    """A running API, its platform, and the views when they are wished for."""
+
+    def __init__(self, url: str, platform: Platform) -> None:
+        self.url = url
+        self.platform = platform
+        self.operator = self.client(OPERATOR_KEY)
+        self._views = datastore(platform.projector_url)
+        tracking = ViewTracking(self._views)
+        self._projectors = [Projector(view, platform.store, tracking) for view in VIEWS.values()]
+        self._projecting = threading.Lock()
+        self._addresses = itertools.count(1)
+
+    def client(self, key: str) -> Client:
+        return Client(base_url=self.url, headers={"x-api-key": key}, timeout=30)
+
+    def project(self) -> None:
+        """Bring every view to the head."""
+        with self._projecting:
+            for projector in self._projectors:
+                while projector.step():
+                    pass
+
+    def company(self, name: str = "Acme", usdt: str | None = None, permissions: list[str] | None = None) -> Client:
+        """A registered company with a key; `usdt` is put into its User_Liability by an adjustment."""
+        account = self.operator.made("/v1/accounts", {"name": name})
+        key = self.operator.made(
+            f"/v1/accounts/{account['id']}/api-keys", {"name": "k", "permissions": permissions or EVERYTHING}
+        )
+        if usdt is not None:
+            self.fund(account["id"], usdt)
+        client = self.client(key["key"])
+        client.account_id = account["id"]  # type: ignore[attr-defined]
+        client.key_id = key["id"]  # type: ignore[attr-defined]
+        return client
+
+    def fund(self, account_id: str, usdt: str) -> None:
+        lines = [
+            (account_id, "System_Hot_Wallet_Asset", "debit"),
+            (account_id, "User_Liability", "credit"),
+            ("treasury", "Hot_Wallet_Asset", "debit"),
+            ("treasury", "Custody_Control", "credit"),
+        ]
+        postings = [{"account_id": a, "ledger_account": c, "side": s, "amount": usdt} for a, c, s in lines]
+        self.operator.made("/v1/adjustments", {"reason": "opening balance", "postings": postings})
+
+    def fill_pool(self, count: int = 3) -> list[Address]:
+        """Ready deposit addresses."""
+        made = [address(f"pool {next(self._addresses)}") for _ in range(count)]
+        self.platform.pool.add([ReadyAddress(item.base58, item.hex(), f"m/{item.base58}") for item in made])
+        return made
+
+    def close(self) -> None:
+        self._views.close()
+        self.platform.close()
+
+
+@contextmanager
+def world(database: Database, tmp_path: Path, **changes: Any) -> Iterator[World]:
+    platform = platform_of(database, settings_of(tmp_path, **changes))
+    with running(make_server(platform)) as url:
+        made = World(url, platform)
+        try:
+            yield made
+        finally:
+            made.operator.close()
+    made.close()
