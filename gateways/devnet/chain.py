@@ -143,9 +143,16 @@ class Chain:
         return block
 
     def append(self, sealed: SealedBlock) -> Block:
-        """Repeat a kept block. Raises DifferentChain when it does not follow."""
-        state = Overlay(self.state)
-        context = self.context
+        """Repeat a kept block; on an earlier parent, a fork, what came after that is taken back first.
+
+        Raises DifferentChain when the block follows from nothing here above the solid block.
+        """
+        parent = self._numbers.get(HEADER_RAW.decode(sealed.header_raw)["parentHash"].hex(), -1)
+        if parent < self._solid:
+            raise DifferentChain("a block follows no block of this chain")
+        while self.head.number > parent:
+            self.pop()
+        state, context = Overlay(self.state), self.context
         included = []
         for transaction, contract_ret in unseal(sealed):
             outcome = _repeat(state, transaction, context)
@@ -153,13 +160,14 @@ class Chain:
                 raise DifferentChain(f"{transaction.txid} ended {contract_ret}, and now {outcome.contract_ret}")
             included.append(Included(transaction, outcome))
         block = assemble(sealed.header_raw, sealed.witness_signature, tuple(included))
-        if block.parent_id != self.head.block_id:
-            raise DifferentChain(f"block {block.number} does not follow {self.head.block_id}")
         self._put(block, state)
         return block
 
     def pop(self) -> Block:
-        """Take the newest block back: the state before it returns, its transactions are nowhere. Never a solid one."""
+        """Take the newest block back: the state before it returns, its transactions are nowhere. Never a solid one.
+
+        Whoever forks rebases the pool, or mines, before anything more is admitted: trials were made on the block taken back.
+        """
         if self.head.number <= self._solid:
             raise ValueError("a solid block cannot be taken back")
         block = self.blocks.pop()

@@ -126,6 +126,22 @@ def test_repeated_chain_is_the_same(devnet: Devnet) -> None:
     assert other.solid == devnet.chain.solid
 
 
+def test_repeated_fork_is_the_same(devnet: Devnet) -> None:
+    """Blocks of a branch that was left, followed by those of the branch that replaced it, lead to the same head."""
+    chain, other = devnet.chain, Chain(Genesis(network="test"))
+    kept = [seal(block) for block in chain.blocks[1:]]
+    left = devnet.send_trx(devnet.alice, STRANGER, TRX)
+    kept += [seal(chain.head), seal(devnet.node.mine())]
+    chain.pop()
+    chain.pop()
+    devnet.now_ms += 30_000
+    kept += [seal(devnet.node.mine()) for _ in range(3)]
+    for sealed in kept:
+        other.append(sealed)
+    assert other.head == chain.head
+    assert other.find(left.transaction.txid) is None
+
+
 def test_foreign_block_is_not_appended(devnet: Devnet) -> None:
     """A block of another network does not follow."""
     other = Devnet(network="other")
