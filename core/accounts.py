@@ -201,6 +201,27 @@ class ChangeAccount(msgspec.Struct, frozen=True):
         return [New(stream, item) for item in news]
 
 
+class DisableWebhook(msgspec.Struct, frozen=True):
+    """Remove a webhook URL that says it is gone; another one that was set meanwhile stays."""
+
+    account_id: str
+    webhook_url: str
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [account_stream(self.account_id)]
+
+    def guards(self) -> list[GuardKey]:
+        return []
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        stream = account_stream(self.account_id)
+        if past.state(stream, Account()).webhook_url != self.webhook_url:
+            return ()
+        gone = WebhookUrlChanged(occurred_at=now, actor=self.actor, account_id=self.account_id, webhook_url=None)
+        return [New(stream, gone)]
+
+
 class RotateWebhookSecret(msgspec.Struct, frozen=True):
     """Begin a new generation of the webhook secret; the old one signs beside it for 24 hours."""
 

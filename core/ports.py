@@ -183,8 +183,11 @@ class WebhookOutbox(Protocol):
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Keep new ones; an event that is already here stays as it is."""
 
-    def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
-        """Pending ones whose time has come, oldest first, at most one per account and subject: the earliest."""
+    def due(self, now: datetime, limit: int, busy: Sequence[str] = ()) -> Sequence[Delivery]:
+        """Pending ones whose time has come, oldest first, at most one per account and subject: the earliest.
+
+        Accounts in `busy` are passed over. What is given is not given again for a minute.
+        """
 
     def record(self, delivery: Delivery) -> bool:
         """Keep the outcome of attempt number `delivery.attempts`; False when another process already did."""

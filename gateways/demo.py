@@ -25,6 +25,7 @@ from core.money import format_amount, parse_amount
 from gateways import settings as settings_module
 from gateways import up
 from gateways.platform import open_database, open_platform
+from gateways.roles import READER
 from gateways.secrets_file import load_or_create
 from gateways.settings import Settings
 from gateways.user_error import UserError
@@ -139,7 +140,7 @@ class _Journey:
     def play(self, alive: Callable[[], bool]) -> None:
         self._wait_for_world(alive)
         database = open_database(self._settings, load_or_create(self._settings.data / "secrets.json"))
-        self._history = psycopg.connect(database.role_urls["counterfoil_reader"], autocommit=True)
+        self._history = psycopg.connect(database.role_urls[READER], autocommit=True)
         handler: type[_Receiver] = type("Receiver", (_Receiver,), {"arrived": []})
         with self._history, http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as backend:
             threading.Thread(target=backend.serve_forever, daemon=True).start()
@@ -252,7 +253,7 @@ class _Journey:
 
         self._story.table(_balance_table(_get(company, "/v1/balances")["data"]))
         self._story.table(trial_balance_table(_get(self._operator, "/v1/trial-balance")["data"]))
-        with open_platform(self._settings) as platform:
+        with open_platform(self._settings, READER) as platform:
             checks = reconcile_when_quiet(platform, WAIT_S)
         self._story.verdict("")
         for check in checks:

@@ -93,10 +93,12 @@ class EmbeddedPostgres:
 
 def _forget_zombie(lock_file: Path) -> None:
     """Where nobody reaps orphans, as in a container without init, a killed server's process id looks alive for ever."""
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
-        if psutil.Process(int(lock_file.read_text().partition("\n")[0])).status() == psutil.STATUS_ZOMBIE:
+        pid, _, _, port, socket_folder, *_ = lock_file.read_text().split("\n")
+        if psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE:
+            Path(socket_folder, f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
             lock_file.unlink()
 
 

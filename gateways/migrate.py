@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg import sql
 
+from gateways.roles import OWNER, ROLES
+
 MIGRATE_LOCK: Final = 0x436F756E7465724D
-OWNER: Final = "counterfoil_owner"
-ROLES: Final = ("counterfoil_writer", "counterfoil_projector", "counterfoil_reader")
-"""Writer: appends events. Projector: writes views. Reader: queries. None of them can change the history (I2)."""
+
+__all__ = ["ROLES", "SchemaMismatch", "check", "migrate", "migrations"]
 
 
 class Migration(NamedTuple):

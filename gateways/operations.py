@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from core.journal import TREASURY_ACCOUNT_ID
 from core.money import format_amount
 from core.tron import Address
 from gateways.migrate import migrate
 from gateways.platform import Platform, open_database, open_platform
 from gateways.postgres import PostgresEventStore, datastore
+from gateways.roles import OBSERVER, PROJECTOR, READER
 from gateways.secrets_file import load_or_create
 from gateways.settings import PREFIX, Settings
 from gateways.user_error import UserError
@@ -68,7 +68,7 @@ def rebuild_views(settings: Settings, names: Sequence[str], console: Console) ->
     if unknown:
         raise UserError(f"there is no view {', '.join(unknown)}: choose from {', '.join(VIEWS)}")
     views = [VIEWS[name] for name in names or VIEWS]
-    with open_platform(settings) as platform, progress(console) as bar:
+    with open_platform(settings, PROJECTOR) as platform, progress(console) as bar:
         login = datastore(platform.projector_url)
         task = bar.add_task("rebuilding", total=None)
 
@@ -86,7 +86,7 @@ def rebuild_views(settings: Settings, names: Sequence[str], console: Console) ->
 
 def reconcile_books(settings: Settings, console: Console) -> bool:
     """Print the trial balance and every check with its differences -> whether all hold."""
-    with open_platform(settings) as platform, psycopg.connect(platform.reader_url) as conn:
+    with open_platform(settings, READER) as platform, psycopg.connect(platform.reader_url) as conn:
         with progress(console) as bar:
             task = bar.add_task("replaying", total=None)
             found = reconcile(conn, chain_balances(platform), lambda at, of: bar.update(task, completed=at, total=of))
@@ -167,7 +167,7 @@ def scan_again(settings: Settings, first: int, last: int, console: Console) -> N
 
     if last < first:
         raise UserError(f"--to {last} lies before --from {first}")
-    with open_platform(settings) as platform, progress(console) as bar:
+    with open_platform(settings, OBSERVER) as platform, progress(console) as bar:
         check_chain(platform)
         task = bar.add_task("scanning", total=last - first + 1)
         blocks = transfers = 0

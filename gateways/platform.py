@@ -26,8 +26,8 @@ from gateways.embedded.outbox import PostgresWebhookOutbox
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.tables import PostgresApiKeys, PostgresAuditLog, PostgresIdempotencyKeys
 from gateways.embedded_postgres import EmbeddedPostgres
-from gateways.migrate import ROLES
 from gateways.postgres import PostgresEventStore, datastore
+from gateways.roles import LOGINS, PROJECTOR, READER, WRITER
 from gateways.secrets_file import Secrets, SecretsFile, load_or_create
 from gateways.settings import Settings
 from gateways.tron_node import TronNode
@@ -41,7 +41,7 @@ PAYOUT_REQUESTS: Final = "payout-requests"
 
 @dataclass(frozen=True)
 class Platform:
-    """Everything a process may need. `reader_url`, `projector_url` and `writer_url` log in with that role only."""
+    """Everything a process may need. The ports log in as one role; `reader_url` and `projector_url` as theirs."""
 
     settings: Settings
     secrets: Secrets
@@ -61,6 +61,7 @@ class Platform:
     reader_url: str
     projector_url: str
     owner_url: str
+    """Empty in a process that has no need of it."""
     close: Callable[[], None]
 
 
@@ -85,33 +86,33 @@ def open_database(settings: Settings, secrets: SecretsFile) -> Database:
     """The database of DATABASE_URL, or the embedded one, started if it does not run yet."""
     given = settings.database_url.get_secret_value()
     if given:
-        roles = {role: make_conninfo(given, options=f"-c role={role}") for role in ROLES}
+        roles = {role: make_conninfo(given, options=f"-c role={role}") for role in (*LOGINS, WRITER)}
         return Database(given, roles, None)
     server = EmbeddedPostgres(settings.data.resolve() / "postgres")
     passwords = secrets.role_passwords
-    roles = {role: make_conninfo(server.url, user=role, password=passwords[role]) for role in ROLES}
+    roles = {role: make_conninfo(server.url, user=role, password=passwords[role]) for role in LOGINS}
     return Database(server.url, roles, server)
 
 
 @contextlib.contextmanager
-def open_platform(settings: Settings, database: Database | None = None) -> Iterator[Platform]:
-    """The platform of this process, closed at the end of the block; a server of ours goes on running."""
+def open_platform(settings: Settings, role: str, database: Database | None = None) -> Iterator[Platform]:
+    """The platform as `role` sees it, closed at the end of the block; a server of ours goes on running."""
     if settings.mode == "aws":
         raise NotImplementedError("MODE=aws comes with a later version: leave COUNTERFOIL_MODE at embedded")
-    platform = embedded(settings, database)
+    platform = embedded(settings, database, role)
     try:
         yield platform
     finally:
         platform.close()
 
 
-def embedded(settings: Settings, database: Database | None = None) -> Platform:
-    """One machine: every port is a table or a file."""
+def embedded(settings: Settings, database: Database | None = None, role: str = WRITER) -> Platform:
+    """One machine: every port is a table or a file, and the process logs in as its own role (I14)."""
     secrets = load_or_create(settings.data / "secrets.json")
     database = database or open_database(settings, secrets)
-    writer_url = database.role_urls["counterfoil_writer"]
-    connections = Connections(writer_url, connections_max=8)
-    store = PostgresEventStore(datastore(writer_url))
+    url = database.role_urls[role]
+    connections = Connections(url, connections_max=8)
+    store = PostgresEventStore(datastore(url))
     node = TronNode(settings.node_url, settings.solidity_url, api_key=settings.tron_api_key.get_secret_value())
 
     def close() -> None:
@@ -134,8 +135,8 @@ def embedded(settings: Settings, database: Database | None = None) -> Platform:
         cursors=PostgresCursors(connections),
         bookmarks=PostgresBookmarks(connections),
         queues={name: PostgresQueue(connections, name) for name in queue_names()},
-        reader_url=database.role_urls["counterfoil_reader"],
-        projector_url=database.role_urls["counterfoil_projector"],
+        reader_url=database.role_urls[READER],
+        projector_url=database.role_urls[PROJECTOR],
         owner_url=database.owner_url,
         close=close,
     )

@@ -36,6 +36,10 @@ RESOLVE_BACKOFF_MAX_S: Final = 2.0
 # Whatever the database's default is: a snapshot taken before the lock was granted would show an old history.
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _LOCK: Final = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+# A writer that froze must let go too. Not idle_in_transaction_session_timeout: the Flush that psycopg sends after a
+# pipeline's Sync turns that clock off again (measured with PostgreSQL 18).
+_LIMIT: Final = "SET LOCAL transaction_timeout = '15s'"
+_LIMIT_SERVER_VERSION: Final = 170_000
 _STREAMS: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
     " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
@@ -71,19 +75,19 @@ _READ: Final = (
 _SHUT: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    psycopg.errors.IdleInTransactionSessionTimeout,  # these three are InternalErrors to psycopg
-    psycopg.errors.TransactionTimeout,
+    psycopg.errors.TransactionTimeout,  # this and the next are InternalErrors to psycopg
     psycopg.errors.ReadOnlySqlTransaction,  # a standby answered: the primary has moved
 )
 _CONTRADICTED: Final = (psycopg.IntegrityError, psycopg.errors.DivisionByZero)
-
-IDLE_IN_TRANSACTION_S: Final = 10
-"""A writer that vanished between its reads and its COMMIT holds the append lock for at most so long."""
 
 _SESSION_OPTIONS: Final = {
     # Generic plans made while a table was empty stay slow until ANALYZE; planning anew costs far less than they do.
     "plan_cache_mode": "force_custom_plan",
     "lock_timeout": "30s",
+    # The server must notice when a writer's machine has vanished with the append lock in its hands.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
 }
 # A network that swallows packets must end a wait for an answer (libpq ignores these on a unix socket).
 _TCP_OPTIONS: Final = {
@@ -110,7 +114,6 @@ def datastore(conninfo: str, *, connections_max: int = 4) -> PostgresDatastore:
         password=str(given.pop("password", "")),
         schema="public",
         originator_id_type="text",
-        idle_in_transaction_session_timeout=IDLE_IN_TRANSACTION_S,
         pool_size=1,
         max_overflow=connections_max - 1,
         pool_open_timeout=10,
@@ -191,7 +194,8 @@ class PostgresEventStore(PostgresApplicationRecorder):
                 rows, decided = build(loaded)
                 if rows:
                     sent = True
-                    self._write(conn, batch_id, previous, rows, decided)
+                    with _first_error():
+                        self._write(conn, batch_id, previous, rows, decided)
                 else:
                     conn.execute("ROLLBACK")
         except Exception:
@@ -207,6 +211,8 @@ class PostgresEventStore(PostgresApplicationRecorder):
         with conn.pipeline():
             conn.execute(_BEGIN)
             conn.execute(_LOCK)
+            if conn.info.server_version >= _LIMIT_SERVER_VERSION:
+                conn.execute(_LIMIT)
             histories = conn.execute(_STREAMS, (list(streams),), binary=True)
             ids, currencies = _columns(guards)
             balances = conn.execute(_GUARD, (ids, currencies), binary=True)
@@ -367,6 +373,16 @@ class PostgresEventStore(PostgresApplicationRecorder):
 
     def close(self) -> None:
         self.datastore.close()
+
+
+@contextmanager
+def _first_error() -> Iterator[None]:
+    """A pipeline may end with PipelineAborted, which only says that a statement before it was refused: raise that."""
+    try:
+        yield
+    except psycopg.errors.PipelineAborted as aborted:
+        refused = aborted.__context__
+        raise refused if isinstance(refused, psycopg.Error) else aborted from None
 
 
 def _recorded(row: tuple[int, str, int, str, str]) -> Recorded:

@@ -15,6 +15,7 @@ from gateways.loop import Clockwork, Doorbell, Rest, Step, run, stop_on_signals
 from gateways.migrate import check
 from gateways.platform import DEPOSIT_EVENTS, PAYOUT_REQUESTS, Platform, open_platform
 from gateways.postgres import EVENTS_CHANNEL, PostgresEventStore, datastore
+from gateways.roles import API, OBSERVER, PROJECTOR, RECORDER, RELAY, SIGNER, WEBHOOKS
 from gateways.settings import GENESIS_IDS, Settings
 from gateways.tron_node import check_network
 from gateways.user_error import UserError
@@ -36,6 +37,8 @@ class Process:
 
     name: str
     summary: str
+    role: str
+    """Its database login, which bounds what it may write (I14)."""
     needs: tuple[str, ...]
     steps: Callable[[Platform], Sequence[Step]] | None = None
     follows_events: bool = False
@@ -168,26 +171,38 @@ def _webhooks(platform: Platform) -> Sequence[Step]:
 PROCESSES: Final[dict[str, Process]] = {
     process.name: process
     for process in (
-        Process("api", "Serves HTTP: commands, queries, docs, metrics.", (*_DATABASE, "HTTP_HOST", "HTTP_PORT")),
+        Process("api", "Serves HTTP: commands, queries, docs, metrics.", API, (*_DATABASE, "HTTP_HOST", "HTTP_PORT")),
         Process(
             "relay",
             "Tells projectors and the signer what is new in the history.",
+            RELAY,
             _DATABASE,
             _relay,
             follows_events=True,
         ),
-        Process("observe", "Follows the chain and reports transfers to our addresses.", (*_DATABASE, *_NODE), _observe),
-        Process("record", "Turns what was observed into events.", _DATABASE, _record, idle_s=0.1),
-        Process("project", "Keeps every view up with the history.", _DATABASE, _project, follows_events=True),
+        Process(
+            "observe",
+            "Follows the chain and reports transfers to our addresses.",
+            OBSERVER,
+            (*_DATABASE, *_NODE),
+            _observe,
+        ),
+        Process("record", "Turns what was observed into events.", RECORDER, _DATABASE, _record, idle_s=0.1),
+        Process(
+            "project", "Keeps every view up with the history.", PROJECTOR, _DATABASE, _project, follows_events=True
+        ),
         Process(
             "payouts",
             "Builds, signs and broadcasts payouts, and sees them through.",
+            SIGNER,
             (*_DATABASE, *_NODE, *_KEYS),
             _payouts,
             follows_events=True,
         ),
-        Process("addresses", "Keeps deposit addresses ready.", (*_DATABASE, *_KEYS, "ADDRESS_POOL"), _addresses),
-        Process("webhooks", "Signs and delivers webhooks.", _DATABASE, _webhooks, follows_events=True),
+        Process(
+            "addresses", "Keeps deposit addresses ready.", SIGNER, (*_DATABASE, *_KEYS, "ADDRESS_POOL"), _addresses
+        ),
+        Process("webhooks", "Signs and delivers webhooks.", WEBHOOKS, _DATABASE, _webhooks, follows_events=True),
     )
 }
 
@@ -196,7 +211,7 @@ def run_process(name: str, settings: Settings) -> None:
     """One process in the foreground until SIGTERM. Raises UserError for a name that is none."""
     if name not in PROCESSES:
         raise UserError(f"there is no process {name!r}: choose one of {', '.join(PROCESSES)}")
-    with open_platform(settings) as platform:
+    with open_platform(settings, PROCESSES[name].role) as platform:
         check(platform.owner_url)
         run_with(name, platform)
 

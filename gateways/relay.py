@@ -70,9 +70,7 @@ class FullSegments:
 
     def _segment(self, seal: tuple[int, int, bytes, bytes], events: Sequence[EventFields]) -> Segment:
         first, last, previous, own = seal
-        full = Segment(
-            first=first, last=last, prev_hash=previous.hex(), hash=own.hex(), events=tuple(tuple(row) for row in events)
-        )
+        full = Segment(first=first, last=last, prev_hash=previous.hex(), hash=own.hex(), events=tuple(events))
         return full if len(full.encode()) <= self._bytes_max else Segment(first=first, last=last)
 
 

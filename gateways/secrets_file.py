@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateways.migrate import ROLES
+from gateways.roles import LOGINS
 
 _KEYS: Final = ("api_key_pepper", "position_key", "webhook_master", "deposit_fact_key")
 
@@ -67,7 +67,7 @@ def load_or_create(path: Path) -> SecretsFile:
         made: dict[str, Any] = {name: secrets.token_hex(32) for name in _KEYS}
         fresh = SecretsFile(
             **made,
-            role_passwords={role: secrets.token_urlsafe(32) for role in ROLES},
+            role_passwords={role: secrets.token_urlsafe(32) for role in LOGINS},
             operator_api_key=f"cf_operator_{secrets.token_urlsafe(32)}",
             keystore_passphrase=secrets.token_urlsafe(32),
         )

@@ -19,6 +19,7 @@ from gateways.loop import stop_on_signals
 from gateways.migrate import migrate
 from gateways.platform import Database, open_database, open_platform
 from gateways.processes import PROCESSES, check_chain, run_with
+from gateways.roles import OBSERVER
 from gateways.secrets_file import SecretsFile, load_or_create
 from gateways.settings import Settings
 from gateways.supervisor import Supervisor
@@ -82,7 +83,7 @@ def start(settings: Settings, supervisor: Supervisor, *, devnet_port: int, block
         supervisor.start("devnet", _devnet(devnet_port, block_ms, settings.data / "devnet"))
         wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
     else:
-        with open_platform(settings, database) as platform:
+        with open_platform(settings, OBSERVER, database) as platform:
             check_chain(platform)
     for process in PROCESSES.values():
         supervisor.start(process.name, _process(process.name, settings, database))
@@ -148,7 +149,7 @@ def _devnet(port: int, block_ms: int, data: Path) -> Callable[[], None]:
 
 def _process(name: str, settings: Settings, database: Database) -> Callable[[], None]:
     def target() -> None:
-        with open_platform(settings, database) as platform:
+        with open_platform(settings, PROCESSES[name].role, database._replace(owner_url="")) as platform:
             run_with(name, platform)
 
     return target

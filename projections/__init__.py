@@ -11,7 +11,7 @@ from projections.journal import JournalView
 from projections.notifications import NotificationsView
 from projections.payins import PayinsView
 from projections.payouts import PayoutsView
-from projections.tables import View
+from projections.view import View
 from projections.wallets import WalletsView
 
 VIEWS: Final[Mapping[str, View]] = MappingProxyType(

@@ -22,13 +22,13 @@ from core.events import Event, Recorded
 from core.journal import TREASURY, TREASURY_ACCOUNT_ID, ledger_account_id
 from projections.tables import Table
 
-_ACCOUNT_EVENTS: Final = (
-    AccountReactivated,
-    AccountRegistered,
-    AccountRenamed,
-    AccountSuspendedEvent,
-    WebhookSecretRotated,
-    WebhookUrlChanged,
+AccountEvent = (
+    AccountRegistered
+    | AccountRenamed
+    | AccountSuspendedEvent
+    | AccountReactivated
+    | WebhookUrlChanged
+    | WebhookSecretRotated
 )
 
 
@@ -70,18 +70,18 @@ class AccountsView:
     tables = ("accounts", "ledger_accounts")
 
     def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        changed = [record for record in records if isinstance(record.event, _ACCOUNT_EVENTS)]
+        changed = [(record, record.event) for record in records if isinstance(record.event, AccountEvent)]
         opened = [_opened(record) for record in records if isinstance(record.event, LedgerAccountOpened)]
         known: dict[UUID, AccountRow] = {}
         if records[0].position == 1:
             treasury, chart = treasury_book(records[0].event.occurred_at)
             known[treasury.id] = treasury
             opened = [*chart, *opened]
-        older = {UUID(record.event.account_id) for record in changed if record.version > 1}  # type: ignore[attr-defined]
+        older = {UUID(happened.account_id) for record, happened in changed if record.version > 1}
         if older:
             known |= {row.id: row for row in _ACCOUNTS.load(cursor, "id = ANY(%s)", list(older))}
-        for record in changed:
-            row_id = UUID(record.event.account_id)  # type: ignore[attr-defined]
+        for record, happened in changed:
+            row_id = UUID(happened.account_id)
             known[row_id] = evolve(known.get(row_id), record)
         _ACCOUNTS.upsert(cursor, known.values())
         _LEDGER_ACCOUNTS.upsert(cursor, opened)

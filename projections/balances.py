@@ -14,9 +14,10 @@ from psycopg import Cursor
 
 from core.accounts import GUARDED_CURRENCIES, LedgerAccountOpened
 from core.books import TREASURY_CHART
-from core.deposits import DepositConfirmed, DepositDetected, DepositOrphaned, deposit_id
+from core.deposits import DepositDetected
 from core.events import Event, Recorded, postings_of
 from core.journal import TREASURY, AccountType, account_id_of, ledger_account_id, signed
+from projections.deposits import DepositEvent, row_id
 from projections.tables import Table
 
 Key = tuple[UUID, str]
@@ -47,7 +48,6 @@ class PendingRow(msgspec.Struct, frozen=True):
 
 _BALANCES: Final = Table("balances", BalanceRow, key=("ledger_account_id", "currency"))
 _PENDING: Final = Table("pending_deposits", PendingRow)
-_SEEN: Final = (DepositDetected, DepositConfirmed, DepositOrphaned)
 
 
 class BalancesView:
@@ -57,7 +57,9 @@ class BalancesView:
     tables = ("balances", "pending_deposits")
 
     def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        older = [_id_of(record.event) for record in records if isinstance(record.event, _SEEN) and record.version > 1]
+        older = [
+            row_id(record.event) for record in records if isinstance(record.event, DepositEvent) and record.version > 1
+        ]
         pending = {row.id: row for row in _PENDING.load(cursor, "id = ANY(%s)", older)} if older else {}
         touched = {row.ledger_account_id for row in pending.values()} | set(_touched(records))
         fold = BalanceFold(
@@ -86,12 +88,12 @@ class BalanceFold:
         if isinstance(happened, LedgerAccountOpened):
             for currency in GUARDED_CURRENCIES:
                 self._open(happened.account_id, happened.code, currency, happened.type, happened.occurred_at)
-        elif isinstance(happened, _SEEN):
+        elif isinstance(happened, DepositEvent):
             self._see(happened)
 
-    def _see(self, happened: DepositDetected | DepositConfirmed | DepositOrphaned) -> None:
-        row_id, fact = _id_of(happened), happened.transfer
-        left = self.pending.pop(row_id, None)
+    def _see(self, happened: DepositEvent) -> None:
+        deposit, fact = row_id(happened), happened.transfer
+        left = self.pending.pop(deposit, None)
         if left is not None:
             row = self.rows[left.ledger_account_id, left.currency]
             row.pending_minor -= left.amount_minor
@@ -100,20 +102,20 @@ class BalanceFold:
             row = self._row(happened.account_id, happened.ledger_account, fact.currency, happened.occurred_at)
             row.pending_minor += fact.amount_minor
             row.updated_at = happened.occurred_at
-            self.pending[row_id] = PendingRow(row_id, row.ledger_account_id, fact.currency, fact.amount_minor)
+            self.pending[deposit] = PendingRow(deposit, row.ledger_account_id, fact.currency, fact.amount_minor)
 
     def _row(self, book: str, code: str, currency: str, at: datetime) -> BalanceRow:
-        row_id = ledger_account_id(book, code)
-        row = self.rows.get((row_id, currency))
+        account = ledger_account_id(book, code)
+        row = self.rows.get((account, currency))
         if row is None:
-            kind = TREASURY_CHART[code][0] if book == TREASURY else self.rows[row_id, GUARDED_CURRENCIES[0]].type
+            kind = TREASURY_CHART[code][0] if book == TREASURY else self.rows[account, GUARDED_CURRENCIES[0]].type
             row = self._open(book, code, currency, kind, at)
         return row
 
     def _open(self, book: str, code: str, currency: str, kind: AccountType, at: datetime) -> BalanceRow:
-        row_id = ledger_account_id(book, code)
-        row = BalanceRow(row_id, currency, account_id_of(book), code, kind, 0, 0, at)
-        self.rows[row_id, currency] = row
+        account = ledger_account_id(book, code)
+        row = BalanceRow(account, currency, account_id_of(book), code, kind, 0, 0, at)
+        self.rows[account, currency] = row
         return row
 
 
@@ -125,7 +127,3 @@ def _touched(records: Sequence[Recorded]) -> Iterator[UUID]:
             yield ledger_account_id(posting.book, posting.account)
         if isinstance(happened, DepositDetected):
             yield ledger_account_id(happened.account_id, happened.ledger_account)
-
-
-def _id_of(happened: Any) -> UUID:
-    return deposit_id(happened.transfer.txid, happened.transfer.log_index)

@@ -9,7 +9,7 @@ import msgspec
 from psycopg import Cursor
 
 from core.addresses import address_id
-from core.deposits import DepositConfirmed, DepositDetected, DepositOrphaned, TransferFact, deposit_id
+from core.deposits import DepositConfirmed, DepositDetected, DepositOrphaned, deposit_id
 from core.events import Recorded
 from core.journal import TREASURY, account_id_of, entry_id, ledger_account_id
 from core.money import format_amount
@@ -43,7 +43,7 @@ class DepositRow(msgspec.Struct, frozen=True):
 
 
 _DEPOSITS: Final = Table("observed_transactions", DepositRow)
-_EVENTS: Final = (DepositDetected, DepositConfirmed, DepositOrphaned)
+DepositEvent = DepositDetected | DepositConfirmed | DepositOrphaned
 
 
 class DepositsView:
@@ -53,19 +53,18 @@ class DepositsView:
     tables = ("observed_transactions",)
 
     def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        ours = [record for record in records if isinstance(record.event, _EVENTS)]
-        older = list({row_id(record) for record in ours if record.version > 1})
+        ours = [(record, record.event) for record in records if isinstance(record.event, DepositEvent)]
+        older = list({row_id(happened) for record, happened in ours if record.version > 1})
         rows = {row.id: row for row in _DEPOSITS.load(cursor, "id = ANY(%s)", older)} if older else {}
-        for record in ours:
-            key = row_id(record)
+        for record, happened in ours:
+            key = row_id(happened)
             rows[key] = evolve(rows.get(key), record)
         _DEPOSITS.upsert(cursor, rows.values())
 
 
-def row_id(record: Recorded) -> UUID:
+def row_id(happened: DepositEvent) -> UUID:
     """The deposit's id, of any of its events."""
-    fact: TransferFact = record.event.transfer  # type: ignore[attr-defined]
-    return deposit_id(fact.txid, fact.log_index)
+    return deposit_id(happened.transfer.txid, happened.transfer.log_index)
 
 
 def evolve(row: DepositRow | None, record: Recorded) -> DepositRow:

@@ -16,18 +16,10 @@ from psycopg import Cursor
 from core.deposits import DepositConfirmed, DepositDetected, DepositOrphaned
 from core.events import Recorded
 from core.journal import TREASURY
-from core.payouts import (
-    PayoutBroadcast,
-    PayoutCancelled,
-    PayoutConfirmed,
-    PayoutExpired,
-    PayoutFailed,
-    PayoutPrepared,
-    PayoutRequested,
-)
+from core.payouts import PayoutBroadcast, PayoutCancelled, PayoutConfirmed, PayoutFailed
 from projections import deposits, payouts
-from projections.deposits import DepositRow
-from projections.payouts import PayoutRow
+from projections.deposits import DepositEvent, DepositRow
+from projections.payouts import PayoutEvent, PayoutRow
 from projections.tables import Table
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,8 +31,6 @@ _TOLD: Final = {
     PayoutConfirmed: "payout.confirmed",
     PayoutFailed: "payout.failed",
 }
-_DEPOSIT_EVENTS: Final = (DepositDetected, DepositConfirmed, DepositOrphaned)
-_FOLLOWED: Final = (*_TOLD, PayoutRequested, PayoutPrepared, PayoutExpired, PayoutCancelled)
 _LAST: Final = (DepositConfirmed, PayoutConfirmed, PayoutFailed, PayoutCancelled)
 
 
@@ -79,19 +69,23 @@ class NotificationsView:
     tables = ("client_events", "client_objects")
 
     def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        ours = [record for record in records if isinstance(record.event, _FOLLOWED) and not _treasurys(record)]
+        ours = [
+            (record, record.event)
+            for record in records
+            if isinstance(record.event, DepositEvent | PayoutEvent) and not _treasurys(record.event)
+        ]
         if not ours:
             return
-        older = list({_id_of(record) for record in ours if record.version > 1})
+        older = list({_id_of(happened) for record, happened in ours if record.version > 1})
         objects = {row.id: _restored(row) for row in _OBJECTS.load(cursor, "id = ANY(%s)", older)} if older else {}
         told: list[tuple[Recorded, DepositRow | PayoutRow]] = []
-        for record in ours:
-            key = _id_of(record)
+        for record, happened in ours:
+            key = _id_of(happened)
             row = _evolve(objects.get(key), record)
             objects[key] = row
-            if type(record.event) in _TOLD:
+            if type(happened) in _TOLD:
                 told.append((record, row))
-            if isinstance(record.event, _LAST):
+            if isinstance(happened, _LAST):
                 del objects[key]
         _OBJECTS.delete(cursor, [key for key in older if key not in objects])
         _OBJECTS.upsert(cursor, [ObjectRow(key, row) for key, row in objects.items()])
@@ -131,17 +125,17 @@ def event_id(record: Recorded, sequence: int) -> UUID:
     return UUID(int=milliseconds << 80 | 0x7 << 76 | (sequence >> 20 & 0xFFF) << 64 | 0b10 << 62 | low)
 
 
-def _treasurys(record: Recorded) -> bool:
+def _treasurys(happened: DepositEvent | PayoutEvent) -> bool:
     """Coins that reached a wallet of our own: no client is told."""
-    return getattr(record.event, "account_id", None) == TREASURY
+    return isinstance(happened, DepositEvent) and happened.account_id == TREASURY
 
 
-def _id_of(record: Recorded) -> UUID:
-    return deposits.row_id(record) if isinstance(record.event, _DEPOSIT_EVENTS) else payouts.row_id(record)
+def _id_of(happened: DepositEvent | PayoutEvent) -> UUID:
+    return deposits.row_id(happened) if isinstance(happened, DepositEvent) else payouts.row_id(happened)
 
 
 def _evolve(row: DepositRow | PayoutRow | None, record: Recorded) -> DepositRow | PayoutRow:
-    if isinstance(record.event, _DEPOSIT_EVENTS):
+    if isinstance(record.event, DepositEvent):
         assert row is None or isinstance(row, DepositRow)
         return deposits.evolve(row, record)
     assert row is None or isinstance(row, PayoutRow)
@@ -150,5 +144,5 @@ def _evolve(row: DepositRow | PayoutRow | None, record: Recorded) -> DepositRow 
 
 def _restored(kept: ObjectRow) -> DepositRow | PayoutRow:
     assert isinstance(kept.row, dict)
-    kind = DepositRow if "tx_hash" in kept.row else PayoutRow
-    return msgspec.convert(kept.row, kind)  # type: ignore[return-value]
+    is_deposit = "tx_hash" in kept.row
+    return msgspec.convert(kept.row, DepositRow) if is_deposit else msgspec.convert(kept.row, PayoutRow)

@@ -45,7 +45,7 @@ class PayinRow(msgspec.Struct, frozen=True):
 
 _ADDRESSES: Final = Table("payin_addresses", AddressRow)
 _PAYINS: Final = Table("payin_requests", PayinRow)
-_EVENTS: Final = (PayinRequested, AddressAssigned, PayinDisabled)
+PayinEvent = PayinRequested | AddressAssigned | PayinDisabled
 
 
 class PayinsView:
@@ -55,19 +55,19 @@ class PayinsView:
     tables = ("payin_addresses", "payin_requests")
 
     def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        ours = [record for record in records if isinstance(record.event, _EVENTS)]
+        ours = [(record, record.event) for record in records if isinstance(record.event, PayinEvent)]
         if not ours:
             return
-        made = {record.event.payin_id for record in ours if isinstance(record.event, PayinRequested)}
-        older = {UUID(record.event.payin_id) for record in ours if record.event.payin_id not in made}  # type: ignore[attr-defined]
-        disabled = [address_id(item.event.address) for item in ours if isinstance(item.event, PayinDisabled)]
+        made = {happened.payin_id for _, happened in ours if isinstance(happened, PayinRequested)}
+        older = {UUID(happened.payin_id) for _, happened in ours if happened.payin_id not in made}
+        disabled = [address_id(happened.address) for _, happened in ours if isinstance(happened, PayinDisabled)]
         payins: dict[UUID, PayinRow] = {}
         addresses: dict[UUID, AddressRow] = {}
         if older:
             payins = {row.id: row for row in _PAYINS.load(cursor, "id = ANY(%s)", list(older))}
         if disabled:
             addresses = {row.id: row for row in _ADDRESSES.load(cursor, "id = ANY(%s)", disabled)}
-        for record in ours:
+        for record, _ in ours:
             _fold(record, payins, addresses)
         _ADDRESSES.upsert(cursor, addresses.values())
         _PAYINS.upsert(cursor, payins.values())

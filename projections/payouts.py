@@ -48,14 +48,15 @@ class PayoutRow(msgspec.Struct, frozen=True):
 
 
 _PAYOUTS: Final = Table("payout_requests", PayoutRow)
-_LATER: Final = (
-    PayoutPrepared,
-    PayoutSigned,
-    PayoutBroadcast,
-    PayoutExpired,
-    PayoutConfirmed,
-    PayoutFailed,
-    PayoutCancelled,
+PayoutEvent = (
+    PayoutRequested
+    | PayoutPrepared
+    | PayoutSigned
+    | PayoutBroadcast
+    | PayoutExpired
+    | PayoutConfirmed
+    | PayoutFailed
+    | PayoutCancelled
 )
 
 
@@ -66,20 +67,18 @@ class PayoutsView:
     tables = ("payout_requests",)
 
     def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        ours = [record for record in records if isinstance(record.event, (PayoutRequested, *_LATER))]
-        made = {row_id(record) for record in ours if isinstance(record.event, PayoutRequested)}
-        older = list({row_id(record) for record in ours} - made)
+        ours = [(record, record.event) for record in records if isinstance(record.event, PayoutEvent)]
+        older = list({row_id(happened) for record, happened in ours if record.version > 1})
         rows = {row.id: row for row in _PAYOUTS.load(cursor, "id = ANY(%s)", older)} if older else {}
-        for record in ours:
-            key = row_id(record)
+        for record, happened in ours:
+            key = row_id(happened)
             rows[key] = evolve(rows.get(key), record)
         _PAYOUTS.upsert(cursor, rows.values())
 
 
-def row_id(record: Recorded) -> UUID:
+def row_id(happened: PayoutEvent) -> UUID:
     """The payout's id, of any of its events."""
-    happened = record.event
-    return UUID(happened.order.payout_id if isinstance(happened, PayoutRequested) else happened.payout_id)  # type: ignore[attr-defined]
+    return UUID(happened.order.payout_id if isinstance(happened, PayoutRequested) else happened.payout_id)
 
 
 def evolve(row: PayoutRow | None, record: Recorded) -> PayoutRow:

@@ -7,8 +7,8 @@ from core.events import Recorded
 from core.ledger import EventStore
 from core.ports import Queue
 from projections.segments import MalformedSegment, Segment
-from projections.tables import View
 from projections.tracking import Overtaken, ViewTracking
+from projections.view import View
 
 BATCH_EVENTS_MAX: Final = 5_000
 MESSAGES_MAX: Final = 10

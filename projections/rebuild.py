@@ -13,8 +13,8 @@ from psycopg import Connection, Cursor, sql
 
 from core.ledger import EventStore
 from projections.projector import BATCH_EVENTS_MAX, check_contiguous
-from projections.tables import View
 from projections.tracking import ViewTracking
+from projections.view import View
 
 Progress = Callable[[int, int], None]
 """Told (position reached, position aimed at) after every batch."""

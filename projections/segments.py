@@ -5,7 +5,7 @@ event store says the same (I14).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 import msgspec
 
@@ -34,16 +34,16 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     hash: Hash | None = None
     events: tuple[EventFields, ...] = ()
 
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
+    @staticmethod
+    def decode(body: bytes) -> "Segment":
         """Raises MalformedSegment."""
         try:
-            segment = _DECODER.decode(body)
+            segment: Segment = _DECODER.decode(body)
         except msgspec.DecodeError as error:
             raise MalformedSegment(str(error)) from error
         if segment.first > segment.last:
             raise MalformedSegment(f"it claims the positions {segment.first} to {segment.last}")
-        return segment  # type: ignore[return-value]
+        return segment
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)

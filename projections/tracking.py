@@ -16,6 +16,13 @@ TRACKING_TABLE: Final = "projection_tracking"
 _BOOKMARKS: Final = f"SELECT application_name, notification_id FROM {TRACKING_TABLE}"
 _BOOKMARK: Final = f"{_BOOKMARKS} WHERE application_name = %s"
 
+# A commit that a crash of the server takes back takes rows and bookmark back together, and the history brings both again:
+# views need not wait for the disk.
+_LOCK: Final = (
+    "SELECT notification_id, set_config('synchronous_commit', 'off', true)"
+    f" FROM {TRACKING_TABLE} WHERE application_name = %s FOR UPDATE"
+)
+
 
 class Overtaken(Exception):
     """Another projector of the view has moved the bookmark meanwhile: load it again."""
@@ -52,9 +59,9 @@ class ViewTracking(PostgresTrackingRecorder):
 
     def lock(self, cursor: Cursor[Any], view: str) -> int:
         """Keep every projector of the view waiting until this transaction ends; -> its bookmark."""
-        row = cursor.execute(f"{_BOOKMARK} FOR UPDATE", (view,)).fetchone()
+        row = cursor.execute(_LOCK, (view,)).fetchone()
         assert row is not None, f"{TRACKING_TABLE} has no row for the view {view}: its migration must insert it"
-        return int(row[1])
+        return int(row[0])
 
     def move(self, cursor: Cursor[Any], view: str, upto: int) -> None:
         """Move the bookmark forward, as part of the cursor's transaction. The library refuses to move it back."""

@@ -57,12 +57,14 @@ class OpenPayouts:
     def __init__(self, store: EventStore, bookmarks: Bookmarks) -> None:
         self._store = store
         self._bookmarks = bookmarks
+        self.behind = True
+        """There may be more of the history than was folded: nothing is to be promised from this list yet."""
         self._read_to: int | None = None
         self._saved = 0
         self._open: dict[str, OpenPayout] = {}
 
     def read_on(self) -> int:
-        """Fold the next page of the history; -> its length. As long as pages are full, the list is behind."""
+        """Fold the next page of the history; -> how many events it had."""
         if self._read_to is None:
             self._saved = self._read_to = self._bookmarks.load(BOOKMARK)
         page = self._store.read(self._read_to, PAGE_EVENTS)
@@ -72,6 +74,7 @@ class OpenPayouts:
         if page:
             self._read_to = page[-1].position
             self._save(self._read_to)
+        self.behind = len(page) == PAGE_EVENTS
         return len(page)
 
     def __iter__(self) -> Iterator[OpenPayout]:

@@ -27,7 +27,7 @@ from core.ports import Bookmarks, Node, Queue
 from core.tron import Address
 from signers.hot_wallet import HotWallet, Rules, Shortage, check_owner, envelope_of, intent_of
 from signers.keys import Key
-from signers.open_payouts import PAGE_EVENTS, OpenPayout, OpenPayouts
+from signers.open_payouts import OpenPayout, OpenPayouts
 from signers.settlement import proof_of_death, settle, solid_receipt
 from signers.signer import Limits, sign
 from signers.transactions import LIFETIME_MS_MAX, assemble
@@ -41,6 +41,8 @@ REBROADCAST_MS: Final = 30_000
 """Chain time between two broadcasts. Nodes forget what waits after 60 s, and a fork may drop what they included."""
 RETRY_MS: Final = 6_000
 """The same after an answer other than "accepted"."""
+UNSOLID_BLOCKS_MAX: Final = 54
+"""How far the head may be ahead of the solid block before java-tron takes no transactions (TRON.md 2.6)."""
 NODE_LAG_MS_MAX: Final = 60_000
 """How far a node's head may lie behind the one an attempt was prepared on, before the signer calls it too long-lived."""
 
@@ -68,6 +70,8 @@ class Payouts:
         self._open = OpenPayouts(store, bookmarks)
         self._short_at = -1
         """The solid height at which the wallet was last too short for the payout whose turn it is."""
+        self._told = ""
+        """What was last logged about it: a wallet may be short for hours."""
 
     def step(self) -> bool:
         """One transition of up to BATCH payouts of each kind; False when there is nothing to do but wait.
@@ -77,15 +81,18 @@ class Payouts:
         heard = self._hear()
         read = self._open.read_on()
         self._queue.delete(heard)
-        if read == PAGE_EVENTS:
-            return True  # behind: what is in flight must be known before anything is promised
+        if self._open.behind:
+            return True  # what is in flight must be known before anything is promised
         if not self._open:
             return bool(heard or read)
         solid, head = self._node.solid(), self._node.head()
-        settled = self._execute(self._settle(solid))
+        due = list(
+            islice((payout for payout in self._open if payout.attempt and payout.look_at <= solid.number), BATCH)
+        )
+        self._execute(self._settle(due, solid))
         readied = self._execute([*self._prepare(head, solid), *self._sign(head)])
         sent = self._send(head)
-        return bool(heard or read or settled or readied or sent)
+        return bool(heard or read or due or readied or sent)
 
     def _hear(self) -> list[str]:
         """Take the messages; what is none of ours is buried."""
@@ -99,10 +106,9 @@ class Payouts:
             receipts.append(message.receipt)
         return receipts
 
-    def _settle(self, solid: BlockRef) -> list[Command]:
+    def _settle(self, due: Sequence[OpenPayout], solid: BlockRef) -> list[Command]:
         """Look for solid receipts and for proofs of death. `solid` was read before any look."""
-        due = (payout for payout in self._open if payout.attempt and payout.look_at <= solid.number)
-        ends = [self._end_of(payout, solid) for payout in islice(due, BATCH)]
+        ends = [self._end_of(payout, solid) for payout in due]
         return [end for end in ends if end is not None]
 
     def _end_of(self, payout: OpenPayout, solid: BlockRef) -> Command | None:
@@ -123,7 +129,8 @@ class Payouts:
             )
         # Only a hint when to look again: a block at the head may still be replaced, and its receipt with it.
         seen = self._node.receipt(attempt.txid)
-        payout.look_at = max(solid.number + 1, seen.block_number if seen else 0)
+        soonest, latest = solid.number + 1, solid.number + UNSOLID_BLOCKS_MAX
+        payout.look_at = min(max(soonest, seen.block_number if seen else 0), latest)
         return None
 
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
@@ -143,11 +150,18 @@ class Payouts:
             try:
                 attempt = wallet.attempt(payout.order, made + 1, head, solid)
             except Shortage as shortage:
-                log.warning("payout %s waits, and all behind it: %s", payout.order.payout_id, shortage)
-                self._short_at = solid.number
+                self._wait(payout, shortage, solid)
                 break
             commands.append(PreparePayout(order=payout.order, actor=ACTOR, attempt=attempt))
         return commands
+
+    def _wait(self, payout: OpenPayout, shortage: Shortage, solid: BlockRef) -> None:
+        """Look again at the next solid block; say so once."""
+        self._short_at = solid.number
+        sentence = f"payout {payout.order.payout_id} waits, and all behind it: {shortage}"
+        if sentence != self._told:
+            log.warning("%s", sentence)
+        self._told = sentence
 
     def _sign(self, head: BlockRef) -> list[Command]:
         """Sign what is prepared and still alive; what is not will be proven dead and prepared anew."""

@@ -18,7 +18,7 @@ _COLUMNS: Final = (
 _DUE: Final = f"""
 WITH due AS (
     SELECT account_id, event_id FROM webhook_events w
-     WHERE status = 'pending' AND next_retry_at <= %(now)s
+     WHERE status = 'pending' AND next_retry_at <= %(now)s AND account_id <> ALL(%(busy)s::text[])
        AND NOT EXISTS (SELECT 1 FROM webhook_events e
                         WHERE e.account_id = w.account_id AND e.subject = w.subject AND e.status = 'pending'
                           AND e.sequence < w.sequence)
@@ -62,8 +62,9 @@ class PostgresWebhookOutbox:
                 ],
             )
 
-    def due(self, now: datetime, limit: int) -> list[Delivery]:
-        rows = self._connections.execute(_DUE, {"now": now, "limit": limit, "leased": now + LEASE})
+    def due(self, now: datetime, limit: int, busy: Sequence[str] = ()) -> list[Delivery]:
+        given = {"now": now, "limit": limit, "leased": now + LEASE, "busy": list(busy)}
+        rows = self._connections.execute(_DUE, given)
         return sorted((_delivery(row) for row in rows), key=lambda item: (item.created_at, item.sequence))
 
     def record(self, delivery: Delivery) -> bool:

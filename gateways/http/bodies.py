@@ -278,4 +278,4 @@ def field_errors(error: ValidationError, *, query: bool = False) -> list[FieldEr
 
 def by_meaning(body: BaseModel) -> dict[str, Any]:
     """The fields as they are understood: "1.5" and "1.50" are one amount, a default is as good as written out."""
-    return body.model_dump(mode="json")
+    return body.model_dump()

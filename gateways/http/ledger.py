@@ -91,7 +91,7 @@ async def list_ledger_accounts(call: Call, page: Page) -> Reply:
 
 @endpoint("GET", "/v1/balances", "ledger:read", all_of(Balance))
 async def get_balances(call: Call, _: Read) -> Reply:
-    """What every ledger account of the book holds; accounts that were never posted to are left out."""
+    """What every ledger account of the book holds, zero included."""
     rows = await call.read("balances", _BALANCES, account_id=call.account_id)
     return reply(all_of(Balance)([_balance(row) for row in rows]))
 

@@ -104,12 +104,13 @@ CREATE INDEX postings_account ON postings (ledger_account_id, "position");
 
 -- I1 in the database. A statement that leaves debits - credits of an entry as they were needs no second look, and that is
 -- what the projector's are; the entries of any other statement wait here to be proven when the transaction commits.
+-- pg_temp comes last in these functions' path: a temporary table of the same name must not be read in place of the real one.
 CREATE TABLE unproven_entries (
     journal_entry_id uuid NOT NULL
 );
 
 CREATE FUNCTION note_unbalanced_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path FROM CURRENT AS $$
+    SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO unproven_entries
         SELECT DISTINCT journal_entry_id FROM added GROUP BY journal_entry_id, currency
@@ -117,7 +118,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE FUNCTION note_unbalanced_delete() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path FROM CURRENT AS $$
+    SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO unproven_entries
         SELECT DISTINCT journal_entry_id FROM removed GROUP BY journal_entry_id, currency
@@ -125,14 +126,14 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE FUNCTION note_update() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path FROM CURRENT AS $$
+    SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO unproven_entries
         SELECT journal_entry_id FROM removed UNION SELECT journal_entry_id FROM added;
     RETURN NULL;
 END $$;
 CREATE FUNCTION prove_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path FROM CURRENT AS $$
+    SET search_path = public, pg_temp AS $$
 DECLARE
     wrong record;
 BEGIN

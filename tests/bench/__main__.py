@@ -22,6 +22,7 @@ from gateways.migrate import migrate
 from gateways.platform import Database, open_database, open_platform, utc_now
 from gateways.postgres import PostgresEventStore, datastore
 from gateways.processes import run_with
+from gateways.roles import API, PROJECTOR
 from gateways.secrets_file import SecretsFile, load_or_create
 from gateways.settings import Settings
 from gateways.supervisor import Supervisor
@@ -67,7 +68,7 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
 
     row("pgbench tpcb-like, 8 clients", pgbench)
     row("row-lock ledger, 8 clients, 50 accounts", row_lock)
-    store = PostgresEventStore(datastore(database.role_urls["counterfoil_writer"]))
+    store = PostgresEventStore(datastore(database.role_urls[API]))
     ledger = Ledger(store, utc_now)
     engine.open_accounts(ledger)
     for batch in BATCHES:
@@ -79,11 +80,11 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
 
 
 def _projection(database: Database) -> float:
-    login = datastore(database.role_urls["counterfoil_projector"])
+    login = datastore(database.role_urls[PROJECTOR])
     store, tracking = PostgresEventStore(login), ViewTracking(login)
     projectors = [Projector(view, store, tracking) for view in VIEWS.values()]
     start = time.perf_counter()
-    while any([projector.step() for projector in projectors]):
+    while sum(projector.step() for projector in projectors):
         pass
     rate = store.head() / (time.perf_counter() - start)
     login.close()
@@ -94,14 +95,14 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> Non
     """The API in a process of its own; the client in this one."""
 
     def serve() -> None:
-        with open_platform(settings, database) as opened:
+        with open_platform(settings, API, database) as opened:
             run_with("api", opened)
 
     from core.ports import ApiKey
     from gateways.http.auth import key_hash
 
     key = "cf_bench_" + uuid4().hex + uuid4().hex
-    with open_platform(settings, database) as opened:
+    with open_platform(settings, API, database) as opened:
         record = ApiKey(
             id=str(uuid4()),
             account_id=engine.ACCOUNTS[0],

@@ -29,6 +29,7 @@ from core.payouts import (
 from core.ports import Message, Unavailable
 from core.tron import ZERO_ADDRESS, Address
 from signers.hot_wallet import Rules, WalletHijacked
+from signers.keys import Key, SoftwareKey
 from signers.payouts import REBROADCAST_MS, Payouts
 from signers.settlement import UnexplainedTransfer, proof_of_death
 from signers.signer import SignatureRefused
@@ -79,13 +80,13 @@ class World:
         execute(self.ledger, register(ALICE, "Alice Ltd"), fund(ALICE, 1_000 * COINS, "opening"))
         self.worker = self.start()
 
-    def start(self, fuse: Fuse | None = None) -> Payouts:
+    def start(self, fuse: Fuse | None = None, key: Key = KEY) -> Payouts:
         """A new worker process, with a crash at the fuse's call if there is one."""
         through = fuse.through if fuse else lambda port: port
         store = through(self.store)
         ledger = Ledger(store, TickingClock())
         queue, node, bookmarks = through(self.queue), through(self.node), through(self.bookmarks)
-        self.worker = Payouts(ledger, store, bookmarks, queue, node, KEY, USDT, self.rules)
+        self.worker = Payouts(ledger, store, bookmarks, queue, node, key, USDT, self.rules)
         return self.worker
 
     def request(self, name: str, amount_minor: int = AMOUNT, to: Address = PAYEE) -> PayoutOrder:
@@ -413,12 +414,14 @@ def test_what_is_in_flight_is_not_spent_twice() -> None:
     assert world.payout(second).state == "requested"
 
 
-def test_payouts_wait_for_trx() -> None:
-    """Without TRX for the fee limit nothing is prepared; with it, the payout is made (FAILURES 16)."""
+def test_payouts_wait_for_trx(caplog: pytest.LogCaptureFixture) -> None:
+    """Without TRX for the fee limit nothing is prepared and the log says once what lacks; with it, the payout is made."""
     world = World(sun=5 * COINS)
     wished = world.request("p1")
     world.live(5)
     assert world.payout(wished).state == "requested"
+    [told] = [record.getMessage() for record in caplog.records if "waits" in record.getMessage()]
+    assert told.startswith(f"payout {wished.payout_id} waits, and all behind it: it lacks 10.")
     world.node.fund(HOT, sun=50 * COINS)
     world.live()
     assert world.payout(wished).state == "confirmed"
@@ -597,6 +600,44 @@ def test_recorded_bytes_that_differ_from_the_order_get_no_signature(world: World
     assert poisoned.payout(victim).signature is None
 
 
+def test_bytes_of_another_wallet_are_left_to_die(world: World) -> None:
+    """After a change of the hot wallet the old one's unsigned bytes are proven dead, then the new one pays."""
+    wished = world.request("p1")
+    world.worker.step()
+    old = world.attempt(wished)
+    successor = SoftwareKey(bytes([2]) * 32)
+    world.node.fund(successor.address, usdt_minor=100 * COINS, sun=100 * COINS)
+    world.start(key=successor)
+    world.live()
+    assert world.payout(wished).state == "confirmed"
+    assert world.attempt(wished).from_address == successor.address.base58
+    assert [event.txid for event in world.events(PayoutExpired)] == [old.txid]
+    assert world.node.transfers_from(HOT) == []
+
+
+def test_a_key_out_of_reach_delays_and_nothing_else(world: World) -> None:
+    """A remote key that does not answer leaves the payout prepared; the same bytes are signed once it does."""
+    wished = world.request("p1")
+    world.start(key=ShutKey())
+    world.worker.step()
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            world.worker.step()
+    prepared = world.attempt(wished)
+    world.start()
+    world.live()
+    assert world.payout(wished).txid == prepared.txid
+
+
+class ShutKey:
+    """The hot wallet's key behind a door that is shut."""
+
+    address = HOT
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        raise Unavailable("the key does not answer")
+
+
 def test_a_cancelled_payout_is_never_prepared(world: World) -> None:
     """The client was faster than the worker."""
     wished = world.request("p1")
@@ -658,7 +699,6 @@ def test_a_worker_behind_the_history_promises_nothing(world: World, monkeypatch:
     world.request("p1")
     head = world.store.head()
     monkeypatch.setattr("signers.open_payouts.PAGE_EVENTS", head)
-    monkeypatch.setattr("signers.payouts.PAGE_EVENTS", head)
     with monkeypatch.context() as deaf:
         deaf.setattr(world.node, "solid", None)
         assert world.worker.step()

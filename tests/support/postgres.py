@@ -2,7 +2,7 @@
 
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from core.ledger import Ledger
 from gateways.embedded_postgres import EmbeddedPostgres
 from gateways.migrate import ROLES, migrate
 from gateways.postgres import PostgresEventStore, datastore
+from gateways.roles import PROJECTOR, READER, WRITER
 from projections.tracking import ViewTracking
 from tests.support.history import TickingClock
 
@@ -31,6 +32,8 @@ class Database:
     writer_url: str
     projector_url: str
     reader_url: str
+    role_urls: Mapping[str, str]
+    """Every role's login, those of single processes included."""
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +55,11 @@ def database(postgres: EmbeddedPostgres) -> Iterator[Database]:
     """A fresh migrated database, dropped after the test whoever is still connected."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres.url, autocommit=True) as conn:
-        statement = "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"
+        statement = "CREATE DATABASE {} TEMPLATE {}"
         conn.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
     owner = make_conninfo(postgres.url, dbname=name)
-    urls = [make_conninfo(owner, user=role, password="of-a-test-only") for role in ROLES]
-    yield Database(name, owner, *urls)
+    urls = {role: make_conninfo(owner, user=role, password="of-a-test-only") for role in ROLES}
+    yield Database(name, owner, urls[WRITER], urls[PROJECTOR], urls[READER], urls)
     with psycopg.connect(postgres.url, autocommit=True) as conn:
         conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -8,8 +8,8 @@ from psycopg import Connection
 from core.ledger import EventStore
 from projections import VIEWS
 from projections.projector import Projector
-from projections.tables import View
 from projections.tracking import ViewTracking
+from projections.view import View
 
 
 def project(

@@ -22,6 +22,7 @@ from gateways.http.server import Server
 from gateways.platform import Database as PlatformDatabase
 from gateways.platform import Platform, embedded
 from gateways.postgres import datastore
+from gateways.roles import API, SIGNER
 from gateways.settings import Settings
 from projections import VIEWS
 from projections.projector import Projector
@@ -45,7 +46,9 @@ PAYEE = address("payee").base58
 _keys = itertools.count(1)
 
 DOCUMENT = document()
-_REGISTRY: Any = Registry().with_resource("urn:api", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012))
+_REGISTRY: Any = Registry().with_resource(
+    "urn:api", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)
+)
 
 
 def settings_of(tmp_path: Path, **changes: Any) -> Settings:
@@ -61,13 +64,8 @@ def settings_of(tmp_path: Path, **changes: Any) -> Settings:
     return Settings(**(defaults | changes))
 
 
-def platform_of(database: Database, settings: Settings) -> Platform:
-    roles = {
-        "counterfoil_writer": database.writer_url,
-        "counterfoil_projector": database.projector_url,
-        "counterfoil_reader": database.reader_url,
-    }
-    return embedded(settings, PlatformDatabase(database.owner_url, roles, None))
+def platform_of(database: Database, settings: Settings, role: str = API) -> Platform:
+    return embedded(settings, PlatformDatabase(database.owner_url, database.role_urls, None), role)
 
 
 @contextmanager
@@ -174,9 +172,10 @@ def template_of(path: str) -> str | None:
 class World:
     """A running API, its platform, and the views when they are wished for."""
 
-    def __init__(self, url: str, platform: Platform) -> None:
+    def __init__(self, url: str, platform: Platform, signer: Platform) -> None:
         self.url = url
         self.platform = platform
+        self.signer = signer
         self.operator = self.client(OPERATOR_KEY)
         self._views = datastore(platform.projector_url)
         tracking = ViewTracking(self._views)
@@ -220,19 +219,21 @@ class World:
     def fill_pool(self, count: int = 3) -> list[Address]:
         """Ready deposit addresses."""
         made = [address(f"pool {next(self._addresses)}") for _ in range(count)]
-        self.platform.pool.add([ReadyAddress(item.base58, item.hex(), f"m/{item.base58}") for item in made])
+        self.signer.pool.add([ReadyAddress(item.base58, item.hex(), f"m/{item.base58}") for item in made])
         return made
 
     def close(self) -> None:
         self._views.close()
         self.platform.close()
+        self.signer.close()
 
 
 @contextmanager
 def world(database: Database, tmp_path: Path, **changes: Any) -> Iterator[World]:
-    platform = platform_of(database, settings_of(tmp_path, **changes))
+    settings = settings_of(tmp_path, **changes)
+    platform = platform_of(database, settings)
     with running(make_server(platform)) as url:
-        made = World(url, platform)
+        made = World(url, platform, platform_of(database, settings, SIGNER))
         try:
             yield made
         finally:

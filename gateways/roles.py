@@ -1,0 +1,64 @@
+"""Which database role each kind of process logs in as, and which events that role may append (I14).
+
+schema/migrations repeats the list as data (event_grants), and a trigger holds every append to it; a test holds the two equal.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from core import accounts, addresses, deposits, payouts, treasury
+from core.events import Event
+
+OWNER: Final = "counterfoil_owner"
+"""Owns every table and cannot log in."""
+
+WRITER: Final = "counterfoil_writer"
+"""May append everything. For tools that load a history; no process logs in as it."""
+
+API: Final = "counterfoil_api"
+RECORDER: Final = "counterfoil_recorder"
+SIGNER: Final = "counterfoil_signer"
+OBSERVER: Final = "counterfoil_observer"
+RELAY: Final = "counterfoil_relay"
+WEBHOOKS: Final = "counterfoil_webhooks"
+PROJECTOR: Final = "counterfoil_projector"
+READER: Final = "counterfoil_reader"
+
+LOGINS: Final = (API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS, PROJECTOR, READER)
+"""The roles of running processes. None of them can change the history (I2)."""
+
+ROLES: Final = (WRITER, PROJECTOR, READER, API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS)
+
+MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
+    API: frozenset(
+        {
+            accounts.AccountRegistered,
+            accounts.AccountRenamed,
+            accounts.AccountSuspendedEvent,
+            accounts.AccountReactivated,
+            accounts.WebhookUrlChanged,
+            accounts.WebhookSecretRotated,
+            accounts.LedgerAccountOpened,
+            addresses.PayinRequested,
+            addresses.PayinDisabled,
+            addresses.AddressAssigned,
+            payouts.PayoutRequested,
+            payouts.PayoutRefused,
+            payouts.PayoutCancelled,
+            treasury.InternalTransferPosted,
+            treasury.AdjustmentPosted,
+        }
+    ),
+    RECORDER: frozenset({deposits.DepositDetected, deposits.DepositConfirmed, deposits.DepositOrphaned}),
+    SIGNER: frozenset(
+        {
+            treasury.SystemWalletRegistered,
+            payouts.PayoutPrepared,
+            payouts.PayoutSigned,
+            payouts.PayoutBroadcast,
+            payouts.PayoutExpired,
+            payouts.PayoutConfirmed,
+            payouts.PayoutFailed,
+        }
+    ),
+}
