@@ -65,6 +65,14 @@ class WebhookUrlChanged(Event, frozen=True, kw_only=True):
     webhook_url: str | None
 
 
+@event("account.webhook-disabled")
+class WebhookDisabled(Event, frozen=True, kw_only=True):
+    """The endpoint said that it is gone (410): nothing is sent to it any more."""
+
+    account_id: str
+    webhook_url: str
+
+
 @event("account.webhook-secret-rotated")
 class WebhookSecretRotated(Event, frozen=True, kw_only=True):
     """The secret itself is derived from a master key and this generation; it is in no event (I13)."""
@@ -109,6 +117,8 @@ class Account(msgspec.Struct, frozen=True):
                 return msgspec.structs.replace(self, status="active")
             case WebhookUrlChanged():
                 return msgspec.structs.replace(self, webhook_url=happened.webhook_url)
+            case WebhookDisabled():
+                return msgspec.structs.replace(self, webhook_url=None)
             case WebhookSecretRotated():
                 return msgspec.structs.replace(self, secret_generation=happened.generation)
         return self
@@ -218,7 +228,9 @@ class DisableWebhook(msgspec.Struct, frozen=True):
         stream = account_stream(self.account_id)
         if past.state(stream, Account()).webhook_url != self.webhook_url:
             return ()
-        gone = WebhookUrlChanged(occurred_at=now, actor=self.actor, account_id=self.account_id, webhook_url=None)
+        gone = WebhookDisabled(
+            occurred_at=now, actor=self.actor, account_id=self.account_id, webhook_url=self.webhook_url
+        )
         return [New(stream, gone)]
 
 

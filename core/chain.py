@@ -38,6 +38,14 @@ class Block(msgspec.Struct, frozen=True):
     transactions: tuple[ChainTransaction, ...]
 
 
+class Producer(msgspec.Struct, frozen=True):
+    """A witness as a node states it: whether it is one of the active set now, and the last block it produced."""
+
+    address: bytes
+    active: bool
+    latest_block: int
+
+
 class Log(msgspec.Struct, frozen=True):
     """One event log: the contract's 20 bytes, topics and data as bytes; its index counts all logs of the transaction."""
 

@@ -80,7 +80,11 @@ def run(console: Console, *, block_ms: int) -> int:
 
 def _world(settings: Settings, devnet_port: int, block_ms: int) -> None:
     logging.getLogger().setLevel(logging.ERROR)
-    up.run(settings, Console(quiet=True), devnet_port=devnet_port, block_ms=block_ms)
+    try:
+        up.run(settings, Console(quiet=True), devnet_port=devnet_port, block_ms=block_ms)
+    except UserError as error:
+        Console(stderr=True).print(str(error), soft_wrap=True)
+        raise SystemExit(1) from None
 
 
 class Story:
@@ -230,11 +234,13 @@ class _Journey:
         self._story.tell("bytes built and fixed", position=self._event(stream, "payout.prepared/1"))
         self._story.tell("checked against the request and signed", position=self._event(stream, "payout.signed/1"))
         position = self._event(stream, "payout.broadcast/1")
-        shown = self._until(lambda: _get(company, f"/v1/payouts/{payout['id']}").get("tron_tx_hash"))
+        # The write's position makes the reader wait for its view: no 404 for what was just created.
+        path = f"/v1/payouts/{payout['id']}?min_position={payout['position']}"
+        shown = self._until(lambda: _get(company, path).get("tron_tx_hash"))
         self._story.tell("broadcast", txid=shown, position=position)
         position = self._event(stream, "payout.confirmed/1")
         self._story.tell("solid, SUCCESS, the Transfer log matches: confirmed", txid=shown, position=position)
-        final = self._until(lambda: _final(_get(company, f"/v1/payouts/{payout['id']}")))
+        final = self._until(lambda: _final(_get(company, path)))
         if final["state"] != "confirmed":
             raise Mismatch(f"the payout ended as {final['state']}")
 

@@ -161,8 +161,6 @@ def open_keystore(settings: Settings) -> "Keystore":
 
 
 def _webhooks(platform: Platform) -> Sequence[Step]:
-    if not __import__("pathlib").Path("gateways/webhooks.py").exists():
-        return []
     from gateways.webhooks import steps
 
     return steps(platform)

@@ -50,6 +50,7 @@ MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
         }
     ),
     RECORDER: frozenset({deposits.DepositDetected, deposits.DepositConfirmed, deposits.DepositOrphaned}),
+    WEBHOOKS: frozenset({accounts.WebhookDisabled}),
     SIGNER: frozenset(
         {
             treasury.SystemWalletRegistered,

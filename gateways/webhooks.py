@@ -17,6 +17,7 @@ import msgspec
 from core.accounts import (
     AccountRegistered,
     DisableWebhook,
+    WebhookDisabled,
     WebhookSecretRotated,
     WebhookUrlChanged,
     account_stream,
@@ -67,6 +68,8 @@ class Endpoint(msgspec.Struct, frozen=True):
         match happened:
             case AccountRegistered() | WebhookUrlChanged():
                 return msgspec.structs.replace(self, url=happened.webhook_url)
+            case WebhookDisabled():
+                return msgspec.structs.replace(self, url=None)
             case WebhookSecretRotated():
                 return msgspec.structs.replace(
                     self, secret_generation=happened.generation, rotated_at=happened.occurred_at

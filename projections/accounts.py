@@ -14,6 +14,7 @@ from core.accounts import (
     AccountRenamed,
     AccountSuspendedEvent,
     LedgerAccountOpened,
+    WebhookDisabled,
     WebhookSecretRotated,
     WebhookUrlChanged,
 )
@@ -27,6 +28,7 @@ AccountEvent = (
     | AccountRenamed
     | AccountSuspendedEvent
     | AccountReactivated
+    | WebhookDisabled
     | WebhookUrlChanged
     | WebhookSecretRotated
 )
@@ -116,6 +118,8 @@ def _changes(happened: Event) -> dict[str, Any]:
             return {"status": "active"}
         case WebhookUrlChanged():
             return {"webhook_url": happened.webhook_url}
+        case WebhookDisabled():
+            return {"webhook_url": None}
         case WebhookSecretRotated():
             return {
                 "webhook_secret_generation": happened.generation,

@@ -5,7 +5,8 @@ same view code fills them, and a rebuild that dies leaves nothing behind. The sw
 to exactly there, and replaces rows in one transaction: no live write can fall between (FAILURES 34).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -44,7 +45,7 @@ def rebuild(
     batch_events_max: int = BATCH_EVENTS_MAX,
 ) -> list[Rebuilt]:
     """Rebuild these views from one reading of the history; rows that were right stay untouched."""
-    with tracking.connection() as conn, conn.cursor() as cursor:
+    with _unprepared(tracking) as conn, conn.cursor() as cursor:
         try:
             for view in views:
                 _make_scratch(cursor, view)
@@ -55,6 +56,17 @@ def rebuild(
             return [_swap(conn, view, store, tracking, reached, batch_events_max) for view in views]
         finally:
             conn.execute("DISCARD TEMP")
+
+
+@contextmanager
+def _unprepared(tracking: ViewTracking) -> Iterator[Connection[Any]]:
+    """A connection that prepares nothing: a statement prepared for a live table goes on writing to it, scratch or not."""
+    with tracking.connection() as conn:
+        threshold, conn.prepare_threshold = conn.prepare_threshold, None
+        try:
+            yield conn
+        finally:
+            conn.prepare_threshold = threshold
 
 
 def _make_scratch(cursor: Cursor[Any], view: View) -> None:

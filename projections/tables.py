@@ -48,7 +48,7 @@ class Table(Generic[R]):
             cursor.execute(self._delete, (list(keys),))
 
     def copy(self, cursor: Cursor[Any], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add new rows, their values in the order of the fields, with COPY."""
+        """Add new rows, their values in the order of the fields, with COPY: for tables that only grow."""
         if not rows:
             return
         with cursor.copy(f"COPY {self.name} ({self._columns}) FROM STDIN") as copy:

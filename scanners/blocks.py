@@ -60,7 +60,23 @@ class IncompleteReceipts(NodeFault):
 
 
 class InvalidBlock(NodeFault):
-    """The block is not what its id, its header or its producer's signature say."""
+    """The block is not what its id, its header or its producer's signature say; the subclass says which."""
+
+
+class WrongHeader(InvalidBlock):
+    """The block's id, height, time or parent are not those of its header's bytes."""
+
+
+class WrongTransactions(InvalidBlock):
+    """The transactions are not those that the header's txTrieRoot states."""
+
+
+class UnknownProducer(InvalidBlock):
+    """The block was produced by somebody whom the network does not name as a producer."""
+
+
+class WrongSignature(InvalidBlock):
+    """The producer did not sign the header."""
 
 
 class Unlinked(NodeFault):

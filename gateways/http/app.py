@@ -19,7 +19,7 @@ from gateways.http.metrics import Metrics
 from gateways.http.openapi import NOUNS
 from gateways.http.positions import Positions
 from gateways.http.queries import Queries, Watch
-from gateways.http.server import Server
+from gateways.http.server import LINGER_S, Server
 from gateways.platform import Platform
 
 THREADS: Final = 16
@@ -71,7 +71,7 @@ def create_app(platform: Platform) -> Starlette:
     return app
 
 
-def server(platform: Platform) -> Server:
+def server(platform: Platform, *, linger_s: float = LINGER_S) -> Server:
     """The server of an application over this platform, not yet running."""
     app = create_app(platform)
     api: Api = app.state.api
@@ -86,6 +86,7 @@ def server(platform: Platform) -> Server:
         settings.http_port,
         connections_max=settings.http_connections_max,
         on_drain=on_drain,
+        linger_s=linger_s,
     )
 
 

@@ -29,8 +29,6 @@ REQUEST_S: Final = 8
 WRITE_S: Final = 10
 """A client that reads nothing of its answer for so long is gone."""
 PIPELINED_MAX: Final = 8
-DRAIN_IDLE_S: Final = 1.0
-"""How long a connection may still bring a request after the server was told to stop."""
 
 
 class _Refused(Exception):
@@ -38,10 +36,12 @@ class _Refused(Exception):
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. `connections_max` and `draining` are set on a subclass by the server."""
+    """One connection. The server sets these on a subclass of its own."""
 
     connections_max: int = 512
     draining: bool = False
+    drain_idle_s: float = 1.0
+    """How long a connection may still bring a request after the server was told to stop."""
 
     _deadline: asyncio.TimerHandle | None = None
     _write_deadline: asyncio.TimerHandle | None = None
@@ -113,9 +113,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._arrived = True
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """What the parser does not understand, or what a callback refused."""
-        self._refuse(self._refusal or MalformedRequest(reason=msg.rstrip(".")))
+        self._refuse(self._refusal or MalformedRequest(reason="the request line, a header or the body's framing"))
 
     # A client that does not read
 
@@ -134,7 +134,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """The server stops: what runs is finished, what is on its way is still taken, idleness ends in a moment."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
-        self.loop.call_later(DRAIN_IDLE_S, self._close_if_idle)
+        self.loop.call_later(self.drain_idle_s, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         if self.transport.is_closing():

@@ -30,7 +30,7 @@ class MalformedJson(Rejection, frozen=True):
 
 
 class MalformedRequest(Rejection, frozen=True):
-    """This is not an HTTP request as it is understood here: {reason}."""
+    """This is no well-formed HTTP request: {reason}."""
 
     status: ClassVar[int] = 400
 

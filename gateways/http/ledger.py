@@ -7,6 +7,7 @@ from uuid import UUID
 from core.accounts import LedgerAccountOpened, OpenLedgerAccount
 from core.journal import derived_id, ledger_account_id
 from core.rejections import (
+    AccountNotFound,
     AccountSuspended,
     InsufficientFunds,
     LedgerAccountExists,
@@ -133,7 +134,7 @@ async def get_journal_entry(call: Call, _: Read) -> Reply:
     status=201,
     body=NewTransfer,
     creates="stored",
-    refusals=(InsufficientFunds, LedgerAccountNotFound, SameLedgerAccount, AccountSuspended),
+    refusals=(InsufficientFunds, LedgerAccountNotFound, SameLedgerAccount, AccountSuspended, AccountNotFound),
 )
 async def post_transfer(call: Call, body: NewTransfer) -> Reply:
     """Move USDT between two ledger accounts at once; no chain, no fee."""

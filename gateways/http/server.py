@@ -18,7 +18,8 @@ from gateways.http.connection import LimitedProtocol
 log = logging.getLogger(__name__)
 
 LINGER_S: Final = 1.0
-"""Time for a load balancer to see that we are not ready, while every request is still served."""
+"""Time for a load balancer to see that we are not ready, while every request is still served; and the time an idle
+connection then has for a last request."""
 FINISH_S: Final = 25
 KEEP_ALIVE_S: Final = 75
 """Longer than a load balancer's idle timeout, so that it is never we who close a connection it is about to use."""
@@ -40,7 +41,7 @@ class Server(uvicorn.Server):
         linger_s: float = LINGER_S,
     ) -> None:
         self._protocol: type[LimitedProtocol] = type(
-            "Protocol", (LimitedProtocol,), {"connections_max": connections_max}
+            "Protocol", (LimitedProtocol,), {"connections_max": connections_max, "drain_idle_s": linger_s}
         )
         self._on_drain = on_drain
         self._linger_s = linger_s

@@ -18,6 +18,8 @@ INSERT INTO event_grants
     SELECT 'counterfoil_recorder', topic FROM unnest(ARRAY[
         'deposit.detected/1', 'deposit.confirmed/1', 'deposit.orphaned/1']) AS topic
     UNION ALL
+    VALUES ('counterfoil_webhooks', 'account.webhook-disabled/1')
+    UNION ALL
     SELECT 'counterfoil_signer', topic FROM unnest(ARRAY[
         'wallet.registered/1', 'payout.prepared/1', 'payout.signed/1', 'payout.broadcast/1', 'payout.expired/1',
         'payout.confirmed/1', 'payout.failed/1']) AS topic;
@@ -48,7 +50,7 @@ ALTER TABLE events ENABLE ALWAYS TRIGGER events_are_of_their_process;
 GRANT SELECT ON events, seals, guard, history, addresses, chain_cursors, bookmarks, event_grants
    TO counterfoil_api, counterfoil_recorder, counterfoil_signer, counterfoil_observer, counterfoil_relay,
       counterfoil_webhooks;
-GRANT INSERT ON events, seals TO counterfoil_api, counterfoil_recorder, counterfoil_signer;
+GRANT INSERT ON events, seals TO counterfoil_api, counterfoil_recorder, counterfoil_signer, counterfoil_webhooks;
 GRANT INSERT, UPDATE ON guard TO counterfoil_api, counterfoil_recorder, counterfoil_signer;
 
 GRANT UPDATE (state) ON addresses TO counterfoil_api;

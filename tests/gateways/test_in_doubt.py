@@ -149,9 +149,14 @@ def kill_a_backend(url: str) -> None:
 def kill_server(server: EmbeddedPostgres) -> None:
     """SIGKILL to the postmaster and every process of it, as when the machine loses power."""
     postmaster = psutil.Process(server.pid)
-    for process in [postmaster, *postmaster.children(recursive=True)]:
+    processes = [postmaster, *postmaster.children(recursive=True)]
+    for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while process.status() != psutil.STATUS_ZOMBIE:  # a signal is on its way for a moment
+                time.sleep(0.001)
 
 
 class Scissors:

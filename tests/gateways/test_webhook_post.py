@@ -20,8 +20,6 @@ from gateways.public_addresses import is_allowed, is_public
 from gateways.webhook_post import ANSWER_BYTES_MAX, Poster
 from tests.support.http_server import Answered, serving
 
-pytestmark = pytest.mark.fast
-
 PUBLIC = ["1.1.1.1", "8.8.8.8", "172.15.0.1", "172.32.0.1", "100.128.0.1", "168.63.129.17", "223.255.255.254"]
 PUBLIC_V6 = ["2606:4700::1111", "2a00:1450:4001::1", "2003::1"]
 NOT_PUBLIC = [

@@ -2,24 +2,25 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
-from core.accounts import ChangeAccount, RegisterAccount, RotateWebhookSecret, WebhookUrlChanged, account_stream
+from core.accounts import ChangeAccount, RegisterAccount, RotateWebhookSecret, WebhookDisabled, account_stream
 from core.addresses import RequestPayin
 from core.deposits import ConfirmDeposit, DetectDeposit, TransferFact
 from core.ledger import Accepted, Command, Ledger
-from core.ports import Delivery
+from core.ports import Delivery, Unavailable
 from gateways.embedded.chain_tables import PostgresBookmarks
 from gateways.embedded.connections import Connections
 from gateways.embedded.outbox import LEASE, PostgresWebhookOutbox
-from gateways.postgres import PostgresEventStore
+from gateways.postgres import PostgresEventStore, datastore
+from gateways.roles import WEBHOOKS
 from gateways.webhook_post import Poster
 from gateways.webhook_signatures import verify, webhook_secret
-from gateways.webhooks import BOOKMARK, POSTS_PER_ACCOUNT_MAX, RETRIES, TURN_MAX, Deliverer, Feed
+from gateways.webhooks import BOOKMARK, POSTS_MAX, POSTS_PER_ACCOUNT_MAX, RETRIES, TURN_MAX, Deliverer, Feed
 from projections.tracking import ViewTracking
 from tests.support.chain import person
 from tests.support.http_server import Answered, Asked, HttpServer, serving
@@ -39,11 +40,14 @@ class Post:
         self.store = store
         self.tracking = tracking
         self.ledger = Ledger(store, lambda: self.now)
-        self.writer = Connections(database.writer_url)
+        # The process logs in as its own role: what it is not granted fails here as it would in service (I14).
+        login = database.role_urls[WEBHOOKS]
+        self.own_store = PostgresEventStore(datastore(login))
+        self.own_tables = Connections(login)
         self.reader = Connections(database.reader_url)
-        self.outbox = PostgresWebhookOutbox(self.writer)
-        self.bookmarks = PostgresBookmarks(self.writer)
-        self.feed = Feed(self.reader, store, self.bookmarks, self.outbox)
+        self.outbox = PostgresWebhookOutbox(self.own_tables)
+        self.bookmarks = PostgresBookmarks(self.own_tables)
+        self.feed = Feed(self.reader, self.own_store, self.bookmarks, self.outbox)
         self.deliverers: list[Deliverer] = []
         self.deliverer = self.restarted()
         self.put = 0
@@ -52,8 +56,8 @@ class Post:
         """A new process's deliverer."""
         self.deliverer = Deliverer(
             self.outbox,
-            self.store,
-            self.ledger,
+            self.own_store,
+            Ledger(self.own_store, lambda: self.now),
             Poster(allow_loopback=True),
             master=MASTER,
             clock=lambda: self.now,
@@ -114,7 +118,8 @@ def post(database: Database, store: PostgresEventStore, tracking: ViewTracking) 
     for deliverer in post.deliverers:
         deliverer.close()
     post.reader.close()
-    post.writer.close()
+    post.own_tables.close()
+    post.own_store.close()
 
 
 @pytest.fixture
@@ -181,9 +186,28 @@ def test_a_feed_that_died_before_its_bookmark_repeats_nothing(post: Post, server
     post.feed.step()
     post.deliver()
     assert len(server.asked) == 2
-    with post.writer.transaction() as conn:
+    with post.own_tables.transaction() as conn:
         conn.execute("UPDATE bookmarks SET position = 0 WHERE name = %s", (BOOKMARK,))
     assert post.feed.step()
+    post.deliver()
+    assert len(server.asked) == 2
+
+
+def test_a_shut_outbox_holds_the_feed(post: Post, server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the outbox takes nothing the bookmark waits, and nothing is lost (I9)."""
+
+    def shut(deliveries: Sequence[Delivery]) -> None:
+        raise Unavailable("the outbox is shut")
+
+    post.register(ACME, server.url)
+    post.do(*deposit(ACME)[0])
+    project(post.store, post.tracking)
+    with monkeypatch.context() as patch:
+        patch.setattr(post.outbox, "put", shut)
+        with pytest.raises(Unavailable):
+            post.feed.step()
+    assert post.bookmarks.load(BOOKMARK) == 0
+    post.feed.step()
     post.deliver()
     assert len(server.asked) == 2
 
@@ -229,7 +253,7 @@ def test_what_is_not_2xx_is_tried_again(post: Post, server: HttpServer, status: 
 
 
 def test_gone_disables_the_endpoint(post: Post, server: HttpServer) -> None:
-    """410 removes the account's URL, and what was still to come is not posted."""
+    """410 disables the account's URL, and what was still to come is not posted."""
     server.answer = lambda asked: Answered(410)
     post.register(ACME, server.url)
     first, second = post.due(ACME, "deposit-1", 1), post.due(ACME, "deposit-1", 2)
@@ -237,8 +261,8 @@ def test_gone_disables_the_endpoint(post: Post, server: HttpServer) -> None:
     assert [post.of(ACME, event_id).status for event_id in (first, second)] == ["disabled", "disabled"]
     assert len(server.asked) == 1
     last = post.store.histories([account_stream(ACME)])[account_stream(ACME)][-1].event
-    assert isinstance(last, WebhookUrlChanged)
-    assert (last.webhook_url, last.actor) == (None, "system:webhooks")
+    assert isinstance(last, WebhookDisabled)
+    assert (last.webhook_url, last.actor) == (server.url, "system:webhooks")
 
 
 def test_gone_does_not_remove_a_url_that_was_set_meanwhile(post: Post, server: HttpServer) -> None:
@@ -290,6 +314,7 @@ def test_a_slow_endpoint_delays_nobody_else(post: Post, server: HttpServer) -> N
         quick = [post.due(ACME, f"deposit-{number}") for number in range(20)]
         post.until(lambda: all(post.of(ACME, event_id).status == "delivered" for event_id in quick))
         assert len(slow.asked) == POSTS_PER_ACCOUNT_MAX
+        assert len(post.deliverer._waiting) < POSTS_MAX
         release.set()
         post.deliver()
         post.now += LEASE

@@ -1,6 +1,8 @@
 """Projector: exactly once, whatever the queue does, and whoever else projects the same view."""
 
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -14,10 +16,11 @@ from gateways.postgres import PostgresEventStore, datastore
 from gateways.relay import FullSegments
 from projections import VIEWS
 from projections.projector import GapInHistory, Projector
+from projections.rebuild import rebuild
 from projections.segments import Segment
 from projections.tracking import ViewTracking
 from projections.view import View
-from tests.support.history import append_history
+from tests.support.history import ALICE, USDT, append_history, execute, fund
 from tests.support.memory import MemoryQueue
 from tests.support.postgres import Database
 from tests.support.views import live_rows, project
@@ -215,6 +218,39 @@ def test_loser_of_a_race_applies_nothing(
     loser = Projector(VIEW, Overtaking(store), tracking, batch_events_max=40)
     run(loser)
     assert live_rows(tracking, [VIEW]) == expected
+
+
+def test_storm(database: Database, ledger: Ledger, store: PostgresEventStore) -> None:
+    """Three projectors of each view and two rebuilds at once, while events are appended: the end is what a rebuild finds."""
+    append_history(ledger)
+    views = datastore(database.projector_url, connections_max=16)
+    tracking, reading = ViewTracking(views), PostgresEventStore(views)
+    appended = threading.Event()
+
+    def keep_projecting(batch_events_max: int) -> None:
+        projectors = [
+            Projector(view, reading, tracking, batch_events_max=batch_events_max) for view in (VIEW, VIEWS["journal"])
+        ]
+        while not appended.is_set() or any(tracking.bookmark(view) < store.head() for view in ("balances", "journal")):
+            for projector in projectors:
+                projector.step()
+
+    def keep_rebuilding() -> None:
+        while not appended.is_set():
+            rebuild([VIEW, VIEWS["journal"]], reading, tracking, batch_events_max=10)
+
+    with ThreadPoolExecutor(5) as pool:
+        running = [pool.submit(keep_projecting, size) for size in (3, 5, 50)]
+        running += [pool.submit(keep_rebuilding) for _ in range(2)]
+        try:
+            for number in range(40):
+                execute(ledger, fund(ALICE, USDT, f"storm {number}"))
+        finally:
+            appended.set()
+        for future in running:
+            future.result()
+    assert [result.changed for result in rebuild([VIEW, VIEWS["journal"]], reading, tracking)] == [False, False]
+    views.close()
 
 
 def test_gap_in_the_store(head: int, store: PostgresEventStore, tracking: ViewTracking) -> None:

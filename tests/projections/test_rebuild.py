@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from core.ledger import Ledger
-from gateways.postgres import PostgresEventStore
+from gateways.postgres import PostgresEventStore, datastore
 from projections import VIEWS
 from projections.projector import Projector
 from projections.rebuild import rebuild
@@ -115,3 +115,17 @@ def test_failed_rebuild_leaves_nothing(head: int, store: PostgresEventStore, tra
         left = conn.execute("SELECT relname FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'").fetchall()
     assert left == []
     assert live_rows(tracking) == before
+
+
+def test_rebuild_on_a_used_connection(head: int, ledger: Ledger, store: PostgresEventStore, database: Database) -> None:
+    """A rebuild fills scratch tables even where its connection has prepared the same statements for the live ones."""
+    views = datastore(database.projector_url, connections_max=2)
+    tracking = ViewTracking(views)
+    rebuild(ALL, store, tracking)
+    for number in range(20):
+        execute(ledger, fund(ALICE, USDT, str(number)))
+        project(store, tracking)
+    before = live_rows(tracking)
+    assert [result.view for result in rebuild(ALL, store, tracking, batch_events_max=5) if result.changed] == []
+    assert live_rows(tracking) == before
+    views.close()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from core import books
 from core.events import Recorded
 from core.journal import TREASURY, TREASURY_ACCOUNT_ID, derived_id, ledger_account_id
 from core.ledger import Ledger
+from gateways.http.answers import Deposit, Payout
 from gateways.postgres import PostgresEventStore
 from projections import VIEWS
 from projections.tracking import ViewTracking
@@ -202,3 +204,14 @@ def test_final_objects_are_forgotten(projected: psycopg.Connection) -> None:
     assert kept[0] > 2
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         projected.execute("SELECT FROM client_objects")
+
+
+def test_client_events_look_like_answers(projected: psycopg.Connection) -> None:
+    """The data of every client event is the answer of its object's GET, field by field, with nothing more or less."""
+    answers = {"deposit": Deposit, "payout": Payout}
+    told = projected.execute("SELECT type, data FROM client_events").fetchall()
+    assert told
+    for kind, data in told:
+        answer = answers[kind.partition(".")[0]]
+        assert data.keys() == set(answer.__struct_fields__) - {"position"}
+        msgspec.convert(data, answer)

@@ -22,7 +22,7 @@ from gateways.http.server import Server
 from gateways.platform import Database as PlatformDatabase
 from gateways.platform import Platform, embedded
 from gateways.postgres import datastore
-from gateways.roles import API, SIGNER
+from gateways.roles import API, RECORDER, SIGNER
 from gateways.settings import Settings
 from projections import VIEWS
 from projections.projector import Projector
@@ -96,6 +96,9 @@ def until(holds: Callable[[], Any], seconds: float = 10) -> Any:
 
 class Client(httpx2.Client):
     """Checks every answer, and gives every POST an Idempotency-Key of its own unless it has one."""
+
+    account_id = ""
+    key_id = ""
 
     def request(self, method: str, url: Any, *, headers: Any = None, **options: Any) -> httpx2.Response:  # type: ignore[override]
         headers = dict(headers or {})
@@ -172,10 +175,11 @@ def template_of(path: str) -> str | None:
 class World:
     """A running API, its platform, and the views when they are wished for."""
 
-    def __init__(self, url: str, platform: Platform, signer: Platform) -> None:
+    def __init__(self, url: str, platform: Platform, signer: Platform, recorder: Platform) -> None:
         self.url = url
         self.platform = platform
         self.signer = signer
+        self.recorder = recorder
         self.operator = self.client(OPERATOR_KEY)
         self._views = datastore(platform.projector_url)
         tracking = ViewTracking(self._views)
@@ -202,8 +206,7 @@ class World:
         if usdt is not None:
             self.fund(account["id"], usdt)
         client = self.client(key["key"])
-        client.account_id = account["id"]  # type: ignore[attr-defined]
-        client.key_id = key["id"]  # type: ignore[attr-defined]
+        client.account_id, client.key_id = account["id"], key["id"]
         return client
 
     def fund(self, account_id: str, usdt: str) -> None:
@@ -226,14 +229,15 @@ class World:
         self._views.close()
         self.platform.close()
         self.signer.close()
+        self.recorder.close()
 
 
 @contextmanager
 def world(database: Database, tmp_path: Path, **changes: Any) -> Iterator[World]:
     settings = settings_of(tmp_path, **changes)
     platform = platform_of(database, settings)
-    with running(make_server(platform)) as url:
-        made = World(url, platform, platform_of(database, settings, SIGNER))
+    with running(make_server(platform, linger_s=0.02)) as url:
+        made = World(url, platform, *(platform_of(database, settings, role) for role in (SIGNER, RECORDER)))
         try:
             yield made
         finally:

@@ -52,9 +52,9 @@ def test_a_revoked_key_is_dead(api: World) -> None:
     """After DELETE the next request is refused; the key stays listed as revoked; revoking twice is as once."""
     acme = api.company()
     assert acme.get("/v1/account").status_code != 401
-    path = f"/v1/accounts/{acme.account_id}/api-keys"  # type: ignore[attr-defined]
+    path = f"/v1/accounts/{acme.account_id}/api-keys"
     for _ in range(2):
-        assert api.operator.delete(f"{path}/{acme.key_id}").status_code == 204  # type: ignore[attr-defined]
+        assert api.operator.delete(f"{path}/{acme.key_id}").status_code == 204
     refused = acme.get("/v1/account")
     assert (refused.status_code, refused.json()["code"]) == (401, "api_key_invalid")
     assert api.operator.shown(path)["data"][0]["status"] == "revoked"
@@ -67,7 +67,7 @@ def test_a_key_revoked_elsewhere_dies_with_the_cache(api: World, monkeypatch: py
     monkeypatch.setattr(auth, "CACHE_S", 0.2)
     acme = api.company()
     acme.get("/v1/account")
-    assert api.platform.api_keys.revoke(acme.account_id, acme.key_id)  # type: ignore[attr-defined]
+    assert api.platform.api_keys.revoke(acme.account_id, acme.key_id)
     until(lambda: acme.get("/v1/account").status_code == 401, 5)
 
 
@@ -172,8 +172,8 @@ def _without_id(problem: dict[str, Any]) -> dict[str, Any]:
 def test_acts_are_in_the_audit_log(api: World) -> None:
     """Every act of an operator stands in the audit log with actor, address and request id, without a secret."""
     acme = api.company(usdt="5")
-    api.operator.patch(f"/v1/accounts/{acme.account_id}", json={"name": "New"})  # type: ignore[attr-defined]
-    api.operator.delete(f"/v1/accounts/{acme.account_id}/api-keys/{acme.key_id}")  # type: ignore[attr-defined]
+    api.operator.patch(f"/v1/accounts/{acme.account_id}", json={"name": "New"})
+    api.operator.delete(f"/v1/accounts/{acme.account_id}/api-keys/{acme.key_id}")
     log = api.operator.shown("/v1/audit-logs")["data"]
     assert [entry["action"] for entry in log] == [
         "api-key.revoke",
@@ -189,7 +189,7 @@ def test_acts_are_in_the_audit_log(api: World) -> None:
     page = api.operator.shown("/v1/audit-logs?limit=2")
     rest = api.operator.shown(f"/v1/audit-logs?limit=200&after={page['next_cursor']}")
     assert page["data"] + rest["data"] == log
-    one = api.operator.shown(f"/v1/audit-logs?account_id={acme.account_id}")["data"]  # type: ignore[attr-defined]
+    one = api.operator.shown(f"/v1/audit-logs?account_id={acme.account_id}")["data"]
     assert len(one) == 4
 
 
@@ -197,5 +197,5 @@ def test_the_time_of_use_is_noted(api: World) -> None:
     """last_used_at is set by a request, not while it waits."""
     acme = api.company()
     acme.get("/v1/account")
-    path = f"/v1/accounts/{acme.account_id}/api-keys"  # type: ignore[attr-defined]
+    path = f"/v1/accounts/{acme.account_id}/api-keys"
     until(lambda: api.operator.shown(path)["data"][0]["last_used_at"])

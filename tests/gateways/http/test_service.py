@@ -1,0 +1,162 @@
+"""Health, metrics, documentation, rate limits and logs."""
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import jsonschema
+import openapi_spec_validator
+import psycopg
+import pytest
+
+from core.ledger import InvariantBroken
+from core.ports import Unavailable
+from core.rejections import REJECTIONS
+from gateways.http import health
+from gateways.http.errors import INTERNAL, catalogue
+from gateways.http.logs import JsonFormatter
+from gateways.http.openapi import document
+from tests.gateways.http.harness import OPERATOR_KEY, World, world
+from tests.support.postgres import Database
+
+KEPT = Path(__file__).parents[3] / "schema" / "openapi.json"
+
+
+@pytest.mark.fast
+def test_the_kept_document_is_the_generated_one() -> None:
+    """schema/openapi.json is what the code generates: run `counterfoil openapi > schema/openapi.json` after a change."""
+    assert json.loads(KEPT.read_text()) == document()
+
+
+@pytest.mark.fast
+def test_the_document_is_openapi() -> None:
+    """It is valid OpenAPI 3.1, and every schema in it is a valid JSON Schema."""
+    made = document()
+    openapi_spec_validator.validate(made)
+    for schema in made["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.fast
+def test_every_code_is_in_the_catalogue() -> None:
+    """The catalogue holds each refusal that a client can meet, with its sentence."""
+    listed = {entry["code"] for entry in catalogue()}
+    assert listed == REJECTIONS.keys() - INTERNAL
+    assert all(entry["detail"].endswith(".") for entry in catalogue())
+
+
+@pytest.mark.fast
+def test_every_answered_code_is_declared_once() -> None:
+    """Every code that an operation names is in the catalogue, under its own status."""
+    statuses = {entry["code"]: entry["status"] for entry in catalogue()}
+    for path, operations in document()["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400 and path != "/readyz":
+                    for code in re.findall(r"`(\w+)`", answer["description"]):
+                        assert statuses[code] == int(status)
+
+
+def test_it_is_alive_and_ready(api: World) -> None:
+    """Without a key: alive, ready, the document and the page, which names no other host."""
+    client = api.client("")
+    assert client.shown("/healthz") == {"status": "ok", "wrong": []}
+    assert client.shown("/readyz") == {"status": "ok", "wrong": []}
+    assert client.shown("/openapi.json") == document()
+    page = client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert not re.search(r"(src|href)=\"(https?:)?//", page.text)
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_a_database_of_another_version_is_not_ready(api: World) -> None:
+    """/readyz says what to do."""
+    with psycopg.connect(api.platform.owner_url, autocommit=True) as conn:
+        conn.execute("UPDATE schema_migrations SET checksum = 'x' WHERE version = 1")
+    answer = api.client("").get("/readyz")
+    assert answer.status_code == 503
+    assert "migrate" in answer.json()["wrong"][0]
+
+
+def test_a_view_far_behind_is_not_ready(api: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Health measures progress (FAILURES 36)."""
+    api.company()
+    monkeypatch.setattr(health, "BEHIND_EVENTS_MAX", 2)
+    answer = api.client("").get("/readyz")
+    assert answer.status_code == 503
+    assert "the view accounts is" in str(answer.json()["wrong"])
+    api.project()
+    assert api.client("").get("/readyz").status_code == 200
+
+
+def test_a_broken_invariant_ends_writing_and_reading_goes_on(api: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are refused with a code of their own, /readyz says why, and queries are served."""
+    acme = api.company(usdt="5")
+
+    def broken(*_: object) -> None:
+        raise InvariantBroken("the guard lost rows")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(api.platform.ledger), "execute", broken)
+        assert api.operator.post("/v1/accounts", json={"name": "A"}).json()["code"] == "writing_has_ended"
+    refused = api.operator.post("/v1/accounts", json={"name": "A"})
+    assert (refused.status_code, refused.json()["code"]) == (503, "writing_has_ended")
+    ready = api.client("").get("/readyz")
+    assert (ready.status_code, ready.json()["wrong"]) == (503, ["writing has ended: the guard lost rows"])
+    assert acme.get("/v1/balances").status_code == 200
+
+
+def test_a_shut_store_says_when_to_come_back(api: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unavailable event store is a 503 with Retry-After, and nothing was done."""
+
+    def shut(*_: object) -> None:
+        raise Unavailable("the event store is shut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(api.platform.ledger), "execute", shut)
+        refused = api.operator.post("/v1/accounts", json={"name": "A"}, headers={"idempotency-key": "k"})
+    assert (refused.status_code, refused.json()["code"]) == (503, "service_unavailable")
+    assert refused.headers["retry-after"]
+    api.operator.made("/v1/accounts", {"name": "A"}, **{"idempotency-key": "k"})
+
+
+def test_metrics_are_prometheus_text(api: World) -> None:
+    """Requests by route and status, batches and refused commands are counted; the operator's key is asked for."""
+    acme = api.company()
+    acme.post("/v1/payouts", json={"to_address": "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6u", "amount": "1"})
+    assert api.client("").get("/metrics").status_code == 401
+    answer = api.operator.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert 'counterfoil_http_requests_total{method="POST",route="/v1/payouts",status="422"} 1.0' in answer.text
+    assert "counterfoil_commit_batch_commands_count" in answer.text
+
+
+def test_each_key_has_its_rate(database: Database, tmp_path: Path) -> None:
+    """Beyond its rate a key gets 429 with Retry-After, and another key is served."""
+    with world(database, tmp_path, rate_limit="5/minute") as api:
+        account = api.operator.made("/v1/accounts", {"name": "A"})
+        key = api.operator.made(f"/v1/accounts/{account['id']}/api-keys", {"name": "k", "permissions": ["ledger:read"]})
+        client = api.client(key["key"])
+        statuses = [client.get("/v1/balances").status_code for _ in range(7)]
+        assert statuses == [200] * 5 + [429] * 2
+        refused = client.get("/v1/balances")
+        assert refused.json()["code"] == "rate_limited"
+        assert 1 <= int(refused.headers["retry-after"]) <= 61
+        assert api.operator.get("/v1/accounts").status_code == 200
+
+
+def test_no_log_line_holds_a_key(api: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Requests are logged as JSON with their request id and the key's id, never the key (I13)."""
+    with caplog.at_level(logging.INFO):
+        acme = api.company()
+        acme.get("/v1/balances", headers={"x-request-id": "trace-7"})
+        acme.get("/v1/webhook-secret")
+    formatter = JsonFormatter()
+    lines = [json.loads(formatter.format(record)) for record in caplog.records]
+    [mine] = [line for line in lines if line.get("request_id") == "trace-7"]
+    assert (mine["route"], mine["status"], mine["api_key_id"]) == ("/v1/balances", 200, acme.key_id)
+    text = json.dumps(lines)
+    assert acme.headers["x-api-key"] not in text
+    assert OPERATOR_KEY not in text
+    assert "whsec_" not in text
