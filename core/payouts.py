@@ -19,7 +19,7 @@ import msgspec
 from core import books
 from core.accounts import must_be_active
 from core.addresses import DepositAddress, address_stream
-from core.events import Event, New, event
+from core.events import Event, New, event, upcast
 from core.guard import GuardKey, guard_key
 from core.journal import Posting
 from core.ledger import Past
@@ -39,6 +39,7 @@ from core.rejections import (
     data_of,
     restore,
 )
+from core.signing import SIGNING, must_be_signing
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
 FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelled"})
@@ -80,6 +81,29 @@ class Attempt(msgspec.Struct, frozen=True):
     timestamp_ms: int
     fee_limit_sun: int
     from_address: str
+
+
+class ProofOfDeath(msgspec.Struct, frozen=True):
+    """A run of our own log of solid blocks: from the one behind the reference block to the first as old as the expiration.
+
+    Each names the one before it as its parent, the first the attempt's reference block, and none holds the txid.
+    `blocks` is their count; 0 in a proof of version 1, which rested on a node's word about its last block.
+    """
+
+    first_block_number: int
+    first_block_id: str
+    last_block_number: int
+    last_block_id: str
+    last_timestamp_ms: int
+    blocks: int
+
+    def covers(self, attempt: Attempt) -> bool:
+        """Whether the run has the length and the ends that the attempt's bytes ask for."""
+        return (
+            self.first_block_number == attempt.ref_block_number + 1
+            and self.blocks == self.last_block_number - attempt.ref_block_number > 0
+            and self.last_timestamp_ms >= attempt.expiration_ms
+        )
 
 
 class PayoutWork(msgspec.Struct, frozen=True):
@@ -128,16 +152,23 @@ class PayoutBroadcast(Event, frozen=True, kw_only=True):
     txid: str
 
 
-@event("payout.expired")
+@event("payout.expired", version=2)
 class PayoutExpired(Event, frozen=True, kw_only=True):
-    """Proof of death: a solid block at or after the expiration, and the txid in no block up to it (TRON.md 2.7)."""
+    """Proof of death: from the reference block to a solid one as old as the expiration, no block has it (TRON.md 2.7)."""
 
     payout_id: str
     account_id: str
     txid: str
-    solid_block_number: int
-    solid_block_id: str
-    solid_timestamp_ms: int
+    proof: ProofOfDeath
+
+
+def _with_proof(old: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 named one solid block, at whose height a node had said that it knows no such transaction."""
+    number, block_id, timestamp_ms = (old.pop(f"solid_{name}") for name in ("block_number", "block_id", "timestamp_ms"))
+    return old | {"proof": msgspec.to_builtins(ProofOfDeath(number, block_id, number, block_id, timestamp_ms, 0))}
+
+
+upcast("payout.expired/1", "payout.expired/2", _with_proof)
 
 
 @event("payout.confirmed")
@@ -320,7 +351,14 @@ class CancelPayout(_PayoutCommand, frozen=True):
         return self._new(PayoutCancelled(occurred_at=now, postings=postings, **self._ids))
 
 
-class PreparePayout(_PayoutCommand, frozen=True, kw_only=True):
+class _SigningCommand(_PayoutCommand, frozen=True):
+    """A step towards the first broadcast: refused under the append lock while signing is stopped."""
+
+    def streams(self) -> list[str]:
+        return [*super().streams(), SIGNING]
+
+
+class PreparePayout(_SigningCommand, frozen=True, kw_only=True):
     """Fix the bytes of the next attempt. Refused while an earlier attempt could still be mined (I7)."""
 
     attempt: Attempt
@@ -333,10 +371,10 @@ class PreparePayout(_PayoutCommand, frozen=True, kw_only=True):
         again = payout.dead and payout.state == "pending_sign" and self.attempt.number == len(payout.attempts) + 1
         if not (fresh or again):
             return self._wrong(payout, "prepared")
-        return self._new(PayoutPrepared(occurred_at=now, attempt=self.attempt, **self._ids))
+        return must_be_signing(past) or self._new(PayoutPrepared(occurred_at=now, attempt=self.attempt, **self._ids))
 
 
-class SignPayout(_PayoutCommand, frozen=True, kw_only=True):
+class SignPayout(_SigningCommand, frozen=True, kw_only=True):
     """Keep the signature over the prepared bytes, before anything is broadcast."""
 
     txid: str
@@ -348,10 +386,11 @@ class SignPayout(_PayoutCommand, frozen=True, kw_only=True):
             return ()
         if payout.state != "pending_sign" or payout.dead or payout.attempt is None or payout.attempt.txid != self.txid:
             return self._wrong(payout, f"signed as {self.txid}")
-        return self._new(PayoutSigned(occurred_at=now, txid=self.txid, signature=self.signature, **self._ids))
+        signed = PayoutSigned(occurred_at=now, txid=self.txid, signature=self.signature, **self._ids)
+        return must_be_signing(past) or self._new(signed)
 
 
-class BroadcastPayout(_PayoutCommand, frozen=True, kw_only=True):
+class BroadcastPayout(_SigningCommand, frozen=True, kw_only=True):
     """Note that the signed bytes are given to the network now."""
 
     txid: str
@@ -363,16 +402,14 @@ class BroadcastPayout(_PayoutCommand, frozen=True, kw_only=True):
         signed = payout.signature is not None and payout.attempt is not None and payout.attempt.txid == self.txid
         if payout.state != "pending_sign" or payout.dead or not signed:
             return self._wrong(payout, f"broadcast as {self.txid}")
-        return self._new(PayoutBroadcast(occurred_at=now, txid=self.txid, **self._ids))
+        return must_be_signing(past) or self._new(PayoutBroadcast(occurred_at=now, txid=self.txid, **self._ids))
 
 
 class ExpirePayout(_PayoutCommand, frozen=True, kw_only=True):
-    """Record the proof that the last attempt can never be mined. Refused unless the proof reaches its expiration."""
+    """Record the proof that the last attempt can never be mined. Refused unless it covers the attempt's whole life."""
 
     txid: str
-    solid_block_number: int
-    solid_block_id: str
-    solid_timestamp_ms: int
+    proof: ProofOfDeath
 
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
         payout = self._payout(past)
@@ -380,18 +417,9 @@ class ExpirePayout(_PayoutCommand, frozen=True, kw_only=True):
             return self._wrong(payout, f"expired as {self.txid}")
         if payout.dead:
             return ()
-        if self.solid_timestamp_ms < payout.attempt.expiration_ms:
-            return self._wrong(payout, "expired before its expiration")
-        return self._new(
-            PayoutExpired(
-                occurred_at=now,
-                txid=self.txid,
-                solid_block_number=self.solid_block_number,
-                solid_block_id=self.solid_block_id,
-                solid_timestamp_ms=self.solid_timestamp_ms,
-                **self._ids,
-            )
-        )
+        if not self.proof.covers(payout.attempt):
+            return self._wrong(payout, "expired without a proof from its reference block to its expiration")
+        return self._new(PayoutExpired(occurred_at=now, txid=self.txid, proof=self.proof, **self._ids))
 
 
 class ConfirmPayout(_PayoutCommand, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 Each port is a bare noun; adapters in gateways are named vendor + port. A shut door raises Unavailable.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -16,12 +16,17 @@ from core.chain import (
     BroadcastAnswer,
     ChainAccount,
     ConstantResult,
+    Producer,
     Receipt,
 )
 
 
 class Unavailable(Exception):
     """A door is shut for now: the work is not done and may be tried again later."""
+
+
+Alarm = Callable[[str, str], None]
+"""(name, sentence): something that a person must look at; counted by name."""
 
 
 class Node(Protocol):
@@ -62,6 +67,36 @@ class Node(Protocol):
 
     def chain_parameters(self) -> Mapping[str, int]:
         """getEnergyFee, getTransactionFee, ...: sun, per unit of energy or byte."""
+
+
+class Network(Protocol):
+    """Who produces blocks, as the nodes state it. Raises Unavailable."""
+
+    def producers(self) -> Sequence[Producer]:
+        """All candidates; those that are `active` produce now."""
+
+    def producer_key(self, address: bytes) -> bytes:
+        """The address whose key signs a producer's blocks: its own, or the one its witness permission names."""
+
+
+class Disagreement(Unavailable):
+    """Nodes state different things about what is final: nothing is done until two of them say the same (I14)."""
+
+
+class SecondOpinion(Protocol):
+    """What a second node says of what is final; with one node configured, what that one says.
+
+    Raises Disagreement where nodes contradict each other, Unavailable while no second one can say.
+    """
+
+    def agree_on_solid(self, number: int) -> str:
+        """The id of the solid block at this height."""
+
+    def agree_on_receipts(self, number: int, receipts: Sequence[Receipt]) -> None:
+        """Returns when a second node has receipts of the same outcome and logs in its solid block of this height."""
+
+    def agree_on_absence(self, txid: str, solid: BlockRef) -> None:
+        """Returns when a second node has this solid block, too, and the transaction in no block up to its own solid one."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -279,3 +314,26 @@ class Bookmarks(Protocol):
     def load(self, name: str) -> int: ...
 
     def save(self, name: str, position: int) -> None: ...
+
+
+class SolidLog(Protocol):
+    """Our own log of solid blocks, as the observer checked and linked them: what a proof of death rests on (I7)."""
+
+    def append(self, block: BlockRef, sent: Sequence[str]) -> None:
+        """A block, and the txids in it that addresses of ours sent, in one transaction; a known block stays as it is."""
+
+    def blocks(self, first: int, until_ms: int) -> Sequence[BlockRef]:
+        """The blocks there are, from height `first` to the lowest that is as old as `until_ms`; none while none is."""
+
+    def block_of(self, txid: str) -> int | None:
+        """The height of the block that holds a transaction of ours, None when no block of the log does."""
+
+    def keep_from(self, number: int | None) -> None:
+        """Keep everything from this height on, however long that takes; None: the usual last blocks are enough."""
+
+
+class Attempts(Protocol):
+    """Every payout attempt whose bytes were ever prepared, by txid."""
+
+    def payouts_of(self, txids: Sequence[str]) -> Mapping[str, str]:
+        """txid -> the payout's stream. A txid that is no attempt of ours is left out."""

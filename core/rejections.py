@@ -202,3 +202,11 @@ class WrongState(Rejection, frozen=True):
     stream: str
     state: str
     wish: str
+
+
+class SigningIsStopped(Rejection, frozen=True):
+    """Signing is stopped ({causes}): an operator has to look before anything more is signed."""
+
+    status: ClassVar[int] = 503
+
+    causes: str

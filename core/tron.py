@@ -43,9 +43,7 @@ class Address(bytes):
             if digit is None:
                 raise InvalidAddress(f"{character!r} does not occur in base58")
             number = number * 58 + digit
-        if number >= 1 << 200:
-            raise InvalidAddress("the address decodes to more than 25 bytes")
-        decoded = number.to_bytes(25, "big")
+        decoded = number.to_bytes(25, "big")  # 58^34 is below 2^200
         if _checksum(decoded[:21]) != decoded[21:]:
             raise InvalidAddress("the address's checksum is wrong: a character is mistyped")
         address = cls(decoded[:21])

@@ -259,7 +259,8 @@ class _Journey:
 
         self._story.table(_balance_table(_get(company, "/v1/balances")["data"]))
         self._story.table(trial_balance_table(_get(self._operator, "/v1/trial-balance")["data"]))
-        with open_platform(self._settings, READER) as platform:
+        settings = self._settings.model_copy(update={"tron_node_url": str(self._devnet.base_url)})
+        with open_platform(settings, READER) as platform:
             checks = reconcile_when_quiet(platform, WAIT_S)
         self._story.verdict("")
         for check in checks:
@@ -340,7 +341,14 @@ def _final(payout: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _balance_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("ledger account", "type", "amount", "pending", title="Acme Exchange's balances", title_justify="left")
+    table = Table("ledger account", "type", title="Acme Exchange's balances", title_justify="left")
+    table.add_column("amount", justify="right")
+    table.add_column("pending", justify="right")
     for row in rows:
-        table.add_row(row["code"], row["type"], f"{row['amount']} {row['currency']}", str(row["pending_minor"]))
+        table.add_row(
+            row["code"],
+            row["type"],
+            f"{row['amount']} {row['currency']}",
+            format_amount(row["pending_minor"], row["currency"]),
+        )
     return table

@@ -28,6 +28,10 @@ from projections.trial_balance import trial_balance
 from signers.abi import balance_of_call, read_uint256
 
 QUIET_POLL_S: Final = 0.2
+_PAID_ADDRESSES: Final = (
+    "SELECT base58 FROM addresses WHERE wallet = 'payin'"
+    " AND EXISTS (SELECT FROM observed_transactions WHERE address = base58)"
+)
 
 
 def migrate_database(settings: Settings) -> list[str]:
@@ -130,7 +134,7 @@ def chain_balances(platform: Platform) -> Callable[[str], Mapping[str, int]]:
 def _addresses(platform: Platform, role: str) -> list[Address]:
     with psycopg.connect(platform.reader_url) as conn:
         if role == "payin":
-            rows = conn.execute("SELECT DISTINCT address FROM observed_transactions").fetchall()
+            rows = conn.execute(_PAID_ADDRESSES).fetchall()
         else:
             rows = conn.execute("SELECT address FROM system_wallets WHERE role = %s", (role,)).fetchall()
     return [Address.from_base58(row[0]) for row in rows]
@@ -138,7 +142,10 @@ def _addresses(platform: Platform, role: str) -> list[Address]:
 
 def trial_balance_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """The trial balance as an accountant expects it: two columns, and their difference per book and currency."""
-    table = Table("book", "ledger account", "debit", "credit", "", title="Trial balance", title_justify="left")
+    table = Table("book", "ledger account", title="Trial balance", title_justify="left")
+    table.add_column("debit", justify="right")
+    table.add_column("credit", justify="right")
+    table.add_column("")
     sums: dict[tuple[str, str], tuple[int, int]] = {}
     for row in rows:
         book, currency = str(row["book"]), str(row["currency"])

@@ -16,7 +16,6 @@ from core.ports import (
     Bookmarks,
     Cursors,
     IdempotencyKeys,
-    Node,
     Queue,
     WebhookOutbox,
 )
@@ -26,6 +25,7 @@ from gateways.embedded.outbox import PostgresWebhookOutbox
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.tables import PostgresApiKeys, PostgresAuditLog, PostgresIdempotencyKeys
 from gateways.embedded_postgres import EmbeddedPostgres
+from gateways.nodes import Nodes
 from gateways.postgres import PostgresEventStore, datastore
 from gateways.roles import LOGINS, PROJECTOR, READER, WRITER
 from gateways.secrets_file import Secrets, SecretsFile, load_or_create
@@ -48,7 +48,7 @@ class Platform:
     clock: Callable[[], datetime]
     store: EventStore
     ledger: Ledger
-    node: Node
+    node: Nodes
     api_keys: ApiKeys
     idempotency_keys: IdempotencyKeys
     outbox: WebhookOutbox
@@ -113,7 +113,7 @@ def embedded(settings: Settings, database: Database | None = None, role: str = W
     url = database.role_urls[role]
     connections = Connections(url, connections_max=8)
     store = PostgresEventStore(datastore(url))
-    node = TronNode(settings.node_url, settings.solidity_url, api_key=settings.tron_api_key.get_secret_value())
+    node = Nodes({each.url: TronNode(*each) for each in settings.nodes})
 
     def close() -> None:
         node.close()

@@ -32,7 +32,6 @@ APPEND_LOCK: Final = 0x436F756E74657266
 EVENTS_CHANNEL: Final = "counterfoil_events"
 RESOLVE_BACKOFF_MAX_S: Final = 2.0
 
-# Arrays go in binary (%b): psycopg escapes a text array with a regular expression per string, half of a batch's time.
 # Whatever the database's default is: a snapshot taken before the lock was granted would show an old history.
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _LOCK: Final = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
@@ -40,6 +39,7 @@ _LOCK: Final = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
 # pipeline's Sync turns that clock off again (measured with PostgreSQL 18).
 _LIMIT: Final = "SET LOCAL transaction_timeout = '15s'"
 _LIMIT_SERVER_VERSION: Final = 170_000
+# Arrays go in binary (%b): psycopg escapes a text array with a regular expression per string, half of a batch's time.
 _STREAMS: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
     " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
@@ -57,11 +57,16 @@ _OPEN_GUARD: Final = (
     "INSERT INTO guard (ledger_account_id, currency, balance_minor)"
     " SELECT id, currency, 0 FROM unnest(%b::uuid[], %b::text[]) AS opened (id, currency)"
 )
-_MOVE_GUARD: Final = (
-    "UPDATE guard g SET balance_minor = g.balance_minor + change.delta_minor"
-    "  FROM unnest(%b::uuid[], %b::text[], %b::bigint[]) AS change (id, currency, delta_minor)"
-    " WHERE g.ledger_account_id = change.id AND g.currency = change.currency"
+_MOVE_GUARD: Final = """
+WITH change AS (SELECT * FROM unnest(%b::uuid[], %b::text[], %b::bigint[]) AS change (id, currency, delta_minor)),
+moved AS (
+    UPDATE guard g SET balance_minor = g.balance_minor + change.delta_minor FROM change
+     WHERE g.ledger_account_id = change.id AND g.currency = change.currency
+    RETURNING 1
 )
+SELECT 1 / ((SELECT count(*) FROM moved) = (SELECT count(*) FROM change))::int
+"""
+"""A row that is not there divides by zero, which ends the transaction before its COMMIT (I4)."""
 _INSERT_SEAL: Final = (
     "INSERT INTO seals (batch_id, first_position, last_position, previous_hash, hash) VALUES (%s, %s, %s, %s, %s)"
 )
@@ -103,7 +108,7 @@ class InDoubt(Exception):
     """The store was closed before a batch could be resolved: whether it was written is known to the next start only."""
 
 
-def datastore(conninfo: str, *, connections_max: int = 4) -> PostgresDatastore:
+def datastore(conninfo: str, *, connections_max: int = 4, open_timeout_s: float = 10) -> PostgresDatastore:
     """eventsourcing's datastore over any libpq connection string."""
     given = conninfo_to_dict(conninfo)
     store = PostgresDatastore(
@@ -116,7 +121,7 @@ def datastore(conninfo: str, *, connections_max: int = 4) -> PostgresDatastore:
         originator_id_type="text",
         pool_size=1,
         max_overflow=connections_max - 1,
-        pool_open_timeout=10,
+        pool_open_timeout=open_timeout_s,
     )
     options = " ".join(f"-c {name}={value}" for name, value in _SESSION_OPTIONS.items())
     assert isinstance(store.pool.kwargs, dict)

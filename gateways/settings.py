@@ -6,11 +6,21 @@ An unknown COUNTERFOIL_ variable is an error: a typing mistake must not silently
 import os
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from limits import parse as parse_rate
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from core.money import parse_amount
 from core.tron import USDT_MAINNET, USDT_NILE, Address
@@ -56,6 +66,11 @@ def _url(text: str) -> str:
     return text
 
 
+def _urls(text: str) -> str:
+    """Several, with commas between."""
+    return ",".join(_url(url.strip()) for url in text.split(","))
+
+
 def _long_enough(secret: SecretStr) -> SecretStr:
     if 0 < len(secret) < 32:
         raise ValueError("it must have at least 32 characters")
@@ -68,6 +83,15 @@ def _address(text: str) -> str:
 
 Amount = Annotated[str, AfterValidator(_amount)]
 Url = Annotated[str, AfterValidator(_url)]
+Urls = Annotated[str, AfterValidator(_urls)]
+
+
+class NodeAddress(NamedTuple):
+    """Where a node answers for its head and its solid blocks, and the API key it wants."""
+
+    url: str
+    solidity_url: str
+    api_key: str
 
 
 class Settings(BaseModel):
@@ -79,9 +103,18 @@ class Settings(BaseModel):
     data: Path = Field(Path(".counterfoil"), description="Folder of the embedded database, keystore and devnet chain")
     database_url: SecretStr = Field(SecretStr(""), description="A Postgres of yours; empty: one is started in DATA")
     network: Network = Field("devnet", description="Which Tron network")
-    tron_node_url: Url = Field("", description="The node to read from and broadcast to; empty: the network's default")
-    tron_solidity_url: Url = Field("", description="The node to read solid blocks from; empty: the same node")
-    tron_api_key: SecretStr = Field(SecretStr(""), description="Sent to the node as TRON-PRO-API-KEY")
+    tron_node_url: Urls = Field(
+        "",
+        description="The nodes to read from and broadcast to, with commas between, the preferred one first; from two on,"
+        " what is final must be agreed by two; empty: the network's default",
+    )
+    tron_solidity_url: Urls = Field(
+        "", description="The nodes to read solid blocks from, one for each of TRON_NODE_URL; empty: the same nodes"
+    )
+    tron_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Sent as TRON-PRO-API-KEY; with several nodes one for each, with commas between, empty for none",
+    )
     usdt_contract: Annotated[str, AfterValidator(_address)] = Field(
         "", description="The token's contract; empty: the network's USDT"
     )
@@ -108,13 +141,30 @@ class Settings(BaseModel):
     database_pool: int = Field(16, ge=1, le=200, description="Connections for queries of one API process")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 
+    @field_validator("tron_solidity_url")
+    @classmethod
+    def _one_for_each_node(cls, text: str, info: ValidationInfo) -> str:
+        if text and text.count(",") != info.data.get("tron_node_url", "").count(","):
+            raise ValueError("it needs as many as TRON_NODE_URL has, in the same order")
+        return text
+
     @property
     def node_url(self) -> str:
-        return self.tron_node_url or _NODE_URLS[self.network]
+        """The preferred node."""
+        return self.nodes[0].url
 
     @property
     def solidity_url(self) -> str:
-        return self.tron_solidity_url or self.node_url
+        return self.nodes[0].solidity_url
+
+    @property
+    def nodes(self) -> list[NodeAddress]:
+        """Each node's addresses and key. A single key is the first node's: no provider is shown another's."""
+        urls = (self.tron_node_url or _NODE_URLS[self.network]).split(",")
+        solidity_urls = self.tron_solidity_url.split(",") if self.tron_solidity_url else urls
+        keys = self.tron_api_key.get_secret_value().split(",")
+        addresses = zip_longest(urls, solidity_urls, keys[: len(urls)], fillvalue="")
+        return [NodeAddress(url, solidity_url or url, key.strip()) for url, solidity_url, key in addresses]
 
     @property
     def usdt(self) -> Address:

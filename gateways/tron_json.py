@@ -17,6 +17,7 @@ from core.chain import (
     ChainTransaction,
     ConstantResult,
     Log,
+    Producer,
     Receipt,
 )
 from core.protobuf import Message
@@ -103,6 +104,19 @@ class AccountAnswer(Answer, frozen=True):
     balance: int = 0
     kind: str = msgspec.field(name="type", default="Normal")
     owner_permission: PermissionAnswer = PermissionAnswer()
+    witness_permission: PermissionAnswer = PermissionAnswer()
+
+
+class WitnessAnswer(msgspec.Struct, frozen=True):
+    address: str
+    is_jobs: bool = msgspec.field(name="isJobs", default=False)
+    latest_block: int = msgspec.field(name="latestBlockNum", default=0)
+
+
+class WitnessesAnswer(Answer, frozen=True):
+    """All candidates, of whom those with isJobs produce blocks now."""
+
+    witnesses: tuple[WitnessAnswer, ...] = ()
 
 
 class ResourcesAnswer(Answer, frozen=True):
@@ -222,6 +236,16 @@ def account_of(answer: AccountAnswer) -> ChainAccount | None:
         owner_keys=tuple(_address(key.address) for key in answer.owner_permission.keys),
         is_contract=answer.kind == "Contract",
     )
+
+
+def producer_key_of(answer: AccountAnswer) -> bytes | None:
+    """Whose key signs this witness's blocks, as java-tron chooses it: the first key of the witness permission."""
+    keys = answer.witness_permission.keys
+    return _address(keys[0].address) if keys else None
+
+
+def producers_of(answer: WitnessesAnswer) -> list[Producer]:
+    return [Producer(_address(each.address), each.is_jobs, each.latest_block) for each in answer.witnesses]
 
 
 def resources_of(answer: ResourcesAnswer) -> AccountResources:

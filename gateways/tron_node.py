@@ -20,6 +20,7 @@ from core.chain import (
     BroadcastAnswer,
     ChainAccount,
     ConstantResult,
+    Producer,
     Receipt,
 )
 from core.ports import Cursor, Cursors, Node, Unavailable
@@ -34,10 +35,13 @@ from gateways.tron_json import (
     ParametersAnswer,
     ReceiptAnswer,
     ResourcesAnswer,
+    WitnessesAnswer,
     account_of,
     block_of,
     called,
     parameters_of,
+    producer_key_of,
+    producers_of,
     read,
     read_receipts,
     receipt_of,
@@ -76,6 +80,14 @@ class WrongNetwork(Exception):
     """The node follows another chain than this installation; the message names both."""
 
 
+class Suspended(Unavailable):
+    """The node limits our rate: it answers nothing for `seconds`."""
+
+    def __init__(self, sentence: str, seconds: float) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
+
+
 class _TooMuch(Exception):
     """The answer was cut off: too long, in bytes or in time."""
 
@@ -91,8 +103,9 @@ class TronNode:
         timeout_s: float = 10,
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self._url = url.rstrip("/")
+        self.url = self._url = url.rstrip("/")
         self._solidity_url = (solidity_url or url).rstrip("/")
         self._timeout_s = timeout_s
         self._monotonic = monotonic
@@ -103,6 +116,7 @@ class TronNode:
             headers={"TRON-PRO-API-KEY": api_key} if api_key else {},
             trust_env=not local,
             limits=httpx2.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30),
+            transport=transport,
         )
 
     def close(self) -> None:
@@ -161,6 +175,16 @@ class TronNode:
             raise Unavailable(f"the node {self._url} tells no chain parameters")
         return parameters
 
+    def producers(self) -> Sequence[Producer]:
+        producers = self._ask(self._url, "/wallet/listwitnesses", WitnessesAnswer, producers_of)
+        if not producers:
+            raise Unavailable(f"the node {self._url} names no producers")
+        return producers
+
+    def producer_key(self, address: bytes) -> bytes:
+        path = "/wallet/getaccount"
+        return self._ask(self._url, path, AccountAnswer, producer_key_of, address=address.hex()) or address
+
     def broadcast(self, signed: bytes) -> BroadcastAnswer:
         """Raises Unavailable only where nothing was sent: the node suspended us before, or took no connection."""
         txid = txid_of(SIGNED.decode(signed).get("raw_data", b""))
@@ -197,7 +221,9 @@ class TronNode:
         try:
             status, body = self._exchange(url, path, question)
             if status != 200:
-                raise Unavailable(f"{url}{path} answers with status {status}: {_beginning(body)}")
+                sentence = f"{url}{path} answers with status {status}: {_beginning(body)}"
+                suspended_s = self._suspension_left(url)
+                raise Suspended(sentence, suspended_s) if suspended_s else Unavailable(sentence)
             return parse(body)
         except (httpx2.HTTPError, _TooMuch) as error:
             raise Unavailable(f"{url}{path} does not answer: {error or type(error).__name__}") from error
@@ -206,10 +232,9 @@ class TronNode:
 
     def _exchange(self, url: str, path: str, question: Mapping[str, Any]) -> tuple[int, bytes]:
         """POST -> (status, body), within the timeout and size. Raises Unavailable while the node has suspended us."""
+        if remaining := self._suspension_left(url):
+            raise Suspended(f"{url} limits our rate: not asked again for {remaining:.0f} s", remaining)
         began = self._monotonic()
-        remaining = self._suspended_until.get(url, began) - began
-        if remaining > 0:
-            raise Unavailable(f"{url} limits our rate: not asked again for {remaining:.0f} s")
         body = bytearray()
         content = msgspec.json.encode({**question, "visible": False})
         headers = {"content-type": "application/json"}
@@ -223,6 +248,9 @@ class TronNode:
         if answer.status_code in (403, 429):
             self._suspended_until[url] = self._monotonic() + _suspension_s(answer.headers, bytes(body))
         return answer.status_code, bytes(body)
+
+    def _suspension_left(self, url: str) -> float:
+        return max(0.0, self._suspended_until.get(url, 0.0) - self._monotonic())
 
 
 def check_network(node: Node, cursors: Cursors, expected: str | None) -> None:

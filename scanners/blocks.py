@@ -13,7 +13,7 @@ from core.chain import Block, BlockRef, ChainTransaction, Log, Receipt
 from core.deposits import TransferFact
 from core.ports import Cursor, Unavailable
 from core.protobuf import BYTES, FIXED32, FIXED64, VARINT, MalformedProtobuf, read_varint
-from core.secp256k1 import InvalidSignature, recover, sha256
+from core.secp256k1 import sha256
 from core.transactions import HEADER_RAW, RESULT, SIGNED, TRANSFER, TYPE_URL_PREFIX, txid_of
 from core.tron import TRANSFER_TOPIC, Address, InvalidAddress
 
@@ -151,16 +151,13 @@ def check_link(parent: Cursor, block: Block) -> None:
         )
 
 
-def check(block: Block, producers: Mapping[bytes, bytes] | None = None) -> None:
-    """Raises InvalidBlock unless id, header, transaction ids and txTrieRoot follow from the bytes (TRON.md 2.3).
-
-    `producers` (witness address -> the address whose key signs for it) also has the producer's signature checked.
-    """
+def check(block: Block) -> None:
+    """Raises WrongHeader or WrongTransactions unless id, header, txids and txTrieRoot follow from the bytes (TRON.md 2.3)."""
     ref = block.ref
     try:
         header = HEADER_RAW.decode(block.header_raw, strict=False)
     except MalformedProtobuf as error:
-        raise InvalidBlock(f"the header of block {ref.number} is malformed: {error}") from error
+        raise WrongHeader(f"the header of block {ref.number} is malformed: {error}") from error
     stated = (
         header.get("number", 0),
         header.get("timestamp", 0),
@@ -169,16 +166,14 @@ def check(block: Block, producers: Mapping[bytes, bytes] | None = None) -> None:
         header.get("witness_address", b""),
     )
     if stated != (ref.number, ref.timestamp_ms, ref.parent_id, block.tx_trie_root, block.witness):
-        raise InvalidBlock(f"the header of block {ref.number} says something else than its bytes")
+        raise WrongHeader(f"the header of block {ref.number} says something else than its bytes")
     if block_id(ref.number, block.header_raw) != ref.block_id:
-        raise InvalidBlock(f"the id {ref.block_id} of block {ref.number} is not its header's hash")
+        raise WrongHeader(f"the id {ref.block_id} of block {ref.number} is not its header's hash")
     for transaction in block.transactions:
         if txid_of(transaction.raw_data) != transaction.txid:
-            raise InvalidBlock(f"transaction {transaction.txid} of block {ref.number} is not its bytes' hash")
+            raise WrongTransactions(f"transaction {transaction.txid} of block {ref.number} is not its bytes' hash")
     if tx_trie_root(block.transactions) != block.tx_trie_root:
-        raise InvalidBlock(f"the transactions of block {ref.number} are not those its header's txTrieRoot states")
-    if producers is not None:
-        _check_producer(block, producers)
+        raise WrongTransactions(f"the transactions of block {ref.number} are not those its header's txTrieRoot states")
 
 
 def block_id(number: int, header_raw: bytes) -> str:
@@ -199,25 +194,11 @@ def _whole(transaction: ChainTransaction) -> bytes:
     value: dict[str, object] = {"raw_data": transaction.raw_data, "signature": transaction.signatures}
     if transaction.contract_ret:
         if transaction.contract_ret not in CONTRACT_RESULTS:
-            raise InvalidBlock(
+            raise WrongTransactions(
                 f"transaction {transaction.txid} ended with {transaction.contract_ret}, which is no result"
             )
         value["ret"] = [RESULT.encode({"contractRet": CONTRACT_RESULTS.index(transaction.contract_ret)})]
     return SIGNED.encode(value)
-
-
-def _check_producer(block: Block, producers: Mapping[bytes, bytes]) -> None:
-    signer = producers.get(block.witness)
-    if signer is None:
-        raise InvalidBlock(
-            f"block {block.ref.number} was produced by {block.witness.hex()}, which is no active producer"
-        )
-    try:
-        recovered = recover(sha256(block.header_raw), block.witness_signature)
-    except InvalidSignature as error:
-        raise InvalidBlock(f"the signature of block {block.ref.number} is malformed: {error}") from error
-    if recovered != signer:
-        raise InvalidBlock(f"block {block.ref.number} is signed by {recovered.base58}, not by its producer")
 
 
 def _usdt_transfers(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
@@ -246,7 +227,7 @@ def _trx_transfers(transaction: ChainTransaction) -> Iterator[Transfer]:
         transfer = _fields(_bytes(_fields(_bytes(contract, 2)), 2))
         sender, receiver = Address(_bytes(transfer, 1)), Address(_bytes(transfer, 2))
     except (MalformedProtobuf, InvalidAddress) as error:
-        raise InvalidBlock(
+        raise WrongTransactions(
             f"transaction {transaction.txid} is no transfer, though it succeeded as one: {error}"
         ) from error
     amount = transfer.get(3, 0)

@@ -4,23 +4,15 @@ Votes change the set at every maintenance (6 h), so it is fetched anew at each a
 block that is caught up with may be older than the set: its producer was voted out since, and has produced later blocks.
 """
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from core.chain import Block, Producer
+from core.ports import Network
 from core.secp256k1 import InvalidSignature, recover, sha256
 from scanners.blocks import UnknownProducer, WrongSignature
 
 MAINTENANCE_MS: Final = 21_600_000
 """Mainnet's getMaintenanceTimeInterval; where it is another one, an unknown producer brings the set up to date."""
-
-
-class Network(Protocol):
-    """Where the active set is stated; core.ports.Node is one."""
-
-    def producers(self) -> Sequence[Producer]: ...
-
-    def producer_key(self, address: bytes) -> bytes: ...
 
 
 class Producers:
@@ -35,9 +27,9 @@ class Producers:
     def check(self, block: Block) -> None:
         """Raises UnknownProducer or WrongSignature unless a producer of that time signed the header (TRON.md 2.3)."""
         period = block.ref.timestamp_ms // MAINTENANCE_MS
-        if period != self._period or not self._may_produce(block):
+        if period > self._period or not self._may_produce(block):
             self._refresh()
-            self._period = period
+            self._period = max(period, self._period)
         if not self._may_produce(block):
             raise UnknownProducer(
                 f"block {block.ref.number} is by {block.witness.hex()}, which the network does not name as a producer"

@@ -13,7 +13,7 @@ import msgspec
 from core.chain import AccountResources, BlockRef
 from core.money import format_amount
 from core.payouts import Attempt, PayoutOrder
-from core.ports import Node, Unavailable
+from core.ports import AddressPool, Node, Unavailable
 from core.transactions import txid_of
 from core.tron import ZERO_ADDRESS, Address, InvalidAddress
 from signers.abi import balance_of_call, is_blacklisted_call, read_bool, read_uint256, transfer_call
@@ -40,6 +40,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     attempts_max: int = 20
     """After so many attempts, each proven dead, the payout fails and the client has its coins back."""
     contract_payees: bool = True
+    """Exchanges' and companies' wallets are often contracts, and the token books a contract like any holder."""
 
 
 class WalletHijacked(Exception):
@@ -85,8 +86,11 @@ class Funds(msgspec.Struct):
 class HotWallet:
     """The wallet at one look: the chain's head and solid block, its prices, and the wallet's funds."""
 
-    def __init__(self, node: Node, address: Address, token: Address, rules: Rules, funds: Funds) -> None:
+    def __init__(
+        self, node: Node, pool: AddressPool, address: Address, token: Address, rules: Rules, funds: Funds
+    ) -> None:
         self._node = node
+        self._pool = pool
         self._address = address
         self._token = token
         self._rules = rules
@@ -96,6 +100,7 @@ class HotWallet:
     def look(
         cls,
         node: Node,
+        pool: AddressPool,
         address: Address,
         token: Address,
         rules: Rules,
@@ -117,7 +122,7 @@ class HotWallet:
         )
         for order, attempt in in_flight:
             funds.set_aside(order.amount_minor, attempt.fee_limit_sun, bandwidth_bytes(bytes.fromhex(attempt.raw_data)))
-        return cls(node, address, token, rules, funds)
+        return cls(node, pool, address, token, rules, funds)
 
     def unpayable(self, order: PayoutOrder) -> str | None:
         """Why this payee cannot be paid at all, as a failure code. Raises Unavailable if the token does not say."""
@@ -126,6 +131,9 @@ class HotWallet:
         except InvalidAddress:
             return "invalid_address"
         if payee in (ZERO_ADDRESS, self._token, self._address):
+            return "address_not_payable"
+        # A client's deposit address is a payee like any other: a refusal would tell whose it is (I12).
+        if self._pool.ours([payee.evm]).get(payee.evm, "payin") != "payin":
             return "address_not_payable"
         # The token lets a blacklisted payee receive, and never lets the coins go again (TRON.md 4.6).
         answer = self._node.call(self._address, self._token, is_blacklisted_call(payee))

@@ -24,7 +24,7 @@ _STREAM: Final = "payout-"
 class OpenPayout:
     """A payout as the history has it, and what this process remembers of its last attempt; forgetting it is harmless."""
 
-    __slots__ = ("look_at", "order", "position", "send_at_ms", "state")
+    __slots__ = ("look_at", "order", "position", "send_at_ms", "state", "told")
 
     def __init__(self, position: int, order: PayoutOrder) -> None:
         self.position = position
@@ -34,11 +34,13 @@ class OpenPayout:
         """The solid height at which to look for a receipt again."""
         self.send_at_ms = 0
         """The chain time at which to broadcast again."""
+        self.told = False
+        """Whether it was said that neither its receipt nor its proof of death can be had."""
 
     def evolve(self, recorded: Recorded) -> None:
         self.state = self.state.evolve(recorded.event)
         if isinstance(recorded.event, PayoutPrepared):
-            self.look_at = self.send_at_ms = 0
+            self.look_at, self.send_at_ms, self.told = 0, 0, False
 
     @property
     def attempt(self) -> Attempt | None:

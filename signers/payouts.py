@@ -5,7 +5,10 @@
     broadcasted -> (sent)       the recorded bytes, again and again until they are seen or dead; answers decide nothing
     attempted   -> confirmed    a solid SUCCESS receipt with the matching Transfer logs
                  | failed       any other solid receipt; the reserve goes back
-                 | expired      proven dead: back to prepared, with other bytes
+                 | expired      proven dead by our own log of solid blocks: back to prepared, with other bytes
+
+While signing is stopped (core/signing.py) nothing is prepared, signed or sent for the first time; what was broadcast is
+sent again and settled as ever.
 
 Every action starts from what is durable and ends in one append; nothing that this process remembers is needed again. So
 a crash between any two lines is a restart, and two workers at once get in each other's way but not in the books': the
@@ -22,8 +25,9 @@ import msgspec
 
 from core.chain import BlockRef
 from core.ledger import Accepted, Command, EventStore, Failed, Ledger, Refused
-from core.payouts import BroadcastPayout, ExpirePayout, FailPayout, PayoutWork, PreparePayout, SignPayout
-from core.ports import Bookmarks, Node, Queue
+from core.payouts import Attempt, BroadcastPayout, ExpirePayout, FailPayout, PayoutWork, PreparePayout, SignPayout
+from core.ports import AddressPool, Alarm, Bookmarks, Node, Queue, SolidLog
+from core.signing import SIGNING, Signing
 from core.tron import Address
 from signers.hot_wallet import HotWallet, Rules, Shortage, check_owner, envelope_of, intent_of
 from signers.keys import Key
@@ -45,6 +49,10 @@ UNSOLID_BLOCKS_MAX: Final = 54
 """How far the head may be ahead of the solid block before java-tron takes no transactions (TRON.md 2.6)."""
 NODE_LAG_MS_MAX: Final = 60_000
 """How far a node's head may lie behind the one an attempt was prepared on, before the signer calls it too long-lived."""
+PROOF_MS_MAX: Final = 600_000
+"""Chain time from an expiration until a proof of death that is still missing rings."""
+KEPT_ANYWAY_BLOCKS: Final = 10_000
+"""What the log keeps without being asked, and more: an attempt's usual life is a hundred blocks."""
 
 
 class Payouts:
@@ -57,13 +65,21 @@ class Payouts:
         bookmarks: Bookmarks,
         queue: Queue,
         node: Node,
+        log: SolidLog,
+        pool: AddressPool,
         key: Key,
         token: Address,
         rules: Rules = Rules(),  # noqa: B008 (frozen)
+        *,
+        alarm: Alarm,
     ) -> None:
         self._ledger = ledger
+        self._store = store
         self._queue = queue
         self._node = node
+        self._log = log
+        self._pool = pool
+        self._alarm = alarm
         self._key = key
         self._token = token
         self._rules = rules
@@ -72,11 +88,13 @@ class Payouts:
         """The solid height at which the wallet was last too short for the payout whose turn it is."""
         self._told = ""
         """What was last logged about it: a wallet may be short for hours."""
+        self._kept_from: int | None = -1
+        """What the log of solid blocks was last told of our needs."""
 
     def step(self) -> bool:
         """One transition of up to BATCH payouts of each kind; False when there is nothing to do but wait.
 
-        Raises SignatureRefused, WalletHijacked, UnexplainedTransfer: no retry mends them, a person has to look.
+        Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
         """
         heard = self._hear()
         read = self._open.read_on()
@@ -86,11 +104,12 @@ class Payouts:
         if not self._open:
             return bool(heard or read)
         solid, head = self._node.solid(), self._node.head()
+        self._keep_log(solid)
         due = list(
             islice((payout for payout in self._open if payout.attempt and payout.look_at <= solid.number), BATCH)
         )
         self._execute(self._settle(due, solid))
-        readied = self._execute([*self._prepare(head, solid), *self._sign(head)])
+        readied = self._execute([] if self._stopped() else [*self._prepare(head, solid), *self._sign(head)])
         sent = self._send(head)
         return bool(heard or read or due or readied or sent)
 
@@ -114,24 +133,49 @@ class Payouts:
     def _end_of(self, payout: OpenPayout, solid: BlockRef) -> Command | None:
         attempt = payout.attempt
         assert attempt is not None
-        receipt = solid_receipt(self._node, attempt.txid)
+        receipt = solid_receipt(self._node, self._log, attempt.txid)
         if receipt is not None:
             return settle(payout.order, attempt, receipt, self._token, ACTOR)
-        proof = proof_of_death(self._node, solid, attempt)
+        proof = proof_of_death(self._log, attempt)
         if proof is not None:
-            return ExpirePayout(
-                order=payout.order,
-                actor=ACTOR,
-                txid=attempt.txid,
-                solid_block_number=proof.number,
-                solid_block_id=proof.block_id,
-                solid_timestamp_ms=proof.timestamp_ms,
-            )
+            return ExpirePayout(order=payout.order, actor=ACTOR, txid=attempt.txid, proof=proof)
+        self._tell_what_lacks(payout, attempt, solid)
         # Only a hint when to look again: a block at the head may still be replaced, and its receipt with it.
         seen = self._node.receipt(attempt.txid)
         soonest, latest = solid.number + 1, solid.number + UNSOLID_BLOCKS_MAX
         payout.look_at = min(max(soonest, seen.block_number if seen else 0), latest)
         return None
+
+    def _tell_what_lacks(self, payout: OpenPayout, attempt: Attempt, solid: BlockRef) -> None:
+        """Ring once when an attempt can be neither settled nor buried although its time is over. It waits, unpaid again."""
+        if payout.told:
+            return
+        mined = self._log.block_of(attempt.txid)
+        if mined is not None:
+            payout.told = solid.number >= mined + UNSOLID_BLOCKS_MAX
+            name, reason = "receipt_hidden", f"block {mined} holds its {attempt.txid}, whose receipt the node denies"
+        else:
+            payout.told = solid.timestamp_ms >= attempt.expiration_ms + PROOF_MS_MAX
+            first, last = attempt.ref_block_number + 1, solid.number
+            name, reason = "proof_lacks", f"the log of solid blocks has gaps from {first} to {last}: scan them again"
+        if payout.told:
+            self._alarm(name, f"payout {payout.order.payout_id} waits: {reason}")
+
+    def _stopped(self) -> bool:
+        """Whether anything holds signing back now; a look that comes too early is mended by the decisions' own."""
+        signing = Signing()
+        for recorded in self._store.histories([SIGNING]).get(SIGNING, ()):
+            signing = signing.evolve(recorded.event)
+        self._say(f"signing is stopped: {', '.join(signing.causes)}" if signing.causes else "")
+        return bool(signing.causes)
+
+    def _keep_log(self, solid: BlockRef) -> None:
+        """Tell the log from where on the oldest live attempt needs it, if that is far back."""
+        oldest = min((it.attempt.ref_block_number for it in self._open if it.attempt), default=solid.number)
+        needed = oldest if oldest < solid.number - KEPT_ANYWAY_BLOCKS else None
+        if needed != self._kept_from:
+            self._log.keep_from(needed)
+            self._kept_from = needed
 
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         """Record the bytes of the next attempts, in the order of the requests: the first that must wait ends the turn."""
@@ -139,7 +183,7 @@ class Payouts:
         if not waiting or self._short_at == solid.number:
             return []
         in_flight = [(payout.order, payout.attempt) for payout in self._open if payout.attempt]
-        wallet = HotWallet.look(self._node, self._key.address, self._token, self._rules, in_flight)
+        wallet = HotWallet.look(self._node, self._pool, self._key.address, self._token, self._rules, in_flight)
         commands: list[Command] = []
         for payout in waiting:
             made = len(payout.state.attempts)
@@ -158,10 +202,13 @@ class Payouts:
     def _wait(self, payout: OpenPayout, shortage: Shortage, solid: BlockRef) -> None:
         """Look again at the next solid block; say so once."""
         self._short_at = solid.number
-        sentence = f"payout {payout.order.payout_id} waits, and all behind it: {shortage}"
-        if sentence != self._told:
+        self._say(f"payout {payout.order.payout_id} waits, and all behind it: {shortage}")
+
+    def _say(self, sentence: str) -> None:
+        """Log what holds payouts up when it changes."""
+        if sentence and sentence != self._told:
             log.warning("%s", sentence)
-        self._told = sentence
+        self._told = sentence or self._told
 
     def _sign(self, head: BlockRef) -> list[Command]:
         """Sign what is prepared and still alive; what is not will be proven dead and prepared anew."""

@@ -6,9 +6,9 @@ transfer() returned (15).
 
 from typing import Final
 
-from core.chain import BlockRef, Receipt
-from core.payouts import Attempt, ConfirmPayout, FailPayout, PayoutOrder
-from core.ports import Node, Unavailable
+from core.chain import Receipt
+from core.payouts import Attempt, ConfirmPayout, FailPayout, PayoutOrder, ProofOfDeath
+from core.ports import Node, SolidLog, Unavailable
 from core.tron import TRANSFER_TOPIC, Address
 
 FAILURE_CODES: Final = {"REVERT": "reverted", "": "failed"}
@@ -50,24 +50,54 @@ def settle(
     )
 
 
-def solid_receipt(node: Node, txid: str) -> Receipt | None:
-    """The receipt of a solid block. Raises Unavailable if the node answers with another transaction's."""
+def solid_receipt(node: Node, log: SolidLog, txid: str) -> Receipt | None:
+    """The receipt of a solid block; where the node denies it and our log has the block, that of the block's receipts.
+
+    Raises Unavailable if the node answers with another transaction's. May be None although the log has the block.
+    """
     receipt = node.solid_receipt(txid)
     if receipt is not None and receipt.txid != txid:
         raise Unavailable(f"asked for the receipt of {txid}, the node gave that of {receipt.txid}")
+    if receipt is None and (number := log.block_of(txid)) is not None:
+        return next((each for each in node.solid_receipts(number) if each.txid == txid), None)
     return receipt
 
 
-def proof_of_death(node: Node, solid: BlockRef, attempt: Attempt) -> BlockRef | None:
-    """The solid block after which the attempt's bytes can never be mined, or None as long as they may (I7).
+class BrokenLog(Exception):
+    """Our log of solid blocks does not continue from a block that an attempt refers to: two chains claim to be solid."""
 
-    A block takes a transaction only if its parent is older than the expiration. So once a solid block is as old, none
-    that follows it may, and what the chain up to it does not hold is dead. The order matters: `solid` was read first,
-    then the look, both on one node, or a transaction could become solid between the two.
+
+def proof_of_death(log: SolidLog, attempt: Attempt) -> ProofOfDeath | None:
+    """The blocks in which the attempt's bytes could have been mined and were not, or None as long as they may be (I7).
+
+    They name their reference block, so no block up to it holds them; and a block takes a transaction only if its parent
+    is older than the expiration, so the first solid block that is as old is the last that may (its own timestamp may
+    well be greater, TRON.md 2.5). All between them must stand in our log, linked; a node's "not found" proves nothing
+    (FAILURES 28). Raises BrokenLog.
     """
-    if solid.timestamp_ms < attempt.expiration_ms:
+    blocks = log.blocks(attempt.ref_block_number + 1, attempt.expiration_ms)
+    if not blocks or blocks[0].number != attempt.ref_block_number + 1:
         return None
-    return solid if solid_receipt(node, attempt.txid) is None else None
+    parent_id = attempt.ref_block_id
+    for number, block in enumerate(blocks, start=attempt.ref_block_number + 1):
+        if block.number != number:
+            return None  # a range was never scanned
+        if block.parent_id != parent_id:
+            raise BrokenLog(
+                f"block {number} in our log is not the child of {parent_id}, which {attempt.txid} builds on"
+            )
+        parent_id = block.block_id
+    # Asked after the blocks: the log takes a block and what it holds of ours in one transaction.
+    if blocks[-1].timestamp_ms < attempt.expiration_ms or log.block_of(attempt.txid) is not None:
+        return None
+    return ProofOfDeath(
+        first_block_number=blocks[0].number,
+        first_block_id=blocks[0].block_id,
+        last_block_number=blocks[-1].number,
+        last_block_id=blocks[-1].block_id,
+        last_timestamp_ms=blocks[-1].timestamp_ms,
+        blocks=len(blocks),
+    )
 
 
 def _sent(receipt: Receipt, token: Address, owner: Address) -> list[tuple[Address, int]]:

@@ -4,8 +4,9 @@ The declaration drives routing, authentication, validation, idempotency and the 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Literal, LiteralString, NamedTuple, TypeVar
 
 import msgspec
@@ -71,7 +72,10 @@ class Endpoint:
     query: type[Query]
     creates: Creates
     refusals: tuple[type[Rejection], ...]
-    public: bool = False
+    public: bool
+    media_type: str
+    otherwise: Mapping[int, Any]
+    """Other statuses that are no problem+json, with their answers."""
 
     @property
     def name(self) -> str:
@@ -98,13 +102,29 @@ def endpoint(
     creates: Creates = "nothing",
     refusals: tuple[type[Rejection], ...] = (),
     public: bool = False,
+    media_type: str = "application/json",
+    otherwise: Mapping[int, Any] = MappingProxyType({}),
 ) -> Callable[[H], H]:
     """Declare the function below as the endpoint. It takes the Call and, if there is one, the body or the query."""
 
     def register(handle: H) -> H:
         taken = query or (Read if method == "GET" and not public else Query)
         ENDPOINTS.append(
-            Endpoint(method, path, permission, handle, status, answer, body, taken, creates, refusals, public)
+            Endpoint(
+                method=method,
+                path=path,
+                permission=permission,
+                handle=handle,
+                status=status,
+                answer=answer,
+                body=body,
+                query=taken,
+                creates=creates,
+                refusals=refusals,
+                public=public,
+                media_type=media_type,
+                otherwise=otherwise,
+            )
         )
         return handle
 

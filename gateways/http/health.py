@@ -2,7 +2,7 @@
 
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -29,7 +29,7 @@ async def healthz(api: Api) -> Reply:  # noqa: ARG001
     return reply(Health("ok", []))
 
 
-@endpoint("GET", "/readyz", None, Health, public=True)
+@endpoint("GET", "/readyz", None, Health, public=True, otherwise={503: Health})
 async def readyz(api: Api) -> Reply:
     """Requests can be served now; else 503 and what is wrong. No key is needed."""
     wrong = []
@@ -44,19 +44,19 @@ async def readyz(api: Api) -> Reply:
     return reply(Health("not ready", wrong), 503) if wrong else reply(Health("ok", []))
 
 
-@endpoint("GET", "/metrics", OPERATOR, None, query=Query)
+@endpoint("GET", "/metrics", OPERATOR, str, query=Query, media_type="text/plain")
 async def metrics(call: Call) -> Reply:
     """Numbers of this process in Prometheus' text format."""
     return Reply(200, call.api.metrics.text(), _PROMETHEUS)
 
 
-@endpoint("GET", "/openapi.json", None, None, public=True)
+@endpoint("GET", "/openapi.json", None, dict[str, Any], public=True)
 async def openapi_document(api: Api) -> Reply:  # noqa: ARG001
     """This document. No key is needed."""
     return Reply(200, _document())
 
 
-@endpoint("GET", "/docs", None, None, public=True)
+@endpoint("GET", "/docs", None, str, public=True, media_type="text/html")
 async def docs(api: Api) -> Reply:  # noqa: ARG001
     """The documentation as a page that loads nothing from elsewhere. No key is needed."""
     return Reply(200, _page(), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))

@@ -20,6 +20,7 @@ from core.rejections import (
     code_of,
 )
 from gateways.http import accounts, health, ledger, operator, payins, payouts, webhooks
+from gateways.http.answers import Answer
 from gateways.http.endpoints import ENDPOINTS, Endpoint
 from gateways.http.errors import (
     ApiKeyExpired,
@@ -94,7 +95,7 @@ def _schemas() -> dict[str, Any]:
     """Requests by pydantic, answers by msgspec; the names of the two never meet."""
     bodies = sorted({item.body for item in ENDPOINTS if item.body is not None}, key=lambda model: model.__name__)
     _, requests = models_json_schema([(model, "validation") for model in bodies], ref_template=_REF.format("{model}"))
-    answers = [item.answer for item in ENDPOINTS if item.answer is not None]
+    answers = [item.answer for item in ENDPOINTS if isinstance(item.answer, type) and issubclass(item.answer, Answer)]
     _, encoded = msgspec.json.schema_components([*dict.fromkeys(answers), Problem], ref_template=_REF.format("{name}"))
     found = requests["$defs"] | encoded
     assert len(found) == len(requests["$defs"]) + len(encoded), "a body and an answer have one name"
@@ -120,7 +121,7 @@ def _operation(declared: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         "tags": [next(noun for noun, module in NOUNS.items() if declared.handle.__module__ == module.__name__)],
         "summary": declared.sentence,
         "parameters": _parameters(declared),
-        "responses": {str(declared.status): _answer(declared)} | _problems(refusals),
+        "responses": {str(declared.status): _answer(declared)} | _otherwise(declared) | _problems(refusals),
         "security": [] if declared.public else [{"ApiKey": []}],
     }
     if declared.permission is not None:
@@ -144,13 +145,21 @@ def _answer(declared: Endpoint) -> dict[str, Any]:
         headers["Idempotency-Replayed"] = _header("`true` on a repetition of the first answer.")
     answer: dict[str, Any] = {"description": declared.sentence, "headers": headers}
     if declared.answer is not None:
-        answer["content"] = {"application/json": {"schema": {"$ref": _REF.format(declared.answer.__name__)}}}
-    elif declared.path == "/openapi.json":
-        answer["content"] = {"application/json": {"schema": {"type": "object"}}}
-    elif declared.status == 200:
-        media_type = "text/html" if declared.path == "/docs" else "text/plain"
-        answer["content"] = {media_type: {"schema": {"type": "string"}}}
+        answer["content"] = {declared.media_type: {"schema": _schema(declared.answer)}}
     return answer
+
+
+def _otherwise(declared: Endpoint) -> dict[str, Any]:
+    return {
+        str(status): {"description": declared.sentence, "content": {declared.media_type: {"schema": _schema(kind)}}}
+        for status, kind in declared.otherwise.items()
+    }
+
+
+def _schema(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return {"$ref": _REF.format(kind.__name__)}
+    return msgspec.json.schema(kind)
 
 
 def _header(description: str) -> dict[str, Any]:

@@ -15,14 +15,14 @@ import msgspec
 from tronpy import Tron
 from tronpy.providers import HTTPProvider
 
-from core.chain import Block, BlockRef, Receipt
+from core.chain import Block, BlockRef, Producer, Receipt
 from core.secp256k1 import address_of, sha256
 from core.transactions import HEADER_RAW, RAW, RESULT, SIGNED, txid_of
 from core.tron import TRANSFER_TOPIC, USDT_MAINNET, Address
 from gateways import tron_json
 from gateways.tron_node import TronNode
 from scanners.blocks import block_id, check, transfers
-from scanners.producers import Producer, Producers
+from scanners.producers import Producers
 from tests.recorded import RECORDED
 from tests.support.http_server import Answered, Asked, serving
 

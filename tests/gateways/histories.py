@@ -40,11 +40,16 @@ def guard_rows(url: str) -> dict[GuardKey, int]:
 def verified_head(url: str) -> int:
     """The head of the database's history. Raises BrokenSeal unless positions are contiguous and sealed once (I3)."""
     with psycopg.connect(url) as conn:
-        events = conn.execute(
-            "SELECT notification_id, originator_id, originator_version, topic, convert_to(state, 'UTF8')"
-            " FROM events ORDER BY notification_id"
-        ).fetchall()
-        seals = conn.execute(
-            "SELECT first_position, last_position, previous_hash, hash FROM seals ORDER BY first_position"
-        ).fetchall()
+        return verify_all(conn)
+
+
+def verify_all(conn: psycopg.Connection) -> int:
+    """The same, within the connection's transaction."""
+    events = conn.execute(
+        "SELECT notification_id, originator_id, originator_version, topic, convert_to(state, 'UTF8')"
+        " FROM events ORDER BY notification_id"
+    ).fetchall()
+    seals = conn.execute(
+        "SELECT first_position, last_position, previous_hash, hash FROM seals ORDER BY first_position"
+    ).fetchall()
     return verify(events, (Seal(*row) for row in seals))

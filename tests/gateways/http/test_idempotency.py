@@ -68,7 +68,7 @@ def test_creating_needs_a_key(api: World) -> None:
 @pytest.mark.parametrize("key", ["x" * 256, "tab\there", "é"])
 def test_a_key_is_printable_and_bounded(api: World, key: str) -> None:
     """1 to 255 printable ASCII characters; 255 are fine."""
-    refused = api.operator.post("/v1/accounts", json={"name": "A"}, headers={"idempotency-key": key})
+    refused = api.operator.post("/v1/accounts", json={"name": "A"}, headers={"idempotency-key": key.encode()})
     assert (refused.status_code, refused.json()["code"]) == (400, "idempotency_key_invalid")
     api.operator.made("/v1/accounts", {"name": "A"}, **{"idempotency-key": "k" * 255})
 
