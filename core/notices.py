@@ -19,7 +19,7 @@ from core.events import Event, New, event
 from core.guard import GuardKey
 from core.ledger import Past
 from core.payouts import PayoutExpired, PayoutSigned
-from core.rejections import Rejection
+from core.rejections import Rejection, sentence_of
 from core.signing import SIGNING, Cause, end, stop
 
 Kind = Literal[
@@ -68,6 +68,13 @@ class Noticed(Event, frozen=True, kw_only=True):
     """What all these events carry."""
 
     notice: Notice
+
+    @property
+    def sentence(self) -> str:
+        """What it means, and where it was seen."""
+        it = self.notice
+        about = ", ".join(filter(None, (it.wallet, it.address, it.txid, f"block {it.block_number}")))
+        return f"{sentence_of(type(self))} ({about})"
 
 
 @event("token.paused")

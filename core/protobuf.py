@@ -4,6 +4,7 @@ A Message is a table of fields; a value is a plain dict without defaults. `encod
 omits proto3 defaults, which is the one form whose sha256 is a transaction id. `decode` refuses what it would not write.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 VARINT: Final = 0
@@ -123,6 +124,40 @@ def _decode_field(data: bytes, offset: int, field: Field, *, strict: bool) -> tu
             raise MalformedProtobuf(f"{field.name} is not UTF-8") from error
     assert isinstance(field.kind, Message)
     return field.kind.decode(payload, strict=strict), end
+
+
+def read_fields(message: bytes) -> dict[int, int | bytes]:
+    """Fields by number, the last of each, whatever they mean. Lenient as java-tron is, which keeps unknown fields.
+
+    Raises MalformedProtobuf for what is no message at all.
+    """
+    fields: dict[int, int | bytes] = {}
+    offset = 0
+    while offset < len(message):
+        key, offset = read_varint(message, offset)
+        wire = key & 7
+        if wire == VARINT:
+            fields[key >> 3], offset = read_varint(message, offset)
+            continue
+        if wire == BYTES:
+            length, offset = read_varint(message, offset)
+        elif wire in (FIXED64, FIXED32):
+            length = 8 if wire == FIXED64 else 4
+        else:
+            raise MalformedProtobuf(f"wire type {wire}")
+        if offset + length > len(message):
+            raise MalformedProtobuf("a field ends beyond its message")
+        fields[key >> 3] = message[offset : offset + length]
+        offset += length
+    return fields
+
+
+def bytes_of(fields: Mapping[int, int | bytes], number: int) -> bytes:
+    """One of `read_fields` that holds bytes, b"" if it is absent. Raises MalformedProtobuf for a number."""
+    value = fields.get(number, b"")
+    if not isinstance(value, bytes):
+        raise MalformedProtobuf(f"field {number} is no bytes")
+    return value
 
 
 def write_varint(out: bytearray, number: int) -> None:

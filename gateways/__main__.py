@@ -156,7 +156,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message is a sentence for the person at the terminal. Imported late: most commands need few of them."""
     from core.ports import Unavailable
     from gateways.migrate import SchemaMismatch
-    from gateways.secrets_file import UnsafeFile
+    from gateways.secrets_file import DamagedFile, UnsafeFile
     from gateways.tron_node import WrongNetwork
     from gateways.tx_decode import UndecodableTransaction
     from gateways.user_error import UserError
@@ -167,6 +167,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         SchemaMismatch,
         UserError,
         UnsafeFile,
+        DamagedFile,
         WrongNetwork,
         UndecodableTransaction,
         KeystoreUnusable,

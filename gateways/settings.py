@@ -66,8 +66,16 @@ def _url(text: str) -> str:
     return text
 
 
-def _urls(text: str) -> str:
-    """Several, with commas between."""
+def _node_urls(text: str) -> str:
+    """Several, with commas between, or none."""
+    urls = [_url(url.strip()) for url in text.split(",")]
+    if len(urls) > 1 and ("" in urls or len(set(urls)) < len(urls)):
+        raise ValueError("the addresses between the commas must be given, and differ: two opinions of one node are one")
+    return ",".join(urls)
+
+
+def _solidity_urls(text: str) -> str:
+    """Several, with commas between; an empty one is the node's own."""
     return ",".join(_url(url.strip()) for url in text.split(","))
 
 
@@ -83,7 +91,6 @@ def _address(text: str) -> str:
 
 Amount = Annotated[str, AfterValidator(_amount)]
 Url = Annotated[str, AfterValidator(_url)]
-Urls = Annotated[str, AfterValidator(_urls)]
 
 
 class NodeAddress(NamedTuple):
@@ -103,12 +110,12 @@ class Settings(BaseModel):
     data: Path = Field(Path(".counterfoil"), description="Folder of the embedded database, keystore and devnet chain")
     database_url: SecretStr = Field(SecretStr(""), description="A Postgres of yours; empty: one is started in DATA")
     network: Network = Field("devnet", description="Which Tron network")
-    tron_node_url: Urls = Field(
+    tron_node_url: Annotated[str, AfterValidator(_node_urls)] = Field(
         "",
         description="The nodes to read from and broadcast to, with commas between, the preferred one first; from two on,"
         " what is final must be agreed by two; empty: the network's default",
     )
-    tron_solidity_url: Urls = Field(
+    tron_solidity_url: Annotated[str, AfterValidator(_solidity_urls)] = Field(
         "", description="The nodes to read solid blocks from, one for each of TRON_NODE_URL; empty: the same nodes"
     )
     tron_api_key: SecretStr = Field(
@@ -148,6 +155,13 @@ class Settings(BaseModel):
             raise ValueError("it needs as many as TRON_NODE_URL has, in the same order")
         return text
 
+    @field_validator("tron_api_key")
+    @classmethod
+    def _none_left_over(cls, keys: SecretStr, info: ValidationInfo) -> SecretStr:
+        if keys.get_secret_value().count(",") > info.data.get("tron_node_url", "").count(","):
+            raise ValueError("it has more keys than TRON_NODE_URL has nodes")
+        return keys
+
     @property
     def node_url(self) -> str:
         """The preferred node."""
@@ -163,7 +177,7 @@ class Settings(BaseModel):
         urls = (self.tron_node_url or _NODE_URLS[self.network]).split(",")
         solidity_urls = self.tron_solidity_url.split(",") if self.tron_solidity_url else urls
         keys = self.tron_api_key.get_secret_value().split(",")
-        addresses = zip_longest(urls, solidity_urls, keys[: len(urls)], fillvalue="")
+        addresses = zip_longest(urls, solidity_urls, keys, fillvalue="")
         return [NodeAddress(url, solidity_url or url, key.strip()) for url, solidity_url, key in addresses]
 
     @property

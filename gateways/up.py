@@ -104,6 +104,7 @@ def free_port() -> int:
 
 
 def _introduce(world: World, console: Console) -> None:
+    console.soft_wrap = True
     console.print(f"API           {world.api_url}   (docs at {world.api_url}/docs)")
     console.print(f"operator key  {world.operator_key}")
     if world.devnet_url:

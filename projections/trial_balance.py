@@ -1,40 +1,41 @@
-"""The trial balance: every ledger account in its column, debit or credit; per book and currency the columns agree (I1)."""
+"""The trial balance: every kind of ledger account in its column, debit or credit; per book and currency they agree (I1).
+
+All clients' books stand together as "clients": an auditor reads one page, however many clients there are.
+"""
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
-from uuid import UUID
+from typing import Any, Final, Literal, NamedTuple
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
-from core.journal import AccountType
+from core.journal import TREASURY_ACCOUNT_ID
 
-TRIAL_BALANCE: Final = """
-    SELECT account_id, code, type, currency,
-           CASE WHEN debit_minor > 0 THEN debit_minor ELSE 0 END AS debit_minor,
-           CASE WHEN debit_minor < 0 THEN -debit_minor ELSE 0 END AS credit_minor
-      FROM (SELECT *, CASE WHEN type IN ('asset', 'expense') THEN amount_minor ELSE -amount_minor END AS debit_minor
-              FROM balances) AS signed
-     ORDER BY account_id, currency, code
+Book = Literal["clients", "treasury"]
+
+TRIAL_BALANCE: Final = f"""
+    SELECT book, code, currency, greatest(debit_minor, 0)::bigint, greatest(-debit_minor, 0)::bigint
+      FROM (SELECT CASE account_id WHEN '{TREASURY_ACCOUNT_ID}' THEN 'treasury' ELSE 'clients' END AS book, code, currency,
+                   sum(CASE WHEN type IN ('asset', 'expense') THEN amount_minor ELSE -amount_minor END) AS debit_minor
+              FROM balances GROUP BY 1, 2, 3) AS signed
+     ORDER BY book, currency, code
 """
-"""Rows of TrialBalanceRow's fields, from the balances view: one row a ledger account and currency."""
+"""Rows of TrialBalanceRow's fields, from the balances view."""
 
 
 class TrialBalanceRow(NamedTuple):
-    """One ledger account of one book; one of the two columns is zero."""
+    """All ledger accounts of one code together, in one kind of book; one of the two columns is zero."""
 
-    account_id: UUID
+    book: Book
     code: str
-    type: AccountType
     currency: str
     debit_minor: int
     credit_minor: int
 
 
 class Total(NamedTuple):
-    """The columns of one book in one currency."""
+    """The columns of one kind of book in one currency."""
 
-    account_id: UUID
+    book: Book
     currency: str
     debit_minor: int
     credit_minor: int
@@ -47,14 +48,13 @@ class Total(NamedTuple):
 
 def trial_balance(conn: Connection[Any]) -> list[TrialBalanceRow]:
     """All books, as of the balances view's bookmark."""
-    with conn.cursor(row_factory=class_row(TrialBalanceRow)) as cursor:
-        return cursor.execute(TRIAL_BALANCE).fetchall()
+    return [TrialBalanceRow(*row) for row in conn.execute(TRIAL_BALANCE).fetchall()]
 
 
 def totals(rows: Iterable[TrialBalanceRow]) -> list[Total]:
-    """One total per book and currency, in the order of the rows."""
-    sums: dict[tuple[UUID, str], tuple[int, int]] = {}
+    """One total per kind of book and currency, in the order of the rows."""
+    sums: dict[tuple[Book, str], tuple[int, int]] = {}
     for row in rows:
-        debit, credit = sums.get((row.account_id, row.currency), (0, 0))
-        sums[row.account_id, row.currency] = debit + row.debit_minor, credit + row.credit_minor
-    return [Total(account_id, currency, *columns) for (account_id, currency), columns in sums.items()]
+        debit, credit = sums.get((row.book, row.currency), (0, 0))
+        sums[row.book, row.currency] = debit + row.debit_minor, credit + row.credit_minor
+    return [Total(book, currency, *columns) for (book, currency), columns in sums.items()]

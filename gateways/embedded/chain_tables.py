@@ -1,4 +1,4 @@
-"""The address pool, the scanner's cursors and the steps' bookmarks. They stay in Postgres on every platform."""
+"""The address pool, the scanner's cursors and log, the steps' bookmarks. They stay in Postgres on every platform."""
 
 from collections.abc import Mapping, Sequence
 

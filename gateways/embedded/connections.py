@@ -3,12 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from core.ports import Unavailable
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The id that the text is; None, which is no row's id, when it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 class Connections:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from core.ports import Delivery, DeliveryStatus
-from gateways.embedded.connections import Connections
+from gateways.embedded.connections import Connections, uuid_of
 
 TTL: Final = timedelta(days=30)
 LEASE: Final = timedelta(seconds=60)
@@ -88,18 +88,20 @@ class PostgresWebhookOutbox:
         rows = self._connections.execute(
             "UPDATE webhook_events SET status = 'pending', next_retry_at = %s"
             f" WHERE account_id = %s AND event_id = %s::uuid RETURNING {_COLUMNS}",
-            (now, account_id, event_id),
+            (now, account_id, uuid_of(event_id)),
         )
         return _delivery(rows[0]) if rows else None
 
     def find(self, account_id: str, event_id: str) -> Delivery | None:
         rows = self._connections.execute(
             f"SELECT {_COLUMNS} FROM webhook_events WHERE account_id = %s AND event_id = %s::uuid",
-            (account_id, event_id),
+            (account_id, uuid_of(event_id)),
         )
         return _delivery(rows[0]) if rows else None
 
     def page(self, account_id: str, status: DeliveryStatus | None, after: str | None, limit: int) -> list[Delivery]:
+        if after is not None and uuid_of(after) is None:
+            return []
         rows = self._connections.execute(
             f"SELECT {_COLUMNS} FROM webhook_events WHERE account_id = %(account)s"
             "   AND (%(status)s::text IS NULL OR status = %(status)s)"

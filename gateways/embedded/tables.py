@@ -7,7 +7,7 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from core.ports import ApiKey, AuditEntry, IdempotencyRecord
-from gateways.embedded.connections import Connections
+from gateways.embedded.connections import Connections, uuid_of
 
 IDEMPOTENCY_TTL: Final = timedelta(hours=24)
 IDEMPOTENCY_RUNNING_MAX: Final = timedelta(seconds=60)
@@ -54,7 +54,7 @@ class PostgresApiKeys:
     def revoke(self, account_id: str, key_id: str) -> bool:
         rows = self._connections.execute(
             "UPDATE api_keys SET status = 'revoked' WHERE account_id = %s AND id = %s::uuid RETURNING 1",
-            (account_id, key_id),
+            (account_id, uuid_of(key_id)),
         )
         return bool(rows)
 

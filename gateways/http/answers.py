@@ -315,7 +315,7 @@ class TrialBalanceTotal(Answer, frozen=True):
 
 
 class TrialBalance(Answer, frozen=True):
-    """Sums of all postings, of one snapshot."""
+    """The balance of every kind of ledger account, of one snapshot; one of its two columns is zero."""
 
     position: int
     balanced: bool

@@ -44,6 +44,7 @@ def create_app(platform: Platform) -> Starlette:
         watch=Watch(queries),
         positions=Positions(platform.secrets.position_key),
         metrics=metrics,
+        token=settings.usdt,
     )
 
     @contextlib.asynccontextmanager
@@ -55,7 +56,7 @@ def create_app(platform: Platform) -> Starlette:
         try:
             yield
         finally:
-            await asyncio.to_thread(api.writer.close)
+            await api.writer.close()
             await api.keyring.close()
             await queries.close()
 

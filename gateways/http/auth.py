@@ -4,7 +4,6 @@ A key is known to its holder only; kept and looked up is HMAC-SHA256(pepper, key
 """
 
 import asyncio
-import hashlib
 import hmac
 import logging
 import secrets
@@ -52,7 +51,7 @@ def new_key() -> str:
 
 def key_hash(pepper: bytes, key: str) -> str:
     """The form in which a key is kept and looked up; without the pepper it is worth nothing."""
-    return hmac.digest(pepper, key.encode(), hashlib.sha256).hex()
+    return hmac.new(pepper, key.encode(), "sha256").hexdigest()
 
 
 class _Cached(NamedTuple):
@@ -65,7 +64,7 @@ class Keyring:
 
     def __init__(self, api_keys: ApiKeys, pepper: bytes, bootstrap: str, clock: Callable[[], datetime]) -> None:
         self._api_keys = api_keys
-        self._pepper = pepper
+        self._hmac = hmac.new(pepper, digestmod="sha256")
         self._bootstrap = key_hash(pepper, bootstrap) if bootstrap else None
         self._clock = clock
         self._cache: dict[str, _Cached] = {}
@@ -77,7 +76,9 @@ class Keyring:
         """The key's record. Raises Refusal (401), or Unavailable."""
         if not presented or len(presented) > KEY_LENGTH_MAX or not presented.isascii():
             raise Refusal(ApiKeyInvalid())
-        hashed = key_hash(self._pepper, presented.decode("ascii"))
+        digest = self._hmac.copy()
+        digest.update(presented)
+        hashed = digest.hexdigest()
         if self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap):
             return BOOTSTRAP_KEY
         key = await self._find(hashed)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from core.ledger import Accepted, Command, Failed, Refused, Repeated
 from core.ports import ApiKey, AuditEntry
 from core.rejections import NotFound, Rejection
+from core.tron import Address
 from gateways.group_commit import GroupCommit
 from gateways.http.answers import Answer, Position
 from gateways.http.auth import Keyring
@@ -52,6 +53,8 @@ class Api:
     watch: Watch
     positions: Positions
     metrics: Metrics
+    token: Address
+    """The USDT contract."""
     running: set[tuple[str, str]] = field(default_factory=set)
     """(account, Idempotency-Key) of payouts whose first request is under way here."""
     draining: bool = False

@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 from uuid import UUID
 
-from core.journal import TREASURY_ACCOUNT_ID, Posting, derived_id
+from core.journal import Posting, derived_id
 from core.rejections import InsufficientFunds, LedgerAccountNotFound, UnbalancedEntry
 from core.treasury import AdjustmentPosted, PostAdjustment
 from gateways.http.answers import (
@@ -22,15 +22,10 @@ from gateways.http.bodies import AuditPage, NewAdjustment, Read
 from gateways.http.endpoints import Call, Reply, endpoint, reply
 from gateways.http.errors import invalid
 from gateways.http.positions import OPERATOR, position_of
+from projections.trial_balance import TRIAL_BALANCE, TrialBalanceRow, totals
 
 _WALLETS: Final = (
     'SELECT id, role, address, kms_key_id, status, created_at FROM system_wallets ORDER BY role, "position" DESC'
-)
-_TRIAL_BALANCE: Final = (
-    "SELECT CASE WHEN e.account_id = %(treasury)s::uuid THEN 'treasury' ELSE 'clients' END AS book, p.code, p.currency,"
-    " coalesce(sum(p.amount_minor) FILTER (WHERE p.side = 'debit'), 0)::bigint,"
-    " coalesce(sum(p.amount_minor) FILTER (WHERE p.side = 'credit'), 0)::bigint"
-    " FROM postings AS p JOIN journal_entries AS e ON e.id = p.journal_entry_id GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
 )
 
 
@@ -98,17 +93,9 @@ async def list_projections(call: Call, _: Read) -> Reply:
 
 @endpoint("GET", "/v1/trial-balance", OPERATOR, TrialBalance)
 async def get_trial_balance(call: Call, _: Read) -> Reply:
-    """All postings, summed per kind of book, code and currency. Debits equal credits, or the books are broken (I1)."""
-    rows = await call.read("journal", _TRIAL_BALANCE, treasury=str(TREASURY_ACCOUNT_ID))
+    """Every kind of ledger account in its column. Debits equal credits, or the books are broken (I1)."""
+    rows = [TrialBalanceRow(*row) for row in await call.read("balances", TRIAL_BALANCE)]
     assert call.position is not None
-    lines = [TrialBalanceLine(*row) for row in rows]
-    totals = []
-    for book, currency in sorted({(line.book, line.currency) for line in lines}):
-        of_book = [line for line in lines if (line.book, line.currency) == (book, currency)]
-        debit_minor, credit_minor = (
-            sum(line.debit_minor for line in of_book),
-            sum(line.credit_minor for line in of_book),
-        )
-        totals.append(TrialBalanceTotal(book, currency, debit_minor, credit_minor, debit_minor - credit_minor))
-    balanced = not any(total.difference_minor for total in totals)
-    return reply(TrialBalance(call.position, balanced, lines, totals))
+    sums = [TrialBalanceTotal(*total, total.difference_minor) for total in totals(rows)]
+    balanced = not any(total.difference_minor for total in sums)
+    return reply(TrialBalance(call.position, balanced, [TrialBalanceLine(*row) for row in rows], sums))

@@ -22,7 +22,6 @@ from core.rejections import (
     LedgerAccountNotFound,
     NotFound,
     PayoutNotCancellable,
-    Rejection,
     restore,
 )
 from core.tron import ZERO_ADDRESS, Address
@@ -61,14 +60,14 @@ _COLUMNS: Final = (
 )
 async def request_payout(call: Call, body: NewPayout) -> Reply:
     """Pay out USDT. Amount and fee are reserved at once; the key answers the same for ever, a refusal too."""
-    payee = payable(body.to_address, call.api.platform.settings.usdt)
+    must_be_payable(body.to_address, call.api.token)
     account_id, key = call.account_id, call.idempotency_key
     settings = call.api.platform.settings
     order = PayoutOrder(
         payout_id=str(derived_id("payout", account_id, key)),
         account_id=account_id,
         ledger_account=body.ledger_account,
-        to_address=payee.base58,
+        to_address=body.to_address,
         amount_minor=body.amount,
         fee_minor=settings.payout_fee_minor,
         currency=body.currency,
@@ -165,7 +164,7 @@ async def check_address(call: Call, _: Read) -> Reply:
         payee = Address.from_base58(text)
     except NoTronAddress as error:
         return reply(AddressCheck(text, valid=False, payable=False, reason=str(error)))
-    reason = unpayable(payee, call.api.platform.settings.usdt)
+    reason = unpayable(payee, call.api.token)
     if reason is None:
         stream = address_stream(payee.base58)
         state = DepositAddress()
@@ -185,17 +184,15 @@ async def check_address(call: Call, _: Read) -> Reply:
     )
 
 
-def payable(text: str, token: Address) -> Address:
-    """The payee. Raises Refusal: no Tron address, or one whose coins would be lost."""
+def must_be_payable(text: str, token: Address) -> None:
+    """Raises Refusal: no Tron address (in its one canonical spelling), or one whose coins would be lost."""
     try:
         payee = Address.from_base58(text)
     except NoTronAddress as error:
         raise Refusal(InvalidAddress(reason=str(error))) from None
     reason = unpayable(payee, token)
     if reason is not None:
-        refused: Rejection = AddressNotPayable(address=payee.base58, reason=reason)
-        raise Refusal(refused)
-    return payee
+        raise Refusal(AddressNotPayable(address=text, reason=reason))
 
 
 def unpayable(payee: Address, token: Address) -> str | None:

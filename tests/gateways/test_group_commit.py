@@ -51,7 +51,7 @@ def run(ledger: LedgerDouble, count: int, **limits: int) -> list[Outcome | BaseE
         await asyncio.sleep(0)
         ledger.gate.set()
         results = await asyncio.gather(first, *others, return_exceptions=True)
-        await asyncio.to_thread(writer.close)
+        await writer.close()
         return results
 
     return asyncio.run(scenario())
@@ -108,7 +108,7 @@ def test_a_broken_invariant_ends_writing() -> None:
             await writer.submit(command(2))
         assert writer.ended == "guard lost rows"
         assert ledger.batches == [1]
-        await asyncio.to_thread(writer.close)
+        await writer.close()
 
     asyncio.run(scenario())
 
@@ -122,7 +122,7 @@ def test_closing_writes_what_waits() -> None:
         writer.start()
         tasks = [asyncio.create_task(writer.submit(command(number))) for number in range(5)]
         await asyncio.sleep(0)
-        closing = asyncio.create_task(asyncio.to_thread(writer.close))
+        closing = asyncio.create_task(writer.close())
         ledger.gate.set()
         await closing
         assert [item.position for item in await asyncio.gather(*tasks)] == list(range(5))  # type: ignore[union-attr]
@@ -146,6 +146,6 @@ def test_a_caller_that_goes_away_leaves_its_command() -> None:
         ledger.gate.set()
         assert (await staying).position == 1  # type: ignore[union-attr]
         assert sum(ledger.batches) == 2
-        await asyncio.to_thread(writer.close)
+        await writer.close()
 
     asyncio.run(scenario())

@@ -17,7 +17,7 @@ from scanners.blocks import check, transfers
 from scanners.observer import Observer
 from tests.support.chain import PAYER, USDT, person
 from tests.support.http_server import Answered, Asked, HttpServer, serving
-from tests.support.memory import MemoryCursors, MemoryPool, MemoryQueue
+from tests.support.memory import MemoryCursors, MemoryPool, MemoryQueue, MemorySolidLog
 
 RAW_DATA = RAW.encode(
     {"contract": [contract_of(TRANSFER, {"owner_address": bytes(PAYER), "to_address": bytes(PAYER), "amount": 1})]}
@@ -420,7 +420,9 @@ def test_the_observer_follows_a_devnet(devnet: Devnet) -> None:
     """Over HTTP a faucet's transfer is detected at the head, and confirmed once its block is solid."""
     node, queue = TronNode(devnet.url), MemoryQueue()
     payee = person(79)
-    observer = Observer(node, queue, MemoryCursors(), MemoryPool({payee: "payin"}), usdt=USDT.evm, key=b"key")
+    observer = Observer(
+        node, queue, MemoryCursors(), MemoryPool({payee: "payin"}), MemorySolidLog(), usdt=USDT.evm, key=b"key"
+    )
     observer.step()
     turn(devnet, "faucet", address=payee.base58, usdt="12.5")
     turn(devnet, "mine", blocks=1)

@@ -6,6 +6,7 @@ Only what scanners ask is answered. It can fork above the solid height and lie i
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import coincurve
 import msgspec
 
 from core.chain import (
@@ -17,8 +18,10 @@ from core.chain import (
     ChainTransaction,
     ConstantResult,
     Log,
+    Producer,
     Receipt,
 )
+from core.secp256k1 import address_of, sha256
 from core.transactions import HEADER_RAW, RAW, TRANSFER, TRIGGER, contract_of, txid_of
 from core.tron import TRANSFER_TOPIC, USDT_MAINNET, Address
 from scanners.blocks import block_id, tx_trie_root
@@ -26,7 +29,8 @@ from scanners.blocks import block_id, tx_trie_root
 USDT = Address.from_base58(USDT_MAINNET)
 SOLID_LAG = 18
 GENESIS_MS = 1_700_000_000_000
-WITNESS = Address.from_evm(bytes([7]) * 20)
+WITNESS_KEY = coincurve.PrivateKey(b"\x07" * 32)
+WITNESS = address_of(WITNESS_KEY.public_key.format())
 
 
 class Included(msgspec.Struct, frozen=True):
@@ -66,19 +70,14 @@ class MemoryChain:
         transactions = tuple(each.transaction for each in included)
         root = tx_trie_root(transactions)
         timestamp_ms = GENESIS_MS + 3_000 * self.nonce
-        header = HEADER_RAW.encode(
-            {
-                "timestamp": timestamp_ms,
-                "txTrieRoot": root,
-                "parentHash": parent,
-                "number": number,
-                "witness_address": bytes(WITNESS),
-                "version": 34,
-            }
-        )
-        ref = BlockRef(number, block_id(number, header), parent.hex(), timestamp_ms)
-        self.blocks.append(Block(ref, bytes(WITNESS), bytes(65), root, header, transactions))
+        self.blocks.append(block_of(number, parent, timestamp_ms, root, transactions))
         self.contents.append(included)
+
+    def producers(self) -> list[Producer]:
+        return [Producer(bytes(WITNESS), active=True, latest_block=len(self.blocks) - 1)]
+
+    def producer_key(self, address: bytes) -> bytes:
+        return address
 
     def head(self) -> BlockRef:
         return self.blocks[-1].ref
@@ -132,6 +131,31 @@ class MemoryChain:
 
     def chain_parameters(self) -> Mapping[str, int]:
         raise NotImplementedError
+
+
+def block_of(
+    number: int,
+    parent: bytes,
+    timestamp_ms: int,
+    root: bytes,
+    transactions: tuple[ChainTransaction, ...],
+    key: coincurve.PrivateKey = WITNESS_KEY,
+) -> Block:
+    """A block with this header, signed by the producer whose key this is."""
+    witness = address_of(key.public_key.format())
+    header = HEADER_RAW.encode(
+        {
+            "timestamp": timestamp_ms,
+            "txTrieRoot": root,
+            "parentHash": parent,
+            "number": number,
+            "witness_address": bytes(witness),
+            "version": 34,
+        }
+    )
+    ref = BlockRef(number, block_id(number, header), parent.hex(), timestamp_ms)
+    signature = key.sign_recoverable(sha256(header), hasher=None)
+    return Block(ref, bytes(witness), signature, root, header, transactions)
 
 
 def person(number: int) -> Address:

@@ -121,9 +121,19 @@ class DevnetNode:
         raise NotImplementedError
 
     def solid_receipts(self, number: int) -> Sequence[Receipt]:
-        raise NotImplementedError
+        if number > self.devnet.chain.solid.number:
+            return []
+        found = (self._receipt(each.transaction.txid) for each in self.devnet.chain.blocks[number].included)
+        return [receipt for receipt in found if receipt]
 
     def receipt(self, txid: str) -> Receipt | None:
+        return self._receipt(txid)
+
+    def solid_receipt(self, txid: str) -> Receipt | None:
+        receipt = self._receipt(txid)
+        return receipt if receipt and receipt.block_number <= self.devnet.chain.solid.number else None
+
+    def _receipt(self, txid: str) -> Receipt | None:
         found = self.devnet.chain.find(txid)
         if found is None:
             return None
@@ -138,10 +148,6 @@ class DevnetNode:
             failed=outcome.contract_ret != "SUCCESS",
             logs=tuple(Log(log.address, log.topics, log.data) for log in outcome.logs),
         )
-
-    def solid_receipt(self, txid: str) -> Receipt | None:
-        receipt = self.receipt(txid)
-        return receipt if receipt and receipt.block_number <= self.devnet.chain.solid.number else None
 
     def broadcast(self, signed: bytes) -> BroadcastAnswer:
         self.sent.append(signed)
@@ -186,6 +192,41 @@ class DevnetNode:
         keys = tuple(key for key, _ in account.owner.keys) if account.owner else ()
         is_contract = address in self.devnet.chain.machine.contracts
         return ChainAccount(address, account.balance_sun, keys, is_contract)
+
+
+class DevnetLog:
+    """The port `SolidLog` as an observer at the solid height has written it; `first` is where it began, `missing` gaps."""
+
+    def __init__(self, node: DevnetNode) -> None:
+        self.node = node
+        self.first = 0
+        self.last: int | None = None
+        self.missing: set[int] = set()
+        self.kept_from: int | None = None
+
+    def append(self, block: BlockRef, sent: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def blocks(self, first: int, until_ms: int) -> list[BlockRef]:
+        known = []
+        for block in self.node.devnet.chain.blocks[max(first, self.first) : self._last() + 1]:
+            if block.number not in self.missing:
+                known.append(_ref(block))
+                if block.timestamp_ms >= until_ms:
+                    return known
+        return []
+
+    def block_of(self, txid: str) -> int | None:
+        found = self.node.devnet.chain.find(txid)
+        held = found is not None and self.first <= found[0].number <= self._last()
+        return found[0].number if found is not None and held else None
+
+    def keep_from(self, number: int | None) -> None:
+        self.kept_from = number
+
+    def _last(self) -> int:
+        solid = self.node.devnet.chain.solid.number
+        return solid if self.last is None else min(self.last, solid)
 
 
 def _ref(block: DevnetBlock) -> BlockRef:

@@ -19,6 +19,7 @@ from core.payouts import (
     FailPayout,
     PayoutOrder,
     PreparePayout,
+    ProofOfDeath,
     RequestPayout,
     SignPayout,
 )
@@ -173,14 +174,23 @@ def confirm_payout(wished: PayoutOrder, number: int = 1, burned_sun: int = 0) ->
     )
 
 
+PROOF = ProofOfDeath(
+    first_block_number=101,
+    first_block_id=f"{101:016x}" + "0" * 48,
+    last_block_number=150,
+    last_block_id=f"{150:016x}" + "0" * 48,
+    last_timestamp_ms=1_767_225_700_000,
+    blocks=50,
+)
+"""What the log says of the canonical attempt, if it was never mined."""
+
+
 def expire(wished: PayoutOrder, number: int = 1) -> ExpirePayout:
     return ExpirePayout(
         wished,
         ACTOR,
         txid=attempt(wished, number).txid,
-        solid_block_number=150,
-        solid_block_id=f"{150:016x}" + "0" * 48,
-        solid_timestamp_ms=1_767_225_700_000,
+        proof=PROOF,
     )
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from core.chain import BlockRef
 from core.events import Recorded
 from core.guard import GuardKey
 from core.ledger import Decided, Loaded
+from core.payouts import PayoutPrepared
 from core.ports import Cursor, Message, ReadyAddress, Received
 from core.tron import Address
 
@@ -136,6 +138,45 @@ class MemoryStore:
 
     def head(self) -> int:
         return len(self.events)
+
+
+class MemorySolidLog:
+    """The port `SolidLog`."""
+
+    def __init__(self) -> None:
+        self.refs: dict[int, BlockRef] = {}
+        self.places: dict[str, int] = {}
+        self.kept_from: int | None = None
+
+    def append(self, block: BlockRef, sent: Sequence[str]) -> None:
+        if block.number not in self.refs:
+            self.refs[block.number] = block
+            self.places |= dict.fromkeys(sent, block.number)
+
+    def blocks(self, first: int, until_ms: int) -> list[BlockRef]:
+        heights = sorted(number for number in self.refs if number >= first)
+        last = next((number for number in heights if self.refs[number].timestamp_ms >= until_ms), None)
+        return [] if last is None else [self.refs[number] for number in heights if number <= last]
+
+    def block_of(self, txid: str) -> int | None:
+        return self.places.get(txid)
+
+    def keep_from(self, number: int | None) -> None:
+        self.kept_from = number
+
+
+class MemoryAttempts:
+    """The port `Attempts`, read from a store."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+
+    def payouts_of(self, txids: Sequence[str]) -> Mapping[str, str]:
+        return {
+            recorded.event.attempt.txid: recorded.stream
+            for recorded in self.store.events
+            if isinstance(recorded.event, PayoutPrepared) and recorded.event.attempt.txid in txids
+        }
 
 
 class Crash(BaseException):

@@ -3,6 +3,9 @@
 import json
 import logging
 import re
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
@@ -14,10 +17,13 @@ from core.ledger import InvariantBroken
 from core.ports import Unavailable
 from core.rejections import REJECTIONS
 from gateways.http import health
+from gateways.http.app import serve
+from gateways.http.edge import RateLimiter
 from gateways.http.errors import INTERNAL, catalogue
 from gateways.http.logs import JsonFormatter
 from gateways.http.openapi import document
-from tests.gateways.http.harness import OPERATOR_KEY, World, world
+from gateways.user_error import UserError
+from tests.gateways.http.harness import OPERATOR_KEY, World, platform_of, settings_of, world
 from tests.support.postgres import Database
 
 KEPT = Path(__file__).parents[3] / "schema" / "openapi.json"
@@ -144,6 +150,42 @@ def test_each_key_has_its_rate(database: Database, tmp_path: Path) -> None:
         assert refused.json()["code"] == "rate_limited"
         assert 1 <= int(refused.headers["retry-after"]) <= 61
         assert api.operator.get("/v1/accounts").status_code == 200
+
+
+@pytest.mark.fast
+def test_a_rate_that_is_none_is_an_error_at_start() -> None:
+    """A rate that cannot be read names the setting and an example."""
+    with pytest.raises(UserError, match="COUNTERFOIL_RATE_LIMIT"):
+        RateLimiter("often")
+
+
+def test_a_port_that_is_taken_is_an_error_at_start(database: Database, tmp_path: Path) -> None:
+    """The sentence names the port and the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        platform = platform_of(database, settings_of(tmp_path, http_port=port))
+        with pytest.raises(UserError, match=f"port {port} .*COUNTERFOIL_HTTP_PORT"):
+            serve(platform)
+        platform.close()
+
+
+def test_a_busy_database_refuses_early(database: Database, tmp_path: Path) -> None:
+    """With every connection taken a query is refused at once or after a second, and never queues for long."""
+    with world(database, tmp_path, database_pool=1) as api:
+        acme = api.company()
+        key = acme.headers["x-api-key"]
+        with psycopg.connect(api.platform.owner_url) as conn, ThreadPoolExecutor(30) as threads:
+            conn.execute("LOCK TABLE balances")
+            began = time.monotonic()
+            clients = [api.client(key) for _ in range(30)]
+            answers = list(threads.map(lambda client: (client.get("/v1/balances"), time.monotonic() - began), clients))
+            conn.rollback()
+        codes = [answer.json()["code"] for answer, _ in answers]
+        assert codes.count("overloaded") >= 10
+        assert set(codes) == {"overloaded", "service_unavailable"}
+        assert sorted(seconds for _, seconds in answers)[-2] < 4
+        assert all(answer.headers["retry-after"] for answer, _ in answers)
+        assert acme.get("/v1/balances").status_code == 200
 
 
 def test_no_log_line_holds_a_key(api: World, caplog: pytest.LogCaptureFixture) -> None:

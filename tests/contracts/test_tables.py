@@ -1,0 +1,330 @@
+"""What the other ports promise, whatever stands behind them."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID, uuid5
+
+import msgspec
+
+from core.ports import ApiKey, AuditEntry, Cursor, Delivery, ReadyAddress
+from tests.contracts.conftest import Backend
+from tests.support.history import ALICE, BOB, address
+
+T = TypeVar("T")
+NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
+HASH, OTHER_HASH = "aa" * 32, "bb" * 32
+
+
+def identifier(name: str) -> str:
+    return str(uuid5(UUID(int=0), name))
+
+
+def at_once(count: int, work: Callable[[int], T]) -> list[T]:
+    """The same work from several threads that start together -> its results."""
+    barrier = threading.Barrier(count)
+    results: list[T] = []
+
+    def run(number: int) -> None:
+        barrier.wait(10)
+        results.append(work(number))
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return results
+
+
+def api_key(name: str, account_id: str = ALICE, *, age_h: int = 0) -> ApiKey:
+    return ApiKey(
+        id=identifier(name),
+        account_id=account_id,
+        name=name,
+        permissions=("payouts:read", "payouts:write"),
+        status="active",
+        created_at=NOW - timedelta(hours=age_h),
+        expires_at=NOW + timedelta(days=1),
+    )
+
+
+class TestApiKeys:
+    def test_a_key_is_found_by_its_hash_alone(self, backend: Backend) -> None:
+        """Every field comes back; another hash finds nothing; the same put again changes nothing."""
+        keys = backend.api_keys
+        keys.put(HASH, api_key("one"))
+        keys.put(HASH, msgspec.structs.replace(api_key("one"), name="renamed"))
+        assert keys.find(HASH) == api_key("one")
+        assert keys.find(OTHER_HASH) is None
+
+    def test_a_revoked_key_stays_and_is_revoked(self, backend: Backend) -> None:
+        """Revoking is for the account that has the key, and twice is as once."""
+        keys = backend.api_keys
+        keys.put(HASH, api_key("one"))
+        assert not keys.revoke(BOB, identifier("one"))
+        assert not keys.revoke(ALICE, identifier("two"))
+        assert not keys.revoke(ALICE, "no-such-form")
+        assert keys.revoke(ALICE, identifier("one"))
+        assert keys.revoke(ALICE, identifier("one"))
+        found = keys.find(HASH)
+        assert found is not None
+        assert found.status == "revoked"
+
+    def test_an_account_sees_its_own_keys_newest_first(self, backend: Backend) -> None:
+        """Revoked ones included, others' not (I12)."""
+        keys = backend.api_keys
+        for number, name in enumerate(("old", "older", "oldest")):
+            keys.put(f"{number:064x}", api_key(name, age_h=number))
+        keys.put(HASH, api_key("bob's", BOB))
+        keys.revoke(ALICE, identifier("older"))
+        assert [(key.name, key.status) for key in keys.of_account(ALICE)] == [
+            ("old", "active"),
+            ("older", "revoked"),
+            ("oldest", "active"),
+        ]
+
+    def test_the_last_use_only_moves_forward(self, backend: Backend) -> None:
+        """A note that comes late does not set the time back."""
+        keys = backend.api_keys
+        keys.put(HASH, api_key("one"))
+        for minutes in (5, 3):
+            keys.used(HASH, NOW + timedelta(minutes=minutes))
+        found = keys.find(HASH)
+        assert found is not None
+        assert found.last_used_at == NOW + timedelta(minutes=5)
+
+
+FIELDS = {"amount": "h1", "to": "h2"}
+
+
+class TestIdempotencyKeys:
+    def begin(self, backend: Backend, now: datetime = NOW, **names: str) -> object:
+        arguments = {"account_id": ALICE, "scope": "payouts", "key": "k", **names}
+        return backend.idempotency_keys.begin(**arguments, field_hashes=FIELDS, now=now)
+
+    def test_of_many_beginners_one_is_the_first(self, backend: Backend) -> None:
+        """Eight requests with one key at the same moment: one works, seven are told that it runs."""
+        results = at_once(8, lambda _: self.begin(backend))
+        assert results.count(None) == 1
+        assert {(item.status, item.response) for item in results if item is not None} == {("running", None)}  # type: ignore[attr-defined]
+
+    def test_an_answer_is_kept(self, backend: Backend) -> None:
+        """What was answered is answered again, with the hashes of the first body."""
+        self.begin(backend)
+        backend.idempotency_keys.complete(ALICE, "payouts", "k", b"\x00answer")
+        known = self.begin(backend)
+        assert known is not None
+        assert (known.status, known.field_hashes, known.response) == ("done", FIELDS, b"\x00answer")  # type: ignore[attr-defined]
+
+    def test_keys_are_per_account_and_scope(self, backend: Backend) -> None:
+        """The same key of another account, or for another kind of request, is another key (I12)."""
+        for names in ({}, {"account_id": BOB}, {"scope": "payins"}, {"key": "K"}):
+            assert self.begin(backend, **names) is None
+
+    def test_what_came_to_nothing_begins_anew(self, backend: Backend) -> None:
+        """After `abandon` the next one is the first; an answer cannot be abandoned."""
+        self.begin(backend)
+        backend.idempotency_keys.abandon(ALICE, "payouts", "k")
+        assert self.begin(backend) is None
+        backend.idempotency_keys.complete(ALICE, "payouts", "k", b"answer")
+        backend.idempotency_keys.abandon(ALICE, "payouts", "k")
+        assert self.begin(backend) is not None
+
+    def test_a_request_whose_process_died_is_taken_over_by_one(self, backend: Backend) -> None:
+        """After a minute the same request may run again, once; another body may not."""
+        self.begin(backend)
+        later = NOW + timedelta(seconds=61)
+        other = backend.idempotency_keys.begin(ALICE, "payouts", "k", {"amount": "h9"}, later)
+        assert other is not None
+        assert self.begin(backend, NOW + timedelta(seconds=59)) is not None
+        assert at_once(4, lambda _: self.begin(backend, later)).count(None) == 1
+
+    def test_a_key_is_free_again_after_a_day(self, backend: Backend) -> None:
+        """Answers are kept for 24 hours."""
+        self.begin(backend)
+        backend.idempotency_keys.complete(ALICE, "payouts", "k", b"answer")
+        assert self.begin(backend, NOW + timedelta(hours=23, minutes=59)) is not None
+        assert self.begin(backend, NOW + timedelta(hours=24, seconds=1)) is None
+
+
+def delivery(name: str, sequence: int = 1, *, account_id: str = ALICE, subject: str = "payout-1") -> Delivery:
+    return Delivery(
+        account_id=account_id,
+        event_id=identifier(name),
+        event_type="payout.confirmed",
+        subject=subject,
+        sequence=sequence,
+        payload=name.encode(),
+        status="pending",
+        attempts=0,
+        created_at=NOW + timedelta(seconds=sequence),
+    )
+
+
+LATER = NOW + timedelta(minutes=1)
+
+
+def tried(item: Delivery, status: str, retry_s: int | None = None) -> Delivery:
+    retry = None if retry_s is None else LATER + timedelta(seconds=retry_s)
+    return msgspec.structs.replace(
+        item, status=status, attempts=item.attempts + 1, last_attempt_at=LATER, last_error="500", next_retry_at=retry
+    )
+
+
+class TestWebhookOutbox:
+    def due(self, backend: Backend, now: datetime = LATER) -> list[str]:
+        return [item.payload.decode() for item in backend.outbox.due(now, 10)]
+
+    def test_what_is_put_is_due_once(self, backend: Backend) -> None:
+        """The body comes back exactly, and is given to one process at a time."""
+        backend.outbox.put([delivery("one")])
+        backend.outbox.put([msgspec.structs.replace(delivery("one"), payload=b"another")])
+        [found] = backend.outbox.due(LATER, 10)
+        assert (found.payload, found.event_id, found.attempts) == (b"one", identifier("one"), 0)
+        assert self.due(backend) == []
+        assert self.due(backend, LATER + timedelta(minutes=5)) == ["one"]
+
+    def test_the_order_of_a_subject_holds(self, backend: Backend) -> None:
+        """Of one subject only the earliest is due; the next one follows when it is settled; others do not wait."""
+        backend.outbox.put([delivery("first"), delivery("second", 2), delivery("other", 3, subject="payout-2")])
+        items = {item.payload: item for item in backend.outbox.due(LATER, 10)}
+        assert set(items) == {b"first", b"other"}
+        assert backend.outbox.record(tried(items[b"first"], "pending", retry_s=10))
+        assert self.due(backend) == []
+        [again] = backend.outbox.due(LATER + timedelta(seconds=11), 10)
+        assert (again.payload, again.attempts, again.last_error) == (b"first", 1, "500")
+        assert backend.outbox.record(tried(again, "delivered"))
+        assert self.due(backend, LATER + timedelta(seconds=12)) == ["second"]
+
+    def test_an_attempt_is_recorded_once(self, backend: Backend) -> None:
+        """Of two processes that made the same attempt one is believed."""
+        backend.outbox.put([delivery("one")])
+        [item] = backend.outbox.due(LATER, 10)
+        assert sorted(at_once(4, lambda _: backend.outbox.record(tried(item, "delivered")))) == [False] * 3 + [True]
+        found = backend.outbox.find(ALICE, item.event_id)
+        assert found is not None
+        assert (found.status, found.attempts) == ("delivered", 1)
+
+    def test_two_processes_share_what_is_due(self, backend: Backend) -> None:
+        """Nothing is given to both."""
+        backend.outbox.put([delivery(str(number), subject=f"payout-{number}") for number in range(40)])
+        given = [item.event_id for batch in at_once(4, lambda _: backend.outbox.due(LATER, 10)) for item in batch]
+        assert len(given) == len(set(given))
+
+    def test_redelivery_is_for_the_account_that_has_the_event(self, backend: Backend) -> None:
+        """A delivered or exhausted event becomes due again, with its attempts; nobody else's does (I12)."""
+        backend.outbox.put([delivery("one")])
+        [item] = backend.outbox.due(LATER, 10)
+        backend.outbox.record(tried(item, "exhausted"))
+        assert backend.outbox.redeliver(BOB, item.event_id, LATER) is None
+        assert backend.outbox.redeliver(ALICE, identifier("unknown"), LATER) is None
+        assert backend.outbox.redeliver(ALICE, "no-such-form", LATER) is None
+        again = backend.outbox.redeliver(ALICE, item.event_id, LATER)
+        assert again is not None
+        assert (again.status, again.attempts) == ("pending", 1)
+        assert self.due(backend) == ["one"]
+
+    def test_pages_go_from_new_to_old_without_gap(self, backend: Backend) -> None:
+        """Pages joined are the whole list; status narrows it; others' events are not in it."""
+        backend.outbox.put([delivery(str(number), number) for number in range(7)])
+        backend.outbox.put([delivery("bob's", account_id=BOB)])
+        seen: list[str] = []
+        after = None
+        while page := backend.outbox.page(ALICE, None, after, 3):
+            seen += [item.payload.decode() for item in page]
+            after = page[-1].event_id
+        assert seen == ["6", "5", "4", "3", "2", "1", "0"]
+        assert backend.outbox.page(ALICE, "delivered", None, 10) == []
+        assert len(backend.outbox.page(ALICE, "pending", None, 10)) == 7
+        assert backend.outbox.find(BOB, identifier("1")) is None
+        assert backend.outbox.find(ALICE, "no-such-form") is None
+
+
+class TestAuditLog:
+    def test_entries_are_read_newest_first_and_by_account(self, backend: Backend) -> None:
+        """Every field comes back; pages joined are the whole log; an account's pages hold its own entries only."""
+        entries = [
+            AuditEntry(
+                account_id=ALICE if number % 2 else BOB,
+                at=NOW + timedelta(seconds=number),
+                action="payout.requested",
+                actor_id=f"api-key:{number}",
+                actor_type="api-key",
+                data={"amount": "1.5", "nested": [number, None]},
+                ip_address="192.0.2.7",
+                request_id=f"r{number}",
+            )
+            for number in range(7)
+        ]
+        backend.audit.add(entries[:3])
+        backend.audit.add(entries[3:])
+        backend.audit.add([])
+        seen: list[AuditEntry] = []
+        after = None
+        while page := backend.audit.page(None, after, 3):
+            seen += [entry for _, entry in page]
+            after = page[-1][0]
+        assert seen == entries[::-1]
+        assert [entry for _, entry in backend.audit.page(ALICE, None, 10)] == [
+            e for e in entries[::-1] if e.account_id == ALICE
+        ]
+
+
+def ready(number: int) -> ReadyAddress:
+    made = address(f"pool {number}")
+    return ReadyAddress(base58=made.base58, hex=made.hex(), key_id=f"payin/{number}")
+
+
+class TestAddressPool:
+    def test_an_address_is_given_once(self, backend: Backend) -> None:
+        """Many takers at once get different addresses, and None when the pool is empty."""
+        made = [ready(number) for number in range(6)]
+        backend.pool.add(made)
+        backend.pool.add(made)
+        assert backend.pool.ready() == 6
+        taken = at_once(8, lambda _: backend.pool.take())
+        assert sorted(item.base58 for item in taken if item is not None) == sorted(item.base58 for item in made)
+        assert taken.count(None) == 2
+        assert all(item in made for item in taken if item is not None)
+        assert backend.pool.ready() == 0
+        backend.pool.add(made)
+        assert backend.pool.take() is None
+
+    def test_every_address_that_was_ever_made_is_ours(self, backend: Backend) -> None:
+        """Ready or taken, payin or system wallet: known by its 20 bytes from the moment it is added (I6)."""
+        backend.pool.add([ready(1), ready(2)])
+        backend.pool.take()
+        hot = address("hot")
+        backend.pool.add_wallet("hot", hot.base58, None)
+        asked = [address("pool 1").evm, address("pool 2").evm, hot.evm, address("somebody").evm]
+        assert dict(backend.pool.ours(asked)) == dict(zip(asked, ("payin", "payin", "hot"), strict=False))
+        assert dict(backend.pool.ours([])) == {}
+        assert backend.pool.ready() == 1
+
+    def test_the_next_index_is_behind_the_highest(self, backend: Backend) -> None:
+        """Numbers count as numbers, per prefix, taken ones included."""
+        assert backend.pool.highest_index("payin/") == -1
+        backend.pool.add([ready(9), ready(10)])
+        backend.pool.take()
+        assert backend.pool.highest_index("payin/") == 10
+        assert backend.pool.highest_index("other/") == -1
+
+
+class TestCursorsAndBookmarks:
+    def test_a_cursor_comes_back_whole(self, backend: Backend) -> None:
+        """Height, id and what is remembered of blocks that are not solid, per scanner."""
+        assert backend.cursors.load("scanner") is None
+        backend.cursors.save("scanner", Cursor(5, "05" * 32, b"\x00\xff"))
+        backend.cursors.save("scanner", Cursor(6, "06" * 32))
+        assert backend.cursors.load("scanner") == Cursor(6, "06" * 32, b"")
+        assert backend.cursors.load("another") is None
+
+    def test_a_bookmark_never_goes_back(self, backend: Backend) -> None:
+        """A step that lags behind another of its kind cannot undo its progress (I9)."""
+        assert backend.bookmarks.load("relay") == 0
+        for position in (5, 3, 7, 7):
+            backend.bookmarks.save("relay", position)
+        assert backend.bookmarks.load("relay") == 7
+        assert backend.bookmarks.load("webhooks") == 0

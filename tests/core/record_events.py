@@ -1,0 +1,52 @@
+"""Adds an example of every event that recorded_events.json does not know yet: python -m tests.core.record_events
+
+What stands there was written by some version of this program and must be readable for ever: lines are added, never
+changed.
+"""
+
+import json
+import types
+import typing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+import core.history  # noqa: F401  declares every event
+from core.events import CLASSES, encode
+
+RECORDED = Path(__file__).with_name("recorded_events.json")
+
+
+def example(kind: Any, name: str = "text") -> Any:
+    """Some value of a type: fields that may be absent are present, unless only None is left."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        hints = typing.get_type_hints(kind)
+        return kind(**{field: example(hints[field], field) for field in kind.__struct_fields__})
+    if origin in (typing.Union, types.UnionType):
+        return example(next(one for one in arguments if one is not type(None)), name)
+    if origin is Literal:
+        return arguments[0]
+    if origin is tuple:
+        return (example(arguments[0], name), example(arguments[0], name))
+    if origin is dict:
+        return {name: "text"}
+    return {str: name, int: 12, bool: True, datetime: datetime(2026, 11, 22, 13, 0, tzinfo=UTC)}[kind]
+
+
+def recorded() -> dict[str, Any]:
+    """topic -> the fields as they were stored."""
+    return json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    known = recorded()
+    for topic, kind in sorted(CLASSES.items()):
+        known.setdefault(topic, json.loads(encode(example(kind))[1]))
+    RECORDED.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Settings: every mistake is a sentence that names its variable, and no secret shows."""
+
+import pytest
+
+from gateways.settings import InvalidSettings, Settings, load
+
+pytestmark = pytest.mark.fast
+
+
+def test_without_variables_there_is_a_devnet_on_this_machine() -> None:
+    """The defaults need nothing and listen on loopback only."""
+    settings = load({})
+    assert (settings.mode, settings.network, settings.http_host) == ("embedded", "devnet", "127.0.0.1")
+    assert settings.node_url == settings.solidity_url == "http://127.0.0.1:8090"
+    assert settings.keystore_path == settings.data / "keystore.json"
+    assert (settings.payout_fee_minor, settings.payout_min_minor, settings.payin_min_minor) == (0, 1, 0)
+
+
+def test_variables_are_read_once_and_overridden_by_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what `load` is given counts; a flag wins over a variable; nothing changes afterwards."""
+    monkeypatch.setenv("COUNTERFOIL_HTTP_PORT", "1")
+    settings = load({"COUNTERFOIL_HTTP_PORT": "8081", "COUNTERFOIL_NETWORK": "nile", "PATH": "x"}, network="mainnet")
+    assert (settings.http_port, settings.network) == (8081, "mainnet")
+    assert load({}).http_port == 8080
+    assert load().http_port == 1
+    with pytest.raises(ValueError, match="frozen"):
+        settings.http_port = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("HTPP_PORT", "1", "unknown setting COUNTERFOIL_HTPP_PORT"),
+        ("HTTP_PORT", "eighty", "integer"),
+        ("HTTP_PORT", "65536", "65535"),
+        ("NETWORK", "testnet", "'devnet', 'nile' or 'mainnet'"),
+        ("MODE", "gcp", "'embedded' or 'aws'"),
+        ("PAYOUT_FEE", "abc", "not a decimal amount"),
+        ("PAYOUT_FEE", "-1", "not a decimal amount"),
+        ("PAYOUT_FEE", "NaN", "not a decimal amount"),
+        ("PAYOUT_FEE", "1e3", "not a decimal amount"),
+        ("PAYOUT_MIN", "0.0000001", "at most 6 decimals"),
+        ("PAYIN_MIN", "99999999999999", "amount"),
+        ("USDT_CONTRACT", "TZJozAg1ruapycCicgz31GxvYJ1G1qELV7", "0x42"),
+        ("USDT_CONTRACT", "0xdeadbeef", "34 characters"),
+        ("TRON_NODE_URL", "localhost:8090", "http://"),
+        ("TRON_NODE_URL", "ftp://node", "http://"),
+        ("RATE_LIMIT", "many", "rate limit"),
+        ("RATE_LIMIT", "0/minute", "at least 1"),
+        ("OPERATOR_API_KEY", "short", "at least 32 characters"),
+        ("PAYOUT_EXPIRATION_S", "5", "30"),
+        ("ADDRESS_POOL", "0", "1"),
+        ("WEBHOOK_ALLOW_LOOPBACK", "perhaps", "boolean"),
+        ("LOG_LEVEL", "loud", "'debug'"),
+    ],
+)
+def test_a_wrong_value_is_a_sentence_that_names_the_variable(name: str, value: str, reason: str) -> None:
+    """What is wrong and where, without a traceback's vocabulary."""
+    with pytest.raises(InvalidSettings, match=reason) as caught:
+        load({f"COUNTERFOIL_{name}": value})
+    assert f"COUNTERFOIL_{name}" in str(caught.value)
+    assert "Value error" not in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """Two wrong values are two sentences."""
+    with pytest.raises(InvalidSettings) as caught:
+        load({"COUNTERFOIL_HTTP_PORT": "x", "COUNTERFOIL_NETWORK": "y"})
+    assert all(name in str(caught.value) for name in ("COUNTERFOIL_HTTP_PORT", "COUNTERFOIL_NETWORK"))
+
+
+@pytest.mark.parametrize("text", ["", "0", "0.0", "0.000000", "00"])
+def test_a_fee_may_be_nothing(text: str) -> None:
+    """Zero in any of its forms, or an empty variable, is no fee."""
+    assert load({"COUNTERFOIL_PAYOUT_FEE": text}).payout_fee_minor == 0
+
+
+def test_secrets_show_nowhere() -> None:
+    """No representation and no error message holds a secret (I13)."""
+    secret = "correct-horse-battery-staple-and-more"
+    names = [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)]
+    assert {"database_url", "operator_api_key", "keystore_passphrase", "tron_api_key"} <= set(names)
+    settings = load({f"COUNTERFOIL_{name.upper()}": secret for name in names})
+    assert secret not in f"{settings!r}{settings}{settings.model_dump()}{settings.model_dump_json()}"
+    with pytest.raises(InvalidSettings) as caught:
+        load({"COUNTERFOIL_OPERATOR_API_KEY": "horse", "COUNTERFOIL_HTTP_PORT": "x"})
+    assert "horse" not in str(caught.value)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    """`counterfoil config` has a description of each to show."""
+    assert all(field.description for field in Settings.model_fields.values())
