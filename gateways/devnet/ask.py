@@ -1,4 +1,7 @@
-"""One call as a handler sees it: the node, the height that may be seen, and the parameters, java-tron's looseness included."""
+"""One call as a handler sees it: the node, the height that may be seen, and the parameters, java-tron's looseness included.
+
+A call that a lagging backend answers sees everything, blocks, state and lookups, as it was so many blocks ago.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,20 +9,29 @@ from typing import Any
 from gateways.devnet import parsing, rendering
 from gateways.devnet.block import Block, Included
 from gateways.devnet.chain import Chain
-from gateways.devnet.node import Node
+from gateways.devnet.exchange import Silenced
+from gateways.devnet.faults import BROADCASTING, another_txid, silence_of
+from gateways.devnet.faults import MESSAGES as CODE_MESSAGES
+from gateways.devnet.machine import SUCCESS
+from gateways.devnet.node import Node, Verdict
 from gateways.devnet.state import State
+from gateways.devnet.transaction import Transaction
 
 Answer = Any
 """What becomes the JSON of an answer."""
 
 
 class Ask:
-    """Parameters from a query string, a form or a JSON body; `solid` for /walletsolidity."""
+    """Parameters from a query string, a form or a JSON body; `solid` for /walletsolidity, `lag` in blocks."""
 
-    def __init__(self, node: Node, body: Mapping[str, Any], *, solid: bool = False) -> None:
+    def __init__(
+        self, node: Node, body: Mapping[str, Any], *, solid: bool = False, lag: int = 0, path: str = ""
+    ) -> None:
         self.node = node
         self.body = body
         self.solid = solid
+        self.lag = lag
+        self.path = path
         self.visible = parsing.is_true(body.get("visible"))
 
     @property
@@ -27,13 +39,23 @@ class Ask:
         return self.node.chain
 
     @property
+    def head(self) -> Block:
+        """The newest block of the backend that answers."""
+        return self.chain.blocks[max(self.chain.head.number - self.lag, 0)]
+
+    @property
+    def solid_head(self) -> Block:
+        """That backend's solid block."""
+        return self.chain.solid_at(self.head.number) if self.lag else self.chain.solid
+
+    @property
     def top(self) -> Block:
         """The newest block that may be seen."""
-        return self.chain.solid if self.solid else self.chain.head
+        return self.solid_head if self.solid else self.head
 
     @property
     def state(self) -> State:
-        return self.chain.solid_state() if self.solid else self.chain.state
+        return self.chain.state_at(self.top.number)
 
     def block(self, number: int) -> Block | None:
         return self.chain.block(number) if number <= self.top.number else None
@@ -45,6 +67,30 @@ class Ask:
     def find(self, txid: str) -> tuple[Block, Included] | None:
         found = self.chain.find(txid)
         return found if found and found[0].number <= self.top.number else None
+
+    def broadcast(self, transaction: Transaction) -> Verdict:
+        """Offer a transaction to the node; what is told of it may be another thing. Raises Silenced for no answer at all."""
+        faults, txid = self.node.faults, transaction.txid
+        fault = faults.find(*BROADCASTING, path=self.path)
+        if fault and fault.kind == "reject_code":
+            faults.strike(fault)
+            return Verdict(fault.code, fault.message or CODE_MESSAGES[fault.code], txid)
+        reference = self.chain.reference(transaction)
+        if reference and reference.number > self.head.number:
+            return Verdict("TAPOS_ERROR", CODE_MESSAGES["TAPOS_ERROR"], txid)
+        verdict = self.node.broadcast(transaction)
+        if fault is None or not verdict.accepted:
+            return verdict
+        faults.strike(fault)
+        match fault.kind:
+            case "blackhole_tx":
+                self.node.withhold(txid)
+                return verdict
+            case "wrong_txid":
+                return Verdict(SUCCESS, txid=another_txid(txid))
+            case "accept_then_code":
+                return Verdict(fault.code, fault.message or CODE_MESSAGES[fault.code], txid)
+        raise Silenced(silence_of(fault))
 
     def message(self, text: str) -> str:
         """A message as this asker gets it."""

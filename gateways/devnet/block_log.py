@@ -1,7 +1,8 @@
 """The chain on disk: an append-only file of checked frames, so that a devnet killed at any moment goes on where it was.
 
 A frame is its length and CRC-32, four bytes each, little-endian, then MessagePack. The first frame says which chain this
-is; each further one is a sealed block. A frame is on disk before the block is shown to anyone; a torn last frame is cut.
+is; each further one holds the blocks that came at once: one, or the branch that a fork put in the place of others. A frame
+is on disk before its blocks are shown to anyone; a torn last frame is cut.
 """
 
 import errno
@@ -9,7 +10,7 @@ import fcntl
 import os
 import secrets
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ import msgspec
 
 from gateways.devnet.block import SealedBlock
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _PREFIX_BYTES: Final = 8
 
 
@@ -65,13 +66,13 @@ class BlockLog:
         whole_bytes = 0
         for position, (payload, end) in enumerate(self._frames()):
             if position:
-                yield msgspec.msgpack.decode(payload, type=SealedBlock)
+                yield from msgspec.msgpack.decode(payload, type=list[SealedBlock])
             whole_bytes = end
         self._file.truncate(whole_bytes)
 
-    def append(self, block: SealedBlock) -> None:
-        """Returns when the block is on disk. Raises OSError, and the file is then as before."""
-        self._write(msgspec.msgpack.encode(block))
+    def append(self, blocks: Sequence[SealedBlock]) -> None:
+        """Returns when the blocks are on disk. Raises OSError, and the file is then as before."""
+        self._write(msgspec.msgpack.encode(blocks))
 
     def close(self) -> None:
         self._file.close()

@@ -1,22 +1,21 @@
 """The chain: 27 producers in turn, headers signed as mainnet's, solid once 19 of them have built on a block.
 
 Pure and deterministic: time is an argument, keys come from the genesis, nothing is read from outside. `mine` is one step;
-`append` repeats a kept block; `pop` takes the newest block back, never a solid one.
+`fork` replaces the newest blocks, `append` repeats kept ones; `pop` takes the newest block back, never a solid one.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from core.secp256k1 import sha256
 from core.transactions import HEADER_RAW
 from gateways.devnet import pool as pools
-from gateways.devnet.block import HEADER_VERSION, Block, Included, SealedBlock, assemble, tx_trie_root, unseal
+from gateways.devnet.block import HEADER_VERSION, Block, Included, SealedBlock, assemble, seal, tx_trie_root, unseal
 from gateways.devnet.execution import Context, Outcome, Refused, execute
 from gateways.devnet.genesis import GENESIS_MS, Genesis, Key
 from gateways.devnet.machine import Machine
 from gateways.devnet.parameters import MAINNET
 from gateways.devnet.pool import Pool, Waiting
-from gateways.devnet.state import Head, Journal, Overlay, Past
+from gateways.devnet.state import Head, Journal, Overlay, Past, State
 from gateways.devnet.transaction import Transaction
 
 BLOCK_MS = 3_000
@@ -26,12 +25,21 @@ SOLID_INDEX = 8
 RECENT_BLOCKS = 65_536
 """How far back TAPOS looks: the reference is the low 16 bits of a height."""
 
+LAG_BLOCKS_MAX = 200
+"""How far behind the head the state can still be read, its solid block's included."""
+
+_SPARE_JOURNALS = 2 * LAG_BLOCKS_MAX
+
 
 class DifferentChain(Exception):
     """A kept block does not follow from the state before it: another genesis, or another version of the devnet."""
 
 
-def _nowhere(_: Block) -> None:
+Keep = Callable[[Sequence[Block]], None]
+"""Puts blocks on disk, all or none. What it raises leaves the chain as it was."""
+
+
+def _nowhere(_: Sequence[Block]) -> None:
     """Keeps nothing: the chain is in memory only."""
 
 
@@ -44,12 +52,14 @@ class Chain:
         self.parameters = dict(parameters)
         self.machine = Machine(genesis.contracts)
         self.state = Head()
-        self.pool = Pool(self.state)
+        self.pool = Pool(self.state, self._check, pools.PENDING_SLOTS * block_ms)
         self._producers = {key.address: key for key in genesis.producers}
         self._positions: dict[str, tuple[int, int]] = {}
         self._numbers: dict[str, int] = {}
-        self._undo: deque[Journal] = deque()
+        self._undo: list[Journal] = []
         self._solid = 0
+        self._solids = [0]
+        """The solid height as each block left it."""
         first = Overlay(self.state)
         genesis.write(first)
         header = HEADER_RAW.encode({"txTrieRoot": bytes(32), "parentHash": genesis.parent, "timestamp": GENESIS_MS})
@@ -76,9 +86,20 @@ class Chain:
     def context(self) -> Context:
         return Context(self.head.timestamp_ms, self.parameters, self.machine)
 
-    def solid_state(self) -> Past:
+    def solid_at(self, number: int) -> Block:
+        """The block that was solid when the head stood at this height."""
+        return self.blocks[self._solids[number]]
+
+    def solid_state(self) -> State:
         """The state as the solid block left it."""
-        return Past(self.state, self._undo)
+        return self.state_at(self._solid)
+
+    def state_at(self, number: int) -> State:
+        """The state as this block left it. Raises LookupError for one too long ago."""
+        depth = self.head.number - number
+        if depth > len(self._undo):
+            raise LookupError(f"the state of block {number} is no longer kept")
+        return Past(self.state, self._undo[-depth:]) if depth else self.state
 
     def block(self, number: int) -> Block | None:
         return self.blocks[number] if 0 <= number < len(self.blocks) else None
@@ -95,6 +116,13 @@ class Chain:
         block = self.blocks[position[0]]
         return block, block.included[position[1]]
 
+    def reference(self, transaction: Transaction) -> Block | None:
+        """The block of this chain that a transaction refers to: two bytes of its height, eight of its hash (TAPOS)."""
+        low, head = transaction.raw.get("ref_block_bytes", b""), self.head.number
+        block = self.block(head - (head - int.from_bytes(low, "big")) % RECENT_BLOCKS) if len(low) == 2 else None
+        named = transaction.raw.get("ref_block_hash", b"").hex()
+        return block if block and block.block_id[16:32] == named else None
+
     def pending(self, txid: str) -> Waiting | None:
         return self.pool.find(txid)
 
@@ -106,8 +134,7 @@ class Chain:
             raise Refused("SERVER_BUSY", "Server busy.")
         if transaction.expiration_ms < self.next_slot_ms:
             raise Refused("TRANSACTION_EXPIRATION_ERROR", "Transaction expired")
-        pools.check_signatures(self.state, transaction)
-        self._check_tapos(transaction)
+        self._check(self.state, transaction)
         size = len(transaction.encode())
         if size > pools.TRANSACTION_BYTES_MAX:
             message = f"Too big transaction, the size is {size} bytes, maxTxSize {pools.TRANSACTION_BYTES_MAX}"
@@ -118,14 +145,51 @@ class Chain:
             raise Refused("DUP_TRANSACTION_ERROR", "Dup transaction.")
         self.pool.add(transaction, self.context, now_ms)
 
-    def mine(self, now_ms: int, keep: Callable[[Block], None] = _nowhere) -> Block:
-        """The next block, at the slot of `now_ms`, or at the next free one if that is taken.
+    def mine(self, now_ms: int, keep: Keep = _nowhere) -> Block:
+        """The next block, at the slot of `now_ms`, or at the next free one if that is taken. It counts once it is kept."""
+        block, state = self._build(now_ms, self.pool.transactions())
+        keep([block])
+        self._put(block, state)
+        self.pool.rebase(block.included, self.context, self.next_slot_ms, now_ms)
+        return block
 
-        It counts only once `keep` has returned; what `keep` raises leaves the chain as it was.
+    def fork(
+        self,
+        depth: int,
+        branch: Sequence[Sequence[Transaction]],
+        returned: Sequence[Transaction],
+        now_ms: int,
+        keep: Keep = _nowhere,
+    ) -> list[Block]:
+        """Replace the newest `depth` blocks by one for each item of `branch`, which says what it should hold.
+
+        The branch's producers are those a slot later. What it cannot hold, expired or no longer payable, waits in the
+        pool with `returned`. Raises ValueError for a depth that reaches the solid block.
         """
+        if not 0 < depth <= self.head.number - self._solid:
+            raise ValueError("only blocks above the solid one can be replaced")
+        solid, first_ms = self._solid, self.blocks[-depth].timestamp_ms + self.block_ms
+        left = [self.pop() for _ in range(depth)][::-1]
+        built: list[Block] = []
+        try:
+            for position, transactions in enumerate(branch):
+                block, state = self._build(first_ms + position * self.block_ms, transactions)
+                self._put(block, state)
+                built.append(block)
+            keep(built)
+        except BaseException:
+            self._solid = solid
+            self._replace(left[0].number - 1, [seal(block) for block in left])
+            raise
+        included = tuple(each for block in built for each in block.included)
+        again = [*(transaction for transactions in branch for transaction in transactions), *returned]
+        self.pool.rebase(included, self.context, self.next_slot_ms, now_ms, again)
+        return built
+
+    def _build(self, now_ms: int, transactions: Iterable[Transaction]) -> tuple[Block, Overlay]:
         timestamp_ms = max(now_ms // self.block_ms * self.block_ms, self.next_slot_ms)
         state = Overlay(self.state)
-        included = self.pool.fill(state, self.context, self.next_slot_ms)
+        included = pools.pack(state, transactions, self._check, self.context, self.next_slot_ms)
         number, producer = self.head.number + 1, self.producer_at(timestamp_ms)
         header: dict[str, int | bytes] = {
             "timestamp": timestamp_ms,
@@ -136,11 +200,7 @@ class Chain:
             "version": HEADER_VERSION,
         }
         header_raw = HEADER_RAW.encode(header)
-        block = assemble(header_raw, producer.sign(sha256(header_raw)), included)
-        keep(block)
-        self._put(block, state)
-        self.pool.rebase(included, self.context, self.next_slot_ms, now_ms)
-        return block
+        return assemble(header_raw, producer.sign(sha256(header_raw)), included), state
 
     def append(self, sealed: SealedBlock) -> Block:
         """Repeat a kept block; on an earlier parent, a fork, what came after that is taken back first.
@@ -150,8 +210,16 @@ class Chain:
         parent = self._numbers.get(HEADER_RAW.decode(sealed.header_raw)["parentHash"].hex(), -1)
         if parent < self._solid:
             raise DifferentChain("a block follows no block of this chain")
+        return self._replace(parent, [sealed])
+
+    def _replace(self, parent: int, branch: Iterable[SealedBlock]) -> Block:
         while self.head.number > parent:
             self.pop()
+        for sealed in branch:
+            self._repeat(sealed)
+        return self.head
+
+    def _repeat(self, sealed: SealedBlock) -> None:
         state, context = Overlay(self.state), self.context
         included = []
         for transaction, contract_ret in unseal(sealed):
@@ -159,9 +227,7 @@ class Chain:
             if outcome.contract_ret != contract_ret:
                 raise DifferentChain(f"{transaction.txid} ended {contract_ret}, and now {outcome.contract_ret}")
             included.append(Included(transaction, outcome))
-        block = assemble(sealed.header_raw, sealed.witness_signature, tuple(included))
-        self._put(block, state)
-        return block
+        self._put(assemble(sealed.header_raw, sealed.witness_signature, tuple(included)), state)
 
     def pop(self) -> Block:
         """Take the newest block back: the state before it returns, its transactions are nowhere. Never a solid one.
@@ -172,6 +238,7 @@ class Chain:
             raise ValueError("a solid block cannot be taken back")
         block = self.blocks.pop()
         self.state.apply(self._undo.pop())
+        self._solids.pop()
         del self._numbers[block.block_id]
         for each in block.included:
             del self._positions[each.transaction.txid]
@@ -187,17 +254,16 @@ class Chain:
         self._solid = max(heights[SOLID_INDEX], self._solid)
         self._undo.append(self.state.apply(state.changes))
         self.blocks.append(block)
+        self._solids.append(self._solid)
         self._numbers[block.block_id] = block.number
         for index, each in enumerate(block.included):
             self._positions[each.transaction.txid] = (block.number, index)
-        while len(self._undo) > block.number - self._solid:
-            self._undo.popleft()
+        del self._undo[: -(block.number - self._solid + _SPARE_JOURNALS)]
 
-    def _check_tapos(self, transaction: Transaction) -> None:
-        """The reference block, two bytes of its height and eight of its hash, must be on this chain and recent."""
-        low, head = transaction.raw.get("ref_block_bytes", b""), self.head.number
-        block = self.block(head - (head - int.from_bytes(low, "big")) % RECENT_BLOCKS) if len(low) == 2 else None
-        if block is None or block.block_id[16:32] != transaction.raw.get("ref_block_hash", b"").hex():
+    def _check(self, state: State, transaction: Transaction) -> None:
+        """What a fork may change for a transaction admitted before: who may sign, and its reference. Raises Refused."""
+        pools.check_signatures(state, transaction)
+        if self.reference(transaction) is None:
             raise Refused("TAPOS_ERROR", "Tapos check error.")
 
 

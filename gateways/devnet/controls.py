@@ -7,19 +7,19 @@ from core.money import InvalidAmount, parse_amount
 from core.tron import Address, InvalidAddress
 from gateways.devnet import abi
 from gateways.devnet.ask import Ask
-from gateways.devnet.genesis import USDT
+from gateways.devnet.faults import BadFault
+from gateways.devnet.genesis import USDT, Genesis
 from gateways.devnet.machine import SUCCESS
-from gateways.devnet.node import Verdict
+from gateways.devnet.node import CannotFork, Verdict
 
 MINE_MAX: Final = 10_000
+SKIP_SLOTS_MAX: Final = 100_000
+BRANCH_MAX: Final = 200
+"""The longest branch that a fork may bring, in blocks."""
 
 
 class BadControl(ValueError):
     """The call cannot be done; the message says what is wrong with it."""
-
-
-class NotBuilt(Exception):
-    """The call is part of the contract but not of this version."""
 
 
 def info(ask: Ask) -> Any:
@@ -35,6 +35,8 @@ def info(ask: Ask) -> Any:
             "usdt": USDT.base58,
             "fake_usdt": genesis.fake_usdt.base58,
             "multisend": genesis.multisend.base58,
+            "successor": genesis.successor.base58,
+            "misbehaving": genesis.misbehaving.base58,
         },
         "chain_parameters": chain.parameters,
     }
@@ -54,11 +56,16 @@ def faucet(ask: Ask) -> Any:
 
 
 def mine(ask: Ask) -> Any:
-    blocks = ask.integer("blocks", 1)
-    if not 0 < blocks <= MINE_MAX:
-        raise BadControl(f"blocks must be between 1 and {MINE_MAX}")
-    ask.node.mine(blocks)
+    """{"blocks": n, "skip_slots": k}: n blocks at once, k slots missed before each."""
+    blocks = _between(ask, "blocks", 1, MINE_MAX, default=1)
+    ask.node.mine(blocks, _between(ask, "skip_slots", 0, SKIP_SLOTS_MAX))
     return _heights(ask)
+
+
+def maintenance(ask: Ask) -> Any:
+    """{"every_blocks": n}: two slots pass without a block before every n-th; 0 for never again."""
+    ask.node.maintenance_blocks = _between(ask, "every_blocks", 0, 2**31)
+    return {**_heights(ask), "maintenance_blocks": ask.node.maintenance_blocks}
 
 
 def pause(ask: Ask) -> Any:
@@ -89,16 +96,50 @@ def usdt(ask: Ask) -> Any:
     if len(names) != 1:
         raise BadControl(f"name one of {', '.join(_OWNER_CALLS)}")
     signature, encode = _OWNER_CALLS[names[0]]
-    data = abi.selector_of(signature) + encode(ask.body[names[0]])
-    return {"txid": _accepted(ask.node.call(ask.chain.genesis.treasury, USDT, data))}
+    genesis = ask.chain.genesis
+    data = abi.selector_of(signature) + encode(ask.body[names[0]], genesis)
+    return {"txid": _accepted(ask.node.call(genesis.treasury, USDT, data))}
 
 
-def reorg(_: Ask) -> Any:
-    raise NotBuilt("this version of the devnet does not fork yet")
+def reorg(ask: Ask) -> Any:
+    """{"depth": n, "drop": [txid], "keep_order": false, "vanish": false, "blocks": m}: node.reorg's own words apply."""
+    drop = ask.body.get("drop") or []
+    if not isinstance(drop, list) or not all(isinstance(txid, str) for txid in drop):
+        raise BadControl("drop must be a list of txids")
+    depth = ask.integer("depth")
+    blocks = _between(ask, "blocks", 1, BRANCH_MAX) if "blocks" in ask.body else None
+    left = [block.block_id for block in ask.chain.blocks[-depth:]]
+    try:
+        built = ask.node.reorg(
+            depth,
+            [txid.lower() for txid in drop],
+            keep_order=ask.flag("keep_order"),
+            vanish=ask.flag("vanish"),
+            blocks=blocks,
+        )
+    except CannotFork as error:
+        raise BadControl(str(error)) from error
+    return {**_heights(ask), "orphaned": left, "blocks": [block.block_id for block in built]}
 
 
-def faults(_: Ask) -> Any:
-    raise NotBuilt("this version of the devnet injects no faults yet")
+def faults(ask: Ask) -> Any:
+    """What is armed, and how many answers each kind has changed since the last clearing."""
+    return {"armed": ask.node.faults.armed, "struck": dict(ask.node.faults.struck)}
+
+
+def arm(ask: Ask) -> Any:
+    """{"kind": ..., "times": 1, "path": ...} and what the kind takes besides: code, message, blocks, seconds, txid."""
+    fields = dict(ask.body)
+    try:
+        ask.node.faults.arm(str(fields.pop("kind", "")), **fields)
+    except BadFault as error:
+        raise BadControl(str(error)) from error
+    return faults(ask)
+
+
+def clear(ask: Ask) -> Any:
+    ask.node.clear_faults()
+    return faults(ask)
 
 
 def _accepted(verdict: Verdict) -> str:
@@ -131,7 +172,14 @@ def _amount(value: Any, currency: str) -> int:
         raise BadControl(f"{currency.lower()}: {error}") from error
 
 
-def _params(value: Any) -> bytes:
+def _between(ask: Ask, name: str, least: int, most: int, *, default: int = 0) -> int:
+    value = ask.integer(name, default)
+    if not least <= value <= most:
+        raise BadControl(f"{name} must be between {least} and {most}")
+    return value
+
+
+def _params(value: Any, _: Genesis) -> bytes:
     try:
         rate, most = value.values() if isinstance(value, Mapping) else value
         return abi.of_uint(int(rate)) + abi.of_uint(int(most))
@@ -139,22 +187,27 @@ def _params(value: Any) -> bytes:
         raise BadControl("set_params takes [basis points, maximum fee in USDT]") from error
 
 
-def _one_address(value: Any) -> bytes:
+def _one_address(value: Any, _: Genesis) -> bytes:
     return abi.of_address(_address(value).evm)
 
 
-def _nothing(_: Any) -> bytes:
+def _successor(value: Any, genesis: Genesis) -> bytes:
+    """The address given, or, for true, the devnet's own successor contract."""
+    return abi.of_address(genesis.successor.evm) if value is True else _one_address(value, genesis)
+
+
+def _nothing(_: Any, __: Genesis) -> bytes:
     return b""
 
 
-_OWNER_CALLS: Final[Mapping[str, tuple[str, Callable[[Any], bytes]]]] = {
+_OWNER_CALLS: Final[Mapping[str, tuple[str, Callable[[Any, Genesis], bytes]]]] = {
     "pause": ("pause()", _nothing),
     "unpause": ("unpause()", _nothing),
     "blacklist": ("addBlackList(address)", _one_address),
     "unblacklist": ("removeBlackList(address)", _one_address),
     "destroy": ("destroyBlackFunds(address)", _one_address),
     "set_params": ("setParams(uint256,uint256)", _params),
-    "deprecate": ("deprecate(address)", _one_address),
+    "deprecate": ("deprecate(address)", _successor),
 }
 
 CONTROLS: Final[Mapping[tuple[str, str], Callable[[Ask], Any]]] = {
@@ -165,6 +218,8 @@ CONTROLS: Final[Mapping[tuple[str, str], Callable[[Ask], Any]]] = {
     ("POST", "resume"): resume,
     ("POST", "usdt"): usdt,
     ("POST", "reorg"): reorg,
-    ("POST", "faults"): faults,
-    ("DELETE", "faults"): faults,
+    ("POST", "maintenance"): maintenance,
+    ("GET", "faults"): faults,
+    ("POST", "faults"): arm,
+    ("DELETE", "faults"): clear,
 }

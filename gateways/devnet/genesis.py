@@ -13,8 +13,10 @@ from core.tron import SUN_PER_TRX, USDT_MAINNET, Address
 from gateways.devnet import accounts, energy, tether
 from gateways.devnet.accounts import Account
 from gateways.devnet.machine import Code
+from gateways.devnet.misbehave import Misbehaving
 from gateways.devnet.multisend import Multisend
 from gateways.devnet.state import Overlay
+from gateways.devnet.successor import Successor
 from gateways.devnet.tether import TetherToken
 
 DEFAULT_SEED: Final = "counterfoil devnet"
@@ -57,10 +59,15 @@ class Genesis:
         """Owns the tokens, and pays what the faucet gives."""
         self.fake_usdt = Key(seed, "contract fake_usdt").address
         self.multisend = Key(seed, "contract multisend").address
+        self.misbehaving = Key(seed, "contract misbehaving").address
+        self.successor = Key(seed, "contract successor").address
+        """What USDT forwards to when its owner deprecates it in favour of this."""
         self.contracts: dict[bytes, Code] = {
             USDT: TetherToken("Tether USD", "USDT", 6),
             self.fake_usdt: TetherToken("Tether USD", "USDT", 6),
             self.multisend: Multisend(),
+            self.misbehaving: Misbehaving(),
+            self.successor: Successor(USDT, "Tether USD", "USDT", 6),
         }
         self.parent = sha256(f"counterfoil devnet/{seed}/{network}/{factor}".encode())
         """Block 0's parentHash: no block's id, and different for every network."""
@@ -74,6 +81,7 @@ class Genesis:
         accounts.credit(state, self.treasury.address, TREASURY_SUN, GENESIS_MS)
         for token, factor in ((USDT, self.factor), (self.fake_usdt, 0)):
             tether.deploy(state, token, self.treasury.address, USDT_SUPPLY_MINOR, factor=factor)
+        state.set(("slot", self.successor, "deprecated"), 0)
         supply = USDT_SUPPLY_MINOR
         for key in self.accounts:
             accounts.credit(state, key.address, ACCOUNT_SUN, GENESIS_MS)

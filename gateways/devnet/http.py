@@ -1,118 +1,90 @@
-"""The devnet's front door: java-tron's paths, TronGrid's and /devnet, one dispatch each.
+"""The devnet's door over HTTP: an ASGI application, and the connections that it can cut."""
 
-java-tron answers 200 nearly always; what went wrong stands in the body as {"Error": "class ... : message"}.
-"""
-
-from collections.abc import Awaitable, Callable
+import asyncio
 from typing import Any
-from urllib.parse import parse_qsl
 
-import msgspec
-from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from core.protobuf import MalformedProtobuf
-from gateways.devnet import trongrid
-from gateways.devnet.ask import Ask
-from gateways.devnet.calls.building import BuildRefused
-from gateways.devnet.controls import CONTROLS, BadControl, NotBuilt
+from gateways.devnet import door, exchange
+from gateways.devnet.exchange import Reply
 from gateways.devnet.node import Node
-from gateways.devnet.parsing import BadRequest
-from gateways.devnet.wallet import SOLIDITY, WALLET
 
-BODY_BYTES_MAX = 4 * 1024 * 1024
-"""java-tron's node.http.maxMessageSize by default."""
-
-Answering = Callable[[Request], Awaitable[Response]]
-Fault = Callable[[Request, Answering], Awaitable[Response]]
-"""What may come between a request and its answer."""
+Connections = dict[tuple[str, int], asyncio.Transport]
+"""The client's host and port -> its connection."""
 
 
-async def no_fault(request: Request, answer: Answering) -> Response:
-    return await answer(request)
+class Application:
+    """The ASGI application over one node."""
 
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.connections: Connections = {}
+        self._closing = asyncio.Event()
 
-class TooLarge(Exception):
-    """The body exceeds what a node reads."""
+    def close(self) -> None:
+        """Let go of every client that is kept waiting."""
+        self._closing.set()
 
-
-def application(node: Node, fault: Fault = no_fault) -> Starlette:
-    """The ASGI application over one node; every answer passes through `fault`."""
-
-    async def wallet(request: Request) -> Response:
-        solid = request.url.path.startswith("/walletsolidity/")
-        handler = (SOLIDITY if solid else WALLET).get(request.path_params["call"].lower())
-        if handler is None:
-            return _json({"Error": "this API is unavailable due to config"}, 404)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"the devnet speaks HTTP, not {scope['type']}")
+        request = Request(scope, receive)
         try:
-            ask = Ask(node, await _parameters(request), solid=solid)
-            return _json(handler(ask))
-        except TooLarge:
-            return Response(status_code=413)
-        except BuildRefused as error:
-            return _json({"Error": f"class org.tron.core.exception.ContractValidateException : {error}"})
-        except BadRequest as error:
-            return _json({"Error": f"class {error.kind} : {error}"})
-        except MalformedProtobuf as error:
-            return _json({"Error": f"class com.google.protobuf.InvalidProtocolBufferException : {error}"})
-        except msgspec.DecodeError as error:
-            return _json({"Error": f"class com.alibaba.fastjson.JSONException : {error}"})
+            body = await _body(request)
+        except ClientDisconnect:
+            return
+        query = dict(request.query_params)
+        base_url = f"{request.url.scheme}://{request.url.netloc}"
+        asked = exchange.Request(request.method, request.url.path, query, body, base_url)
+        answered = door.answer(self.node, asked)
+        if isinstance(answered, Reply):
+            await Response(answered.body, answered.status, media_type=answered.media_type)(scope, receive, send)
+            return
+        await self._hold(receive, answered.hold_ms / 1000)
+        self._cut(scope["client"])
+        await receive()
 
-    async def grid(request: Request) -> Response:
-        try:
-            status, answer = trongrid.answer(Ask(node, dict(request.query_params)), request.url)
-        except BadRequest as error:
-            return _json({"success": False, "error": str(error), "statusCode": 400}, 400)
-        return _json(answer, status) if answer is not None else Response(status_code=status)
+    def protocol(self) -> Any:
+        """The protocol for uvicorn: its own, and known by the client's address while it lasts."""
+        connections = self.connections
 
-    async def control(request: Request) -> Response:
-        handler = CONTROLS.get((request.method, request.path_params["call"]))
-        if handler is None:
-            return _json({"error": f"there is no {request.method} {request.url.path}"}, 404)
-        try:
-            return _json(handler(Ask(node, await _parameters(request))))
-        except TooLarge:
-            return Response(status_code=413)
-        except (BadControl, BadRequest, msgspec.DecodeError) as error:
-            return _json({"error": str(error)}, 400)
-        except NotBuilt as error:
-            return _json({"error": str(error)}, 501)
+        class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+            def connection_made(self, transport: asyncio.Transport) -> None:
+                super().connection_made(transport)
+                connections[self.client] = transport
 
-    def guarded(answer: Answering) -> Answering:
-        async def answered(request: Request) -> Response:
-            return await fault(request, answer)
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                connections.pop(self.client, None)
 
-        return answered
+        return Protocol
 
-    any_method = ["GET", "POST"]
-    return Starlette(
-        routes=[
-            Route("/wallet/{call}", guarded(wallet), methods=any_method),
-            Route("/walletsolidity/{call}", guarded(wallet), methods=any_method),
-            Route("/v1/{rest:path}", guarded(grid), methods=["GET"]),
-            Route("/devnet/{call}", control, methods=["GET", "POST", "DELETE"]),
-        ]
-    )
+    async def _hold(self, receive: Receive, seconds: float) -> None:
+        """Returns when the client has given up, the server stops, or so long has passed."""
+
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        ends = {asyncio.create_task(gone()), asyncio.create_task(self._closing.wait())}
+        _, waiting = await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for end in waiting:
+            end.cancel()
+
+    def _cut(self, client: tuple[str, int]) -> None:
+        connection = self.connections.get(client)
+        if connection:
+            connection.abort()
 
 
-async def _parameters(request: Request) -> dict[str, Any]:
-    """The query of a GET; of a POST the JSON object or the form in its body, whatever its content type says."""
-    query = dict(request.query_params)
-    if request.method != "POST":
-        return query
+async def _body(request: Request) -> bytes:
+    """The body, or its first part where it is longer than the door takes."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise TooLarge
-    if not body.strip():
-        return query
-    if body.lstrip()[:1] != b"{":
-        return query | dict(parse_qsl(body.decode(errors="replace")))
-    return query | msgspec.json.decode(body, type=dict[str, Any])
-
-
-def _json(answer: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+        if len(body) > door.BODY_BYTES_MAX:
+            break
+    return bytes(body)

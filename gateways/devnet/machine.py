@@ -17,6 +17,7 @@ from gateways.devnet.state import Overlay, State
 SUCCESS: Final = "SUCCESS"
 REVERT: Final = "REVERT"
 OUT_OF_ENERGY: Final = "OUT_OF_ENERGY"
+TRANSFER_FAILED: Final = "TRANSFER_FAILED"
 REVERT_MESSAGE: Final = "REVERT opcode executed"
 
 
@@ -47,6 +48,14 @@ class OutOfEnergy(Exception):
     """The call spent more energy than it may."""
 
 
+class Halted(Exception):
+    """The machine stopped the call, with another contractResult than these two."""
+
+    def __init__(self, result: str, message: str) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 class Code(Protocol):
     """A contract's behaviour and how getcontract describes it."""
 
@@ -68,6 +77,8 @@ class Call:
         self.caller = caller
         self.value_sun = 0
         self.data = b""
+        self.predecessor: Address | None = None
+        """A contract whose slots stand for those that this one has not yet filled itself."""
 
     @property
     def selector(self) -> bytes:
@@ -79,11 +90,15 @@ class Call:
 
     def read(self, *key: str | bytes) -> Any:
         """A storage slot of this contract, None when it is absent."""
-        return self._execution.state.get(("slot", self.contract, *key))
+        state = self._execution.state
+        value = state.get(("slot", self.contract, *key))
+        if value is None and self.predecessor:
+            value = state.get(("slot", self.predecessor, *key))
+        return value
 
     def write(self, *key: str | bytes, value: Any) -> None:
-        """Fill a slot of this contract; a zero is kept as absence."""
-        self._execution.state.set(("slot", self.contract, *key), value or None)
+        """Fill a slot of this contract; a zero is kept as absence, except where it hides a predecessor's value."""
+        self._execution.state.set(("slot", self.contract, *key), value or (0 if self.predecessor else None))
 
     def spend(self, path: energy.Path, opcode: str = "") -> None:
         """Raises OutOfEnergy when the limit is passed; `opcode` names a path that is a single one."""
@@ -139,6 +154,10 @@ class Machine:
             return Called(REVERT, execution.energy, execution.penalty, message=REVERT_MESSAGE)
         except OutOfEnergy as error:
             return Called(OUT_OF_ENERGY, limit, execution.penalty, message=str(error))
+        except Halted as error:
+            # Only a revert and a failed transfer give the unused energy back; java-tron bills the whole limit for all else.
+            energy = execution.energy if error.result == TRANSFER_FAILED else limit
+            return Called(error.result, energy, execution.penalty, message=str(error))
         state.merge(attempt)
         return Called(SUCCESS, execution.energy, execution.penalty, returned, tuple(execution.logs))
 

@@ -1,6 +1,6 @@
 """A running node: a chain, the file that keeps it, the clock that turns it, and the keys that its faucet signs with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from gateways.devnet.block import Block, seal
 from gateways.devnet.block_log import BlockLog, UnusableData
 from gateways.devnet.chain import BLOCK_MS, Chain, DifferentChain
 from gateways.devnet.execution import Refused
+from gateways.devnet.faults import Faults
 from gateways.devnet.genesis import DEFAULT_SEED, PRODUCERS, USDT, Genesis, Key
 from gateways.devnet.machine import SUCCESS
 from gateways.devnet.tether import TRANSFER_CALL
@@ -22,6 +23,12 @@ OWN_FEE_LIMIT_SUN: Final = 100_000_000
 OWN_EXPIRATION_MS: Final = 3_600_000
 BEHIND_SLOTS_MAX: Final = 10
 """A node this far behind its clock misses the slots between instead of catching up."""
+
+MAINTENANCE_SLOTS: Final = 2
+"""Slots that pass without a block where the producers are elected anew."""
+
+CACHE_SLOTS: Final = 1_200
+"""How long the broadcast cache remembers a txid: java-tron's hour, in slots."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -37,6 +44,12 @@ class Config(msgspec.Struct, frozen=True):
     factor: int = energy.DEFAULT_FACTOR
     paused: bool = False
     """Begin without producing blocks: only /devnet/mine turns the chain."""
+    maintenance_blocks: int = 0
+    """Skip two slots before every block whose height is a multiple of this; 0 for never."""
+
+
+class CannotFork(ValueError):
+    """The fork asked for is none that a chain could take; the message says why."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -59,10 +72,14 @@ class Node:
         self.config = config
         self.clock_ms = clock_ms
         self.paused = config.paused
+        self.maintenance_blocks = config.maintenance_blocks
+        self.faults = Faults()
         self._log: BlockLog | None = None
         self._own = 0
         self._lead_ms = 0
         """How far /devnet/mine has driven the chain's time ahead of the clock."""
+        self._broadcast_ms: dict[str, int] = {}
+        """The broadcast cache (node.rpc.trxCacheEnable): when each txid was first offered."""
         genesis = Genesis(config.seed, config.network, config.factor)
         if config.data_dir:
             self._log = BlockLog(config.data_dir, config.seed, config.factor)
@@ -74,19 +91,68 @@ class Node:
         if self.chain.head.number == 0:
             self._first_round()
 
+    @property
+    def now_ms(self) -> int:
+        """The chain's own time: the clock's, and as much as the chain runs ahead of it."""
+        return self.clock_ms() + self._lead_ms
+
     def broadcast(self, transaction: Transaction) -> Verdict:
         """Offer a transaction to the pool."""
+        if self.faults.is_armed("trx_cache") and self._is_cached(transaction.txid):
+            return Verdict("DUP_TRANSACTION_ERROR", "Transaction already exists.", transaction.txid)
         try:
-            self.chain.admit(transaction, self.clock_ms())
+            self.chain.admit(transaction, self.now_ms)
         except Refused as refused:
             return Verdict(refused.code, refused.message, transaction.txid)
         return Verdict(SUCCESS, txid=transaction.txid)
 
-    def mine(self, blocks: int = 1) -> Block:
-        """Produce blocks at once; each is on disk before the next begins."""
+    def withhold(self, txid: str) -> None:
+        """Never put this transaction into a block, until the faults are cleared."""
+        self.chain.pool.withheld.add(txid)
+
+    def clear_faults(self) -> None:
+        self.faults.clear()
+        self.chain.pool.withheld.clear()
+        self._broadcast_ms.clear()
+
+    def mine(self, blocks: int = 1, skip_slots: int = 0) -> Block:
+        """Produce blocks at once, `skip_slots` missed before each; each is on disk before the next begins."""
         for _ in range(blocks):
-            self._mine_at(self.clock_ms())
+            self._mine_at(max(self.clock_ms(), self._due_ms + skip_slots * self.chain.block_ms))
         return self.chain.head
+
+    def reorg(
+        self,
+        depth: int,
+        drop: Collection[str] = (),
+        *,
+        keep_order: bool = False,
+        vanish: bool = False,
+        blocks: int | None = None,
+    ) -> list[Block]:
+        """Replace the newest `depth` blocks by `blocks` others, as many by default; -> the new ones, oldest first.
+
+        Their transactions come again, last first unless `keep_order`; those in `drop` go back to the pool or, with
+        `vanish`, nowhere. `vanish` without `drop` means all of them. Raises CannotFork.
+        """
+        chain = self.chain
+        above = chain.head.number - chain.solid.number
+        if not 1 <= depth <= above:
+            raise CannotFork(
+                f"depth must be between 1 and {above}: block {chain.solid.number} is solid,"
+                " and it and those below it are never replaced"
+            )
+        left = [[each.transaction for each in block.included] for block in chain.blocks[-depth:]]
+        txids = {transaction.txid for transactions in left for transaction in transactions}
+        if strangers := set(drop) - txids:
+            raise CannotFork(f"{min(strangers)} is in none of the newest {depth} blocks")
+        dropped = set(drop) or (txids if vanish else set())
+        kept = [[each for each in transactions if each.txid not in dropped] for transactions in left]
+        branch = _refit(kept if keep_order else [each[::-1] for each in kept[::-1]], blocks or depth)
+        returned = [] if vanish else [each for transactions in left for each in transactions if each.txid in dropped]
+        built = chain.fork(depth, branch, returned, self.now_ms, self._keep)
+        self._set_lead()
+        return built
 
     def is_due(self) -> bool:
         """True when the next slot's time has come."""
@@ -94,13 +160,13 @@ class Node:
 
     def wait_ms(self) -> int:
         """Until the next slot; counted from the last block where the chain's time runs ahead of the clock's."""
-        return self.chain.next_slot_ms - self.clock_ms() - self._lead_ms
+        return self._due_ms - self.clock_ms() - self._lead_ms
 
     def tick(self) -> None:
         """Produce the next block: its slot if we are late by little, the clock's slot if by much."""
         behind_ms = -self.wait_ms()
         late = behind_ms > BEHIND_SLOTS_MAX * self.chain.block_ms
-        self._mine_at(self.clock_ms() if late else self.chain.next_slot_ms)
+        self._mine_at(self.clock_ms() if late else self._due_ms)
 
     def send(self, key: Key, kind: int, parameter: dict[str, Any]) -> Verdict:
         """Sign and broadcast a transaction of one of our own accounts."""
@@ -136,13 +202,32 @@ class Node:
         if self._log:
             self._log.close()
 
-    def _mine_at(self, now_ms: int) -> None:
-        block = self.chain.mine(now_ms, self._keep)
-        self._lead_ms = max(0, block.timestamp_ms - self.clock_ms())
+    @property
+    def _due_ms(self) -> int:
+        """The slot of the next block, after a maintenance's two when one is due."""
+        chain, every = self.chain, self.maintenance_blocks
+        is_maintenance = every > 0 and (chain.head.number + 1) % every == 0
+        return chain.next_slot_ms + (MAINTENANCE_SLOTS * chain.block_ms if is_maintenance else 0)
 
-    def _keep(self, block: Block) -> None:
+    def _mine_at(self, now_ms: int) -> None:
+        self.chain.mine(now_ms, self._keep)
+        self._set_lead()
+
+    def _set_lead(self) -> None:
+        self._lead_ms = max(0, self.chain.head.timestamp_ms - self.clock_ms())
+
+    def _keep(self, blocks: Sequence[Block]) -> None:
         if self._log:
-            self._log.append(seal(block))
+            self._log.append([seal(block) for block in blocks])
+
+    def _is_cached(self, txid: str) -> bool:
+        """Whether the txid was offered within the hour before, however that ended. It is remembered from now on."""
+        now_ms = self.now_ms
+        last_ms = self._broadcast_ms.get(txid)
+        if last_ms is not None and now_ms - last_ms < CACHE_SLOTS * self.chain.block_ms:
+            return True
+        self._broadcast_ms[txid] = now_ms
+        return False
 
     def _replay(self) -> None:
         if not self._log:
@@ -158,3 +243,10 @@ class Node:
         first_ms = self.clock_ms() - PRODUCERS * self.chain.block_ms
         for position in range(PRODUCERS + 1):
             self._mine_at(first_ms + position * self.chain.block_ms)
+
+
+def _refit(branch: list[list[Transaction]], blocks: int) -> list[list[Transaction]]:
+    """The same transactions in the same order over so many blocks: the last takes what comes after, or some stay empty."""
+    padded = [*branch, *([] for _ in range(blocks - len(branch)))]
+    last = [transaction for transactions in padded[blocks - 1 :] for transaction in transactions]
+    return [*padded[: blocks - 1], last]

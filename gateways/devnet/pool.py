@@ -4,6 +4,9 @@ What is admitted has been tried on the pending state, which is the head and ever
 promises nothing about the block: a call that will revert or run out of energy is admitted too.
 """
 
+import functools
+from collections.abc import Callable, Iterable, Sequence
+
 import msgspec
 
 from core.secp256k1 import InvalidSignature, recover
@@ -16,13 +19,18 @@ from gateways.devnet.state import Head, Overlay, State
 from gateways.devnet.transaction import Transaction
 
 PENDING_MAX = 2_000
-PENDING_TIMEOUT_MS = 60_000
+PENDING_SLOTS = 20
+"""How long a transaction waits at most: mainnet's 60 s, in slots of whatever length."""
 TRANSACTION_BYTES_MAX = 500 * 1024
 BLOCK_BYTES_MAX = 2_000_000
 EXPIRATION_WINDOW_MS = 86_400_000
 SIGNATURES_MAX = 5
 SIGNATURE_BYTES = range(65, 69)
 """Longer than 65 is let pass, as java-tron does: what follows the 65 is not looked at."""
+
+
+Check = Callable[[State, Transaction], None]
+"""Whether a transaction is still signed by who may, and refers to a block of this chain. Raises Refused."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -36,10 +44,14 @@ class Waiting(msgspec.Struct, frozen=True):
 class Pool:
     """The transactions waiting on one head; `rebase` moves them to the next."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, check: Check, timeout_ms: int) -> None:
         self._head = head
+        self._check = check
+        self._timeout_ms = timeout_ms
         self._state = Overlay(head)
         self._waiting: dict[str, Waiting] = {}
+        self.withheld: set[str] = set()
+        """Transactions that wait and are given to no block, as on a node that forwards nothing."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -50,6 +62,10 @@ class Pool:
     def txids(self) -> list[str]:
         return list(self._waiting)
 
+    def transactions(self) -> list[Transaction]:
+        """What the next block may hold, in order."""
+        return [waiting.transaction for txid, waiting in self._waiting.items() if txid not in self.withheld]
+
     def add(self, transaction: Transaction, context: Context, now_ms: int) -> None:
         """Try a transaction on the pending state and keep it. Raises Refused."""
         attempt = Overlay(self._state)
@@ -57,42 +73,57 @@ class Pool:
         self._state.merge(attempt)
         self._waiting[transaction.txid] = Waiting(transaction, now_ms, outcome)
 
-    def fill(self, block_state: Overlay, context: Context, next_slot_ms: int) -> tuple[Included, ...]:
-        """Execute what waits, in order, until the block is full; what no longer can be applied is left out."""
-        included = []
-        room = BLOCK_BYTES_MAX
-        for waiting in self._waiting.values():
-            transaction = waiting.transaction
-            room -= transaction.bandwidth
-            if room < 0:
-                break
-            if not is_timely(transaction, context.parent_ms, next_slot_ms):
-                continue
-            attempt = Overlay(block_state)
-            try:
-                outcome = execute(attempt, transaction, context)
-            except Refused:
-                continue
-            block_state.merge(attempt)
-            included.append(Included(transaction, outcome))
-        return tuple(included)
+    def rebase(
+        self,
+        included: tuple[Included, ...],
+        context: Context,
+        next_slot_ms: int,
+        now_ms: int,
+        returned: Sequence[Transaction] = (),
+    ) -> None:
+        """Forget what a new head includes, what expired and what waited too long; try the rest anew.
 
-    def rebase(self, included: tuple[Included, ...], context: Context, next_slot_ms: int, now_ms: int) -> None:
-        """Forget what a new head includes, what expired and what waited too long; try the rest anew."""
-        for each in included:
-            self._waiting.pop(each.transaction.txid, None)
-        waiting, self._waiting, self._state = self._waiting, {}, Overlay(self._head)
-        for entry in waiting.values():
-            timely = is_timely(entry.transaction, context.parent_ms, next_slot_ms)
-            if timely and now_ms - entry.arrived_ms < PENDING_TIMEOUT_MS:
-                self.readd(entry.transaction, context, entry.arrived_ms)
+        `returned` are transactions of blocks taken back: they come before what waits, as java-tron's re-push has it.
+        """
+        entries = [(transaction, now_ms) for transaction in returned]
+        entries += [(waiting.transaction, waiting.arrived_ms) for waiting in self._waiting.values()]
+        gone = {each.transaction.txid for each in included}
+        self._waiting, self._state = {}, Overlay(self._head)
+        for transaction, arrived_ms in entries:
+            timely = is_timely(transaction, context.parent_ms, next_slot_ms)
+            if timely and transaction.txid not in gone and now_ms - arrived_ms < self._timeout_ms:
+                self._readd(transaction, context, arrived_ms)
 
-    def readd(self, transaction: Transaction, context: Context, arrived_ms: int) -> None:
-        """Put back what was admitted before; what this head refuses is forgotten, as java-tron's re-push does."""
+    def _readd(self, transaction: Transaction, context: Context, arrived_ms: int) -> None:
+        """Put back what was admitted before; what this head refuses is forgotten."""
         try:
+            self._check(self._state, transaction)
             self.add(transaction, context, arrived_ms)
         except Refused:
             return
+
+
+def pack(
+    state: Overlay, transactions: Iterable[Transaction], check: Check, context: Context, next_slot_ms: int
+) -> tuple[Included, ...]:
+    """Execute transactions in order until a block is full; what cannot be applied is left out."""
+    included = []
+    room = BLOCK_BYTES_MAX
+    for transaction in transactions:
+        room -= transaction.bandwidth
+        if room < 0:
+            break
+        if not is_timely(transaction, context.parent_ms, next_slot_ms):
+            continue
+        attempt = Overlay(state)
+        try:
+            check(attempt, transaction)
+            outcome = execute(attempt, transaction, context)
+        except Refused:
+            continue
+        state.merge(attempt)
+        included.append(Included(transaction, outcome))
+    return tuple(included)
 
 
 def is_timely(transaction: Transaction, parent_ms: int, next_slot_ms: int) -> bool:
@@ -131,9 +162,14 @@ def check_signatures(state: State, transaction: Transaction) -> None:
         raise _unsigned("sig error")
 
 
+@functools.lru_cache(maxsize=4 * PENDING_MAX)
+def _recovered(txid: str, signature: bytes) -> Address:
+    return recover(bytes.fromhex(txid), signature)
+
+
 def _signer(transaction: Transaction, signature: bytes) -> Address:
     try:
-        return recover(bytes.fromhex(transaction.txid), signature[:65])
+        return _recovered(transaction.txid, signature[:65])
     except InvalidSignature as error:
         raise _unsigned(str(error)) from error
 

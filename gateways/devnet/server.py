@@ -17,7 +17,7 @@ from typing import Self
 import uvicorn
 
 from gateways.devnet.chain import BLOCK_MS
-from gateways.devnet.http import application
+from gateways.devnet.http import Application
 from gateways.devnet.node import Config, Node
 
 _NAP_SECONDS = 0.2
@@ -50,15 +50,18 @@ class Devnet:
         except BaseException:
             self._socket.close()
             raise
+        application = Application(self.node)
         settings = uvicorn.Config(
-            application(self.node),
+            application,
+            http=application.protocol(),
             log_level="warning",
             access_log=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=1,
             timeout_keep_alive=30,
             lifespan="off",
         )
-        self._server = _Server(settings)
+        self._server = _Server(settings, application)
         self._thread: threading.Thread | None = None
         self._answering = threading.Event()
 
@@ -130,6 +133,14 @@ class Devnet:
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers, which would raise the signal anew after a clean end."""
+
+    def __init__(self, settings: uvicorn.Config, application: Application) -> None:
+        super().__init__(settings)
+        self._application = application
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._application.close()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

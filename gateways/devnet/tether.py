@@ -38,7 +38,6 @@ EVENTS: Final = (
     UNPAUSE,
 )
 
-TRANSFER_BY_LEGACY: Final = Function("transferByLegacy", ("address from", "address to", "uint256 value"))
 ZERO: Final = bytes(20)
 TRUE: Final = abi.of_uint(1)
 FALSE: Final = abi.of_uint(0)
@@ -61,7 +60,25 @@ class TetherToken:
         method = _BY_SELECTOR.get(call.selector)
         if method is None or call.value_sun:
             return _revert(call, energy.REVERT_SELECTOR)
+        if call.selector in FORWARDED and call.read("deprecated"):
+            return self._forward(call)
         return method(self, call)
+
+    def _forward(self, call: Call) -> bytes:
+        """A deprecated token passes holders' calls on to its successor, as ...ByLegacy with the caller put first."""
+        function = FORWARDED[call.selector]
+        if not function.reads and call.read("paused"):
+            return _revert(call, energy.VIEW)
+        sender = abi.address(call.arguments, 0) if function.name == "transferFrom" else call.caller.evm
+        if function.name.startswith("transfer") and call.read("blacklisted", sender):
+            return _revert(call, energy.REVERT_BLACKLISTED)
+        call.spend(energy.OWNER_CALL)
+        data = (
+            call.data
+            if function.reads
+            else by_legacy(function).selector + abi.of_address(call.caller.evm) + call.arguments
+        )
+        return call.call(Address.from_evm(call.read("upgraded")), data)
 
     # -- what holders call
 
@@ -72,10 +89,6 @@ class TetherToken:
             return _revert(call, energy.VIEW)
         if call.read("blacklisted", sender):
             return _revert(call, energy.REVERT_BLACKLISTED)
-        if call.read("deprecated"):
-            call.spend(energy.OWNER_CALL)
-            legacy = b"".join((abi.of_address(sender), abi.of_address(to), abi.of_uint(value)))
-            return call.call(Address.from_evm(call.read("upgraded")), TRANSFER_BY_LEGACY.selector + legacy)
         fee = _fee(call, value)
         if to == ZERO:
             return _revert(call, energy.REVERT_ZERO_ADDRESS)
@@ -235,6 +248,11 @@ class TetherToken:
         return b""
 
 
+def by_legacy(function: Function) -> Function:
+    """What a successor calls this function when its predecessor forwards it."""
+    return Function(f"{function.name}ByLegacy", ("address from", *function.parameters), function.returns)
+
+
 def balance(call: Call, holder: bytes) -> int:
     return int(call.read("balance", holder) or 0)
 
@@ -344,3 +362,16 @@ _FUNCTIONS: Final[dict[Function, _Method]] = {
     _writes("transferOwnership", "address newOwner"): TetherToken.transfer_ownership,
 }
 _BY_SELECTOR: Final = {function.selector: method for function, method in _FUNCTIONS.items()}
+
+_HOLDERS_CALLS: Final = (
+    "transfer",
+    "transferFrom",
+    "approve",
+    "increaseApproval",
+    "decreaseApproval",
+    "balanceOf",
+    "allowance",
+    "totalSupply",
+)
+FORWARDED: Final = {function.selector: function for function in _FUNCTIONS if function.name in _HOLDERS_CALLS}
+"""What a deprecated token does not answer itself."""

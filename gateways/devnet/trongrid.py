@@ -24,9 +24,9 @@ Row = dict[str, Any]
 _Logged = tuple[Block, Included, int, Log]
 
 
-def answer(ask: Ask, url: Any) -> tuple[int, Any]:
-    """-> (status, body); a limit above 200 is a 400 with an empty body."""
-    match url.path.strip("/").split("/")[1:]:
+def answer(ask: Ask, path: str, url: Any) -> tuple[int, Any]:
+    """-> (status, body); a limit above 200 is a 400 with an empty body. `url` is where the next page is asked for."""
+    match path.strip("/").split("/")[1:]:
         case ["contracts", contract, "events"]:
             rows = _contract_events(ask, parsing.address(contract))
         case ["accounts", account, "transactions", "trc20"]:
@@ -64,7 +64,7 @@ def _account_transfers(ask: Ask, account: bytes) -> Iterator[Row]:
 
 def _logs(ask: Ask) -> Iterator[_Logged]:
     """Every log in the order asked for, within the timestamps asked for; the solid ones only when so wished."""
-    top = ask.chain.solid.number if ask.flag("only_confirmed") else ask.chain.head.number
+    top = ask.solid_head.number if ask.flag("only_confirmed") else ask.head.number
     lowest = max(ask.integer("min_timestamp"), ask.integer("min_block_timestamp"))
     highest = min(ask.integer("max_timestamp", FOREVER_MS), ask.integer("max_block_timestamp", FOREVER_MS))
     ascending = ask.text("order_by").endswith(",asc")
@@ -93,7 +93,7 @@ def _event_row(ask: Ask, logged: _Logged) -> Row:
         "result_type": {text.split(" ")[1]: text.split(" ")[0] for text in event.indexed + event.plain},
         "transaction_id": included.transaction.txid,
     }
-    if block.number > ask.chain.solid.number:
+    if block.number > ask.solid_head.number:
         row["_unconfirmed"] = True
     return row
 

@@ -38,7 +38,7 @@ def build(kind: int) -> Callable[[Ask], Answer]:
 
 def unsigned(ask: Ask, kind: int, fields: dict[str, Any], fee_limit_sun: int = 0) -> Transaction:
     """On the solid block, good for a minute of the chain's time."""
-    head, reference = ask.chain.head, ask.chain.solid.block_id
+    head, reference = ask.head, ask.solid_head.block_id
     raw: dict[str, Any] = {
         "ref_block_bytes": bytes.fromhex(reference[12:16]),
         "ref_block_hash": bytes.fromhex(reference[16:32]),

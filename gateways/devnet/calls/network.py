@@ -23,7 +23,7 @@ def get_memo_fee(ask: Ask) -> Answer:
 
 
 def get_node_info(ask: Ask) -> Answer:
-    head, solid = ask.chain.head, ask.chain.solid
+    head, solid = ask.head, ask.solid_head
     return {
         "beginSyncNum": solid.number,
         "block": f"Num:{head.number},ID:{head.block_id}",
@@ -50,7 +50,7 @@ def list_witnesses(ask: Ask) -> Answer:
 
 def get_next_maintenance_time(ask: Ask) -> Answer:
     interval_ms = ask.chain.parameters["getMaintenanceTimeInterval"]
-    return {"num": ask.chain.head.timestamp_ms // interval_ms * interval_ms + interval_ms}
+    return {"num": ask.head.timestamp_ms // interval_ms * interval_ms + interval_ms}
 
 
 def nothing(_: Ask) -> Answer:

@@ -14,7 +14,7 @@ def get_transaction_by_id(ask: Ask) -> Answer:
     found = ask.find(txid)
     if found:
         return rendering.included(found[1], visible=ask.visible)
-    waiting = None if ask.solid else ask.chain.pending(txid)
+    waiting = None if ask.solid or ask.lag else ask.chain.pending(txid)
     if waiting is None:
         return {}
     ret = [{"contractRet": waiting.trial.contract_ret}]
@@ -51,7 +51,7 @@ def get_transaction_list_from_pending(ask: Ask) -> Answer:
 
 def broadcast_transaction(ask: Ask) -> Answer:
     """Packs the bytes anew from raw_data; `code` appears only when it is not SUCCESS, messages are hex unless visible."""
-    verdict = ask.node.broadcast(parsing.transaction(ask.body))
+    verdict = ask.broadcast(parsing.transaction(ask.body))
     if verdict.accepted:
         return {"result": True, "txid": verdict.txid}
     return {"code": verdict.code, "txid": verdict.txid, "message": ask.message(verdict.message)}
@@ -64,7 +64,7 @@ def broadcast_hex(ask: Ask) -> Answer:
     except ValueError as error:
         raise BadRequest(str(error), "org.bouncycastle.util.encoders.DecoderException") from error
     transaction, _ = decode(data)
-    verdict = ask.node.broadcast(transaction)
+    verdict = ask.broadcast(transaction)
     return {
         "result": verdict.accepted,
         "code": verdict.code,

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
 from gateways.devnet.genesis import Key
+from gateways.devnet.in_process import InProcess
 from gateways.devnet.transaction import Transaction
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
 
@@ -180,6 +182,19 @@ def test_waiting_ends_after_a_minute() -> None:
     assert devnet.node.broadcast(transaction).accepted
 
 
+def test_waiting_time_follows_the_interval() -> None:
+    """The 60 s are twenty slots: at 50 ms a block, what waits is dropped after one second."""
+    devnet = Devnet(block_ms=50)
+    transaction = transfer(devnet)
+    assert devnet.node.broadcast(transaction).accepted
+    devnet.node.withhold(transaction.txid)
+    devnet.node.mine(19)
+    assert devnet.chain.pending(transaction.txid)
+    devnet.now_ms += 1_000
+    devnet.node.mine()
+    assert devnet.chain.pending(transaction.txid) is None
+
+
 def test_expired_while_waiting_is_not_mined(devnet: Devnet) -> None:
     """A transaction whose expiration lies before the next slot is left out of the block."""
     transaction = transfer(devnet, expiration=devnet.chain.next_slot_ms)
@@ -220,6 +235,30 @@ def test_changed_owner_permission_decides(devnet: Devnet) -> None:
     transaction = transfer(devnet)
     assert devnet.node.broadcast(transaction).code == "SIGERROR"
     devnet.mined(resigned(transaction, devnet.bob.sign(bytes.fromhex(transaction.txid))))
+
+
+def test_hijacked_wallet_shows_its_new_owner() -> None:
+    """An owner permission changed by a stolen key stands in getaccount from that block on, in the solid view 18 later."""
+    devnet = Devnet()
+    http = httpx2.Client(base_url="http://devnet", transport=InProcess(devnet.node))
+    alice, thief = devnet.alice.address, devnet.carol.address
+
+    def owners(view: str) -> list[str]:
+        account = http.post(f"/{view}/getaccount", json={"address": alice.base58, "visible": True}).json()
+        return [key["address"] for key in account["owner_permission"]["keys"]]
+
+    assert owners("wallet") == [alice.base58]
+    permission = {"permission_name": "owner", "threshold": 1, "keys": [{"address": thief, "weight": 1}]}
+    before = devnet.trx(alice) or 0
+    included = devnet.mined(
+        devnet.signed(devnet.alice, 46, {"owner": permission, "actives": [{"type": 2, **permission}]})
+    )
+    assert before - (devnet.trx(alice) or 0) == included.outcome.fee_sun == 100 * TRX
+    assert (owners("wallet"), owners("walletsolidity")) == ([thief.base58], [alice.base58])
+    devnet.node.mine(18)
+    assert owners("walletsolidity") == [thief.base58]
+    stolen = {"owner_address": alice, "to_address": thief, "amount": TRX}
+    devnet.mined(devnet.signed(devnet.carol, 1, stolen))
 
 
 def test_two_of_two_need_both(devnet: Devnet) -> None:

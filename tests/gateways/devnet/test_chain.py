@@ -1,7 +1,7 @@
 """Blocks follow each other as mainnet's do, become solid, and can be undone above that."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.secp256k1 import recover, sha256
@@ -114,6 +114,34 @@ def test_solid_state_lags_behind_the_head(devnet: Devnet) -> None:
     assert devnet.chain.solid_state().get(key) is None
     devnet.node.mine(18)
     assert devnet.chain.solid_state().get(key) == 5
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.one_of(st.just("pay"), st.just("mine"), st.integers(1, 18)), max_size=40))
+@example(["mine", 2])
+@example(["pay", *["mine"] * 5, 3, "pay"])
+def test_past_is_as_it_was(walk: list[str | int]) -> None:
+    """Whatever was mined and forked, the state and the solid block at any height are what they were with that head."""
+    devnet = Devnet()
+    chain, account = devnet.chain, ("account", STRANGER)
+
+    def now() -> tuple[object, object]:
+        return chain.state.get(account), chain.solid
+
+    seen = {chain.head.block_id: now()}
+    for step in walk:
+        if step == "pay":
+            devnet.send_trx(devnet.alice, STRANGER, TRX)
+        elif step == "mine":
+            devnet.node.mine()
+        elif isinstance(step, int) and step <= chain.head.number - chain.solid.number:
+            devnet.node.reorg(step, keep_order=True, blocks=1)
+        seen[chain.head.block_id] = now()
+    for block in chain.blocks[28:]:
+        if block.block_id in seen:
+            balance, solid = seen[block.block_id]
+            assert chain.state_at(block.number).get(account) == balance
+            assert chain.solid_at(block.number) == solid
 
 
 def test_repeated_chain_is_the_same(devnet: Devnet) -> None:

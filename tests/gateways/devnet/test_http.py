@@ -52,7 +52,7 @@ def test_info(client: Client) -> None:
     info = client.info
     assert len(info["accounts"]) == 10
     assert info["contracts"]["usdt"] == USDT_MAINNET
-    assert set(info["contracts"]) == {"usdt", "fake_usdt", "multisend"}
+    assert set(info["contracts"]) == {"usdt", "fake_usdt", "multisend", "successor", "misbehaving"}
     assert info["chain_parameters"]["getEnergyFee"] == 100
     account = client.post("/wallet/getaccount", address=info["accounts"][9]["address"], visible=True)
     assert account["balance"] == 1_000_000_000_000
@@ -358,10 +358,3 @@ def test_controls_say_what_is_wrong(client: Client, call: str, body: dict[str, A
     answer = client.http.post(f"/devnet/{call}", json=body)
     assert answer.status_code == 400
     assert message in answer.json()["error"]
-
-
-def test_calls_of_later_versions_say_so(client: Client) -> None:
-    """Forks and faults answer 501 with a sentence."""
-    for answer in (client.http.post("/devnet/reorg", json={"depth": 1}), client.http.delete("/devnet/faults")):
-        assert answer.status_code == 501
-        assert answer.json()["error"]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,63 @@ def test_mining_ahead_does_not_stop_production(running: Devnet) -> None:
     """After many blocks at once the chain's time is ahead of the clock's, and blocks still come at their pace."""
     head = post(running.url, "/devnet/mine", blocks=5_000)["head"]
     until(lambda: get(running.url, "/devnet/info")["head"] > head + 10)
+
+
+def struck(devnet: Devnet) -> dict[str, int]:
+    counts: dict[str, int] = get(devnet.url, "/devnet/faults")["struck"]
+    return counts
+
+
+def test_held_request_holds_up_nobody(running: Devnet) -> None:
+    """While one client waits for an answer that does not come, others are answered and blocks are produced."""
+    post(running.url, "/devnet/faults", kind="timeout")
+    with ThreadPoolExecutor(1) as waiting:
+        held = waiting.submit(httpx2.post, running.url + "/wallet/getnowblock", timeout=2)
+        until(lambda: struck(running) == {"timeout": 1})
+        head = get(running.url, "/devnet/info")["head"]
+        until(lambda: get(running.url, "/wallet/getnowblock")["block_header"]["raw_data"]["number"] > head)
+        assert not held.done()
+        with pytest.raises(httpx2.ReadTimeout):
+            held.result()
+
+
+def test_held_request_ends_by_itself(running: Devnet) -> None:
+    """After the armed seconds the connection is cut, without an answer."""
+    post(running.url, "/devnet/faults", kind="timeout", seconds=0.05)
+    with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
+        httpx2.post(running.url + "/wallet/getnowblock", timeout=PATIENCE_SECONDS)
+
+
+def test_held_request_ends_with_the_server() -> None:
+    """A devnet that is stopped lets go of a client it keeps waiting."""
+    with ThreadPoolExecutor(1) as waiting:
+        with Devnet(Config(block_ms=20)) as devnet:
+            post(devnet.url, "/devnet/faults", kind="timeout", seconds=600)
+            held = waiting.submit(httpx2.post, devnet.url + "/wallet/getnowblock", timeout=PATIENCE_SECONDS)
+            until(lambda: struck(devnet) == {"timeout": 1})
+        error = held.exception()
+    assert isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError)
+
+
+def test_cut_connection(running: Devnet) -> None:
+    """A dropped connection is an error to its client; the transaction that was accepted first is mined, and all goes on."""
+    node = running.node
+    to = {"to_address": STRANGER, "amount": 5}
+    transaction = node.sign(node.chain.genesis.accounts[0], 1, to)
+    post(running.url, "/devnet/faults", kind="accept_then_drop")
+    with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
+        post(running.url, "/wallet/broadcasthex", transaction=transaction.encode().hex())
+    until(lambda: post(running.url, "/wallet/gettransactioninfobyid", value=transaction.txid))
+    assert struck(running) == {"accept_then_drop": 1}
+
+
+def test_fork_of_a_running_chain(running: Devnet) -> None:
+    """A chain that forks while it runs goes on from the new branch at its pace, and becomes solid."""
+    until(lambda: get(running.url, "/devnet/info")["head"] > 40)
+    answer = post(running.url, "/devnet/reorg", depth=10)
+    until(lambda: get(running.url, "/devnet/info")["solid"] > answer["head"])
+    block = post(running.url, "/walletsolidity/getblockbynum", num=answer["head"])
+    assert block["blockID"] == answer["blocks"][-1]
 
 
 def test_taken_port_is_an_error(running: Devnet) -> None:
