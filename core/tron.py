@@ -46,10 +46,8 @@ class Address(bytes):
         decoded = number.to_bytes(25, "big")  # 58^34 is below 2^200
         if _checksum(decoded[:21]) != decoded[21:]:
             raise InvalidAddress("the address's checksum is wrong: a character is mistyped")
-        address = cls(decoded[:21])
-        if address.base58 != text:
-            raise InvalidAddress("the address is not written canonically")
-        return address
+        # No second spelling to refuse: among texts of one length every number has exactly one.
+        return cls(decoded[:21])
 
     @classmethod
     def from_hex(cls, text: str) -> Self:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from core.ledger import Command, Failed, InvariantBroken, Ledger, Outcome
@@ -31,11 +31,13 @@ class WritingEnded(Exception):
 class _Waiting(NamedTuple):
     command: Command
     answer: "asyncio.Future[Outcome]"
-    loop: asyncio.AbstractEventLoop
 
 
 class GroupCommit:
-    """Commands from coroutines, outcomes back to them, after the commit that made them durable (I15)."""
+    """Commands from the coroutines of one event loop, outcomes back to them after the commit that made them durable (I15).
+
+    What comes in one turn of the loop is handed over at the turn's end: one wake-up of the writer for all of it.
+    """
 
     def __init__(
         self,
@@ -49,22 +51,24 @@ class GroupCommit:
         self._batch_max = batch_max
         self._waiting_max = waiting_max
         self._on_batch = on_batch
+        self._arriving: list[_Waiting] = []
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._ended: str | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
 
     def start(self) -> None:
+        """From within the event loop that will submit."""
+        self._loop = asyncio.get_running_loop()
         self._thread.start()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Take no more, write what waits, and return when the last caller has its answer on the way."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._closing = True
+        self._hand_over()
+        await asyncio.to_thread(self._thread.join)
 
     @property
     def ended(self) -> str | None:
@@ -78,16 +82,21 @@ class GroupCommit:
 
         A caller that goes away does not take its command back.
         """
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Outcome] = loop.create_future()
+        if self._ended is not None or self._closing:
+            raise WritingEnded(self._ended or "the process is ending")
+        if len(self._waiting) + len(self._arriving) >= self._waiting_max:
+            raise Busy(f"{self._waiting_max} commands wait to be written")
+        waiting = _Waiting(command, self._loop.create_future())
+        self._arriving.append(waiting)
+        if len(self._arriving) == 1:
+            self._loop.call_soon(self._hand_over)
+        return await waiting.answer
+
+    def _hand_over(self) -> None:
         with self._changed:
-            if self._ended is not None or self._closing:
-                raise WritingEnded(self._ended or "the process is ending")
-            if len(self._waiting) >= self._waiting_max:
-                raise Busy(f"{len(self._waiting)} commands wait to be written")
-            self._waiting.append(_Waiting(command, answer, loop))
+            self._waiting.extend(self._arriving)
             self._changed.notify()
-        return await answer
+        self._arriving.clear()
 
     def _run(self) -> None:
         while True:
@@ -100,47 +109,38 @@ class GroupCommit:
             self._write(batch)
 
     def _write(self, batch: list[_Waiting]) -> None:
+        if self._ended is not None:
+            self._end(batch, self._ended)
+            return
         self._on_batch(len(batch))
         try:
-            outcomes: list[Outcome] = self._ledger.execute([waiting.command for waiting in batch])
+            outcomes = self._ledger.execute([waiting.command for waiting in batch])
         except Unavailable as error:
-            _answer_all(batch, error)
+            self._answer(batch, [error] * len(batch))
         except InvariantBroken as error:
             log.critical("writing has ended: %s", error)
             self._end(batch, str(error))
         except Exception as error:
             log.exception("a batch of %d commands failed as a whole", len(batch))
-            _answer(batch, [Failed(error)] * len(batch))
+            self._answer(batch, [Failed(error)] * len(batch))
         else:
-            _answer(batch, outcomes)
+            self._answer(batch, outcomes)
 
     def _end(self, batch: list[_Waiting], reason: str) -> None:
-        with self._changed:
-            self._ended = reason
-            batch = [*batch, *self._waiting]
-            self._waiting.clear()
-        _answer_all(batch, WritingEnded(reason))
+        """From now on `submit` refuses, and what is handed over already is refused in its turn."""
+        self._ended = reason
+        self._answer(batch, [WritingEnded(reason)] * len(batch))
+
+    def _answer(self, batch: list[_Waiting], results: "Sequence[Outcome | Exception]") -> None:
+        """One wake-up of the event loop a batch."""
+        self._loop.call_soon_threadsafe(_settle, batch, results)
 
 
-def _answer_all(batch: list[_Waiting], error: Exception) -> None:
-    _answer(batch, [error] * len(batch))
-
-
-def _answer(batch: list[_Waiting], results: "list[Outcome] | list[Exception] | list[Failed]") -> None:
-    """One wake-up per event loop and batch, not per command."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Outcome], Outcome | Exception]]] = {}
+def _settle(batch: list[_Waiting], results: "Sequence[Outcome | Exception]") -> None:
     for waiting, result in zip(batch, results, strict=True):
-        by_loop.setdefault(waiting.loop, []).append((waiting.answer, result))
-    for loop, settled in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, settled)
-
-
-def _settle(settled: "list[tuple[asyncio.Future[Outcome], Outcome | Exception]]") -> None:
-    for answer, result in settled:
-        if answer.done():  # its caller went away
+        if waiting.answer.done():  # its caller went away
             continue
         if isinstance(result, Exception):
-            answer.set_exception(result)
+            waiting.answer.set_exception(result)
         else:
-            answer.set_result(result)
+            waiting.answer.set_result(result)

@@ -5,7 +5,7 @@ Money is a decimal string with the integer beside it; `position` is a token for 
 
 from datetime import datetime
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,8 @@ from core.money import format_amount
 from core.ports import ApiKey, AuditEntry, Delivery, DeliveryStatus
 
 Position = int | str
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+"""RFC 3339, UTC."""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -28,7 +30,7 @@ class Account(Answer, frozen=True):
     name: str
     status: Literal["active", "suspended", "deleted"]
     webhook_url: str | None
-    created_at: datetime
+    created_at: Time
     position: Position | None = None
     """In the answer to a write: where it stands in the history."""
 
@@ -41,9 +43,9 @@ class ApiKeyAnswer(Answer, frozen=True):
     name: str
     permissions: list[str]
     status: Literal["active", "revoked"]
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
+    created_at: Time
+    expires_at: Time | None
+    last_used_at: Time | None
     key: str | None = None
 
     @classmethod
@@ -69,7 +71,7 @@ class LedgerAccount(Answer, frozen=True):
     name: str
     type: AccountType
     status: Literal["active", "archived"]
-    created_at: datetime
+    created_at: Time
     position: Position | None = None
 
 
@@ -90,7 +92,7 @@ class AddressInList(Answer, frozen=True):
     tron_address_hex: str
     status: Literal["active", "disabled"]
     ledger_account: str
-    created_at: datetime
+    created_at: Time
 
 
 class Payin(Answer, frozen=True):
@@ -101,7 +103,7 @@ class Payin(Answer, frozen=True):
     client_reference: str | None
     ledger_account: str
     address: PayinAddress
-    created_at: datetime
+    created_at: Time
     position: Position | None = None
 
 
@@ -119,8 +121,8 @@ class Deposit(Answer, frozen=True):
     currency: str
     status: Literal["detected", "confirmed", "orphaned"]
     journal_entry_id: UUID | None
-    detected_at: datetime
-    confirmed_at: datetime | None
+    detected_at: Time
+    confirmed_at: Time | None
 
 
 class Balance(Answer, frozen=True):
@@ -133,7 +135,7 @@ class Balance(Answer, frozen=True):
     amount: str
     amount_minor: int
     pending_minor: int
-    updated_at: datetime
+    updated_at: Time
 
 
 class Posting(Answer, frozen=True):
@@ -153,7 +155,7 @@ class JournalEntry(Answer, frozen=True):
     id: UUID
     event_type: Literal["payin", "payout", "adjustment", "transfer", "sweep", "gas"]
     external_ref: str | None
-    created_at: datetime
+    created_at: Time
     postings: list[Posting]
 
 
@@ -171,8 +173,8 @@ class Payout(Answer, frozen=True):
     tron_tx_hash: str | None
     client_reference: str | None
     failure_code: str | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
     position: Position | None = None
 
 
@@ -186,7 +188,7 @@ class Transfer(Answer, frozen=True):
     amount: str
     amount_minor: int
     currency: str
-    created_at: datetime
+    created_at: Time
     position: Position
 
 
@@ -207,7 +209,7 @@ class ClientEvent(Answer, frozen=True):
     id: UUID
     sequence: int
     type: str
-    created_at: datetime
+    created_at: Time
     data: dict[str, Any]
 
 
@@ -219,10 +221,10 @@ class WebhookEvent(Answer, frozen=True):
     sequence: int
     status: DeliveryStatus
     attempts: int
-    created_at: datetime
-    last_attempt_at: datetime | None
+    created_at: Time
+    last_attempt_at: Time | None
     last_error: str | None
-    next_retry_at: datetime | None
+    next_retry_at: Time | None
 
     @classmethod
     def of(cls, kept: Delivery) -> "WebhookEvent":
@@ -243,8 +245,8 @@ class WebhookSecret(Answer, frozen=True):
     """The secret that signs the account's webhooks; the one before signs beside it until `previous_until`."""
 
     generation: int
-    rotated_at: datetime | None
-    previous_until: datetime | None
+    rotated_at: Time | None
+    previous_until: Time | None
     secret: str | None = None
     position: Position | None = None
 
@@ -254,7 +256,7 @@ class Adjustment(Answer, frozen=True):
 
     id: UUID
     reason: str
-    created_at: datetime
+    created_at: Time
     position: Position
 
 
@@ -266,14 +268,14 @@ class SystemWallet(Answer, frozen=True):
     address: str
     key_id: str | None
     status: Literal["active", "inactive"]
-    created_at: datetime
+    created_at: Time
 
 
 class AuditRecord(Answer, frozen=True):
     """Who did what."""
 
     account_id: str
-    at: datetime
+    at: Time
     action: str
     actor_id: str
     actor_type: Literal["operator", "api-key", "system"]

@@ -50,11 +50,13 @@ class LimitedProtocol(HttpToolsProtocol):
     _fields_bytes = 0
     _arrived = True
     """The last request has arrived whole (or none was begun)."""
+    _rests_since: float | None = None
+    """When its last answer was complete."""
     _refusal: Rejection | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.connections_max:
+        if len(self.connections) > self.connections_max and not self._end_the_longest_rest():
             self._refuse(Overloaded())
             return
         self._arm()
@@ -113,6 +115,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._arrived = True
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._rests_since = self.loop.time()
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """What the parser does not understand, or what a callback refused."""
         self._refuse(self._refusal or MalformedRequest(reason="the request line, a header or the body's framing"))
@@ -137,10 +143,26 @@ class LimitedProtocol(HttpToolsProtocol):
         self.loop.call_later(self.drain_idle_s, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
-        if self.transport.is_closing():
-            return
-        if self._arrived and (self.cycle is None or self.cycle.response_complete):
+        if self._idle:
             self.transport.close()
+
+    @property
+    def _idle(self) -> bool:
+        """Open, with nothing asked and nothing left to answer."""
+        answered = self.cycle is None or self.cycle.response_complete
+        return self._arrived and answered and not self.transport.is_closing()
+
+    def _end_the_longest_rest(self) -> bool:
+        """Make room: connections that rest between two requests must not keep others out. -> whether there was one."""
+        resting = [
+            other
+            for other in self.connections
+            if isinstance(other, LimitedProtocol) and other._rests_since is not None and other._idle
+        ]
+        if not resting:
+            return False
+        min(resting, key=lambda other: other._rests_since or 0.0).transport.close()
+        return True
 
     def _count(self, size: int) -> None:
         self._fields_bytes += size

@@ -43,7 +43,7 @@ from gateways.http.errors import (
     problem_of,
 )
 from gateways.http.idempotency import key_of, once
-from gateways.http.strict_json import InvalidJson, parse
+from gateways.http.strict_json import InvalidJson, is_clean, parse
 from gateways.user_error import UserError
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ access_log = logging.getLogger("counterfoil.access")
 
 BODY_BYTES_MAX: Final = 64 * 1024
 QUERY_BYTES_MAX: Final = 4 * 1024
+_UNCLEAN: Final = "holds a control character"
 _PROCESS: Final = secrets.token_hex(8)
 _NUMBERS: Final = itertools.count(1)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -277,6 +278,9 @@ def _query(model: type[Query], raw: bytes) -> Query:
             ValidationFailed(),
             [FieldError(f"?{name}", "is given twice") for name in given if names.count(name) > 1],
         )
+    unclean = [FieldError(f"?{name}", _UNCLEAN) for name, value in pairs if not is_clean(value)]
+    if unclean:
+        raise Refusal(ValidationFailed(), unclean)
     try:
         return model.model_validate(given)
     except ValidationError as error:

@@ -7,10 +7,11 @@ from uuid import UUID
 import msgspec
 
 from core.addresses import DepositAddress, address_stream
+from core.attempts import PayoutOrder
 from core.events import Recorded
 from core.journal import derived_id
 from core.ledger import Accepted
-from core.payouts import CancelPayout, PayoutOrder, PayoutRefused, PayoutRequested, RequestPayout, payout_stream
+from core.payouts import CancelPayout, PayoutRefused, PayoutRequested, RequestPayout, payout_stream
 from core.rejections import (
     AccountNotFound,
     AccountSuspended,

@@ -92,15 +92,20 @@ def _check_depth(body: bytes) -> None:
             depth -= 1
 
 
+def is_clean(text: str) -> bool:
+    """False for text with a control character, a line separator, a direction override or a lone surrogate."""
+    return _FORBIDDEN.search(text) is None
+
+
 def _check(value: Any, pointer: str) -> None:
     if isinstance(value, str):
-        if _FORBIDDEN.search(value):
+        if not is_clean(value):
             raise InvalidJson("holds a control character, a lone surrogate or a text-direction override", pointer)
     elif isinstance(value, _Pairs):
         if value.repeated is not None:
             raise InvalidJson("is given twice", f"{pointer}/{escape(value.repeated)}")
         for name, item in value.items():
-            if _FORBIDDEN.search(name):
+            if not is_clean(name):
                 raise InvalidJson("has a field whose name holds a control character", pointer)
             _check(item, f"{pointer}/{escape(name)}")
     elif isinstance(value, list):

@@ -71,25 +71,25 @@ def test_a_key_revoked_elsewhere_dies_with_the_cache(api: World, monkeypatch: py
     until(lambda: acme.get("/v1/account").status_code == 401, 5)
 
 
-def test_an_expired_key_says_so(api: World) -> None:
+def test_an_expired_key_says_so(shared: World) -> None:
     """A key dies at its expires_at with a code of its own; one that is already over is not made."""
-    account = api.operator.made("/v1/accounts", {"name": "Acme"})
+    account = shared.operator.made("/v1/accounts", {"name": "Acme"})
     path = f"/v1/accounts/{account['id']}/api-keys"
     soon = (datetime.now(UTC) + timedelta(seconds=0.3)).isoformat()
-    key = api.operator.made(path, {"name": "k", "permissions": ["ledger:read"], "expires_at": soon})["key"]
-    client = api.client(key)
+    key = shared.operator.made(path, {"name": "k", "permissions": ["ledger:read"], "expires_at": soon})["key"]
+    client = shared.client(key)
     until(lambda: client.get("/v1/account").status_code == 401, 5)
     assert client.get("/v1/account").json()["code"] == "api_key_expired"
-    past = api.operator.post(
+    past = shared.operator.post(
         path, json={"name": "k", "permissions": ["ledger:read"], "expires_at": "2020-01-01T00:00:00Z"}
     )
     assert past.json()["errors"][0]["pointer"] == "#/expires_at"
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "cf_live_" + "A" * 43, "x" * 5000, OPERATOR_KEY + "x"])
-def test_a_wrong_key_is_refused(api: World, key: str) -> None:
+def test_a_wrong_key_is_refused(shared: World, key: str) -> None:
     """No key, a malformed one and an unknown one get the same answer."""
-    answer = api.client(key).get("/v1/balances")
+    answer = shared.client(key).get("/v1/balances")
     assert (answer.status_code, answer.json()["code"]) == (401, "api_key_invalid")
     assert "x-api-key" in answer.headers["www-authenticate"]
 
@@ -101,22 +101,22 @@ def _path(declared: Endpoint) -> str:
     return declared.path.replace("{account_id}", SOME_ID).replace("{id}", SOME_ID).replace("{address}", "T1")
 
 
-def test_no_endpoint_answers_without_a_key(api: World) -> None:
+def test_no_endpoint_answers_without_a_key(shared: World) -> None:
     """Every endpoint but the four public ones asks for a key before anything else."""
-    client = api.client("")
+    client = shared.client("")
     for declared in PROTECTED:
         answer = client.request(declared.method, _path(declared), content=b"{")
         assert (declared.path, answer.status_code) == (declared.path, 401)
     assert {one.path for one in ENDPOINTS if one.public} == {"/healthz", "/readyz", "/openapi.json", "/docs"}
 
 
-def test_every_permission_is_asked_for(api: World) -> None:
+def test_every_permission_is_asked_for(shared: World) -> None:
     """A key without an endpoint's permission is refused there, and operators' endpoints are closed to every client."""
     keys = {
-        permission: api.company(permissions=[one for one in EVERYTHING if one != permission])
+        permission: shared.company(permissions=[one for one in EVERYTHING if one != permission])
         for permission in EVERYTHING
     }
-    keys["operator"] = api.company()
+    keys["operator"] = shared.company()
     for declared in PROTECTED:
         if declared.permission is None:
             continue
@@ -125,18 +125,18 @@ def test_every_permission_is_asked_for(api: World) -> None:
         assert answer.json()["data"] == {"permission": declared.permission}
 
 
-def test_an_operator_is_no_client(api: World) -> None:
+def test_an_operator_is_no_client(shared: World) -> None:
     """An operator's key opens no client's book (I12), and a second operator key can be made."""
-    assert api.operator.get("/v1/balances").json()["code"] == "permission_denied"
-    made = api.operator.made("/v1/accounts/operator/api-keys", {"name": "second", "permissions": ["operator"]})
-    assert api.client(made["key"]).get("/v1/accounts").status_code == 200
-    account = api.operator.made("/v1/accounts", {"name": "Acme"})
+    assert shared.operator.get("/v1/balances").json()["code"] == "permission_denied"
+    made = shared.operator.made("/v1/accounts/operator/api-keys", {"name": "second", "permissions": ["operator"]})
+    assert shared.client(made["key"]).get("/v1/accounts").status_code == 200
+    account = shared.operator.made("/v1/accounts", {"name": "Acme"})
     for path, permissions in (
         ("/v1/accounts/operator/api-keys", ["ledger:read"]),
         (f"/v1/accounts/{account['id']}/api-keys", ["operator"]),
         (f"/v1/accounts/{account['id']}/api-keys", ["ledger:read", "everything"]),
     ):
-        refused = api.operator.post(path, json={"name": "k", "permissions": permissions})
+        refused = shared.operator.post(path, json={"name": "k", "permissions": permissions})
         assert refused.status_code == 422
 
 
@@ -193,9 +193,9 @@ def test_acts_are_in_the_audit_log(api: World) -> None:
     assert len(one) == 4
 
 
-def test_the_time_of_use_is_noted(api: World) -> None:
+def test_the_time_of_use_is_noted(shared: World) -> None:
     """last_used_at is set by a request, not while it waits."""
-    acme = api.company()
+    acme = shared.company()
     acme.get("/v1/account")
     path = f"/v1/accounts/{acme.account_id}/api-keys"
-    until(lambda: api.operator.shown(path)["data"][0]["last_used_at"])
+    until(lambda: shared.operator.shown(path)["data"][0]["last_used_at"])

@@ -41,9 +41,9 @@ FIELDS: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("_", "body", "pointer"), FIELDS, ids=[row[0] for row in FIELDS])
-def test_each_wrong_field_is_named(api: World, _: str, body: Any, pointer: str) -> None:
+def test_each_wrong_field_is_named(shared: World, _: str, body: Any, pointer: str) -> None:
     """A 422 with a pointer to the field and a sentence about it."""
-    refused = api.company(usdt="100").post("/v1/payouts", json=body)
+    refused = shared.company(usdt="100").post("/v1/payouts", json=body)
     assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
     assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
 
@@ -64,28 +64,28 @@ RAW: list[tuple[str, bytes, int, str]] = [
 
 
 @pytest.mark.parametrize(("_", "body", "status", "code"), RAW, ids=[row[0] for row in RAW])
-def test_bytes_that_are_no_body(api: World, _: str, body: bytes, status: int, code: str) -> None:
+def test_bytes_that_are_no_body(shared: World, _: str, body: bytes, status: int, code: str) -> None:
     """What is no JSON object of ours is refused whole."""
-    refused = api.company().post("/v1/payouts", content=body, headers={"content-type": "application/json"})
+    refused = shared.company().post("/v1/payouts", content=body, headers={"content-type": "application/json"})
     assert (refused.status_code, refused.json()["code"]) == (status, code)
 
 
-def test_a_body_in_pieces_is_bounded_too(api: World) -> None:
+def test_a_body_in_pieces_is_bounded_too(shared: World) -> None:
     """Without a Content-Length the limit holds as well."""
-    acme = api.company()
+    acme = shared.company()
     refused = acme.post("/v1/payouts", content=(b" " * 8192 for _ in range(9)))
     assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
 
 
-def test_a_form_is_no_json(api: World) -> None:
+def test_a_form_is_no_json(shared: World) -> None:
     """Another media type is a 415."""
-    refused = api.company().post("/v1/payouts", data={"amount": "1"})
+    refused = shared.company().post("/v1/payouts", data={"amount": "1"})
     assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_media_type")
 
 
-def test_several_wrong_fields_are_all_named(api: World) -> None:
+def test_several_wrong_fields_are_all_named(shared: World) -> None:
     """One answer names every field that is wrong."""
-    refused = api.company().post("/v1/payouts", json={"amount": 1, "currency": "EUR", "x": 1})
+    refused = shared.company().post("/v1/payouts", json={"amount": 1, "currency": "EUR", "x": 1})
     assert {error["pointer"] for error in refused.json()["errors"]} == {"#/amount", "#/currency", "#/x", "#/to_address"}
 
 
@@ -104,13 +104,14 @@ QUERIES = [
     ("/v1/balances?min_position=1", "?min_position"),
     ("/v1/events?after=-1", "?after"),
     ("/v1/webhook-events?after=x", "?after"),
+    ("/v1/deposits?address=%00", "?address"),
 ]
 
 
 @pytest.mark.parametrize(("path", "pointer"), QUERIES)
-def test_wrong_query_parameters_are_named(api: World, path: str, pointer: str) -> None:
+def test_wrong_query_parameters_are_named(shared: World, path: str, pointer: str) -> None:
     """Unknown, repeated and impossible query parameters are a 422 each."""
-    refused = api.company().get(path)
+    refused = shared.company().get(path)
     assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
     assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
 
@@ -131,22 +132,22 @@ WEBHOOK_URLS = [
 
 
 @pytest.mark.parametrize("url", WEBHOOK_URLS)
-def test_a_webhook_url_is_an_http_url(api: World, url: str) -> None:
+def test_a_webhook_url_is_an_http_url(shared: World, url: str) -> None:
     """Anything but a plain http(s) URL of a host is refused when it is set."""
-    refused = api.operator.post("/v1/accounts", json={"name": "A", "webhook_url": url})
+    refused = shared.operator.post("/v1/accounts", json={"name": "A", "webhook_url": url})
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == "#/webhook_url"
 
 
 @pytest.mark.parametrize("name", ["", " A", "A ", "x" * 201, "a\tb", None, 5])
-def test_names_are_bounded(api: World, name: Any) -> None:
+def test_names_are_bounded(shared: World, name: Any) -> None:
     """A name is 1 to 200 characters without control characters or outer spaces."""
-    assert api.operator.post("/v1/accounts", json={"name": name}).json()["errors"][0]["pointer"] == "#/name"
+    assert shared.operator.post("/v1/accounts", json={"name": name}).json()["errors"][0]["pointer"] == "#/name"
 
 
-def test_an_action_takes_no_body(api: World) -> None:
+def test_an_action_takes_no_body(shared: World) -> None:
     """Where no body is asked for, a body with fields is refused."""
-    refused = api.company().post(f"/v1/payouts/{'0' * 8}/cancel", json={"reason": "x"})
+    refused = shared.company().post(f"/v1/payouts/{'0' * 8}/cancel", json={"reason": "x"})
     assert refused.status_code == 422
 
 
@@ -163,9 +164,9 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("method", "path", "status", "code"), PLACES)
-def test_paths_and_methods_that_are_none(api: World, method: str, path: str, status: int, code: str) -> None:
+def test_paths_and_methods_that_are_none(shared: World, method: str, path: str, status: int, code: str) -> None:
     """They are problems like every other error, with a request id."""
-    answer = api.company().request(method, path)
+    answer = shared.company().request(method, path)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == answer.json()["request_id"]
@@ -173,9 +174,9 @@ def test_paths_and_methods_that_are_none(api: World, method: str, path: str, sta
         assert answer.headers["allow"]
 
 
-def test_a_request_id_is_taken_over(api: World) -> None:
+def test_a_request_id_is_taken_over(shared: World) -> None:
     """A harmless X-Request-Id is used, another one is replaced."""
-    client = api.operator
+    client = shared.operator
     assert client.get("/v1/nothing", headers={"x-request-id": "trace-1"}).json()["request_id"] == "trace-1"
     assert client.get("/v1/nothing", headers={"x-request-id": 'a" b'}).json()["request_id"] != 'a" b'
 

@@ -21,11 +21,11 @@ CREATING: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("path", "body"), CREATING)
-def test_a_repetition_gets_the_first_answer(api: World, path: str, body: dict[str, Any]) -> None:
+def test_a_repetition_gets_the_first_answer(shared: World, path: str, body: dict[str, Any]) -> None:
     """Byte for byte, marked as replayed, and without the secret where there was one; refusals too."""
-    api.fill_pool()
-    acme = api.company(usdt="10")
-    api.operator.patch(f"/v1/accounts/{acme.account_id}", json={"webhook_url": "https://a.example/"})
+    shared.fill_pool()
+    acme = shared.company(usdt="10")
+    shared.operator.patch(f"/v1/accounts/{acme.account_id}", json={"webhook_url": "https://a.example/"})
     for key in ("one", "two"):
         first = acme.post(path, json=body, headers={"idempotency-key": key})
         assert "idempotency-replayed" not in first.headers
@@ -52,13 +52,13 @@ def test_operators_repeat_too(api: World) -> None:
     assert (other.json()["code"], other.json()["data"]["fields"]) == ("idempotency_key_reused", "name")
 
 
-def test_creating_needs_a_key(api: World) -> None:
+def test_creating_needs_a_key(shared: World) -> None:
     """Without an Idempotency-Key nothing is created, anywhere."""
-    acme = api.company()
+    acme = shared.company()
     for declared in ENDPOINTS:
         if declared.creates == "nothing":
             continue
-        client = api.operator if declared.permission == "operator" else acme
+        client = shared.operator if declared.permission == "operator" else acme
         path = declared.path.replace("{account_id}", "operator")
         refused = client.post(path, json={}, headers={"idempotency-key": ""})
         assert (declared.path, refused.status_code) == (declared.path, 400)
@@ -66,11 +66,11 @@ def test_creating_needs_a_key(api: World) -> None:
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "tab\there", "é"])
-def test_a_key_is_printable_and_bounded(api: World, key: str) -> None:
+def test_a_key_is_printable_and_bounded(shared: World, key: str) -> None:
     """1 to 255 printable ASCII characters; 255 are fine."""
-    refused = api.operator.post("/v1/accounts", json={"name": "A"}, headers={"idempotency-key": key.encode()})
+    refused = shared.operator.post("/v1/accounts", json={"name": "A"}, headers={"idempotency-key": key.encode()})
     assert (refused.status_code, refused.json()["code"]) == (400, "idempotency_key_invalid")
-    api.operator.made("/v1/accounts", {"name": "A"}, **{"idempotency-key": "k" * 255})
+    shared.operator.made("/v1/accounts", {"name": "A"}, **{"idempotency-key": "k" * 255})
 
 
 def test_a_request_that_still_runs_says_so(api: World) -> None:

@@ -11,14 +11,14 @@ def amounts(client: Client) -> dict[str, str]:
     return {row["code"]: row["amount"] for row in client.shown("/v1/balances")["data"]}
 
 
-def test_a_client_opens_accounts_of_its_own(api: World) -> None:
+def test_a_client_opens_accounts_of_its_own(shared: World) -> None:
     """A code is opened once, is listed beside the three standard ones, and can be deposited to and paid from."""
-    acme = api.company(usdt="10")
+    acme = shared.company(usdt="10")
     opened = acme.made("/v1/ledger-accounts", {"code": "end-user-7", "name": "End user 7", "type": "liability"})
     again = acme.post("/v1/ledger-accounts", json={"code": "end-user-7", "name": "x", "type": "liability"})
     assert (again.status_code, again.json()["code"]) == (409, "ledger_account_exists")
     assert acme.post("/v1/ledger-accounts", json={"code": "a", "name": "x", "type": "asset"}).status_code == 422
-    api.project()
+    shared.project()
     listed = acme.shown(f"/v1/ledger-accounts?min_position={opened['position']}")["data"]
     assert {row["code"] for row in listed} == {
         "User_Liability",
@@ -70,18 +70,18 @@ def test_a_transfer_moves_between_accounts_and_clients(api: World) -> None:
         ({"to_account_id": "me"}, "validation_failed"),
     ],
 )
-def test_a_transfer_that_cannot_be(api: World, change: dict[str, Any], code: str) -> None:
+def test_a_transfer_that_cannot_be(shared: World, change: dict[str, Any], code: str) -> None:
     """Each refusal has its code."""
-    acme = api.company(usdt="10")
+    acme = shared.company(usdt="10")
     acme.made("/v1/ledger-accounts", {"code": "bob", "name": "Bob", "type": "liability"})
     body = {"from_ledger_account": "User_Liability", "to_ledger_account": "bob", "amount": "1"} | change
     refused = acme.post("/v1/transfers", json=body)
     assert (refused.status_code, refused.json()["code"]) == (422, code)
 
 
-def test_a_transfer_to_an_unknown_account(api: World) -> None:
+def test_a_transfer_to_an_unknown_account(shared: World) -> None:
     """An account that does not exist is a 404."""
-    acme = api.company(usdt="10")
+    acme = shared.company(usdt="10")
     body = {
         "from_ledger_account": "User_Liability",
         "to_ledger_account": "User_Liability",
@@ -91,11 +91,11 @@ def test_a_transfer_to_an_unknown_account(api: World) -> None:
     assert acme.post("/v1/transfers", json=body).status_code == 404
 
 
-def test_the_journal_shows_what_moved(api: World) -> None:
+def test_the_journal_shows_what_moved(shared: World) -> None:
     """Every entry of the account's book balances, newest first, and pages hold each once."""
-    acme = api.company(usdt="10")
+    acme = shared.company(usdt="10")
     payout = acme.made("/v1/payouts", {"to_address": PAYEE, "amount": "1"})
-    api.project()
+    shared.project()
     entries = acme.shown("/v1/journal-entries")["data"]
     assert [entry["event_type"] for entry in entries] == ["payout", "adjustment"]
     assert entries[0]["external_ref"] == payout["id"]
@@ -131,23 +131,23 @@ def lines(book: str, **change: Any) -> list[dict[str, Any]]:
         ({"account_id": "elsewhere"}, "validation_failed"),
     ],
 )
-def test_an_adjustment_that_cannot_be(api: World, change: dict[str, Any], code: str) -> None:
+def test_an_adjustment_that_cannot_be(shared: World, change: dict[str, Any], code: str) -> None:
     """Lines that do not balance, or name what there is not, are refused."""
-    acme = api.company()
-    refused = api.operator.post(
+    acme = shared.company()
+    refused = shared.operator.post(
         "/v1/adjustments", json={"reason": "a test", "postings": lines(acme.account_id, **change)}
     )
     assert (refused.status_code, refused.json()["code"]) == (422, code)
 
 
-def test_an_adjustment_overdraws_nobody(api: World) -> None:
+def test_an_adjustment_overdraws_nobody(shared: World) -> None:
     """A correction may not leave a client's liability negative (I5)."""
-    acme = api.company(usdt="1")
+    acme = shared.company(usdt="1")
     taken = [
         {"account_id": acme.account_id, "ledger_account": "User_Liability", "side": "debit", "amount": "2"},
         {"account_id": acme.account_id, "ledger_account": "System_Hot_Wallet_Asset", "side": "credit", "amount": "2"},
     ]
-    refused = api.operator.post("/v1/adjustments", json={"reason": "a test", "postings": taken})
+    refused = shared.operator.post("/v1/adjustments", json={"reason": "a test", "postings": taken})
     assert refused.json()["code"] == "insufficient_funds"
 
 

@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from core.payouts import PayoutOrder
+from core.attempts import PayoutOrder
 from core.tron import USDT_MAINNET, ZERO_ADDRESS
 from tests.gateways.http.harness import PAYEE, World, until
 from tests.support.history import send
 
 
-def test_a_payout_reserves_amount_and_fee(api: World) -> None:
+def test_a_payout_reserves_amount_and_fee(shared: World) -> None:
     """The answer names amount and fee, and the balance is smaller by both as soon as the view has the position."""
-    acme = api.company(usdt="100")
+    acme = shared.company(usdt="100")
     payout = acme.made("/v1/payouts", {"to_address": PAYEE, "amount": "12.5", "client_reference": "order 7"})
     assert payout["state"] == "requested"
     assert (payout["amount"], payout["amount_minor"], payout["fee_minor"]) == ("12.500000", 12_500_000, 1_000_000)
-    api.project()
+    shared.project()
     balances = acme.shown(f"/v1/balances?min_position={payout['position']}")["data"]
     amounts = {row["code"]: row["amount"] for row in balances}
     assert amounts == {
@@ -47,9 +47,9 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("_", "change", "status", "code"), REFUSALS, ids=[row[0] for row in REFUSALS])
-def test_what_cannot_be_paid_is_refused(api: World, _: str, change: dict[str, Any], status: int, code: str) -> None:
+def test_what_cannot_be_paid_is_refused(shared: World, _: str, change: dict[str, Any], status: int, code: str) -> None:
     """Each refusal has its code, and its answer is the same when it is repeated."""
-    acme = api.company(usdt="100")
+    acme = shared.company(usdt="100")
     body = {"to_address": PAYEE, "amount": "10"} | change
     answers = [acme.post("/v1/payouts", json=body, headers={"idempotency-key": "k"}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [status] * 2
@@ -82,16 +82,16 @@ def test_a_deposit_address_of_the_account_is_not_payable(api: World) -> None:
     ("text", "valid", "payable"),
     [(PAYEE, True, True), (ZERO_ADDRESS.base58, True, False), (USDT_MAINNET, True, False), ("T123", False, False)],
 )
-def test_addresses_are_checked(api: World, text: str, valid: bool, payable: bool) -> None:
+def test_addresses_are_checked(shared: World, text: str, valid: bool, payable: bool) -> None:
     """An address check says whether it is an address, whether it is payable, and why not."""
-    api.company()
-    answer = api.operator.shown(f"/v1/address-checks/{text}")
+    shared.company()
+    answer = shared.operator.shown(f"/v1/address-checks/{text}")
     assert (answer["valid"], answer["payable"], answer["reason"] is None) == (valid, payable, payable)
 
 
-def test_the_key_answers_the_same_for_ever(api: World) -> None:
+def test_the_key_answers_the_same_for_ever(shared: World) -> None:
     """A repetition is byte for byte the first answer, however far the payout came since, and says that it is one."""
-    acme = api.company(usdt="100")
+    acme = shared.company(usdt="100")
     body = {"to_address": PAYEE, "amount": "1.5"}
     headers = {"idempotency-key": "order 1"}
     first = acme.post("/v1/payouts", json=body, headers=headers)
@@ -107,17 +107,17 @@ def test_the_key_answers_the_same_for_ever(api: World) -> None:
         currency="USDT",
         client_reference=None,
     )
-    api.signer.ledger.execute(send(order))
+    shared.signer.ledger.execute(send(order))
     again = acme.post("/v1/payouts", json={"currency": "USDT", "amount": "1.50", "to_address": PAYEE}, headers=headers)
     assert (again.status_code, again.content) == (first.status_code, first.content)
     assert again.headers["idempotency-replayed"] == "true"
-    api.project()
+    shared.project()
     assert acme.shown(f"/v1/payouts/{payout['id']}")["state"] == "broadcasted"
 
 
-def test_a_refusal_is_repeated_byte_for_byte(api: World) -> None:
+def test_a_refusal_is_repeated_byte_for_byte(shared: World) -> None:
     """The key of a refused payout stays refused, even when the money is there by now."""
-    acme = api.company()
+    acme = shared.company()
     body = {"to_address": PAYEE, "amount": "1.5"}
     first = acme.post("/v1/payouts", json=body, headers={"idempotency-key": "k"})
     assert first.json()["code"] == "insufficient_funds"
@@ -127,7 +127,7 @@ def test_a_refusal_is_repeated_byte_for_byte(api: World) -> None:
         "required": "2.500000",
         "currency": "USDT",
     }
-    api.fund(acme.account_id, "10")
+    shared.fund(acme.account_id, "10")
     again = acme.post("/v1/payouts", json=body, headers={"idempotency-key": "k"})
     assert (again.status_code, again.content) == (first.status_code, first.content)
     acme.made("/v1/payouts", body)
@@ -141,9 +141,9 @@ def test_a_refusal_is_repeated_byte_for_byte(api: World) -> None:
         ({"amount": "3", "ledger_account": "other"}, "amount, ledger_account"),
     ],
 )
-def test_a_key_is_for_one_wish(api: World, change: dict[str, Any], fields: str) -> None:
+def test_a_key_is_for_one_wish(shared: World, change: dict[str, Any], fields: str) -> None:
     """The same key with another body is refused, naming the fields that differ."""
-    acme = api.company(usdt="100")
+    acme = shared.company(usdt="100")
     body = {"to_address": PAYEE, "amount": "1"}
     acme.made("/v1/payouts", body, **{"idempotency-key": "k"})
     refused = acme.post("/v1/payouts", json=body | change, headers={"idempotency-key": "k"})
@@ -151,22 +151,23 @@ def test_a_key_is_for_one_wish(api: World, change: dict[str, Any], fields: str) 
     assert refused.json()["data"]["fields"] == fields
 
 
-def test_two_accounts_may_use_one_key(api: World) -> None:
+def test_two_accounts_may_use_one_key(shared: World) -> None:
     """Keys are each account's own."""
     bodies = {"to_address": PAYEE, "amount": "1"}
     ids = {
-        api.company(name, usdt="5").made("/v1/payouts", bodies, **{"idempotency-key": "1"})["id"] for name in ("A", "B")
+        shared.company(name, usdt="5").made("/v1/payouts", bodies, **{"idempotency-key": "1"})["id"]
+        for name in ("A", "B")
     }
     assert len(ids) == 2
 
 
-def test_a_crowd_with_one_key_makes_one_payout(api: World) -> None:
+def test_a_crowd_with_one_key_makes_one_payout(shared: World) -> None:
     """Sixteen at once with one key: one payout is reserved; every answer is that one or says that it is in progress."""
-    acme = api.company(usdt="100")
+    acme = shared.company(usdt="100")
     answers = []
 
     def ask() -> None:
-        with api.client(acme.headers["x-api-key"]) as client:
+        with shared.client(acme.headers["x-api-key"]) as client:
             answers.append(
                 client.post(
                     "/v1/payouts", json={"to_address": PAYEE, "amount": "1"}, headers={"idempotency-key": "crowd"}
@@ -181,18 +182,18 @@ def test_a_crowd_with_one_key_makes_one_payout(api: World) -> None:
     assert {answer.json().get("id") for answer in answers if answer.status_code == 202} != set()
     assert len({answer.content for answer in answers if answer.status_code == 202}) == 1
     assert {answer.json()["code"] for answer in answers if answer.status_code != 202} <= {"idempotency_in_progress"}
-    api.project()
+    shared.project()
     assert len(acme.shown("/v1/payouts")["data"]) == 1
 
 
-def test_a_payout_is_cancelled_while_nothing_is_prepared(api: World) -> None:
+def test_a_payout_is_cancelled_while_nothing_is_prepared(shared: World) -> None:
     """Cancelling releases the reserve, twice is as once, and a prepared payout is not cancelled."""
-    acme = api.company(usdt="100")
+    acme = shared.company(usdt="100")
     payout = acme.made("/v1/payouts", {"to_address": PAYEE, "amount": "1"})
     cancelled = acme.made(f"/v1/payouts/{payout['id']}/cancel", None)
     assert cancelled["state"] == "cancelled"
     assert acme.made(f"/v1/payouts/{payout['id']}/cancel", {}) == cancelled
-    api.project()
+    shared.project()
     shown = acme.shown(f"/v1/payouts/{payout['id']}?min_position={cancelled['position']}")
     assert shown == {name: value for name, value in cancelled.items() if name != "position"}
     amounts = {row["code"]: row["amount"] for row in acme.shown("/v1/balances")["data"]}
@@ -209,19 +210,19 @@ def test_a_payout_is_cancelled_while_nothing_is_prepared(api: World) -> None:
         currency="USDT",
         client_reference=None,
     )
-    api.signer.ledger.execute(send(order))
+    shared.signer.ledger.execute(send(order))
     refused = acme.post(f"/v1/payouts/{sent['id']}/cancel")
     assert (refused.status_code, refused.json()["code"]) == (409, "payout_not_cancellable")
 
 
-def test_payouts_are_paged_while_more_come(api: World) -> None:
+def test_payouts_are_paged_while_more_come(shared: World) -> None:
     """Pages of a list do not shift when rows are added, and together they hold every row once."""
-    acme = api.company(usdt="100")
+    acme = shared.company(usdt="100")
     made = [acme.made("/v1/payouts", {"to_address": PAYEE, "amount": "1"})["id"] for _ in range(5)]
-    api.project()
+    shared.project()
     first = acme.shown("/v1/payouts?limit=2")
     acme.made("/v1/payouts", {"to_address": PAYEE, "amount": "1"})
-    api.project()
+    shared.project()
     second = acme.shown(f"/v1/payouts?limit=2&after={first['next_cursor']}")
     third = acme.shown(f"/v1/payouts?limit=2&after={second['next_cursor']}")
     ids = [row["id"] for page in (first, second, third) for row in page["data"]]
@@ -229,11 +230,11 @@ def test_payouts_are_paged_while_more_come(api: World) -> None:
     assert (second["has_more"], third["has_more"], third["next_cursor"]) == (True, False, None)
 
 
-def test_a_suspended_account_pays_nothing_out(api: World) -> None:
+def test_a_suspended_account_pays_nothing_out(shared: World) -> None:
     """Suspension refuses payouts with a code of its own, and reading goes on."""
-    acme = api.company(usdt="100")
-    api.operator.patch(f"/v1/accounts/{acme.account_id}", json={"status": "suspended"})
+    acme = shared.company(usdt="100")
+    shared.operator.patch(f"/v1/accounts/{acme.account_id}", json={"status": "suspended"})
     refused = acme.post("/v1/payouts", json={"to_address": PAYEE, "amount": "1"})
     assert (refused.status_code, refused.json()["code"]) == (403, "account_suspended")
-    api.project()
+    shared.project()
     assert until(lambda: acme.shown("/v1/account"))["status"] == "suspended"
