@@ -19,6 +19,7 @@ import msgspec
 from core import books
 from core.accounts import must_be_active
 from core.addresses import DepositAddress, address_stream
+from core.attempts import Attempt, PayoutOrder, ProofOfDeath
 from core.events import Event, New, event, upcast
 from core.guard import GuardKey, guard_key
 from core.journal import Posting
@@ -47,70 +48,6 @@ FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelle
 
 def payout_stream(payout_id: str) -> str:
     return f"payout-{payout_id}"
-
-
-class PayoutOrder(msgspec.Struct, frozen=True):
-    """What the client wishes, in minor units: the recorded intent that every later step is checked against (I8)."""
-
-    payout_id: str
-    account_id: str
-    ledger_account: str
-    to_address: str
-    amount_minor: int
-    fee_minor: int
-    currency: str
-    client_reference: str | None
-
-    @property
-    def total_minor(self) -> int:
-        return self.amount_minor + self.fee_minor
-
-
-class Attempt(msgspec.Struct, frozen=True):
-    """The bytes of one try: raw_data (hex), their txid, and the chain time (ms) after which they are dead.
-
-    With the order, the other fields are everything the bytes were built from: the signer builds them again (I8).
-    """
-
-    number: int
-    txid: str
-    raw_data: str
-    expiration_ms: int
-    ref_block_number: int
-    ref_block_id: str
-    timestamp_ms: int
-    fee_limit_sun: int
-    from_address: str
-
-
-class ProofOfDeath(msgspec.Struct, frozen=True):
-    """A run of our own log of solid blocks: from the one behind the reference block to the first as old as the expiration.
-
-    Each names the one before it as its parent, the first the attempt's reference block, and none holds the txid.
-    `blocks` is their count; 0 in a proof of version 1, which rested on a node's word about its last block.
-    """
-
-    first_block_number: int
-    first_block_id: str
-    last_block_number: int
-    last_block_id: str
-    last_timestamp_ms: int
-    blocks: int
-
-    def covers(self, attempt: Attempt) -> bool:
-        """Whether the run has the length and the ends that the attempt's bytes ask for."""
-        return (
-            self.first_block_number == attempt.ref_block_number + 1
-            and self.blocks == self.last_block_number - attempt.ref_block_number > 0
-            and self.last_timestamp_ms >= attempt.expiration_ms
-        )
-
-
-class PayoutWork(msgspec.Struct, frozen=True):
-    """The body of a message on payout-requests, as JSON: a hint to look, never an order to pay (I14)."""
-
-    payout_id: str
-    account_id: str
 
 
 @event("payout.refused")
@@ -263,7 +200,8 @@ class RequestPayout(msgspec.Struct, frozen=True):
         stream = payout_stream(order.payout_id)
         known = past.state(stream, Payout()).order
         if known is not None:
-            return _same_order(known, order) or ()
+            differing = known.differences(order)
+            return IdempotencyKeyReused(fields=", ".join(differing)) if differing else ()
         refusal = self._refusal(past)
         if isinstance(refusal, AccountNotFound):
             return refusal
@@ -299,13 +237,6 @@ class RequestPayout(msgspec.Struct, frozen=True):
                 currency=order.currency,
             )
         return None
-
-
-def _same_order(known: PayoutOrder, wished: PayoutOrder) -> Rejection | None:
-    """A repeated request must wish the same; the fee is ours and may have changed since."""
-    fields = ("to_address", "amount_minor", "currency", "ledger_account", "client_reference")
-    differing = [name.removesuffix("_minor") for name in fields if getattr(known, name) != getattr(wished, name)]
-    return IdempotencyKeyReused(fields=", ".join(differing)) if differing else None
 
 
 class _PayoutCommand(msgspec.Struct, frozen=True):
@@ -434,7 +365,7 @@ class ConfirmPayout(_PayoutCommand, frozen=True, kw_only=True):
         payout = self._payout(past)
         if payout.state == "confirmed" and payout.txid == self.txid:
             return ()
-        if payout.state in FINAL or payout.order is None or not _attempted(payout, self.txid):
+        if payout.state in FINAL or payout.order is None or all(it.txid != self.txid for it in payout.attempts):
             return self._wrong(payout, f"confirmed as {self.txid}")
         order = payout.order
         return self._new(
@@ -482,7 +413,3 @@ class FailPayout(_PayoutCommand, frozen=True, kw_only=True):
                 **self._ids,
             )
         )
-
-
-def _attempted(payout: Payout, txid: str) -> bool:
-    return any(attempt.txid == txid for attempt in payout.attempts)

@@ -83,10 +83,14 @@ class Disagreement(Unavailable):
     """Nodes state different things about what is final: nothing is done until two of them say the same (I14)."""
 
 
+class NoSecondOpinion(Unavailable):
+    """No second node knows the matter yet."""
+
+
 class SecondOpinion(Protocol):
     """What a second node says of what is final; with one node configured, what that one says.
 
-    Raises Disagreement where nodes contradict each other, Unavailable while no second one can say.
+    Raises Disagreement where nodes contradict each other, NoSecondOpinion while no second one can say.
     """
 
     def agree_on_solid(self, number: int) -> str:
@@ -319,14 +323,17 @@ class Bookmarks(Protocol):
 class SolidLog(Protocol):
     """Our own log of solid blocks, as the observer checked and linked them: what a proof of death rests on (I7)."""
 
-    def append(self, block: BlockRef, sent: Sequence[str]) -> None:
-        """A block, and the txids in it that addresses of ours sent, in one transaction; a known block stays as it is."""
+    def append(self, block: BlockRef, sent: Mapping[str, str]) -> None:
+        """A block, and of those transactions in it that addresses of ours own, txid -> contractRet, in one transaction.
+
+        A block that is known stays as it is.
+        """
 
     def blocks(self, first: int, until_ms: int) -> Sequence[BlockRef]:
         """The blocks there are, from height `first` to the lowest that is as old as `until_ms`; none while none is."""
 
-    def block_of(self, txid: str) -> int | None:
-        """The height of the block that holds a transaction of ours, None when no block of the log does."""
+    def find(self, txid: str) -> tuple[int, str] | None:
+        """The height of the block that holds a transaction of ours, and its contractRet there; None when none does."""
 
     def keep_from(self, number: int | None) -> None:
         """Keep everything from this height on, however long that takes; None: the usual last blocks are enough."""

@@ -169,6 +169,8 @@ def write_varint(out: bytearray, number: int) -> None:
 
 def read_varint(data: bytes, offset: int) -> tuple[int, int]:
     """-> (number below 2^64, the offset behind it). Raises MalformedProtobuf when cut short or too long."""
+    if offset < len(data) and (byte := data[offset]) < 0x80:  # nearly every key and length
+        return byte, offset + 1
     number = shift = 0
     while True:
         if offset >= len(data):

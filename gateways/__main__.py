@@ -22,6 +22,8 @@ app = App(
 )
 tx = App(name="tx", help="Look into transactions")
 app.command(tx)
+signing = App(name="signing", help="See what stops signing, and let it go on")
+app.command(signing)
 console = Console(highlight=False)
 
 
@@ -134,6 +136,24 @@ def openapi() -> None:
     from gateways.http.openapi import document
 
     print(json_module.dumps(document(), indent=2))  # noqa: T201  the document is the output
+
+
+@signing.command(name="status")
+def signing_status(*, data: Data = None) -> None:
+    """Whether payouts are signed, and every cause that holds them back."""
+    from gateways.operations import show_signing
+
+    show_signing(_settings(data=data), console)
+
+
+@signing.command
+def resume(
+    *, reason: Annotated[str, Parameter(help="Why signing may go on; kept for ever")], data: Data = None
+) -> None:
+    """Let signing go on, after a person has looked at every cause."""
+    from gateways.operations import resume_signing
+
+    resume_signing(_settings(data=data), reason, console)
 
 
 @tx.command

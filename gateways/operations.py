@@ -1,5 +1,6 @@
 """What the command line's maintenance commands do: migrate, rebuild, reconcile, scan, show settings."""
 
+import getpass
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,9 +17,10 @@ from core.tron import Address
 from gateways.migrate import migrate
 from gateways.platform import Platform, open_database, open_platform
 from gateways.postgres import PostgresEventStore, datastore
-from gateways.roles import OBSERVER, PROJECTOR, READER
+from gateways.roles import API, OBSERVER, PROJECTOR, READER
 from gateways.secrets_file import load_or_create
 from gateways.settings import PREFIX, Settings
+from gateways.signing import holding, resume
 from gateways.user_error import UserError
 from projections import VIEWS
 from projections.rebuild import rebuild
@@ -178,7 +180,29 @@ def scan_again(settings: Settings, first: int, last: int, console: Console) -> N
         check_chain(platform)
         task = bar.add_task("scanning", total=last - first + 1)
         blocks = transfers = 0
-        for _, found in observer(platform).rescan(first, last):
-            blocks, transfers = blocks + 1, transfers + found
-            bar.update(task, completed=blocks)
+        with platform.node.pinned():
+            for _, found in observer(platform).rescan(first, last):
+                blocks, transfers = blocks + 1, transfers + found
+                bar.update(task, completed=blocks)
     console.print(f"{blocks} solid blocks, {transfers} transfers to our addresses reported")
+
+
+def show_signing(settings: Settings, console: Console) -> None:
+    """Every cause that holds signing back, or that none does."""
+    with open_platform(settings, READER) as platform:
+        causes = holding(platform.store)
+    if not causes:
+        console.print("payouts are signed: nothing holds signing back")
+        return
+    table = Table("cause", "since", "recorded in", "what it means", box=None, pad_edge=False)
+    for each in causes:
+        table.add_row(each.cause, f"{each.since:%Y-%m-%d %H:%M:%S} UTC", each.stream, each.sentence)
+    console.print(table)
+    console.print('when all are settled: counterfoil signing resume --reason "..."')
+
+
+def resume_signing(settings: Settings, reason: str, console: Console) -> None:
+    """Settle every cause that holds now. The operator at this machine is the actor."""
+    with open_platform(settings, API) as platform:
+        settled = resume(platform.ledger, platform.store, reason, f"operator:{getpass.getuser()}")
+    console.print(f"signing goes on; settled: {', '.join(settled)}" if settled else "signing was resumed meanwhile")

@@ -12,17 +12,20 @@ from core.ledger import EventStore, Ledger
 from core.ports import (
     AddressPool,
     ApiKeys,
+    Attempts,
     AuditLog,
     Bookmarks,
     Cursors,
     IdempotencyKeys,
     Queue,
+    SolidLog,
     WebhookOutbox,
 )
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
 from gateways.embedded.connections import Connections
 from gateways.embedded.outbox import PostgresWebhookOutbox
 from gateways.embedded.queue import PostgresQueue
+from gateways.embedded.solid_log import PostgresAttempts, PostgresSolidLog
 from gateways.embedded.tables import PostgresApiKeys, PostgresAuditLog, PostgresIdempotencyKeys
 from gateways.embedded_postgres import EmbeddedPostgres
 from gateways.nodes import Nodes
@@ -56,6 +59,8 @@ class Platform:
     pool: AddressPool
     cursors: Cursors
     bookmarks: Bookmarks
+    solid_log: SolidLog
+    attempts: Attempts
     queues: Mapping[str, Queue]
     """deposit-events, payout-requests, and one per projector: project-{view}."""
     reader_url: str
@@ -134,6 +139,8 @@ def embedded(settings: Settings, database: Database | None = None, role: str = W
         pool=PostgresAddressPool(connections),
         cursors=PostgresCursors(connections),
         bookmarks=PostgresBookmarks(connections),
+        solid_log=PostgresSolidLog(connections),
+        attempts=PostgresAttempts(connections),
         queues={name: PostgresQueue(connections, name) for name in queue_names()},
         reader_url=database.role_urls[READER],
         projector_url=database.role_urls[PROJECTOR],

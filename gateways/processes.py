@@ -44,6 +44,8 @@ class Process:
     follows_events: bool = False
     """Woken by new events; the others rest for a while when they had nothing to do."""
     idle_s: float = 0.25
+    public_idle_s: float = 0.25
+    """The rest where every look is a question to a public node, whose blocks come every 3 s."""
 
 
 def _relay(platform: Platform) -> Sequence[Step]:
@@ -56,12 +58,13 @@ def _relay(platform: Platform) -> Sequence[Step]:
 
 def _observe(platform: Platform) -> Sequence[Step]:
     check_chain(platform)
-    return [observer(platform).step]
+    return [platform.node.on_one(observer(platform).step)]
 
 
 def observer(platform: Platform) -> "Observer":
     """The observer of this platform, for its process and for `counterfoil scan`."""
     from scanners.observer import Observer
+    from scanners.producers import Producers
 
     settings = platform.settings
     return Observer(
@@ -69,9 +72,12 @@ def observer(platform: Platform) -> "Observer":
         platform.queues[DEPOSIT_EVENTS],
         platform.cursors,
         platform.pool,
+        platform.solid_log,
         usdt=settings.usdt.evm,
         key=platform.secrets.deposit_fact_key,
         announce_min_minor=settings.payin_min_minor,
+        producers=Producers(platform.node),
+        opinion=platform.node,
     )
 
 
@@ -82,6 +88,7 @@ def _record(platform: Platform) -> Sequence[Step]:
         platform.queues[DEPOSIT_EVENTS],
         platform.ledger,
         platform.store,
+        platform.attempts,
         key=platform.secrets.deposit_fact_key,
         alarm=alarm,
     )
@@ -127,14 +134,18 @@ def _payouts(platform: Platform) -> Sequence[Step]:
         platform.bookmarks,
         platform.queues[PAYOUT_REQUESTS],
         platform.node,
+        platform.solid_log,
+        platform.pool,
         keys.key(f"keystore:{HOT}"),
         settings.usdt,
         Rules(
             lifetime_ms=settings.payout_expiration_s * 1000,
             fee_limit_sun_max=settings.fee_limit_max_trx * SUN_PER_TRX,
         ),
+        alarm=alarm,
+        opinion=platform.node,
     )
-    return [payouts.step]
+    return [platform.node.on_one(payouts.step)]
 
 
 def _addresses(platform: Platform) -> Sequence[Step]:
@@ -184,6 +195,7 @@ PROCESSES: Final[dict[str, Process]] = {
             OBSERVER,
             (*_DATABASE, *_NODE),
             _observe,
+            public_idle_s=1.5,
         ),
         Process("record", "Turns what was observed into events.", RECORDER, _DATABASE, _record, idle_s=0.1),
         Process(
@@ -196,6 +208,7 @@ PROCESSES: Final[dict[str, Process]] = {
             (*_DATABASE, *_NODE, *_KEYS),
             _payouts,
             follows_events=True,
+            public_idle_s=1.5,
         ),
         Process(
             "addresses", "Keeps deposit addresses ready.", SIGNER, (*_DATABASE, *_KEYS, "ADDRESS_POOL"), _addresses
@@ -227,4 +240,5 @@ def run_with(name: str, platform: Platform) -> None:
     rest: Rest = Clockwork(stop)
     if process.follows_events:
         rest = Doorbell(platform.reader_url, [EVENTS_CHANNEL], stop)
-    run(process.steps(platform), rest, stop, idle_s=process.idle_s)
+    idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
+    run(process.steps(platform), rest, stop, idle_s=idle_s)

@@ -12,9 +12,10 @@ import psycopg
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.rows import tuple_row
 
+from core.attempts import PayoutWork
 from core.events import Recorded
 from core.ledger import EventStore
-from core.payouts import PayoutExpired, PayoutRequested, PayoutWork
+from core.payouts import PayoutExpired, PayoutRequested
 from core.ports import Bookmarks, Message, Queue, Unavailable
 from projections.segments import SEGMENT_BYTES_MAX, EventFields, Segment
 

@@ -6,7 +6,7 @@ schema/migrations repeats the list as data (event_grants), and a trigger holds e
 from collections.abc import Mapping
 from typing import Final
 
-from core import accounts, addresses, deposits, payouts, treasury
+from core import accounts, addresses, deposits, notices, payouts, signing, treasury
 from core.events import Event
 
 OWNER: Final = "counterfoil_owner"
@@ -47,9 +47,19 @@ MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
             payouts.PayoutCancelled,
             treasury.InternalTransferPosted,
             treasury.AdjustmentPosted,
+            signing.SigningResumed,
         }
     ),
-    RECORDER: frozenset({deposits.DepositDetected, deposits.DepositConfirmed, deposits.DepositOrphaned}),
+    RECORDER: frozenset(
+        {
+            deposits.DepositDetected,
+            deposits.DepositConfirmed,
+            deposits.DepositOrphaned,
+            *notices.EVENTS.values(),
+            signing.SigningStopped,
+            signing.SigningCauseEnded,
+        }
+    ),
     WEBHOOKS: frozenset({accounts.WebhookDisabled}),
     SIGNER: frozenset(
         {

@@ -3,6 +3,7 @@
 Kept in the head cursor, so that a restart in the middle of a fork still says what left the chain (FAILURES 8).
 """
 
+from collections.abc import Collection
 from typing import Self
 
 import msgspec
@@ -43,19 +44,21 @@ class Branch(msgspec.Struct, frozen=True):
         lost = tuple(transfer for block in gone for transfer in block.transfers)
         return msgspec.structs.replace(self, blocks=kept, dropped=(*self.dropped, *lost))
 
-    def settle(self, solid: Cursor) -> Self:
-        """Forget what the solid height has passed.
+    def settle(self, solid: Cursor, confirmed: Collection[str] = ()) -> Self:
+        """Forget what the solid height has passed; what was seen there and is not `confirmed` (streams) is dropped.
 
-        If the solid block is not the one seen at its height, all that was seen is dropped. That may name too much, and
-        harms nothing: what stands in a solid block was confirmed before, and confirmed is never orphaned.
+        If the solid block is not the one seen at its height, all that was seen is dropped; and one node alone may have
+        shown a transfer that is none. That may name too much, and harms nothing: what stands in a solid block was
+        confirmed before, and confirmed is never orphaned.
         """
         if not self.blocks or self.blocks[0].number > solid.number:
             return self
         if not any((block.number, block.block_id) == (solid.number, solid.block_id) for block in self.blocks):
             return self.cut(0)
-        return msgspec.structs.replace(
-            self, blocks=tuple(block for block in self.blocks if block.number > solid.number)
-        )
+        above = tuple(block for block in self.blocks if block.number > solid.number)
+        passed = self.blocks[: len(self.blocks) - len(above)]
+        lost = tuple(each for block in passed for each in block.transfers if each.stream not in confirmed)
+        return msgspec.structs.replace(self, blocks=above, dropped=(*self.dropped, *lost))
 
     def orphans(self) -> tuple[TransferFact, ...]:
         """Dropped transfers that stand nowhere in the blocks that replaced theirs."""

@@ -1,4 +1,4 @@
-"""What the observer tells the recorder, on deposit-events.fifo: a transfer, what became of it, and a proof of who says so.
+"""What the observer tells the recorder, on deposit-events.fifo: transfers and notices, and a proof of who says so.
 
 The proof is an HMAC over the exact bytes: a queue under foreign control cannot create money (I14).
 """
@@ -10,16 +10,26 @@ from typing import Final, Literal
 import msgspec
 
 from core.deposits import TransferFact
+from core.notices import Notice
 from core.ports import Message
 
 Kind = Literal["detected", "confirmed", "orphaned"]
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="transfer"):
     """A transfer to one of our addresses was seen at the head, stands in a solid block, or left the chain."""
 
     kind: Kind
     transfer: TransferFact
+
+    @property
+    def stream(self) -> str:
+        return self.transfer.stream
+
+
+Fact = Report | Notice
+NOTICES: Final = "notices"
+"""The group of all notices: an unpause must not overtake the pause before it."""
 
 
 class Forged(Exception):
@@ -35,17 +45,17 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
-_REPORTS: Final = msgspec.json.Decoder(Report)
+_FACTS: Final[msgspec.json.Decoder[Fact]] = msgspec.json.Decoder(Fact)
 
 
-def message(report: Report, key: bytes) -> Message:
-    """A report as the queue takes it: in order per address, and once per stream, kind and block."""
-    transfer = report.transfer
-    return Message(
-        body=seal(_ENCODE(report), key),
-        group=transfer.to_address,
-        key=f"{report.kind}:{transfer.stream}:{transfer.block_id}",
-    )
+def message(fact: Fact, key: bytes) -> Message:
+    """A fact as the queue takes it: in order per address, or among notices; and once per stream, kind and block."""
+    match fact:
+        case Report(transfer=transfer):
+            group, block_id = transfer.to_address, transfer.block_id
+        case Notice(block_id=block_id):
+            group = NOTICES
+    return Message(body=seal(_ENCODE(fact), key), group=group, key=f"{fact.kind}:{fact.stream}:{block_id}")
 
 
 def seal(report: bytes, key: bytes) -> bytes:
@@ -53,16 +63,16 @@ def seal(report: bytes, key: bytes) -> bytes:
     return _ENCODE(_Envelope(report=msgspec.Raw(report), mac=_mac(report, key)))
 
 
-def open(body: bytes, key: bytes) -> Report:  # noqa: A001 (the opposite of seal, always written facts.open)
-    """The report in a message. Raises Forged for anything that was not sealed with this key."""
+def open(body: bytes, key: bytes) -> Fact:  # noqa: A001 (the opposite of seal, always written facts.open)
+    """The fact in a message. Raises Forged for anything that was not sealed with this key."""
     try:
         envelope = _ENVELOPES.decode(body)
         report = bytes(envelope.report)
         if not hmac.compare_digest(_mac(report, key).encode(), envelope.mac.encode()):
             raise Forged("its proof does not fit its words")
-        return _REPORTS.decode(report)
+        return _FACTS.decode(report)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise Forged(f"it is no deposit fact: {error}") from error
+        raise Forged(f"it is no fact: {error}") from error
 
 
 def _mac(report: bytes, key: bytes) -> str:

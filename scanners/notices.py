@@ -6,28 +6,26 @@ of his. So what merely looks like ours is asked about, and what is ours is read 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from core.chain import Block, BlockRef, ChainTransaction, Log, Receipt
 from core.notices import Kind, Notice
-from core.protobuf import BYTES, FIXED32, FIXED64, VARINT, MalformedProtobuf, read_varint
+from core.protobuf import bytes_of, read_fields
 from core.tron import Address
 from scanners.blocks import AMOUNT_MAX, Transfer
 
-TOKEN_EVENTS: Final[dict[bytes, Kind]] = {
-    bytes.fromhex(topic): kind
-    for topic, kind in {
-        "6985a02210a168e66602d3235cb6db0e70f92b3ba4d376a33c0f3d9434bff625": "token_paused",  # Pause()
-        "7805862f689e2f13df9f062ff482ad3ad112aca9e0847911ed832e158c525b33": "token_unpaused",  # Unpause()
-        "cc358699805e9a8b7f77b522628c7cb9abd07d9efb86b6fb616af1609036a99e": "token_deprecated",  # Deprecate(address)
-        "b044a1e409eac5c48e5af22d4af52670dd1a99059537a78b31b48c6500a6354e": "token_fee_changed",  # Params(uint256,uint256)
-        "42e160154868087d6bfdc0ca23d96a1c1cfa32f1b72ba9ba27b69b98a0d819dc": "address_blacklisted",  # AddedBlackList(address)
-        "d7e9ec6e6ecd65492dce6bf513cd6867560d49544421d0783ddf06e76c24470c": "address_cleared",  # RemovedBlackList(address)
-        "61e6e66b0d6339b2980aecc6ccc0039736791f0ccde9ed512e789a7fbdd698c6": "funds_destroyed",  # DestroyedBlackFunds(…)
-    }.items()
+_TOPICS: Final[dict[str, Kind]] = {
+    "6985a02210a168e66602d3235cb6db0e70f92b3ba4d376a33c0f3d9434bff625": "token_paused",  # Pause()
+    "7805862f689e2f13df9f062ff482ad3ad112aca9e0847911ed832e158c525b33": "token_unpaused",  # Unpause()
+    "cc358699805e9a8b7f77b522628c7cb9abd07d9efb86b6fb616af1609036a99e": "token_deprecated",  # Deprecate(address)
+    "b044a1e409eac5c48e5af22d4af52670dd1a99059537a78b31b48c6500a6354e": "token_fee_changed",  # Params(uint256,uint256)
+    "42e160154868087d6bfdc0ca23d96a1c1cfa32f1b72ba9ba27b69b98a0d819dc": "address_blacklisted",  # AddedBlackList(address)
+    "d7e9ec6e6ecd65492dce6bf513cd6867560d49544421d0783ddf06e76c24470c": "address_cleared",  # RemovedBlackList(address)
+    "61e6e66b0d6339b2980aecc6ccc0039736791f0ccde9ed512e789a7fbdd698c6": "funds_destroyed",  # DestroyedBlackFunds(…)
 }
+TOKEN_EVENTS: Final = {bytes.fromhex(topic): kind for topic, kind in _TOPICS.items()}
 HELD_HERE: Final = ("hot", "gas", "payin")
 """Wallets whose keys are held here. The cold wallet's owner moves its coins by hand, to the others without a word."""
 PERMISSION_UPDATE: Final = 46
@@ -44,6 +42,7 @@ class Sent(msgspec.Struct, frozen=True):
     owner: Address
     wallet: str
     contract_type: int
+    contract_ret: str
 
 
 def addresses_in(block: Block) -> set[bytes]:
@@ -59,11 +58,13 @@ def tokens_addresses(receipts: Sequence[Receipt], usdt: bytes) -> set[bytes]:
 def sent_by_us(block: Block, wallets: Mapping[bytes, str]) -> list[Sent]:
     """The transactions in the block whose owner is ours, in order."""
     found = []
-    for transaction in block.transactions:
+    for transaction in block.transactions if wallets else ():
         if any(maybe[1:] in wallets for maybe in _ADDRESS_MAYBE.findall(transaction.raw_data)):
             owner = _owner(transaction)
             if owner is not None and owner[1].evm in wallets:
-                found.append(Sent(transaction.txid, owner[1], wallets[owner[1].evm], owner[0]))
+                found.append(
+                    Sent(transaction.txid, owner[1], wallets[owner[1].evm], owner[0], transaction.contract_ret)
+                )
     return found
 
 
@@ -157,18 +158,18 @@ def _bounded(word: bytes) -> int:
     return min(int.from_bytes(word, "big"), AMOUNT_MAX)
 
 
-def _notice(ref: BlockRef, kind: Kind, txid: str, log_index: int | None, **about: str) -> Notice:
+def _notice(ref: BlockRef, kind: Kind, txid: str, log_index: int | None, **about: Any) -> Notice:
     return Notice(kind, txid, log_index, ref.number, ref.block_id, ref.timestamp_ms, **about)
 
 
 def _owner(transaction: ChainTransaction) -> tuple[int, Address] | None:
     """-> (contract type, owner), or None where the bytes name none: java-tron would not have taken that."""
     try:
-        contract = _fields(_bytes(_fields(transaction.raw_data), 11))
+        contract = read_fields(bytes_of(read_fields(transaction.raw_data), 11))
         kind = contract.get(1, 0)
-        parameter = _fields(_bytes(_fields(_bytes(contract, 2)), 2))
+        parameter = read_fields(bytes_of(read_fields(bytes_of(contract, 2)), 2))
         if not isinstance(kind, int):
             return None
-        return kind, Address(_bytes(parameter, 2 if kind == _TRANSFER_ASSET else 1))
+        return kind, Address(bytes_of(parameter, 2 if kind == _TRANSFER_ASSET else 1))
     except ValueError:  # MalformedProtobuf or InvalidAddress
         return None

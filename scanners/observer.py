@@ -11,14 +11,18 @@ import msgspec
 
 from core.chain import Block, BlockRef, Receipt
 from core.deposits import TransferFact
-from core.ports import AddressPool, Cursor, Cursors, Node, Queue
+from core.ports import AddressPool, Cursor, Cursors, Node, NoSecondOpinion, Queue, SecondOpinion, SolidLog
 from scanners import facts
 from scanners.blocks import NodeFault, Unlinked, check, check_link, transfers
 from scanners.branch import Branch, Seen
+from scanners.notices import addresses_in, notices, sent_by_us, tokens_addresses
+from scanners.producers import Producers
 
 SOLID: Final = "solid"
 HEAD: Final = "head"
 BLOCKS_PER_STEP_MAX: Final = 20
+UNSOLID_BLOCKS_MAX: Final = 1_200
+"""An hour: further above what is solid, or what waits for a second opinion, nothing is announced."""
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _BRANCHES: Final = msgspec.json.Decoder(Branch)
@@ -42,21 +46,30 @@ class Observer:
         queue: Queue,
         cursors: Cursors,
         pool: AddressPool,
+        log: SolidLog,
         *,
         usdt: bytes,
         key: bytes,
         start: int | None = None,
         announce_min_minor: int = 0,
+        producers: Producers | None = None,
+        opinion: SecondOpinion | None = None,
     ) -> None:
-        """`usdt` is the token contract's 20 bytes, `key` proves facts; smaller deposits are not announced at the head."""
+        """`usdt` is the token contract's 20 bytes, `key` proves facts; smaller deposits are not announced at the head.
+
+        `producers` knows who may sign a block; `opinion` is asked before anything final is said (I14).
+        """
         self._node = node
         self._queue = queue
         self._cursors = cursors
         self._pool = pool
+        self._log = log
         self._usdt = usdt
         self._key = key
         self._start = start
         self._announce_min_minor = announce_min_minor
+        self._producers = producers
+        self._opinion = opinion
         self._branch: Branch | None = None
 
     def step(self) -> bool:
@@ -66,7 +79,8 @@ class Observer:
         # A step that fails leaves no memory behind: what the queue took is unknown, so the next one tells all again.
         branch, self._branch = self._branch or self._resume(), None
         cursor, branch = self._follow_solid(start, solid, branch)
-        grown = branch if cursor.number < solid.number else self._follow_head(cursor, branch)
+        catching_up = start.number < cursor.number < solid.number
+        grown = branch if catching_up else self._follow_head(cursor, branch)
         self._branch = grown
         return cursor.number > start.number or grown.tip(cursor) != branch.tip(cursor)
 
@@ -78,8 +92,7 @@ class Observer:
             block = self._solid_block(number)
             if before is not None:
                 check_link(before, block)
-            found = self._facts(block, self._node.solid_receipts(number))
-            self._send("confirmed", found)
+            found = self._report_solid(block)
             before = Cursor(number, block.ref.block_id)
             yield number, len(found)
 
@@ -94,18 +107,25 @@ class Observer:
     def _follow_solid(self, cursor: Cursor, solid: BlockRef, branch: Branch) -> tuple[Cursor, Branch]:
         """Confirm what became solid: the cursor moves when the queue has it, and the branch forgets it."""
         if solid.number == cursor.number and solid.block_id != cursor.block_id:
-            raise ChainMismatch(f"block {cursor.number} was booked as {cursor.block_id}, the node has {solid.block_id}")
+            raise self._mismatch(
+                cursor, f"block {cursor.number} was booked as {cursor.block_id}, the node has {solid.block_id}"
+            )
         last = min(solid.number, cursor.number + BLOCKS_PER_STEP_MAX)
         for number in range(cursor.number + 1, last + 1):
             block = self._solid_block(number)
             try:
                 check_link(cursor, block)
             except Unlinked as error:
-                raise ChainMismatch(f"the solid chain does not continue from what was booked: {error}") from error
-            self._send("confirmed", self._facts(block, self._node.solid_receipts(number)))
+                raise self._mismatch(
+                    cursor, f"the solid chain does not continue from what was booked: {error}"
+                ) from error
+            try:
+                found = self._report_solid(block)
+            except NoSecondOpinion:
+                break  # it will come; meanwhile the head is followed
             cursor = Cursor(number, block.ref.block_id)
             self._cursors.save(SOLID, cursor)
-            settled = branch.settle(cursor)
+            settled = branch.settle(cursor, {fact.stream for fact in found})
             if settled.announced() != branch.announced():
                 self._keep(settled)
             branch = settled
@@ -117,9 +137,13 @@ class Observer:
         if branch.differs(head):
             branch = branch.cut(head.number)
         fetched = 0
-        while fetched < BLOCKS_PER_STEP_MAX and (tip := branch.tip(solid)).number < head.number:
+        while (
+            fetched < BLOCKS_PER_STEP_MAX
+            and len(branch.blocks) < UNSOLID_BLOCKS_MAX
+            and (tip := branch.tip(solid)).number < head.number
+        ):
             block = _present(self._node.block(tip.number + 1), tip.number + 1)
-            check(block)
+            self._check(block)
             fetched += 1
             if block.ref.parent_id == tip.block_id:
                 branch = self._announce(branch, block)
@@ -160,8 +184,41 @@ class Observer:
 
     def _solid_block(self, number: int) -> Block:
         block = _present(self._node.solid_block(number), number)
-        check(block)
+        self._check(block)
         return block
+
+    def _check(self, block: Block) -> None:
+        check(block)
+        if self._producers is not None:
+            self._producers.check(block)
+
+    def _report_solid(self, block: Block) -> list[TransferFact]:
+        """All that a solid block has for us: transfers, notices, and the log's entry; -> the transfers.
+
+        A block proves its transactions and not their receipts: one node alone could add a transfer, change one, or hide
+        it. So a second one must have the same, all of them.
+        """
+        receipts = self._node.solid_receipts(block.ref.number)
+        found = transfers(block, receipts, self._usdt)
+        if receipts and self._opinion is not None:
+            self._opinion.agree_on_receipts(block.ref.number, receipts)
+        asked = addresses_in(block) | tokens_addresses(receipts, self._usdt)
+        asked |= {transfer.receiver for transfer in found} | {transfer.sender for transfer in found}
+        wallets = self._pool.ours(list(asked)) if asked else {}
+        sent = sent_by_us(block, wallets)
+        confirmed = [t.fact(block.ref, wallets[t.receiver]) for t in found if t.receiver in wallets]
+        told = notices(block, receipts, found, sent, wallets, self._usdt)
+        self._send("confirmed", confirmed)
+        if told:
+            self._queue.send([facts.message(notice, self._key) for notice in told])
+        self._log.append(block.ref, {transaction.txid: transaction.contract_ret for transaction in sent})
+        return confirmed
+
+    def _mismatch(self, booked: Cursor, sentence: str) -> Exception:
+        """What it means that the solid chain differs: this node's fault where two nodes still have what was booked."""
+        if self._opinion is not None and self._opinion.agree_on_solid(booked.number) == booked.block_id:
+            return Unlinked(sentence)
+        return ChainMismatch(sentence)
 
     def _facts(self, block: Block, receipts: Sequence[Receipt]) -> list[TransferFact]:
         """The transfers to our addresses: one question to the pool per block, however many addresses there are."""

@@ -1,16 +1,18 @@
-"""Step: what the observer reported becomes events. Many queue receives, one append; deleted only after the commit (I9).
+"""Step: what the observer told becomes events. Many queue receives, one append; deleted only after the commit (I9).
 
 A repeated report changes nothing (the stream's name is its idempotency key), so at-least-once is enough.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from core.addresses import DepositAddress, address_stream
 from core.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, owner_of
-from core.ledger import Command, EventStore, Failed, Ledger, Outcome, Refused
-from core.ports import Queue, Received, Unavailable
+from core.ledger import Accepted, Command, EventStore, Failed, Ledger, Outcome, Refused, Repeated
+from core.notices import Notice, Noticed, RecordNotice
+from core.ports import Alarm, Attempts, Queue, Received, Unavailable
 from core.rejections import ConflictingFacts, WrongState
+from core.signing import SigningStopped
 from scanners import facts
 
 ACTOR: Final = "system:recorder"
@@ -18,17 +20,17 @@ FACTS_PER_STEP_MAX: Final = 1_000
 ATTEMPTS_MAX: Final = 5
 """A report that fails by a defect so often goes to the dead letters."""
 
-Alarm = Callable[[str, str], None]
-"""(name, sentence): something that a person must look at; counted by name."""
-
 
 class Recorder:
-    """Takes reports from `queue` and appends through `ledger`; `store` tells whose an address is."""
+    """Takes facts from `queue` and appends through `ledger`; `store` tells whose an address is, `attempts` what we signed."""
 
-    def __init__(self, queue: Queue, ledger: Ledger, store: EventStore, *, key: bytes, alarm: Alarm) -> None:
+    def __init__(
+        self, queue: Queue, ledger: Ledger, store: EventStore, attempts: Attempts, *, key: bytes, alarm: Alarm
+    ) -> None:
         self._queue = queue
         self._ledger = ledger
         self._store = store
+        self._attempts = attempts
         self._key = key
         self._alarm = alarm
 
@@ -63,7 +65,7 @@ class Recorder:
             received += more
         return received
 
-    def _believe(self, received: Sequence[Received]) -> list[tuple[Received, facts.Report]]:
+    def _believe(self, received: Sequence[Received]) -> list[tuple[Received, facts.Fact]]:
         """Messages with a valid proof, in order; the others are buried (I14)."""
         believed = []
         for message in received:
@@ -73,10 +75,16 @@ class Recorder:
                 self._bury(message, "deposit_fact_forged", f"a message on the deposit queue is forged: {error}")
         return believed
 
-    def _commands(self, reports: Sequence[facts.Report]) -> list[Command]:
+    def _commands(self, told: Sequence[facts.Fact]) -> list[Command]:
+        reports = [fact for fact in told if isinstance(fact, facts.Report)]
         confirmed = {report.transfer.to_address for report in reports if report.kind == "confirmed"}
         owners = self._owners(sorted(confirmed)) if confirmed else {}
-        return [_command(report, owners) for report in reports]
+        outgoing = {fact.txid for fact in told if isinstance(fact, Notice) and fact.kind == "outgoing"}
+        payouts = self._attempts.payouts_of(sorted(outgoing)) if outgoing else {}
+        return [
+            RecordNotice(fact, payouts.get(fact.txid), ACTOR) if isinstance(fact, Notice) else _command(fact, owners)
+            for fact in told
+        ]
 
     def _owners(self, addresses: Sequence[str]) -> dict[str, DepositAddress]:
         histories = self._store.histories([address_stream(address) for address in addresses])
@@ -88,10 +96,13 @@ class Recorder:
             owners[address] = state
         return owners
 
-    def _settle(self, message: Received, report: facts.Report, outcome: Outcome) -> Literal["done", "again", "left"]:
+    def _settle(self, message: Received, fact: facts.Fact, outcome: Outcome) -> Literal["done", "again", "left"]:
         """What becomes of the message. One left in flight comes again at its visibility timeout."""
-        stream = report.transfer.stream
+        stream = fact.stream
         match outcome:
+            case Accepted() | Repeated() if isinstance(fact, Notice):
+                self._ring(message, fact, outcome)
+                return "done"
             case Refused(rejection=ConflictingFacts() as rejection):
                 self._bury(message, "deposit_facts_conflict", rejection.detail)
             case Refused(rejection=WrongState()):
@@ -105,6 +116,16 @@ class Recorder:
             case _:
                 return "done"
         return "left"
+
+    def _ring(self, message: Received, notice: Notice, outcome: Accepted | Repeated) -> None:
+        """What is new is told; what is known is told again if the process may have died before it was: twice, never never."""
+        if isinstance(outcome, Repeated) and message.attempts <= 1:
+            return
+        stopped = any(isinstance(recorded.event, SigningStopped) for recorded in outcome.events)
+        for recorded in outcome.events:
+            if isinstance(recorded.event, Noticed):
+                name = "outgoing_unexplained" if notice.kind == "outgoing" else notice.kind
+                self._alarm(name, f"{recorded.event.sentence}{' Signing has stopped.' if stopped else ''}")
 
     def _bury(self, message: Received, name: str, reason: str) -> None:
         self._alarm(name, reason)

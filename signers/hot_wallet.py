@@ -10,9 +10,9 @@ from uuid import UUID
 
 import msgspec
 
+from core.attempts import Attempt, PayoutOrder
 from core.chain import AccountResources, BlockRef
 from core.money import format_amount
-from core.payouts import Attempt, PayoutOrder
 from core.ports import AddressPool, Node, Unavailable
 from core.transactions import txid_of
 from core.tron import ZERO_ADDRESS, Address, InvalidAddress

@@ -9,9 +9,10 @@ Below it nothing can matter again, so a lost bookmark costs time and nothing els
 from collections.abc import Iterator
 from typing import Final
 
+from core.attempts import Attempt, PayoutOrder
 from core.events import Recorded
 from core.ledger import EventStore
-from core.payouts import FINAL, Attempt, Payout, PayoutOrder, PayoutPrepared
+from core.payouts import FINAL, Payout, PayoutPrepared
 from core.ports import Bookmarks
 
 BOOKMARK: Final = "payouts"

@@ -23,10 +23,11 @@ from typing import Final
 
 import msgspec
 
+from core.attempts import Attempt, PayoutWork
 from core.chain import BlockRef
 from core.ledger import Accepted, Command, EventStore, Failed, Ledger, Refused
-from core.payouts import Attempt, BroadcastPayout, ExpirePayout, FailPayout, PayoutWork, PreparePayout, SignPayout
-from core.ports import AddressPool, Alarm, Bookmarks, Node, Queue, SolidLog
+from core.payouts import BroadcastPayout, ExpirePayout, FailPayout, PreparePayout, SignPayout
+from core.ports import AddressPool, Alarm, Bookmarks, Node, Queue, SecondOpinion, SolidLog
 from core.signing import SIGNING, Signing
 from core.tron import Address
 from signers.hot_wallet import HotWallet, Rules, Shortage, check_owner, envelope_of, intent_of
@@ -56,7 +57,10 @@ KEPT_ANYWAY_BLOCKS: Final = 10_000
 
 
 class Payouts:
-    """Pays from one hot wallet. `key` is that wallet's; it signs what signers/signer.py has checked, nothing else."""
+    """Pays from one hot wallet. `key` is that wallet's; it signs what signers/signer.py has checked, nothing else.
+
+    `log` is our own log of solid blocks, `opinion` a second node's word on each end before it is recorded (I14).
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class Payouts:
         rules: Rules = Rules(),  # noqa: B008 (frozen)
         *,
         alarm: Alarm,
+        opinion: SecondOpinion | None = None,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -80,6 +85,7 @@ class Payouts:
         self._log = log
         self._pool = pool
         self._alarm = alarm
+        self._opinion = opinion
         self._key = key
         self._token = token
         self._rules = rules
@@ -135,9 +141,13 @@ class Payouts:
         assert attempt is not None
         receipt = solid_receipt(self._node, self._log, attempt.txid)
         if receipt is not None:
+            if self._opinion is not None:
+                self._opinion.agree_on_receipts(receipt.block_number, [receipt])
             return settle(payout.order, attempt, receipt, self._token, ACTOR)
         proof = proof_of_death(self._log, attempt)
         if proof is not None:
+            if self._opinion is not None:
+                self._opinion.agree_on_absence(attempt.txid, solid)
             return ExpirePayout(order=payout.order, actor=ACTOR, txid=attempt.txid, proof=proof)
         self._tell_what_lacks(payout, attempt, solid)
         # Only a hint when to look again: a block at the head may still be replaced, and its receipt with it.
@@ -150,10 +160,10 @@ class Payouts:
         """Ring once when an attempt can be neither settled nor buried although its time is over. It waits, unpaid again."""
         if payout.told:
             return
-        mined = self._log.block_of(attempt.txid)
+        mined = self._log.find(attempt.txid)
         if mined is not None:
-            payout.told = solid.number >= mined + UNSOLID_BLOCKS_MAX
-            name, reason = "receipt_hidden", f"block {mined} holds its {attempt.txid}, whose receipt the node denies"
+            payout.told = solid.number >= mined[0] + UNSOLID_BLOCKS_MAX
+            name, reason = "receipt_hidden", f"block {mined[0]} holds its {attempt.txid}, whose receipt the node denies"
         else:
             payout.told = solid.timestamp_ms >= attempt.expiration_ms + PROOF_MS_MAX
             first, last = attempt.ref_block_number + 1, solid.number

@@ -6,8 +6,9 @@ transfer() returned (15).
 
 from typing import Final
 
+from core.attempts import Attempt, PayoutOrder, ProofOfDeath
 from core.chain import Receipt
-from core.payouts import Attempt, ConfirmPayout, FailPayout, PayoutOrder, ProofOfDeath
+from core.payouts import ConfirmPayout, FailPayout
 from core.ports import Node, SolidLog, Unavailable
 from core.tron import TRANSFER_TOPIC, Address
 
@@ -51,15 +52,24 @@ def settle(
 
 
 def solid_receipt(node: Node, log: SolidLog, txid: str) -> Receipt | None:
-    """The receipt of a solid block; where the node denies it and our log has the block, that of the block's receipts.
+    """The receipt of a transaction that stands in our log of solid blocks; None while it does not, or the node denies it.
 
-    Raises Unavailable if the node answers with another transaction's. May be None although the log has the block.
+    The log says where the transaction stands and how it ended: a block's Merkle root covers both, and a receipt nothing.
+    So no node can have a payout refunded that it keeps for later. Raises Unavailable if the node contradicts the log.
     """
-    receipt = node.solid_receipt(txid)
+    receipt, mined = node.solid_receipt(txid), log.find(txid)
     if receipt is not None and receipt.txid != txid:
         raise Unavailable(f"asked for the receipt of {txid}, the node gave that of {receipt.txid}")
-    if receipt is None and (number := log.block_of(txid)) is not None:
-        return next((each for each in node.solid_receipts(number) if each.txid == txid), None)
+    if mined is None:
+        return None
+    number, contract_ret = mined
+    if receipt is None:
+        receipt = next((each for each in node.solid_receipts(number) if each.txid == txid), None)
+    if receipt and (receipt.block_number, receipt.succeeded) != (number, contract_ret == "SUCCESS"):
+        raise Unavailable(
+            f"{txid} stands in block {number} as {contract_ret}, the node's receipt says"
+            f" {receipt.result or 'nothing'} in block {receipt.block_number}"
+        )
     return receipt
 
 
@@ -88,7 +98,7 @@ def proof_of_death(log: SolidLog, attempt: Attempt) -> ProofOfDeath | None:
             )
         parent_id = block.block_id
     # Asked after the blocks: the log takes a block and what it holds of ours in one transaction.
-    if blocks[-1].timestamp_ms < attempt.expiration_ms or log.block_of(attempt.txid) is not None:
+    if blocks[-1].timestamp_ms < attempt.expiration_ms or log.find(attempt.txid) is not None:
         return None
     return ProofOfDeath(
         first_block_number=blocks[0].number,

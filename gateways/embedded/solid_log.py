@@ -15,8 +15,8 @@ NEEDED_FROM: Final = "solid-log"
 _APPEND: Final = (
     "WITH added AS (INSERT INTO solid_blocks (number, block_id, parent_id, timestamp_ms) VALUES (%s, %s, %s, %s)"
     " ON CONFLICT DO NOTHING RETURNING number)"
-    " INSERT INTO solid_transactions (txid, block_number)"
-    " SELECT txid, number FROM added CROSS JOIN unnest(%s::text[]) AS txid"
+    " INSERT INTO solid_transactions (txid, block_number, contract_ret)"
+    " SELECT txid, number, contract_ret FROM added CROSS JOIN unnest(%s::text[], %s::text[]) AS sent (txid, contract_ret)"
 )
 _BLOCKS: Final = (
     "SELECT number, block_id, parent_id, timestamp_ms FROM solid_blocks WHERE number >= %(first)s AND number <="
@@ -40,9 +40,10 @@ class PostgresSolidLog:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def append(self, block: BlockRef, sent: Sequence[str]) -> None:
+    def append(self, block: BlockRef, sent: Mapping[str, str]) -> None:
         self._connections.execute(
-            _APPEND, (block.number, block.block_id, block.parent_id, block.timestamp_ms, list(sent))
+            _APPEND,
+            (block.number, block.block_id, block.parent_id, block.timestamp_ms, list(sent), list(sent.values())),
         )
         if block.number % PRUNE_EVERY_BLOCKS == 0:
             self._connections.execute(_PRUNE, (block.number - KEPT_BLOCKS, NEEDED_FROM))
@@ -50,9 +51,11 @@ class PostgresSolidLog:
     def blocks(self, first: int, until_ms: int) -> Sequence[BlockRef]:
         return [BlockRef(*row) for row in self._connections.execute(_BLOCKS, {"first": first, "until_ms": until_ms})]
 
-    def block_of(self, txid: str) -> int | None:
-        rows = self._connections.execute("SELECT block_number FROM solid_transactions WHERE txid = %s", (txid,))
-        return int(rows[0][0]) if rows else None
+    def find(self, txid: str) -> tuple[int, str] | None:
+        rows = self._connections.execute(
+            "SELECT block_number, contract_ret FROM solid_transactions WHERE txid = %s", (txid,)
+        )
+        return (int(rows[0][0]), str(rows[0][1])) if rows else None
 
     def keep_from(self, number: int | None) -> None:
         self._connections.execute(_KEEP_FROM, (NEEDED_FROM, number))

@@ -6,9 +6,10 @@ import time
 from uuid import uuid4
 
 from core.accounts import RegisterAccount
+from core.attempts import PayoutOrder
 from core.journal import credit, debit, derived_id
 from core.ledger import Accepted, Ledger
-from core.payouts import PayoutOrder, RequestPayout
+from core.payouts import RequestPayout
 from core.treasury import PostAdjustment
 
 ACCOUNTS = [str(derived_id("account", "bench", str(number))) for number in range(50)]

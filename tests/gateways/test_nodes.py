@@ -9,7 +9,8 @@ import pytest
 from core.chain import BlockRef, BroadcastAnswer, Producer
 from core.ports import Disagreement, Unavailable
 from gateways import settings
-from gateways.nodes import FAULT_REST_FIRST_S, LAG_BLOCKS_MAX, REST_FIRST_S, REST_MAX_S, SURVEY_S, Nodes
+from gateways.nodes import Nodes
+from gateways.roster import FAULT_REST_FIRST_S, LAG_BLOCKS_MAX, REST_FIRST_S, REST_MAX_S, SURVEY_S
 from gateways.settings import InvalidSettings
 from gateways.tron_node import Suspended
 from scanners.blocks import InvalidBlock

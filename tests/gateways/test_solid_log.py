@@ -37,22 +37,22 @@ def test_what_the_observer_wrote_the_signer_reads(login: Login) -> None:
     """Blocks come in order up to the first as old as asked for, and none while none is so old."""
     written, read = PostgresSolidLog(login(OBSERVER)), PostgresSolidLog(login(SIGNER))
     for number in (12, 10, 11, 14):
-        written.append(ref(number), [txid(str(number))])
+        written.append(ref(number), {txid(str(number)): "SUCCESS"})
     assert read.blocks(10, 3_000 * 11) == [ref(10), ref(11)]
     assert read.blocks(10, 3_000 * 12 - 1) == [ref(10), ref(11), ref(12)]
     assert read.blocks(11, 3_000 * 13) == [ref(11), ref(12), ref(14)]
     assert read.blocks(10, 3_000 * 14 + 1) == []
-    assert [read.block_of(txid(name)) for name in ("12", "13")] == [12, None]
+    assert [read.find(txid(name)) for name in ("12", "13")] == [(12, "SUCCESS"), None]
 
 
 def test_a_block_that_is_known_stays_as_it_is(login: Login) -> None:
     """Scanned again, a block adds nothing; another block of its height does not replace it."""
     log = PostgresSolidLog(login(OBSERVER))
-    log.append(ref(10), [txid("a")])
-    log.append(ref(10), [txid("a")])
-    log.append(BlockRef(10, "ab" * 32, "cd" * 32, 1), [txid("b")])
+    log.append(ref(10), {txid("a"): "REVERT"})
+    log.append(ref(10), {txid("a"): "REVERT"})
+    log.append(BlockRef(10, "ab" * 32, "cd" * 32, 1), {txid("b"): "SUCCESS"})
     assert log.blocks(10, 0) == [ref(10)]
-    assert [log.block_of(txid(name)) for name in "ab"] == [10, None]
+    assert [log.find(txid(name)) for name in "ab"] == [(10, "REVERT"), None]
 
 
 def test_the_log_is_bounded_by_what_is_needed(login: Login) -> None:
@@ -60,13 +60,13 @@ def test_the_log_is_bounded_by_what_is_needed(login: Login) -> None:
     log, signer = PostgresSolidLog(login(OBSERVER)), PostgresSolidLog(login(SIGNER))
     tip = KEPT_BLOCKS + 100 * PRUNE_EVERY_BLOCKS
     for number in (5, 6, 7, tip - KEPT_BLOCKS, tip - 1):
-        log.append(ref(number), [txid(str(number))])
+        log.append(ref(number), {txid(str(number)): "SUCCESS"})
     signer.keep_from(6)
-    log.append(ref(tip), [])
-    assert [log.block_of(txid(str(number))) for number in (5, 6, 7)] == [None, 6, 7]
+    log.append(ref(tip), {})
+    assert [log.find(txid(str(number))) is None for number in (5, 6, 7)] == [True, False, False]
     signer.keep_from(None)
-    log.append(ref(tip + PRUNE_EVERY_BLOCKS), [])
-    assert [log.block_of(txid(str(number))) for number in (6, 7, tip - 1)] == [None, None, tip - 1]
+    log.append(ref(tip + PRUNE_EVERY_BLOCKS), {})
+    assert [log.find(txid(str(number))) is None for number in (6, 7, tip - 1)] == [True, True, False]
 
 
 def test_only_the_observer_writes_the_log(database: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from core.chain import Producer
 from core.ports import Cursor, Unavailable
 from core.transactions import RAW, SIGNED, TRANSFER, contract_of, txid_of
 from gateways.devnet.node import Config
@@ -15,6 +16,7 @@ from gateways.devnet.server import Devnet
 from gateways.tron_node import REFUSALS, TronNode, WrongNetwork, check_network
 from scanners.blocks import check, transfers
 from scanners.observer import Observer
+from scanners.producers import Producers
 from tests.support.chain import PAYER, USDT, person
 from tests.support.http_server import Answered, Asked, HttpServer, serving
 from tests.support.memory import MemoryCursors, MemoryPool, MemoryQueue, MemorySolidLog
@@ -453,4 +455,46 @@ def test_a_devnet_refuses_a_foreign_signature(devnet: Devnet) -> None:
     answer = node.broadcast(SIGNED.encode({"raw_data": raw, "signature": [bytes(65)]}))
     assert (answer.verdict, answer.code in REFUSALS) == ("refused", True)
     assert answer.message
+    node.close()
+
+
+def test_producers_are_those_with_isjobs(server: HttpServer, node: TronNode) -> None:
+    """A candidate with isJobs produces now; one without it does not, and still has a last block. None at all is no answer."""
+    sr, candidate = "419c7c7049d26108be0dcb5f78479c6ff27ba101d1", "41608e7e1c6f6dcc1679ea512503e41ca0254e0948"
+    listed = [
+        {"address": sr, "voteCount": 2320142029, "url": "http://sr-15.com", "latestBlockNum": 66987961, "isJobs": True},
+        {"address": candidate, "voteCount": 5405850746, "totalProduced": 1891250, "latestBlockNum": 66987972},
+        {"address": "41" + "11" * 20},
+    ]
+    says(server, {"witnesses": listed})
+    assert node.producers() == [
+        Producer(bytes.fromhex(sr), active=True, latest_block=66987961),
+        Producer(bytes.fromhex(candidate), active=False, latest_block=66987972),
+        Producer(bytes.fromhex("41" + "11" * 20), active=False, latest_block=0),
+    ]
+    assert server.asked[0].path == "/wallet/listwitnesses"
+    says(server, {})
+    with pytest.raises(Unavailable, match="names no producers"):
+        node.producers()
+
+
+def test_whose_key_signs_for_a_producer(server: HttpServer, node: TronNode) -> None:
+    """The first key of the witness permission signs a producer's blocks; without one, its own key does."""
+    witness, signer = bytes(PAYER), bytes(person(12))
+    says(server, {"address": witness.hex(), "witness_permission": {"keys": [{"address": signer.hex(), "weight": 1}]}})
+    assert node.producer_key(witness) == signer
+    for plain in ({"address": witness.hex()}, {}):
+        says(server, plain)
+        assert node.producer_key(witness) == witness
+
+
+def test_a_devnet_s_blocks_are_signed_by_its_producers(devnet: Devnet) -> None:
+    """Every block of a devnet is by a producer that it states, signed with that producer's key."""
+    node = TronNode(devnet.url)
+    producers = Producers(node)
+    for number in range(1, node.head().number + 1):
+        block = node.block(number)
+        assert block is not None
+        check(block)
+        producers.check(block)
     node.close()

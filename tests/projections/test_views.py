@@ -21,7 +21,7 @@ from tests.support.history import ALICE, BOB, BOB_ADDRESS, USDT, append_history,
 from tests.support.postgres import Database
 from tests.support.views import live_rows, project, rows
 
-HISTORY_LENGTH = 57
+HISTORY_LENGTH = 72
 
 
 @pytest.fixture

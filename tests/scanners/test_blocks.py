@@ -1,9 +1,12 @@
 """What is a transfer and what is not; and which answers of a node are believed."""
 
+import contextlib
+
+import coincurve
 import msgspec
 import pytest
 
-from core.chain import Block, BlockRef, ChainTransaction, Log, Receipt
+from core.chain import Block, BlockRef, ChainTransaction, Log, Producer, Receipt
 from core.ports import Cursor
 from core.secp256k1 import recover, sha256
 from core.transactions import HEADER_RAW
@@ -13,17 +16,24 @@ from scanners.blocks import (
     IncompleteReceipts,
     InvalidBlock,
     Transfer,
+    UnknownProducer,
     Unlinked,
+    WrongHeader,
+    WrongSignature,
+    WrongTransactions,
     block_id,
     check,
     check_link,
     transfers,
     tx_trie_root,
 )
+from scanners.producers import MAINTENANCE_MS, Producers
 from tests.support.chain import (
     USDT,
+    WITNESS,
     Included,
     MemoryChain,
+    block_of,
     person,
     token_call,
     transfer_log,
@@ -233,27 +243,57 @@ def mainnet_block() -> Block:
     )
 
 
+class Mainnet:
+    """States one producer, who signs with a key."""
+
+    def __init__(self, address: bytes, active: bool = True, latest_block: int = 0, key: bytes | None = None) -> None:
+        self.stated = [Producer(address, active, latest_block)]
+        self.key = key
+        self.asked = 0
+
+    def producers(self) -> list[Producer]:
+        self.asked += 1
+        return self.stated
+
+    def producer_key(self, address: bytes) -> bytes:
+        return self.key or address
+
+
+def believe(block: Block, network: Mainnet | None = None) -> None:
+    check(block)
+    Producers(network or Mainnet(mainnet_block().witness)).check(block)
+
+
 def test_a_recorded_mainnet_block_is_believed() -> None:
     """Block 13,232,131 hashes to its id, its transactions to txTrieRoot, and its producer signed it."""
     block = mainnet_block()
-    check(block, {block.witness: block.witness})
+    believe(block)
     assert tx_trie_root(block.transactions) == block.tx_trie_root
     assert recover(sha256(block.header_raw), block.witness_signature) == Address(block.witness)
 
 
 @pytest.mark.parametrize(
-    ("case", "change"),
+    ("case", "fault", "change"),
     [
-        ("another id", {"ref": BlockRef(13232131, "00" * 32, HEADER["parentHash"].hex(), 1615967187000)}),  # type: ignore[attr-defined]
-        ("another parent", {"ref": BlockRef(13232131, BLOCK_ID, "00" * 32, 1615967187000)}),
-        ("another height", {"ref": BlockRef(13232132, BLOCK_ID, HEADER["parentHash"].hex(), 1615967187000)}),  # type: ignore[attr-defined]
-        ("another timestamp", {"ref": BlockRef(13232131, BLOCK_ID, HEADER["parentHash"].hex(), 1615967187001)}),  # type: ignore[attr-defined]
-        ("another producer", {"witness": bytes(person(3))}),
-        ("another root", {"tx_trie_root": bytes(32)}),
-        ("a transaction left out", {"transactions": mainnet_block().transactions[:2]}),
-        ("transactions in another order", {"transactions": mainnet_block().transactions[::-1]}),
+        ("another id", WrongHeader, {"ref": BlockRef(13232131, "00" * 32, HEADER["parentHash"].hex(), 1615967187000)}),  # type: ignore[attr-defined]
+        ("another parent", WrongHeader, {"ref": BlockRef(13232131, BLOCK_ID, "00" * 32, 1615967187000)}),
+        (
+            "another height",
+            WrongHeader,
+            {"ref": BlockRef(13232132, BLOCK_ID, HEADER["parentHash"].hex(), 1615967187000)},
+        ),  # type: ignore[attr-defined]
+        (
+            "another timestamp",
+            WrongHeader,
+            {"ref": BlockRef(13232131, BLOCK_ID, HEADER["parentHash"].hex(), 1615967187001)},
+        ),  # type: ignore[attr-defined]
+        ("another producer", WrongHeader, {"witness": bytes(person(3))}),
+        ("another root", WrongHeader, {"tx_trie_root": bytes(32)}),
+        ("a transaction left out", WrongTransactions, {"transactions": mainnet_block().transactions[:2]}),
+        ("transactions in another order", WrongTransactions, {"transactions": mainnet_block().transactions[::-1]}),
         (
             "a failed transaction shown as successful",
+            WrongTransactions,
             {
                 "transactions": (
                     msgspec.structs.replace(mainnet_block().transactions[0], contract_ret="REVERT"),
@@ -263,6 +303,7 @@ def test_a_recorded_mainnet_block_is_believed() -> None:
         ),
         (
             "a txid that is not its bytes' hash",
+            WrongTransactions,
             {
                 "transactions": (
                     msgspec.structs.replace(mainnet_block().transactions[0], txid="00" * 32),
@@ -272,6 +313,7 @@ def test_a_recorded_mainnet_block_is_believed() -> None:
         ),
         (
             "a contract result that does not exist",
+            WrongTransactions,
             {
                 "transactions": (
                     msgspec.structs.replace(mainnet_block().transactions[0], contract_ret="FINE"),
@@ -279,24 +321,67 @@ def test_a_recorded_mainnet_block_is_believed() -> None:
                 )
             },
         ),
-        ("a header of other bytes", {"header_raw": b"\x08\x01"}),
-        ("a header that is no protobuf", {"header_raw": b"\xff"}),
-        ("another signature", {"witness_signature": bytes.fromhex(WITNESS_SIGNATURE[:-2] + "00")}),
-        ("no signature", {"witness_signature": b""}),
+        ("a header of other bytes", WrongHeader, {"header_raw": b"\x08\x01"}),
+        ("a header that is no protobuf", WrongHeader, {"header_raw": b"\xff"}),
+        ("another signature", WrongSignature, {"witness_signature": bytes.fromhex(WITNESS_SIGNATURE[:-2] + "00")}),
+        ("no signature", WrongSignature, {"witness_signature": b""}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_block_that_does_not_follow_from_its_bytes_is_refused(case: str, change: dict[str, object]) -> None:
-    """Whatever of a block is changed, it is no longer believed."""
-    block = mainnet_block()
-    with pytest.raises(InvalidBlock):
-        check(msgspec.structs.replace(block, **change), {block.witness: block.witness})
+def test_a_block_that_does_not_follow_from_its_bytes_is_refused(
+    case: str, fault: type[InvalidBlock], change: dict[str, object]
+) -> None:
+    """Whatever of a block is changed, it is no longer believed, and the fault has a name."""
+    with pytest.raises(InvalidBlock) as refused:
+        believe(msgspec.structs.replace(mainnet_block(), **change))
+    assert type(refused.value) is fault
 
 
-def test_a_producer_outside_the_active_set_is_refused() -> None:
-    """A well-signed block of somebody who is no active producer is not believed."""
-    with pytest.raises(InvalidBlock, match="no active producer"):
-        check(mainnet_block(), {bytes(person(3)): bytes(person(3))})
+@pytest.mark.parametrize(
+    ("case", "network", "fault"),
+    [
+        ("active", Mainnet(mainnet_block().witness), None),
+        ("voted out since", Mainnet(mainnet_block().witness, active=False, latest_block=13232131), None),
+        ("voted out before", Mainnet(mainnet_block().witness, active=False, latest_block=13232130), UnknownProducer),
+        ("never named", Mainnet(bytes(person(3))), UnknownProducer),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_who_may_produce_a_block(case: str, network: Mainnet, fault: type[InvalidBlock] | None) -> None:
+    """A block's producer is active now, or has produced this block or later ones before it was voted out."""
+    with pytest.raises(fault) if fault else contextlib.nullcontext():
+        believe(mainnet_block(), network)
+
+
+def test_a_producer_may_have_another_key_sign() -> None:
+    """A block signed by the key that the witness permission names is believed, one by any other key is not."""
+    block = msgspec.structs.replace(MemoryChain().mine(), witness=bytes(person(3)))
+    Producers(Mainnet(bytes(person(3)), key=bytes(WITNESS))).check(block)
+    with pytest.raises(WrongSignature):
+        Producers(Mainnet(bytes(person(3)))).check(block)
+
+
+def test_the_active_set_is_asked_for_at_a_maintenance_and_for_a_stranger() -> None:
+    """The set is asked for once in six hours of blocks, and whenever a producer is not in it."""
+    network = Mainnet(bytes(WITNESS))
+    producers = Producers(network)
+    chain = MemoryChain()
+    chain.mine(blocks=20)
+    for block in chain.blocks:
+        producers.check(block)
+    assert network.asked == 1
+    chain.nonce += MAINTENANCE_MS // 3_000
+    producers.check(chain.mine())
+    assert network.asked == 2
+    last = chain.blocks[-1].ref
+    elected = coincurve.PrivateKey(b"\x08" * 32)
+    block = block_of(last.number + 1, bytes.fromhex(last.block_id), last.timestamp_ms, bytes(32), (), elected)
+    with pytest.raises(UnknownProducer):
+        producers.check(block)
+    network.stated.append(Producer(block.witness, active=True, latest_block=0))
+    producers.check(block)
+    producers.check(block)
+    assert network.asked == 4
 
 
 def test_a_block_links_to_its_parent_by_height_and_hash() -> None:

@@ -8,10 +8,21 @@ from core.addresses import RequestPayin
 from core.deposits import Deposit, deposit_stream
 from core.guard import guard_key
 from core.ledger import Accepted, Ledger
+from core.ports import SecondOpinion
 from scanners.observer import Observer
+from scanners.producers import Producers
 from scanners.recorder import Recorder
 from tests.support.chain import USDT, MemoryChain, person
-from tests.support.memory import Crash, Fuse, MemoryCursors, MemoryPool, MemoryQueue, MemoryStore
+from tests.support.memory import (
+    Crash,
+    Fuse,
+    MemoryAttempts,
+    MemoryCursors,
+    MemoryPool,
+    MemoryQueue,
+    MemorySolidLog,
+    MemoryStore,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = b"observer's key of thirty-two by."
@@ -25,9 +36,13 @@ class World:
 
     def __init__(self, start: int | None = 1, announce_min_minor: int = 0) -> None:
         self.chain = MemoryChain()
+        self.node: Any = self.chain
+        """What the observer talks to; may be replaced before a restart."""
+        self.opinion: SecondOpinion | None = None
         self.queue = MemoryQueue()
         self.cursors = MemoryCursors()
         self.pool = MemoryPool({US: "payin", SPARE: "payin", HOT: "hot"})
+        self.log = MemorySolidLog()
         self.store = MemoryStore()
         self.ledger = Ledger(self.store, lambda: NOW)
         self.alarms: list[tuple[str, str]] = []
@@ -48,20 +63,25 @@ class World:
             return fuse.through(port) if fuse else port
 
         self.queue.timeout()
+        node = through(self.node)
         self.observer = Observer(
-            through(self.chain),
+            node,
             through(self.queue),
             through(self.cursors),
             through(self.pool),
+            through(self.log),
             usdt=USDT.evm,
             key=KEY,
             start=self.start,
             announce_min_minor=self.announce_min_minor,
+            producers=Producers(node),
+            opinion=self.opinion,
         )
         self.recorder = Recorder(
             through(self.queue),
             Ledger(through(self.store), lambda: NOW),
             through(self.store),
+            MemoryAttempts(self.store),
             key=KEY,
             alarm=lambda name, sentence: self.alarms.append((name, sentence)),
         )

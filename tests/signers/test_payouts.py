@@ -8,21 +8,19 @@ import msgspec
 import pytest
 
 from core import books
+from core.attempts import Attempt, PayoutOrder, PayoutWork
 from core.chain import BroadcastAnswer, Log, Receipt
 from core.events import Event
 from core.journal import TREASURY
 from core.ledger import Ledger
 from core.payouts import (
-    Attempt,
     CancelPayout,
     Payout,
     PayoutBroadcast,
     PayoutExpired,
     PayoutFailed,
-    PayoutOrder,
     PayoutPrepared,
     PayoutSigned,
-    PayoutWork,
     PreparePayout,
     payout_stream,
 )
@@ -34,9 +32,9 @@ from signers.payouts import REBROADCAST_MS, Payouts
 from signers.settlement import UnexplainedTransfer, proof_of_death
 from signers.signer import SignatureRefused
 from tests.signers.payments import KEY, STRANGER
-from tests.support.devnet import ACCEPTED, BLOCK_MS, SOLID_LAG, USDT, DevnetNode, Fate
+from tests.support.devnet import ACCEPTED, BLOCK_MS, SOLID_LAG, USDT, DevnetLog, DevnetNode, Fate
 from tests.support.history import ACTOR, ALICE, PAYEE, TickingClock, execute, fund, order, register, request_payout
-from tests.support.memory import Crash, Fuse, MemoryQueue, MemoryStore
+from tests.support.memory import Crash, Fuse, MemoryPool, MemoryQueue, MemoryStore
 
 pytestmark = pytest.mark.fast
 
@@ -75,6 +73,8 @@ class World:
         self.node = DevnetNode(block_ms)
         self.node.fund(HOT, usdt_minor=usdt_minor, sun=sun)
         self.funded = (self.node.usdt_of(HOT), self.node.sun_of(HOT))
+        self.log, self.pool = DevnetLog(self.node), MemoryPool({HOT: "hot"})
+        self.alarms: list[str] = []
         self.store, self.queue, self.bookmarks = MemoryStore(), MemoryQueue(), MemoryBookmarks()
         self.ledger = Ledger(self.store, TickingClock())
         execute(self.ledger, register(ALICE, "Alice Ltd"), fund(ALICE, 1_000 * COINS, "opening"))
@@ -86,8 +86,12 @@ class World:
         store = through(self.store)
         ledger = Ledger(store, TickingClock())
         queue, node, bookmarks = through(self.queue), through(self.node), through(self.bookmarks)
-        self.worker = Payouts(ledger, store, bookmarks, queue, node, key, USDT, self.rules)
+        log, pool = through(self.log), through(self.pool)
+        self.worker = Payouts(ledger, store, bookmarks, queue, node, log, pool, key, USDT, self.rules, alarm=self._ring)
         return self.worker
+
+    def _ring(self, name: str, sentence: str) -> None:
+        self.alarms.append(name)
 
     def request(self, name: str, amount_minor: int = AMOUNT, to: Address = PAYEE) -> PayoutOrder:
         wished = msgspec.structs.replace(order(ALICE, name, amount_minor, FEE), to_address=to.base58)
@@ -142,6 +146,12 @@ class World:
             getattr(recorded.event, "txid", "") for recorded in self.store.events if _confirms(recorded.event)
         )
         assert paid == Counter({txid for txid, _ in self.node.transfers_from(HOT)})
+
+
+def solid_as_old(world: World, attempt: Attempt) -> str:
+    """The id of the first block as old as the expiration."""
+    blocks = world.node.devnet.chain.blocks
+    return next(block.block_id for block in blocks if block.timestamp_ms >= attempt.expiration_ms)
 
 
 def _confirms(happened: Event) -> bool:
@@ -310,22 +320,26 @@ def test_expired_bytes_are_not_replaced_before_a_solid_block_is_as_old(world: Wo
     assert world.attempt(wished).number == 2
     [proof] = world.events(PayoutExpired)
     assert isinstance(proof, PayoutExpired)
-    assert proof.solid_timestamp_ms >= first.expiration_ms
-    assert proof.solid_block_id == world.node.devnet.chain.blocks[proof.solid_block_number].block_id
+    assert proof.proof.last_timestamp_ms >= first.expiration_ms
+    blocks = world.node.devnet.chain.blocks[first.ref_block_number + 1 : proof.proof.last_block_number + 1]
+    assert proof.proof.blocks == len(blocks)
+    assert (proof.proof.first_block_id, proof.proof.last_block_id) == (blocks[0].block_id, blocks[-1].block_id)
+    assert all(block.timestamp_ms < first.expiration_ms for block in blocks[:-1])
 
 
 @pytest.mark.parametrize("older_ms", [-BLOCK_MS, -1, 0, BLOCK_MS])
 @pytest.mark.parametrize("included", [True, False])
 def test_death_is_proven_by_age_and_absence_together(world: World, older_ms: int, included: bool) -> None:
-    """A solid block at or after the expiration, and no solid receipt: one without the other proves nothing (I7)."""
+    """A solid block as old as the expiration, and a log without the txid: one without the other proves nothing (I7)."""
     world.node.fate = Fate(arrives=included)
     wished = world.request("p1")
     world.work()
     world.node.mine(LIFE_BLOCKS)
     solid, attempt = world.node.solid(), world.attempt(wished)
     attempt = msgspec.structs.replace(attempt, expiration_ms=solid.timestamp_ms - older_ms)
-    dead = older_ms >= 0 and not included
-    assert proof_of_death(world.node, solid, attempt) == (solid if dead else None)
+    proof = proof_of_death(world.log, attempt)
+    assert (proof is not None) == (older_ms >= 0 and not included)
+    assert proof is None or (proof.covers(attempt) and proof.last_block_id == solid_as_old(world, attempt))
 
 
 def test_a_new_attempt_is_broadcast_at_once() -> None:

@@ -204,7 +204,7 @@ class DevnetLog:
         self.missing: set[int] = set()
         self.kept_from: int | None = None
 
-    def append(self, block: BlockRef, sent: Sequence[str]) -> None:
+    def append(self, block: BlockRef, sent: Mapping[str, str]) -> None:
         raise NotImplementedError
 
     def blocks(self, first: int, until_ms: int) -> list[BlockRef]:
@@ -216,10 +216,11 @@ class DevnetLog:
                     return known
         return []
 
-    def block_of(self, txid: str) -> int | None:
+    def find(self, txid: str) -> tuple[int, str] | None:
         found = self.node.devnet.chain.find(txid)
-        held = found is not None and self.first <= found[0].number <= self._last()
-        return found[0].number if found is not None and held else None
+        if found is None or not self.first <= found[0].number <= self._last():
+            return None
+        return found[0].number, found[1].outcome.contract_ret
 
     def keep_from(self, number: int | None) -> None:
         self.kept_from = number

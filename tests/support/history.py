@@ -3,26 +3,27 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from core import books
 from core.accounts import ChangeAccount, OpenLedgerAccount, RegisterAccount, RotateWebhookSecret
 from core.addresses import DisablePayin, RequestPayin
+from core.attempts import Attempt, PayoutOrder, ProofOfDeath
 from core.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, TransferFact
 from core.journal import TREASURY, credit, debit, derived_id
 from core.ledger import Accepted, Command, Ledger
+from core.notices import EVENTS, Kind, Notice, RecordNotice
 from core.payouts import (
-    Attempt,
     BroadcastPayout,
     CancelPayout,
     ConfirmPayout,
     ExpirePayout,
     FailPayout,
-    PayoutOrder,
     PreparePayout,
-    ProofOfDeath,
     RequestPayout,
     SignPayout,
 )
+from core.signing import Cause, ResumeSigning
 from core.treasury import PostAdjustment, PostTransfer, RegisterWallet, Role
 from core.tron import Address
 
@@ -194,6 +195,12 @@ def expire(wished: PayoutOrder, number: int = 1) -> ExpirePayout:
     )
 
 
+def notice(kind: Kind) -> RecordNotice:
+    """What a solid block shows of the token or of the hot wallet."""
+    seen = Notice(kind, txid(kind), 0, 180, f"{180:016x}" + "0" * 48, 1_767_225_790_000, HOT_WALLET.base58, "hot")
+    return RecordNotice(seen, None, ACTOR)
+
+
 def wallet(role: Role, at: Address) -> RegisterWallet:
     return RegisterWallet(role, at.base58, f"kms:{role}", ACTOR)
 
@@ -243,6 +250,7 @@ def batches() -> list[Sequence[Command]]:
         ],
         [ChangeAccount(BOB, ACTOR, status="suspended"), confirm_payout(expired, 2, burned_sun=1)],
         [detect(transfer("c", BOB_ADDRESS, 3 * USDT, block=170)), ChangeAccount(BOB, ACTOR, status="active")],
+        [*(notice(kind) for kind in EVENTS), ResumeSigning(causes=get_args(Cause), reason="looked", actor=ACTOR)],
     ]
 
 

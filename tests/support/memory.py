@@ -145,20 +145,20 @@ class MemorySolidLog:
 
     def __init__(self) -> None:
         self.refs: dict[int, BlockRef] = {}
-        self.places: dict[str, int] = {}
+        self.places: dict[str, tuple[int, str]] = {}
         self.kept_from: int | None = None
 
-    def append(self, block: BlockRef, sent: Sequence[str]) -> None:
+    def append(self, block: BlockRef, sent: Mapping[str, str]) -> None:
         if block.number not in self.refs:
             self.refs[block.number] = block
-            self.places |= dict.fromkeys(sent, block.number)
+            self.places |= {txid: (block.number, contract_ret) for txid, contract_ret in sent.items()}
 
     def blocks(self, first: int, until_ms: int) -> list[BlockRef]:
         heights = sorted(number for number in self.refs if number >= first)
         last = next((number for number in heights if self.refs[number].timestamp_ms >= until_ms), None)
         return [] if last is None else [self.refs[number] for number in heights if number <= last]
 
-    def block_of(self, txid: str) -> int | None:
+    def find(self, txid: str) -> tuple[int, str] | None:
         return self.places.get(txid)
 
     def keep_from(self, number: int | None) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,14 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def database(postgres: EmbeddedPostgres) -> Iterator[Database]:
-    """A fresh migrated database, dropped after the test whoever is still connected."""
+    """A fresh migrated database of the test's own."""
+    with fresh_database(postgres) as made:
+        yield made
+
+
+@contextmanager
+def fresh_database(postgres: EmbeddedPostgres) -> Iterator[Database]:
+    """A clone of the migrated template, dropped at the end whoever is still connected."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres.url, autocommit=True) as conn:
         statement = "CREATE DATABASE {} TEMPLATE {}"
