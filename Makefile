@@ -10,13 +10,15 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo up test check bench format openapi lock clean
+.PHONY: help demo up test check simulate simulate-many bench format openapi lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
 > @echo "make up      every process, until Ctrl-C"
 > @echo "make test    all tests (starts every server it needs)"
 > @echo "make check   ruff, mypy, import contracts, fast tests"
+> @echo "make simulate SEED=7     one run of the whole system on a hostile chain, from its seed, with its trace"
+> @echo "make simulate-many       2,000 of them"
 > @echo "make bench   the engine's numbers beside their baselines"
 
 $(VENV)/pyvenv.cfg:
@@ -47,6 +49,13 @@ check: $(DEV)
 > @$(BIN)/mypy
 > @$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
 > @$(BIN)/python -m pytest -n 2 -m fast tests
+
+SEED ?= 1
+simulate: $(DEV)
+> @$(BIN)/python -m tests.simulation $(SEED)
+
+simulate-many: $(DEV)
+> @$(BIN)/python -m tests.simulation 1 --many 2000
 
 bench: $(DEV)
 > @$(BIN)/python -m tests.bench

@@ -6,7 +6,6 @@ Numbers on a shared machine swing by a third; the ratios within a run are what t
 import os
 import platform
 import tempfile
-import threading
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -29,7 +28,7 @@ from gateways.supervisor import Supervisor
 from projections import VIEWS
 from projections.projector import Projector
 from projections.tracking import ViewTracking
-from tests.bench import baselines, engine, load
+from tests.bench import baselines, engine, load, scanner
 
 BATCHES = (1, 10, 100, 1000)
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
@@ -37,7 +36,7 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
 
 def main() -> None:
     """Print one table."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=150)
     with tempfile.TemporaryDirectory(prefix="cf-bench-") as folder:
         Path(folder).chmod(0o755)
         settings = settings_module.load(
@@ -58,7 +57,7 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     with psycopg.connect(database.owner_url) as conn:
         [(version, fsync)] = conn.execute("SELECT version(), current_setting('fsync')").fetchall()
         console.print(f"{version.split(' on ')[0]}, fsync {fsync}; {SECONDS:.0f} s a measure\n")
-    table = Table("measure", "rate", "beside pgbench", "", box=None, pad_edge=False)
+    table = Table("measure", "rate", "beside pgbench", "", box=None, pad_edge=False, show_edge=False)
     baselines.prepare(database.owner_url)
     pgbench = baselines.tpcb(database.owner_url, seconds=int(SECONDS))
     row_lock = baselines.row_lock_ledger(database.owner_url, seconds=SECONDS)
@@ -77,6 +76,11 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     _http(settings, kept, database, row)
     store.close()
     console.print(table)
+    found = scanner.blocks_per_second(SECONDS)
+    console.print("\nscanner, blocks of 400 transactions, per second of one core (mainnet makes one in 3 s)")
+    console.print(f"  verified, from memory              {found.verified:,.0f}")
+    console.print(f"  fetched over HTTP and verified     {found.fetched_and_verified:,.0f}")
+    console.print(f"  tronpy, fetched and not verified   {found.tronpy_fetched:,.0f}")
 
 
 def _projection(database: Database) -> float:
@@ -133,7 +137,7 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> Non
         found = load.measure(url, 32, SECONDS, balances)
         row("GET /v1/balances, 32 connections", found.rate, _note(found))
     finally:
-        threading.Thread(target=supervisor.stop).run()
+        supervisor.stop()
 
 
 def _note(found: load.Measured) -> str:

@@ -62,7 +62,7 @@ def row_lock_ledger(url: str, *, clients: int = 8, seconds: float = 5, accounts:
                         "SELECT id, balance FROM row_lock_accounts WHERE id IN (%s, %s) ORDER BY id FOR UPDATE",
                         (debit, credit),
                     ).fetchall()
-                    assert dict(rows)[debit] >= 1
+                    assert min(balance for _, balance in rows) >= 1
                     conn.execute("UPDATE row_lock_accounts SET balance = balance - 1 WHERE id = %s", (debit,))
                     conn.execute("UPDATE row_lock_accounts SET balance = balance + 1 WHERE id = %s", (credit,))
                     conn.execute(
