@@ -1,5 +1,6 @@
 """Every process on one machine: prepare the folder, start the database and the chain, then supervise until told to stop."""
 
+import contextlib
 import importlib
 import logging
 import secrets
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx2
+from pydantic import SecretStr
 from rich.console import Console
 
 from gateways.loop import stop_on_signals
@@ -47,24 +49,22 @@ def run(settings: Settings, console: Console, *, devnet_port: int, block_ms: int
     stop = threading.Event()
     stop_on_signals(stop)
     supervisor = Supervisor(settings.data / "logs")
-    try:
-        world = start(settings, supervisor, devnet_port=devnet_port, block_ms=block_ms)
-        try:
-            wait_until_ready(world, stop)
-            _introduce(world, console)
-            supervisor.watch(stop)
-        finally:
-            console.print("stopping ...")
-            supervisor.stop()
-            if world.database.server is not None:
-                world.database.server.stop()
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        supervisor.stop()
+    with contextlib.ExitStack() as ending:
+        ending.callback(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        world = start(settings, supervisor, ending, devnet_port=devnet_port, block_ms=block_ms)
+        wait_until_ready(world, stop)
+        _introduce(world, console)
+        supervisor.watch(stop)
+        console.print("stopping ...")
 
 
-def start(settings: Settings, supervisor: Supervisor, *, devnet_port: int, block_ms: int) -> World:
-    """Database, migrations, keystore, chain, processes, in this order. Children are forked before any thread is made."""
+def start(
+    settings: Settings, supervisor: Supervisor, ending: contextlib.ExitStack, *, devnet_port: int, block_ms: int
+) -> World:
+    """Database, migrations, keystore, chain, processes, in this order; `ending` stops them in reverse, whatever happens.
+
+    Children are forked before any thread is made.
+    """
     importlib.import_module("gateways.http.app")  # once here, for all the children
     settings.data.mkdir(parents=True, exist_ok=True)
     kept = load_or_create(settings.data / "secrets.json")
@@ -76,9 +76,12 @@ def start(settings: Settings, supervisor: Supervisor, *, devnet_port: int, block
         settings = settings.model_copy(update={"tron_node_url": devnet_url})
     settings = _with_keystore(settings, kept)
     database = open_database(settings, kept)
+    if database.server is not None:
+        ending.callback(database.server.stop)
+    ending.callback(supervisor.stop)
     migrate(database.owner_url, kept.role_passwords if database.server else None)
     operator_key = settings.operator_api_key.get_secret_value() or kept.operator_api_key
-    settings = settings.model_copy(update={"operator_api_key": type(settings.operator_api_key)(operator_key)})
+    settings = settings.model_copy(update={"operator_api_key": SecretStr(operator_key)})
     if devnet_url is not None:
         supervisor.start("devnet", _devnet(devnet_port, block_ms, settings.data / "devnet"))
         wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
@@ -92,8 +95,9 @@ def start(settings: Settings, supervisor: Supervisor, *, devnet_port: int, block
 
 
 def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:
-    """Returns when the API says that it is ready. Raises UserError after a minute."""
-    wait_for(f"{world.api_url}/readyz", "the API", stop)
+    """Returns when the API answers. Raises UserError after a minute."""
+    # Not /readyz: views and scanner may have hours to catch up with after a rest, and that is no reason to stop.
+    wait_for(f"{world.api_url}/healthz", "the API", stop)
 
 
 def free_port() -> int:
@@ -134,8 +138,8 @@ def _with_keystore(settings: Settings, kept: SecretsFile) -> Settings:
             DEPOSIT_SEED: secrets.token_bytes(64),
         }
         Keystore.create(settings.keystore_path, passphrase, new)
-    secret = type(settings.keystore_passphrase)(passphrase)
-    return settings.model_copy(update={"keystore_passphrase": secret, "keystore_passphrase_file": Path("")})
+    opened = {"keystore_passphrase": SecretStr(passphrase), "keystore_passphrase_file": Path("")}
+    return settings.model_copy(update=opened)
 
 
 def _devnet(port: int, block_ms: int, data: Path) -> Callable[[], None]:
@@ -149,8 +153,12 @@ def _devnet(port: int, block_ms: int, data: Path) -> Callable[[], None]:
 
 
 def _process(name: str, settings: Settings, database: Database) -> Callable[[], None]:
+    process = PROCESSES[name]
+    if "KEYSTORE_PASSPHRASE" not in process.needs:  # only the signers can open the keystore
+        settings = settings.model_copy(update={"keystore_passphrase": SecretStr("")})
+
     def target() -> None:
-        with open_platform(settings, PROCESSES[name].role, database._replace(owner_url="")) as platform:
+        with open_platform(settings, process.role, database._replace(owner_url="")) as platform:
             run_with(name, platform)
 
     return target
