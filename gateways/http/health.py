@@ -7,13 +7,17 @@ from typing import Any, Final
 import msgspec
 
 from core.ports import Unavailable
+from gateways.http.alarm_metrics import measure_alarms
 from gateways.http.answers import Health
 from gateways.http.bodies import Query
 from gateways.http.endpoints import Api, Call, Reply, endpoint, reply
+from gateways.http.metrics import Scanner
 from gateways.http.positions import OPERATOR
 from gateways.migrate import migrations
 
 BEHIND_EVENTS_MAX: Final = 10_000
+SCANNER_LAG_S_MAX: Final = 600
+"""A block is solid a minute after it was made; ten times that, and deposits are seriously late."""
 _DRAINING: Final = "the process is ending"
 _PROMETHEUS: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _POLICY: Final = (
@@ -21,6 +25,11 @@ _POLICY: Final = (
     b" base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _APPLIED: Final = "SELECT version, checksum FROM schema_migrations"
+# By the time of the last block that was taken, not of taking it: who works without a pause and too slowly lags as well.
+_SCANNER: Final = (
+    "SELECT last_block_number, extract(epoch FROM now() - coalesce(to_timestamp(timestamp_ms / 1000.0), updated_at))::float8"
+    " FROM chain_cursors LEFT JOIN solid_blocks ON number = last_block_number WHERE id = 'solid'"
+)
 
 
 @endpoint("GET", "/healthz", None, Health, public=True)
@@ -47,6 +56,8 @@ async def readyz(api: Api) -> Reply:
 @endpoint("GET", "/metrics", OPERATOR, str, query=Query, media_type="text/plain")
 async def metrics(call: Call) -> Reply:
     """Numbers of this process in Prometheus' text format."""
+    await _measure_scanner(call.api)
+    await measure_alarms(call.api.metrics.alarms, call.api.queries, call.api.platform.store)
     return Reply(200, call.api.metrics.text(), _PROMETHEUS)
 
 
@@ -63,17 +74,35 @@ async def docs(api: Api) -> Reply:  # noqa: ARG001
 
 
 async def _database(api: Api) -> list[str]:
-    """Migrations that differ, and views that are far behind."""
+    """Migrations that differ, views that are far behind the history, and a scanner that is far behind the chain."""
     applied: dict[int, str] = dict(await api.queries.fetch(_APPLIED))
     if applied != _known():
         return ["the database is at another version than this program: run `counterfoil migrate`, or the newer program"]
     head = await api.queries.head()
     bookmarks = await api.queries.bookmarks()
-    return [
+    wrong = [
         f"the view {name} is {head - position} events behind"
         for name, position in sorted(bookmarks.items())
         if head - position > BEHIND_EVENTS_MAX
     ]
+    scanner = await _scanner(api)
+    if scanner is not None and scanner.lag_s > SCANNER_LAG_S_MAX:
+        wrong.append(f"the scanner is {scanner.lag_s:.0f} s behind the chain, at block {scanner.block_number}")
+    return wrong
+
+
+async def _scanner(api: Api) -> Scanner | None:
+    """None where no block was ever scanned: a new installation is behind nothing."""
+    rows = await api.queries.fetch(_SCANNER)
+    return Scanner(*rows[0]) if rows else None
+
+
+async def _measure_scanner(api: Api) -> None:
+    """A database that cannot be read leaves the lag unknown, and the other numbers are told all the same."""
+    try:
+        api.metrics.scanner(await _scanner(api))
+    except Unavailable:
+        api.metrics.scanner(None)
 
 
 @cache

@@ -66,9 +66,7 @@ class World:
         self.devnet = Devnet()
         self.wire = Wire(self.devnet)
         self.scanners = Scanners()
-        self.scanners.node = TronNode(
-            "http://devnet", monotonic=lambda: self.devnet.now_ms / 1000, transport=self.wire
-        )
+        self.scanners.node = TronNode("http://devnet", monotonic=lambda: self.devnet.now_ms / 1000, transport=self.wire)
         self.scanners.restart()
 
     def pay(self, to: Address, amount_minor: int) -> Included:
@@ -100,8 +98,8 @@ def test_a_deposit_is_found_in_the_logs_however_it_was_paid(world: World) -> Non
     call = "transferFrom(address,address,uint256)"
     devnet.send_call(devnet.bob, call, devnet.alice.address.evm, US.evm, 2_000_002)
     receivers, amounts = (US, THEM, US, SPARE), (7, 8, 7, 9)
-    lists = (4, *(each.evm for each in receivers), 4, *amounts)
-    words = (USDT.evm, 3 * 32, (4 + len(receivers)) * 32, *lists)
+    lists: list[bytes | int] = [4, *(each.evm for each in receivers), 4, *amounts]
+    words: list[bytes | int] = [USDT.evm, 3 * 32, (4 + len(receivers)) * 32, *lists]
     devnet.send_call(devnet.alice, "send(address,address[],uint256[])", *words, contract=devnet.genesis.multisend)
     world.settle()
     mine, spare = US.base58, SPARE.base58
@@ -159,9 +157,9 @@ def test_blocks_are_the_only_source_and_the_books_are_the_tokens_own_balance(wor
         world.pay(to, amount)
     world.settle()
     assert set(world.wire.asked) == READS
-    booked = {address: 0 for address in (US, SPARE, HOT)}
-    for to, _, amount in world.deposits():
-        booked[Address.from_base58(to)] += amount
+    booked = dict.fromkeys((US, SPARE, HOT), 0)
+    for base58, _, amount in world.deposits():
+        booked[Address.from_base58(base58)] += amount
     assert booked == {address: world.devnet.usdt(address) for address in booked}
 
 

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from core.addresses import RequestPayin
-from core.deposits import TransferFact
+from core.deposits import TransferFact, deposit_stream
 from core.guard import GuardKey
 from core.ledger import Decided, Loaded
 from core.ports import Message, Unavailable
 from scanners import facts
 from scanners.facts import Report
-from scanners.recorder import ATTEMPTS_MAX
+from scanners.recorder import DEFECTS_MAX
 from tests.scanners.world import ACCOUNT, KEY, SPARE, US, World
 from tests.support.chain import person
 
@@ -139,14 +139,59 @@ def test_a_report_that_always_fails_is_buried_at_last() -> None:
     world = World()
     broken = Report("confirmed", fact(2, wallet="no such role", to_address=person(30).base58))
     send(world, broken, Report("confirmed", fact()))
-    for attempt in range(ATTEMPTS_MAX):
+    for attempt in range(DEFECTS_MAX):
         assert not world.queue.buried, attempt
         world.recorder.step()
         world.queue.timeout()
     assert world.balance() == 5
     [(_, reason)] = world.queue.buried
-    assert f"failed {ATTEMPTS_MAX} times" in reason
+    assert f"failed {DEFECTS_MAX} times" in reason
     assert world.queue.depth() == 0
+
+
+def test_a_report_whose_turn_found_the_store_shut_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is halved for a defective report and the store shuts before the other half: that one waits, unharmed."""
+    world = World()
+    broken, good = Report("confirmed", fact(2, wallet="no such role", to_address=person(30).base58)), fact()
+    send(world, broken, Report("confirmed", good))
+    append = world.store.append
+
+    def shut(batch: UUID, streams: Sequence[str], *rest: Any) -> None:
+        if streams[0] == deposit_stream(good.txid, good.log_index):
+            raise Unavailable("the store is shut")
+        append(batch, streams, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "append", shut)
+        for _ in range(DEFECTS_MAX):
+            assert world.recorder.step()
+            world.queue.timeout()
+        with pytest.raises(Unavailable):
+            world.recorder.step()
+    assert ["no such role" in reason for _, reason in world.queue.buried] == [True]
+    assert not any(good.txid in sentence for _, sentence in world.alarms)
+    assert world.recorder.step()
+    assert (world.status(good.txid), world.balance()) == ("confirmed", 5)
+
+
+def test_a_shut_store_counts_nothing_towards_a_burial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a report came again because the store was shut, it is buried only after as many defects as ever."""
+    world = World()
+    send(world, Report("confirmed", fact(wallet="no such role", to_address=person(30).base58)))
+
+    def shut(*batch: Any) -> None:
+        raise Unavailable("the store is shut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "append", shut)
+        for _ in range(3 * DEFECTS_MAX):
+            with pytest.raises(Unavailable):
+                world.recorder.step()
+    for _ in range(DEFECTS_MAX):
+        assert world.queue.buried == []
+        world.recorder.step()
+        world.queue.timeout()
+    assert len(world.queue.buried) == 1
 
 
 def test_an_empty_queue_is_no_work() -> None:
