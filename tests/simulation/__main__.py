@@ -1,0 +1,84 @@
+"""Replay one seed with its trace, shrunk when it fails; or run many on all cores."""
+
+import argparse
+import logging
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+
+from tests.simulation.invariants import Broken
+from tests.simulation.world import Action, World, plan
+
+
+def failure_of(seed: int, actions: Sequence[Action] | None = None, trace: bool = False, **system: object) -> str:
+    """How a run ends: "" when all is well, else the kind of failure and its sentence."""
+    try:
+        world = World(seed, trace=print if trace else None, **system)
+        world.run(plan(seed) if actions is None else actions)
+    except Broken as broken:
+        return str(broken)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        if trace:
+            traceback.print_exc()
+        return f"{type(error).__name__}: {error} at {where.filename}:{where.lineno} (seed {seed})"
+    return ""
+
+
+def shrunk(seed: int, actions: Sequence[Action]) -> list[Action]:
+    """A shorter list that fails alike: halves, quarters, ... single actions are left out as long as the failure stays."""
+    left, kind = list(actions), failure_of(seed, actions).partition(":")[0]
+    size = len(left) // 2
+    while size:
+        start = 0
+        while start < len(left):
+            fewer = left[:start] + left[start + size :]
+            if failure_of(seed, fewer).partition(":")[0] == kind:
+                left = fewer
+            else:
+                start += size
+        size //= 2
+    return left
+
+
+def replay(seed: int) -> int:
+    actions = plan(seed)
+    failure = failure_of(seed, actions, trace=True)
+    if not failure:
+        print(f"seed {seed}: every invariant holds")
+        return 0
+    print(f"\n{failure}\n\nshrinking ...\n")
+    least = shrunk(seed, actions)
+    failure = failure_of(seed, least, trace=True)
+    print(f"\n{failure}\n{len(least)} of {len(actions)} actions are enough: {', '.join(map(str, least))}")
+    return 1
+
+
+def many(first: int, count: int) -> int:
+    began, failed = time.monotonic(), 0
+    with multiprocessing.Pool(os.cpu_count()) as workers:
+        seeds = range(first, first + count)
+        for done, failure in enumerate(workers.imap_unordered(failure_of, seeds, chunksize=5), start=1):
+            if failure:
+                failed += 1
+                print(failure, flush=True)
+            if done % 200 == 0:
+                print(f"{done} seeds, {failed} failed, {time.monotonic() - began:.0f} s", flush=True)
+    print(f"{count} seeds in {time.monotonic() - began:.0f} s: {failed} failed")
+    return 1 if failed else 0
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    arguments.add_argument("seed", type=int, help="the seed, or the first of many")
+    arguments.add_argument("--many", type=int, default=0, metavar="N", help="run N seeds, print what fails")
+    chosen = arguments.parse_args()
+    logging.disable(logging.WARNING)
+    return many(chosen.seed, chosen.many) if chosen.many else replay(chosen.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

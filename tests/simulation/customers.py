@@ -1,0 +1,116 @@
+"""Customers on the chain: every way in which coins come to an address, and what merely looks like it."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from core.transactions import TRANSFER, TRIGGER
+from core.tron import Address
+from gateways.devnet import abi
+from gateways.devnet.abi import UINT_MAX
+from gateways.devnet.genesis import USDT, Key
+from gateways.devnet.transaction import Transaction
+from tests.simulation.system import System
+
+COINS: Final = 1_000_000
+"""Minor units of one USDT, or sun of one TRX."""
+PAYEES: Final = tuple(Address.from_evm(bytes([200 + n]) * 20) for n in range(4))
+"""Strangers, whom nobody here has to credit."""
+
+
+class Customers:
+    """They hold the devnet's funded accounts; `targets` gives the addresses of ours they know."""
+
+    def __init__(self, system: System, targets: Callable[[], Sequence[Address]]) -> None:
+        self.devnet = system.devnet
+        self.hot = system.hot
+        self.genesis = system.devnet.chain.genesis
+        self.keys: list[Key] = self.genesis.accounts
+        self.targets = targets
+
+    def approve(self, *tokens: Address) -> None:
+        """The multisender and the first customer may move everybody's coins."""
+        for key in self.keys:
+            for token in tokens:
+                for spender in (self.genesis.multisend, self.keys[0].address):
+                    self.call(key, token, "approve(address,uint256)", spender, UINT_MAX)
+
+    def call(self, key: Key, contract: Address, signature: str, *words: Address | int, **raw: Any) -> Transaction:
+        encoded = [abi.of_uint(word) if isinstance(word, int) else abi.of_address(word.evm) for word in words]
+        return self.trigger(key, contract, abi.selector_of(signature) + b"".join(encoded), **raw)
+
+    def trigger(self, key: Key, contract: Address, data: bytes, **raw: Any) -> Transaction:
+        return self.broadcast(self.devnet.sign(key, TRIGGER, {"contract_address": contract, "data": data}, **raw))
+
+    def broadcast(self, transaction: Transaction) -> Transaction:
+        """Whatever the node says: an account may be short, the token paused."""
+        self.devnet.broadcast(transaction)
+        return transaction
+
+    def pay_plainly(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        self.call(key, USDT, "transfer(address,uint256)", to, amount)
+
+    def pay_from_allowance(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        holder = draw.choice(self.keys[1:])
+        self.call(self.keys[0], USDT, "transferFrom(address,address,uint256)", holder.address, to, amount)
+
+    def pay_many(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        """Several logs of one transaction, some to us, perhaps equal ones, perhaps one of 0."""
+        receivers = [to, *(draw.choice((*self.targets(), *PAYEES)) for _ in range(draw.randint(1, 4)))]
+        amounts = [amount, *(draw.choice((amount, draw.randint(0, COINS))) for _ in receivers[1:])]
+        self.trigger(key, self.genesis.multisend, multisend(USDT, receivers, amounts))
+
+    def pay_fake(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        self.call(key, self.genesis.fake_usdt, "transfer(address,uint256)", to, amount)
+
+    def pay_poison(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        """Value 0, from anybody to anybody, and out of our own addresses too."""
+        call = "transferFrom(address,address,uint256)"
+        self.call(key, USDT, call, *draw.sample((to, self.hot, key.address), 2), 0)
+
+    def pay_nothing(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        self.call(key, USDT, "transfer(address,uint256)", to, 0)
+
+    def pay_too_much(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        self.call(key, USDT, "transfer(address,uint256)", to, 10**15)
+
+    def pay_too_cheaply(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        self.call(key, USDT, "transfer(address,uint256)", to, amount, fee_limit=100_000)
+
+    def pay_misbehaving(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        self.call(key, self.genesis.misbehaving, "misbehave(uint256)", draw.randint(1, 15))
+
+    def pay_trx(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        self.broadcast(self.devnet.sign(key, TRANSFER, {"to_address": to, "amount": amount}))
+
+
+def multisend(token: Address, receivers: Sequence[Address], amounts: Sequence[int]) -> bytes:
+    """The call data of send(token, to[], amounts[])."""
+    count = len(receivers)
+    return b"".join(
+        (
+            abi.selector_of("send(address,address[],uint256[])"),
+            abi.of_address(token.evm),
+            abi.of_uint(3 * 32),
+            abi.of_uint((4 + count) * 32),
+            abi.of_uint(count),
+            *(abi.of_address(receiver.evm) for receiver in receivers),
+            abi.of_uint(count),
+            *map(abi.of_uint, amounts),
+        )
+    )
+
+
+Payment = Callable[[Customers, random.Random, Key, Address, int], None]
+PAYMENTS: Final[tuple[Payment, ...]] = (
+    *(Customers.pay_plainly,) * 3,
+    *(Customers.pay_many,) * 2,
+    Customers.pay_from_allowance,
+    Customers.pay_fake,
+    Customers.pay_poison,
+    Customers.pay_nothing,
+    Customers.pay_too_much,
+    Customers.pay_too_cheaply,
+    Customers.pay_misbehaving,
+    Customers.pay_trx,
+)

@@ -1,0 +1,198 @@
+"""What outlives a crash, in memory: the ports of core/ports.py with what the real ones do to their users.
+
+Everything reads the world's own clock, so a visibility timeout passes when blocks are mined.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from core.events import Recorded, encode
+from core.guard import GuardKey
+from core.ledger import Decided, Loaded
+from core.payouts import PayoutPrepared
+from core.ports import Message, ReadyAddress, Received
+from core.seals import GENESIS, Seal, Sealed, seal_hash
+from core.tron import Address
+
+Clock = Callable[[], int]
+"""Milliseconds."""
+
+VISIBILITY_MS = 60_000
+DEDUPLICATION_MS = 300_000
+
+
+class Store:
+    """The port `EventStore`: one append is one transaction, sealed; also the port `Attempts` over what it holds."""
+
+    def __init__(self) -> None:
+        self.events: list[Recorded] = []
+        self.sealed: list[Sealed] = []
+        self.seals: list[Seal] = []
+        self.guards: dict[GuardKey, int] = {}
+        self._streams: defaultdict[str, list[Recorded]] = defaultdict(list)
+        self._attempts: dict[str, str] = {}
+
+    def append(
+        self,
+        batch_id: UUID,
+        streams: Sequence[str],
+        guards: Sequence[GuardKey],
+        decide: Callable[[Loaded], Decided],
+    ) -> None:
+        known = {key: self.guards[key] for key in guards if key in self.guards}
+        decided = decide(Loaded(self.histories(streams), known, self.head()))
+        if not decided.records:
+            return
+        sealed = [(it.position, it.stream, it.version, *encode(it.event)) for it in decided.records]
+        assert [row[0] for row in sealed] == list(range(self.head() + 1, self.head() + 1 + len(sealed))), "I3: a gap"
+        after = dict(self.guards) | dict.fromkeys(decided.opened, 0)
+        for key, delta in decided.deltas.items():
+            after[key] += delta
+            assert after[key] >= 0, f"I5: {key} would be {after[key]}"
+        previous = self.seals[-1].hash if self.seals else GENESIS
+        self.seals.append(Seal(sealed[0][0], sealed[-1][0], previous, seal_hash(previous, sealed)))
+        self.sealed += sealed
+        self.guards = after
+        for recorded in decided.records:
+            history = self._streams[recorded.stream]
+            assert recorded.version == len(history) + 1, f"{recorded.stream} has version {recorded.version} twice"
+            history.append(recorded)
+            self.events.append(recorded)
+            if isinstance(recorded.event, PayoutPrepared):
+                self._attempts[recorded.event.attempt.txid] = recorded.stream
+
+    def read(self, after: int, limit: int) -> list[Recorded]:
+        return self.events[after : after + limit]
+
+    def histories(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
+        return {stream: list(self._streams[stream]) for stream in dict.fromkeys(streams) if stream in self._streams}
+
+    def head(self) -> int:
+        return len(self.events)
+
+    def payouts_of(self, txids: Sequence[str]) -> dict[str, str]:
+        return {txid: self._attempts[txid] for txid in txids if txid in self._attempts}
+
+
+class _Kept(msgspec.Struct):
+    """A message in a queue."""
+
+    place: int
+    message: Message
+    visible_at: int
+    attempts: int = 0
+    receipt: str = ""
+
+
+class FlakyQueue:
+    """The port `Queue`, SQS FIFO's promise and no more: groups overtake each other, deletes get lost, messages come again."""
+
+    def __init__(self, clock: Clock, seed: int) -> None:
+        self._clock = clock
+        self._random = random.Random(seed)
+        self._kept: list[_Kept] = []
+        self._sent_at: dict[str, int] = {}
+        self._places = 0
+        self.buried: list[tuple[bytes, str]] = []
+        self.lost_deletes = 0
+        """How many of the next deletes are not carried out, as when the process dies before them."""
+        self.sent: list[Message] = []
+
+    def send(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            last = self._sent_at.get(message.key)
+            if last is not None and self._clock() - last < DEDUPLICATION_MS:
+                continue
+            self._sent_at[message.key] = self._clock()
+            self._places += 1
+            self.sent.append(message)
+            self._kept.append(_Kept(self._places, message, 0))
+
+    def receive(self, limit: int) -> list[Received]:
+        now = self._clock()
+        flying = {kept.message.group for kept in self._kept if kept.receipt and kept.visible_at > now}
+        groups: defaultdict[str, list[_Kept]] = defaultdict(list)
+        for kept in self._kept:
+            if kept.message.group not in flying:
+                groups[kept.message.group].append(kept)
+        order = sorted(groups)
+        self._random.shuffle(order)
+        most = self._random.randint(1, limit)
+        taken = [kept for group in order for kept in groups[group]][:most]
+        for kept in taken:
+            kept.attempts += 1
+            kept.visible_at = now + VISIBILITY_MS
+            kept.receipt = f"{kept.place}/{kept.attempts}"
+        return [Received(it.message.body, it.message.group, it.receipt, it.attempts) for it in taken]
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        if receipts and self.lost_deletes:
+            self.lost_deletes -= 1
+            return
+        self._kept = [kept for kept in self._kept if not kept.receipt or kept.receipt not in receipts]
+
+    def release(self, receipts: Sequence[str]) -> None:
+        for kept in self._kept:
+            if kept.receipt in receipts:
+                kept.visible_at = 0
+
+    def bury(self, receipt: str, reason: str) -> None:
+        self.buried += [(kept.message.body, reason) for kept in self._kept if kept.receipt == receipt]
+        self.delete([receipt])
+
+    def depth(self) -> int:
+        return len(self._kept)
+
+    def purge(self) -> None:
+        """As an operator's PurgeQueue: what was sent before is remembered by nobody."""
+        self._kept.clear()
+        self._sent_at.clear()
+
+
+class Bookmarks:
+    """The port `Bookmarks`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+
+    def load(self, name: str) -> int:
+        return self.rows.get(name, 0)
+
+    def save(self, name: str, position: int) -> None:
+        self.rows[name] = max(position, self.rows.get(name, 0))
+
+
+class Pool:
+    """The port `AddressPool`."""
+
+    def __init__(self) -> None:
+        self.wallets: dict[bytes, str] = {}
+        self._ready: list[ReadyAddress] = []
+        self._key_ids: list[str] = []
+
+    def take(self) -> ReadyAddress | None:
+        return self._ready.pop(0) if self._ready else None
+
+    def add(self, addresses: Sequence[ReadyAddress]) -> None:
+        for address in addresses:
+            evm = Address.from_base58(address.base58).evm
+            if evm not in self.wallets:
+                self.wallets[evm] = "payin"
+                self._ready.append(address)
+                self._key_ids.append(address.key_id)
+
+    def add_wallet(self, role: str, base58: str, key_id: str | None) -> None:
+        self.wallets.setdefault(Address.from_base58(base58).evm, role)
+
+    def ready(self) -> int:
+        return len(self._ready)
+
+    def highest_index(self, prefix: str) -> int:
+        return max((int(key_id.removeprefix(prefix)) for key_id in self._key_ids), default=-1)
+
+    def ours(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
+        return {evm: self.wallets[evm] for evm in evm_addresses if evm in self.wallets}

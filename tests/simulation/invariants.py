@@ -1,0 +1,228 @@
+"""What must be true when the dust has settled: everything is solid, every queue is empty, no payout is open.
+
+The chain is read from the devnet's own blocks, never through the product's scanner; the books from the events alone.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from core import books
+from core.addresses import AddressAssigned
+from core.deposits import Deposit, DepositConfirmed
+from core.events import decode, postings_of
+from core.guard import guard_deltas
+from core.journal import TREASURY, Unbalanced, check_balanced
+from core.payouts import FINAL, Payout, PayoutRequested
+from core.seals import BrokenSeal, verify
+from core.signing import SIGNING, Cause, Signing
+from core.transactions import TRANSFER
+from core.tron import TRANSFER_TOPIC, Address
+from gateways.devnet import accounts
+from gateways.devnet.genesis import USDT
+from projections.segments import Segment
+from tests.simulation.durable import Store
+from tests.simulation.system import System
+
+Credit = tuple[str, int | None, bytes, int, str]
+"""(txid, log index, receiver's 20 bytes, minor units, currency)"""
+_TRANSFER = bytes.fromhex(TRANSFER_TOPIC)
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+    def __init__(self, invariant: str, sentence: str) -> None:
+        super().__init__(f"{invariant}: {sentence}")
+        self.invariant = invariant
+        self.sentence = sentence
+
+
+def check(system: System) -> None:
+    """Raises Broken with the first invariant that does not hold."""
+    _history(system)
+    _books(system.store)
+    _deposits(system)
+    _payouts(system)
+    _chain_balances(system)
+    _progress(system)
+
+
+def on_chain(system: System) -> Iterator[tuple[bytes, Credit]]:
+    """(sender, credit) of every transfer of USDT and TRX in solid blocks, as the chain itself executed them."""
+    for block in system.devnet.chain.blocks[1 : system.devnet.chain.solid.number + 1]:
+        for each in block.included:
+            txid, outcome = each.transaction.txid, each.outcome
+            if outcome.contract_ret != "SUCCESS":
+                continue
+            if each.transaction.kind == TRANSFER:
+                to, amount = each.transaction.parameter["to_address"], each.transaction.parameter["amount"]
+                yield each.transaction.owner[1:], (txid, None, to[1:], amount, "TRX")
+            for index, log in enumerate(outcome.logs):
+                if log.address == USDT.evm and log.topics[0] == _TRANSFER:
+                    amount = int.from_bytes(log.data, "big")
+                    yield log.topics[1][12:], (txid, index, log.topics[2][12:], amount, "USDT")
+
+
+def open_payouts(store: Store) -> list[str]:
+    """Streams of payouts that are requested and not over."""
+    return [stream for stream, payout in _payout_states(store).items() if payout.state not in FINAL]
+
+
+def signing_causes(store: Store) -> tuple[Cause, ...]:
+    """What holds signing back."""
+    signing = Signing()
+    for recorded in store.histories([SIGNING]).get(SIGNING, ()):
+        signing = signing.evolve(recorded.event)
+    return signing.causes
+
+
+def _payout_states(store: Store) -> dict[str, Payout]:
+    states: dict[str, Payout] = {}
+    for recorded in store.events:
+        if recorded.stream.startswith("payout-"):
+            states[recorded.stream] = states.get(recorded.stream, Payout()).evolve(recorded.event)
+    return states
+
+
+def _history(system: System) -> None:
+    store = system.store
+    try:
+        verify(store.sealed, store.seals)
+    except BrokenSeal as error:
+        raise Broken("I3", str(error)) from error
+    for recorded, (position, stream, version, topic, state) in zip(store.events, store.sealed, strict=True):
+        if (recorded.position, recorded.stream, recorded.version) != (position, stream, version):
+            raise Broken("I3", f"{recorded} stands where {stream}/{version} was sealed")
+        if decode(topic, state) != recorded.event:
+            raise Broken("I4", f"{recorded.event} reads back as {decode(topic, state)}")
+
+
+def _books(store: Store) -> None:
+    guard: dict[object, int] = {}
+    sums: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+    for recorded in store.events:
+        try:
+            check_balanced(postings_of(recorded.event))
+        except Unbalanced as error:
+            raise Broken("I1", f"position {recorded.position}: {error}") from error
+        for change in guard_deltas(recorded.event):
+            if change.opens:
+                guard[change.key] = 0
+            elif change.key in guard:
+                guard[change.key] += change.delta_minor
+        negative = [key for key, balance in guard.items() if balance < 0]
+        if negative:
+            raise Broken("I5", f"position {recorded.position} makes {negative} negative")
+        for line in postings_of(recorded.event):
+            amount = line.amount_minor if line.side == "debit" else -line.amount_minor
+            sums[line.book, line.account, line.currency] += amount
+    if guard != store.guards:
+        raise Broken("I4", f"the guard is {store.guards}, the replay gives {guard}")
+    trial: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for (book, _, currency), amount in sums.items():
+        trial[book, currency] += amount
+    if any(trial.values()):
+        raise Broken("I1", f"the trial balance is {dict(trial)}")
+    claims = sum(amount for (book, code, _), amount in sums.items() if code == books.CLIENT_ASSET and book != TREASURY)
+    if claims != -sums[TREASURY, books.CUSTODY_CONTROL, "USDT"]:
+        raise Broken("I10", f"clients claim {claims}, custody is {-sums[TREASURY, books.CUSTODY_CONTROL, 'USDT']}")
+
+
+def _deposits(system: System) -> None:
+    wallets = system.pool.wallets
+    expected = Counter(credit for _, credit in on_chain(system) if credit[2] in wallets and credit[3] > 0)
+    assigned: dict[str, tuple[str, str]] = {}
+    credited: Counter[Credit] = Counter()
+    deposits: dict[str, Deposit] = {}
+    for recorded in system.store.events:
+        event = recorded.event
+        if isinstance(event, AddressAssigned):
+            assigned[event.address] = (event.account_id, event.ledger_account)
+        if recorded.stream.startswith("deposit-"):
+            deposits[recorded.stream] = deposits.get(recorded.stream, Deposit()).evolve(event)
+        if isinstance(event, DepositConfirmed):
+            fact = event.transfer
+            evm = Address.from_base58(fact.to_address).evm
+            credited[fact.txid, fact.log_index, evm, fact.amount_minor, fact.currency] += 1
+            owner = assigned.get(fact.to_address) if fact.currency == "USDT" and wallets[evm] == "payin" else None
+            if (event.account_id, event.ledger_account) != (owner or (TREASURY, books.SUSPENSE)):
+                raise Broken("I12", f"{recorded.stream} is credited to {event.account_id}, the address is {owner}'s")
+    if credited != expected:
+        missed, surplus = expected - credited, credited - expected
+        raise Broken("I6", f"missed {dict(missed)}, credited without reason or again {dict(surplus)}")
+    waiting = [stream for stream, deposit in deposits.items() if deposit.status not in ("confirmed", "orphaned")]
+    if waiting and not system.facts_lost:  # a report that coins left the head cannot be read from solid blocks again
+        raise Broken("FAILURES 8", f"{waiting} are shown as on their way, and no block holds them")
+
+
+def _payouts(system: System) -> None:
+    hot = system.hot.evm
+    left = Counter(credit[0] for sender, credit in on_chain(system) if sender == hot and credit[3] > 0)
+    moved: defaultdict[str, int] = defaultdict(int)
+    for sender, credit in on_chain(system):
+        if sender == hot:
+            moved[credit[0]] += credit[3]
+    states = _payout_states(system.store)
+    for stream, payout in states.items():
+        if payout.state == "refused":
+            continue
+        mined = [attempt.txid for attempt in payout.attempts if attempt.txid in left]
+        for txid in mined:
+            del left[txid]
+        wanted = 1 if payout.state == "confirmed" else 0
+        if len(mined) > 1:
+            raise Broken("I7", f"{stream} was paid {len(mined)} times: {mined}")
+        if payout.state in FINAL and len(mined) != wanted:
+            raise Broken("I7", f"{stream} is {payout.state} and was paid {len(mined)} times on chain")
+        assert payout.order is not None
+        if mined and moved[mined[0]] != payout.order.amount_minor:
+            raise Broken("I8", f"{stream} moved {moved[mined[0]]} instead of {payout.order.amount_minor}")
+        if mined and payout.txid != mined[0]:
+            raise Broken("I7", f"{stream} is confirmed by {payout.txid}, the chain has {mined[0]}")
+    if left:
+        raise Broken("I8", f"{dict(left)} left the hot wallet and belong to no payout")
+    requested = {it.stream for it in system.store.events if isinstance(it.event, PayoutRequested)}
+    still = [stream for stream in requested if states[stream].state not in FINAL]
+    if still:
+        raise Broken("liveness", f"{still} are open although nothing hinders them")
+
+
+def _chain_balances(system: System) -> None:
+    """Treasury wallet accounts are what the chain has (I10)."""
+    booked: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for recorded in system.store.events:
+        for line in postings_of(recorded.event):
+            if line.book == TREASURY:
+                amount = line.amount_minor if line.side == "debit" else -line.amount_minor
+                booked[line.account, line.currency] += amount
+    real: defaultdict[tuple[str, str], int] = defaultdict(int)
+    state = system.devnet.chain.solid_state()
+    for evm, role in system.pool.wallets.items():
+        address = Address.from_evm(evm)
+        code = books.WALLET_ACCOUNTS[role]
+        account = accounts.find(state, address)
+        real[code, "TRX"] += account.balance_sun if account else 0
+        real[code, "USDT"] += state.get(("slot", USDT, "balance", evm)) or 0
+    for key in {*real, *((code, currency) for code, currency in booked if code in books.WALLET_ACCOUNTS.values())}:
+        if booked[key] != real[key]:
+            raise Broken("I10", f"{key} is booked as {booked[key]}, the chain has {real[key]}")
+
+
+def _progress(system: System) -> None:
+    """Cursors and bookmarks stand at the end, and nothing before them was passed over (I9)."""
+    solid = system.devnet.chain.solid
+    cursor = system.cursors.rows["solid"]
+    if (cursor.number, cursor.block_id) != (solid.number, solid.block_id):
+        raise Broken("I9", f"the solid cursor is {cursor.number}, the chain is at {solid.number}")
+    told = 0
+    for segment in sorted((Segment.decode(it.body) for it in system.segments.sent), key=lambda it: it.first):
+        if segment.first > told + 1:
+            raise Broken("I9", f"no segment tells of positions {told + 1} to {segment.first - 1}")
+        told = max(told, segment.last)
+    if told != system.store.head():
+        raise Broken("I9", f"the segments end at {told}, the history at {system.store.head()}")
+    buried = [reason for queue in (system.facts, system.work) for _, reason in queue.buried]
+    if buried:
+        raise Broken("I11", f"messages of our own were buried: {buried}")
+    if causes := signing_causes(system.store):
+        raise Broken("liveness", f"signing is stopped for {causes}, which the chain has taken back")

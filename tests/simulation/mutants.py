@@ -1,0 +1,197 @@
+"""The system with one defect each, as others have had them (FAILURES.md). What the simulation does not catch, it does not test.
+
+The tail reader without the append lock lives at the event store: tests/gateways/test_event_store.py.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import Any, Final
+from unittest.mock import patch
+
+import msgspec
+
+from core import books
+from core.attempts import Attempt, ProofOfDeath
+from core.chain import Block, BlockRef, BroadcastAnswer, Receipt
+from core.deposits import TransferFact
+from core.events import New
+from core.ledger import Command, Past
+from core.payouts import FINAL, BroadcastPayout, FailPayout, PayoutFailed, PreparePayout, SignPayout
+from core.ports import Cursor, Cursors, Message, Node, Queue, SolidLog
+from core.rejections import Rejection
+from core.transactions import txid_of
+from scanners import blocks
+from scanners.blocks import Transfer
+from scanners.branch import Branch
+from scanners.observer import Observer
+from signers.hot_wallet import envelope_of, intent_of
+from signers.payouts import ACTOR, Payouts
+from signers.signer import Limits, sign
+from signers.transactions import assemble
+
+PATIENCE_MS: Final = 80_000
+"""Before the expiration, at the solid height: half of an attempt's life has passed at the head."""
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """A defect: classes that take the place of the product's, or a patch of one of its functions."""
+
+    classes: dict[str, type] = {}
+    patch: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+
+class EarlyCursor(Observer):
+    """FAILURES 5: the cursor passes facts that no queue has taken."""
+
+    def __init__(self, node: Node, queue: Queue, cursors: Cursors, *ports: Any, **settings: Any) -> None:
+        late = _LateQueue(queue)
+        super().__init__(node, late, _EarlyCursors(cursors, late), *ports, **settings)  # type: ignore[arg-type]
+
+
+class _LateQueue:
+    """Keeps facts back until the cursor has moved."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self.waiting: list[Message] = []
+
+    def send(self, messages: Sequence[Message]) -> None:
+        self.waiting += messages
+
+
+class _EarlyCursors:
+    """Moves a cursor, and only then lets the queue have the facts."""
+
+    def __init__(self, cursors: Cursors, late: _LateQueue) -> None:
+        self._cursors = cursors
+        self._late = late
+
+    def load(self, name: str) -> Cursor | None:
+        return self._cursors.load(name)
+
+    def save(self, name: str, cursor: Cursor) -> None:
+        self._cursors.save(name, cursor)
+        waiting, self._late.waiting = self._late.waiting, []
+        if waiting:
+            self._late.queue.send(waiting)
+
+
+class CreditDetected(Observer):
+    """FAILURES 7: what stands at the head is taken for final."""
+
+    def _send(self, kind: Any, found: Sequence[TransferFact]) -> None:
+        super()._send("confirmed" if kind == "detected" else kind, found)
+
+
+class RefundOnUnclear(Payouts):
+    """FAILURES 30: what a node did not clearly accept is taken for not sent, and the client gets its coins back."""
+
+    def _send(self, head: BlockRef) -> int:
+        listening = _Listening(self._node)
+        node, self._node = self._node, listening  # type: ignore[assignment]
+        try:
+            sent = super()._send(head)
+        finally:
+            self._node = node
+        for payout in list(self._open):
+            if payout.attempt and payout.attempt.raw_data in listening.unclear:
+                self._execute(
+                    [_Refund(order=payout.order, actor=ACTOR, failure_code="timeout", txid=None, burned_sun=0)]
+                )
+        return sent
+
+
+class _Listening:
+    """A node, and what it gave no clear answer to: signed bytes as hex, of which raw_data is a part."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.unclear = ""
+
+    def broadcast(self, signed: bytes) -> BroadcastAnswer:
+        answer = self._node.broadcast(signed)
+        if answer.verdict == "unclear":
+            self.unclear += signed.hex()
+        return answer
+
+
+class _Refund(FailPayout, frozen=True, kw_only=True):
+    """FailPayout that asks for no proof."""
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        order = self.order
+        if self._payout(past).state in FINAL:
+            return ()
+        postings = books.payout_released(order.account_id, order.ledger_account, order.total_minor, 0)
+        failed = PayoutFailed(
+            occurred_at=now, failure_code="timeout", txid=None, burned_sun=0, postings=postings, **self._ids
+        )
+        return self._new(failed)
+
+
+class UnrecordedBytes(Payouts):
+    """TRON.md 12.27: signed and sent before anything of it is durable."""
+
+    def _execute(self, commands: Sequence[Command]) -> int:
+        first = [command for command in commands if isinstance(command, PreparePayout)]
+        return super()._execute([*commands, *(after for command in first for after in self._send_first(command))])
+
+    def _send_first(self, command: PreparePayout) -> list[Command]:
+        attempt, head = command.attempt, self._node.head()
+        limits = Limits(
+            token=self._token, chain_time_ms=head.timestamp_ms, lifetime_ms_max=10**7, fee_limit_sun_max=10**9
+        )
+        intent = intent_of(command.order, self._key.address, self._token)
+        signed = sign(intent, envelope_of(attempt), limits, bytes.fromhex(attempt.raw_data), self._key)
+        self._node.broadcast(assemble(signed.raw_data, signed.signature))
+        ids: dict[str, Any] = {"order": command.order, "actor": ACTOR, "txid": txid_of(signed.raw_data)}
+        return [SignPayout(signature=signed.signature.hex(), **ids), BroadcastPayout(**ids)]
+
+
+def _hasty_proof(log: SolidLog, attempt: Attempt) -> ProofOfDeath | None:
+    """FAILURES 28: what is in no solid block so long after it was sent is dead."""
+    if not log.blocks(attempt.ref_block_number + 1, attempt.expiration_ms - PATIENCE_MS):
+        return None
+    number = attempt.ref_block_number + 1
+    return ProofOfDeath(number, "00" * 32, number, "00" * 32, attempt.expiration_ms, 1)
+
+
+def _any_receipts(block: Block, receipts: Sequence[Receipt]) -> dict[str, Receipt]:
+    """FAILURES 2: what has no receipt did nothing."""
+    nothing = Receipt("", block.ref.number, 0, 0, "REVERT", True, ())
+    return dict.fromkeys((it.txid for it in block.transactions), nothing) | {it.txid: it for it in receipts}
+
+
+def _every_log(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
+    """FAILURES 9: whatever looks like a transfer, of any contract."""
+    for index, log in enumerate(receipt.logs):
+        amount = int.from_bytes(log.data, "big")
+        if blocks._is_transfer(log) and amount:
+            yield Transfer(receipt.txid, index, log.topics[1][12:], log.topics[2][12:], amount, "USDT")
+
+
+def _zero_too(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
+    """FAILURES 10: transfers of nothing count."""
+    for index, log in enumerate(receipt.logs):
+        if log.address == usdt and blocks._is_transfer(log):
+            sender, receiver, amount = log.topics[1][12:], log.topics[2][12:], int.from_bytes(log.data, "big")
+            yield Transfer(receipt.txid, index, sender, receiver, amount, "USDT")
+
+
+MUTANTS: Final[dict[str, Mutant]] = {
+    "the cursor moves before the queue has the facts": Mutant({"observer": EarlyCursor}),
+    "deposits are keyed by txid only": Mutant(
+        patch=lambda: patch("core.deposits.deposit_stream", lambda txid, log_index: f"deposit-{txid}")
+    ),
+    "what stands at the head is credited": Mutant({"observer": CreditDetected}),
+    "receipts are not checked for completeness": Mutant(patch=lambda: patch("scanners.blocks.complete", _any_receipts)),
+    "any contract's transfers are credited": Mutant(patch=lambda: patch("scanners.blocks._usdt_transfers", _every_log)),
+    "transfers of zero are credited": Mutant(patch=lambda: patch("scanners.blocks._usdt_transfers", _zero_too)),
+    "what a fork took away is not reported": Mutant(patch=lambda: patch.object(Branch, "orphans", lambda _: ())),
+    "an unclear answer is refunded": Mutant({"payouts": RefundOnUnclear}),
+    "a payout is signed again without proof of death": Mutant(
+        patch=lambda: patch("signers.payouts.proof_of_death", _hasty_proof)
+    ),
+    "bytes are sent before they are recorded": Mutant({"payouts": UnrecordedBytes}),
+}

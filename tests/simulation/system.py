@@ -1,0 +1,292 @@
+"""The processes of one installation on durable ports, wired as gateways/processes.py wires them. All wiring is here.
+
+A crash throws away every object but the durable ones and builds the processes anew. It can strike before and after each
+call that changes something outside the process: append, send, delete, broadcast, cursor, bookmark, pool, log.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+
+from core.ledger import Ledger
+from core.ports import Unavailable
+from core.tron import Address
+from gateways.devnet import door
+from gateways.devnet import node as devnet
+from gateways.devnet.exchange import Request, Silence
+from gateways.devnet.faults import Faults
+from gateways.devnet.genesis import USDT
+from gateways.nodes import Nodes
+from gateways.relay import Relay
+from gateways.tron_node import TronNode
+from scanners.observer import Observer
+from scanners.producers import Producers
+from scanners.recorder import Recorder
+from signers.addresses import Addresses, register_wallets
+from signers.hot_wallet import Rules
+from signers.keys import Key, SoftwareKey
+from signers.payouts import Payouts
+from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
+from tests.support.memory import Crash, MemoryCursors, MemorySolidLog
+
+START_MS: Final = 1_788_408_000_000
+FACT_KEY: Final = b"observer's key of thirty-two by."
+RULES: Final = Rules(lifetime_ms=60_000)
+ADDRESS_POOL: Final = 4
+PATIENCE_MS: Final = 10_000
+"""A TronNode's timeout."""
+PROCESSES: Final = ("observe", "record", "record2", "relay", "payouts", "payouts2", "addresses")
+"""Of two kinds a second one runs at times, as during a rolling restart."""
+BACKENDS: Final = ("first", "second")
+WRITES: Final = frozenset(
+    {"append", "send", "delete", "release", "bury", "broadcast", "save", "add", "add_wallet", "take", "keep_from"}
+)
+"""The port calls that leave a trace: dying before a mere read is dying after the write before it."""
+
+
+class Fuse(msgspec.Struct):
+    """A process dies at the boundary that `left` others precede: of every process and call, or of those named."""
+
+    left: int
+    process: str = ""
+    call: str = ""
+
+    def burn(self, process: str, call: str) -> bool:
+        if self.process in ("", process) and self.call in ("", call):
+            self.left -= 1
+        return self.left < 0
+
+
+class Keystore:
+    """The port `Keys` of a seed: every id has its key."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def key(self, key_id: str) -> Key:
+        return SoftwareKey(sha256(f"{self._seed}/{key_id}".encode()).digest())
+
+
+class Backend:
+    """One of the nodes that serve the chain, with faults of its own; it takes the place of a TronNode's HTTP client.
+
+    What gateways/devnet/in_process.py does with httpx2's own client, at half the cost: most of a run is these requests.
+    """
+
+    def __init__(self, node: devnet.Node, passed: Callable[[int], None]) -> None:
+        self._node = node
+        self._passed = passed
+        self.faults = Faults()
+
+    @contextmanager
+    def stream(self, method: str, url: str, content: bytes, headers: dict[str, str]) -> Iterator["_Answer"]:
+        """Raises ReadTimeout and RemoteProtocolError, as a network's client would."""
+        self._node.faults, kept = self.faults, self._node.faults
+        try:
+            answered = door.answer(self._node, Request(method, urlsplit(url).path, {}, content))
+        finally:
+            self._node.faults = kept
+        if isinstance(answered, Silence):
+            self._passed(min(answered.hold_ms, PATIENCE_MS))
+            if answered.hold_ms > PATIENCE_MS:
+                raise httpx2.ReadTimeout("the devnet does not answer")
+            raise httpx2.RemoteProtocolError("the devnet cut the connection without an answer")
+        yield _Answer(answered.status, answered.body)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Answer(msgspec.Struct):
+    """As much of a response as TronNode reads."""
+
+    status_code: int
+    body: bytes
+    headers: dict[str, str] = {}
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        yield self.body
+
+
+class System:
+    """What is durable, and the processes that run on it now. Time is the chain's and moves with `pass_ms` and mining."""
+
+    def __init__(self, seed: int, *, backends: int = 2, mutant: dict[str, Any] | None = None) -> None:
+        self.now_ms = START_MS
+        self.devnet = devnet.Node(devnet.Config(paused=True, network=f"simulation {seed}"), lambda: self.now_ms)
+        self.backends = {name: Backend(self.devnet, self.pass_ms) for name in BACKENDS[:backends]}
+        self.keys = Keystore(seed)
+        self.hot: Address = self.keys.key("keystore:hot").address
+        self.store, self.pool, self.log = Store(), Pool(), MemorySolidLog()
+        self.cursors, self.bookmarks = MemoryCursors(), Bookmarks()
+        self.facts, self.work, self.segments = (FlakyQueue(lambda: self.now_ms, seed * 3 + n) for n in range(3))
+        self.alarms: Counter[str] = Counter()
+        self.facts_lost = False
+        """Whether the queue of facts was ever purged: what it held is read from solid blocks again, and only from them."""
+        self.crashes = 0
+        self.died_at = ""
+        """The boundary of the last crash."""
+        self.classes = {"observer": Observer, "recorder": Recorder, "payouts": Payouts} | (mutant or {})
+        self.fuse: Fuse | None = None
+        self.running = ""
+        """The process whose turn it is."""
+        self.writes: list[str] = []
+        """Every boundary passed: process and call, once before it and once after it."""
+        self.processes: dict[str, Callable[[], bool]] = {}
+        for name in PROCESSES:
+            self.restart(name)
+
+    # Time
+
+    def pass_ms(self, milliseconds: int) -> None:
+        self.now_ms += milliseconds
+
+    def mine(self, blocks: int = 1, skip_slots: int = 0) -> None:
+        """At each block's own slot, so that the chain's clock and ours stay together."""
+        for _ in range(blocks):
+            self.now_ms = max(self.now_ms, self.devnet.chain.next_slot_ms + skip_slots * self.devnet.chain.block_ms)
+            self.devnet.mine()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=self.now_ms)
+
+    # Processes
+
+    def step(self, name: str) -> bool:
+        """One step of a process. A shut door is what the loop backs off from; a crash is a restart."""
+        self.running = name.rstrip("2")
+        try:
+            return self.processes[name]()
+        except Unavailable:
+            return False
+        except Crash:
+            self.crashes += 1
+            self.fuse = None
+            self.restart(name)
+            return True
+
+    def act(self, command: Any) -> Any:
+        """A client's or operator's command through the API's ledger -> its outcome; None when the API died over it."""
+        self.running = "api"
+        try:
+            [outcome] = Ledger(self._through(self.store), self.now).execute([command])
+            return outcome
+        except Crash:
+            self.crashes += 1
+            self.fuse = None
+            return None
+
+    def restart(self, name: str) -> None:
+        """A new process of this name on what is durable."""
+        self.processes[name] = getattr(self, f"_{name.rstrip('2')}")()
+
+    def _nodes(self) -> Nodes:
+        nodes = {}
+        for name, backend in self.backends.items():
+            nodes[name] = TronNode(
+                "http://127.0.0.1", monotonic=lambda: self.now_ms / 1000, transport=httpx2.BaseTransport()
+            )
+            nodes[name]._http = backend  # type: ignore[assignment]
+        return Nodes(nodes, alarm=self._alarm, monotonic=lambda: self.now_ms / 1000)
+
+    def _observe(self) -> Callable[[], bool]:
+        nodes = self._nodes()
+        self.observer = self.classes["observer"](
+            nodes,
+            self._through(self.facts),
+            self._through(self.cursors),
+            self.pool,
+            self._through(self.log),
+            usdt=USDT.evm,
+            key=FACT_KEY,
+            start=1,
+            producers=Producers(nodes),
+            opinion=nodes,
+        )
+        return nodes.on_one(self.observer.step)
+
+    def _record(self) -> Callable[[], bool]:
+        store = self._through(self.store)
+        recorder = self.classes["recorder"](
+            self._through(self.facts), Ledger(store, self.now), store, self.store, key=FACT_KEY, alarm=self._alarm
+        )
+        return recorder.step
+
+    def _relay(self) -> Callable[[], bool]:
+        queues = [self._through(self.segments)], self._through(self.work)
+        return Relay(self.store, self._through(self.bookmarks), *queues).step
+
+    def _payouts(self) -> Callable[[], bool]:
+        nodes, store = self._nodes(), self._through(self.store)
+        worker = self.classes["payouts"](
+            Ledger(store, self.now),
+            store,
+            self._through(self.bookmarks),
+            self._through(self.work),
+            self._through(nodes),
+            self._through(self.log),
+            self.pool,
+            self.keys.key("keystore:hot"),
+            USDT,
+            RULES,
+            alarm=self._alarm,
+            opinion=nodes,
+        )
+        return nodes.on_one(worker.step)
+
+    def _addresses(self) -> Callable[[], bool]:
+        pool, store = self._through(self.pool), self._through(self.store)
+        maker = Addresses(self.keys, pool, ADDRESS_POOL)
+        registered: list[bool] = []
+
+        def step() -> bool:
+            if not registered:
+                wallets = {"hot": "keystore:hot", "gas": "keystore:gas"}
+                register_wallets(Ledger(store, self.now), pool, self.keys, wallets)
+                registered.append(True)
+            return maker.step()
+
+        return step
+
+    def _alarm(self, name: str, sentence: str) -> None:
+        self.alarms[name] += 1
+
+    # Crashes
+
+    def _through(self, port: Any) -> Any:
+        return _Fused(port, self)
+
+    def burn(self, call: str) -> None:
+        """Called before and after each write."""
+        self.writes.append(f"{self.running} {call}")
+        if self.fuse is not None and self.fuse.burn(self.running, call):
+            self.died_at = self.writes[-1]
+            raise Crash
+
+
+class _Fused:
+    """A port whose writes may be the last thing its process does."""
+
+    def __init__(self, port: Any, system: System) -> None:
+        self._port = port
+        self._system = system
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._port, name)
+        if name not in WRITES:
+            return attribute
+
+        def write(*args: Any, **options: Any) -> Any:
+            self._system.burn(name)
+            answer = attribute(*args, **options)
+            self._system.burn(name)
+            return answer
+
+        return write

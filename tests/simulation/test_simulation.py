@@ -1,0 +1,63 @@
+"""The whole system on a hostile chain, one run a seed: forks, lies, crashes, lost queues, and then every invariant.
+
+A failing seed says its number; `make simulate SEED=<number>` replays it with its trace and leaves out what is not needed.
+"""
+
+from collections import Counter
+
+import pytest
+
+from tests.simulation.__main__ import failure_of, shrunk
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.world import ACTIONS, FAULTS, World, plan
+
+SEEDS = 50
+PARTS = 10
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_invariant_holds_for_every_seed(part: int) -> None:
+    """Whatever a seed brings, in the end deposits are credited exactly, payouts paid once, books and chain equal."""
+    failures = [failure_of(seed) for seed in range(1 + part, 1 + SEEDS, PARTS)]
+    assert not any(failures), "\n".join(filter(None, failures))
+
+
+def test_the_seeds_bring_everything_about() -> None:
+    """In a few seeds there is every action and fault, deaths, and payouts and deposits that end in each way they can."""
+    happened: Counter[str] = Counter()
+    struck: Counter[str] = Counter()
+    crashes = 0
+    for seed in range(101, 111):
+        world = World(seed)
+        for action in plan(seed):
+            happened[action.name] += 1
+            world.perform(action)
+            for backend in world.system.backends.values():
+                struck |= backend.faults.struck
+        world.settle()
+        crashes += world.system.crashes
+        happened.update(type(recorded.event).__name__ for recorded in world.system.store.events)
+    assert ACTIONS.keys() <= happened.keys()
+    assert {"PayoutConfirmed", "PayoutFailed", "PayoutCancelled", "PayoutExpired", "PayoutRefused"} <= happened.keys()
+    assert {"DepositDetected", "DepositOrphaned", "DepositConfirmed", "SigningStopped"} <= happened.keys()
+    assert crashes > 20
+    assert len(struck) > len({kind for kind, _ in FAULTS}) // 2, struck
+
+
+def test_a_seed_is_always_the_same_run() -> None:
+    """Two runs of one seed have the same history, event by event."""
+    first, second = World(7), World(7)
+    first.run(plan(7))
+    second.run(plan(7))
+    assert first.system.store.sealed == second.system.store.sealed
+    assert first.system.devnet.chain.head.block_id == second.system.devnet.chain.head.block_id
+
+
+def test_a_failure_shrinks_to_the_actions_that_cause_it() -> None:
+    """What is left of a failing run is short and still fails in the same way."""
+    mutant = MUTANTS["deposits are keyed by txid only"]
+    with mutant.patch():
+        least = shrunk(1, plan(1))
+        assert len(least) <= 3, least
+        assert failure_of(1, least).startswith("I6")
+    assert not failure_of(1, least)

@@ -1,0 +1,386 @@
+"""What happens to the system: a run is a list of actions, each with a number that all its choices follow from.
+
+So the same list is the same run, and a list with some actions taken out is a run as well: that is how a failure shrinks.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from core import books
+from core.accounts import RegisterAccount
+from core.addresses import RequestPayin
+from core.attempts import PayoutOrder
+from core.journal import derived_id
+from core.ledger import Accepted, Refused, Repeated
+from core.payouts import CancelPayout, RequestPayout
+from core.ports import Unavailable
+from core.rejections import IdempotencyKeyReused
+from core.signing import ResumeSigning
+from core.treasury import PostTransfer
+from core.tron import Address
+from gateways.devnet.genesis import USDT
+from gateways.devnet.node import CannotFork
+from tests.simulation.customers import COINS, PAYEES, PAYMENTS, Customers, Payment
+from tests.simulation.invariants import Broken, check, open_payouts, signing_causes
+from tests.simulation.system import PROCESSES, Fuse, System
+from tests.support.memory import Crash
+
+ACTOR: Final = "api-key:simulation"
+QUIET_STEPS_MAX: Final = 400
+SETTLE_BLOCKS_MAX: Final = 500
+SOLID_BLOCKS: Final = 25
+"""More blocks than lie between the head and the solid block."""
+
+
+class Action(msgspec.Struct, frozen=True):
+    """What happens, and the number that its choices follow from."""
+
+    name: str
+    draw: int
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.draw})"
+
+
+class World:
+    """A system with customers, clients and weather. `trace` hears a line about each thing that happens."""
+
+    def __init__(self, seed: int, *, trace: Callable[[str], None] | None = None, **system: Any) -> None:
+        self.seed = seed
+        self.system = System(seed, **system)
+        self.trace = trace or (lambda line: None)
+        self.customers = Customers(self.system, self._targets)
+        self.accounts: list[str] = []
+        self.orders: dict[tuple[str, str], PayoutOrder] = {}
+        self.deposit_addresses: list[Address] = []
+        self._begin()
+
+    @property
+    def genesis(self) -> Any:
+        return self.system.devnet.chain.genesis
+
+    def _begin(self) -> None:
+        """Two clients with an address each, a funded hot wallet, customers who may use the multisender."""
+        self.work()
+        for _ in range(2):
+            self.do_register(random.Random(len(self.accounts)))
+            self.do_payin(random.Random(len(self.accounts) - 1))
+        self.customers.approve(USDT)
+        self.system.devnet.give_usdt(self.system.hot, 500 * COINS)
+        self.system.devnet.give_trx(self.system.hot, 500 * COINS)
+        for address in self.deposit_addresses:
+            self.system.devnet.give_usdt(address, 300 * COINS)
+        self.system.mine(SOLID_BLOCKS)
+        self.work()
+
+    def run(self, actions: Sequence[Action]) -> None:
+        """All actions, the settling of the dust, the look at what is left. Raises Broken."""
+        try:
+            for action in actions:
+                self.perform(action)
+            self.settle()
+            check(self.system)
+        except Broken as broken:
+            raise Broken(broken.invariant, f"{broken.sentence} (seed {self.seed})") from broken
+
+    def perform(self, action: Action) -> None:
+        chain, store, crashes = self.system.devnet.chain, self.system.store, self.system.crashes
+        before = store.head()
+        self.trace(f"head {chain.head.number}, solid {chain.solid.number}: {action}")
+        ACTIONS[action.name][1](self, random.Random(action.draw))
+        if self.system.crashes > crashes:
+            self.trace(f"        died: {self.system.died_at}")
+        for recorded in store.read(before, store.head()):
+            self.trace(f"        {recorded.position}: {type(recorded.event).__name__} in {recorded.stream}")
+
+    def work(self, names: Sequence[str] = ("addresses", "observe", "record", "relay", "payouts")) -> None:
+        """Every process until none finds work."""
+        for _ in range(QUIET_STEPS_MAX):
+            if not [name for name in names if self.system.step(name)]:
+                return
+        raise Broken("liveness", "the processes find work for ever")
+
+    def settle(self, *, fund: bool = True) -> None:
+        """The weather clears, the operator funds the wallet and reads lost blocks again; then until nothing is open."""
+        system = self.system
+        system.fuse = None
+        for backend in system.backends.values():
+            backend.faults.clear()
+        system.devnet.clear_faults()
+        system.facts.lost_deletes = system.work.lost_deletes = 0
+        self._owner("unpause()")
+        self._owner("setParams(uint256,uint256)", 0, 0)
+        for payee in (*PAYEES, system.hot):
+            self._owner("removeBlackList(address)", payee)
+        if fund:
+            system.devnet.give_usdt(system.hot, 100_000 * COINS)
+            system.devnet.give_trx(system.hot, 10_000 * COINS)
+        system.mine(SOLID_BLOCKS)
+        self.work()
+        if system.facts_lost:
+            self._rescan()
+        for _ in range(SETTLE_BLOCKS_MAX):
+            if not self._busy():
+                system.mine(SOLID_BLOCKS)
+                self.work()
+                if not self._busy():
+                    return
+            system.mine()
+            self.work()
+        check(system)  # what is worse has its own name
+        raise Broken("liveness", f"still open after {SETTLE_BLOCKS_MAX} blocks: {open_payouts(system.store)}")
+
+    def _busy(self) -> bool:
+        system = self.system
+        return bool(open_payouts(system.store) or system.facts.depth() or len(system.devnet.chain.pool))
+
+    def _rescan(self) -> None:
+        """What an operator does after the loss of a queue: `counterfoil scan` until it is through, then a look at signing.
+
+        What comes so late may stop signing for a cause that the chain has long taken back: he sees that, and resumes.
+        """
+        for _ in range(SOLID_BLOCKS):
+            try:
+                deque(self.system.observer.rescan(1, self.system.devnet.chain.solid.number), maxlen=0)
+                break
+            except Unavailable:
+                self.system.mine()
+        else:
+            raise Broken("liveness", "the nodes are well again, and no scan gets through")
+        self.work()
+        if causes := signing_causes(self.system.store):
+            self.system.act(ResumeSigning(causes, "the token is as it was", "operator:simulation"))
+
+    # Processes
+
+    def do_step(self, draw: random.Random) -> None:
+        """Some process gets a turn or a few."""
+        name = draw.choice((*PROCESSES, "observe", "observe", "payouts"))
+        for _ in range(draw.randint(1, 4)):
+            if not self.system.step(name):
+                return
+
+    def do_work(self, draw: random.Random) -> None:
+        """Every process gets its turns."""
+        for name in draw.sample(("observe", "record", "relay", "payouts", "addresses"), 5):
+            for _ in range(6):
+                if not self.system.step(name):
+                    break
+
+    def do_crash(self, draw: random.Random) -> None:
+        """A process dies at one of its next writes, before it or after it, whenever that is."""
+        process, calls = draw.choice(list(CALLS.items()))
+        call = draw.choice(calls)
+        self.system.fuse = Fuse(draw.randint(0, 3 if call else 9), process, call)
+        for _ in range(3):
+            if self.system.fuse:
+                self.system.step(process)
+
+    def do_kill(self, draw: random.Random) -> None:
+        """A process dies between two steps."""
+        self.system.restart(draw.choice(list(self.system.processes)))
+
+    def do_mine(self, draw: random.Random) -> None:
+        self.system.mine(draw.choice((1, 1, 1, 2, 3, 8)), draw.choice((0, 0, 0, 1)))
+
+    def do_wait(self, draw: random.Random) -> None:
+        """Everything goes its way for some blocks."""
+        for _ in range(draw.randint(5, 25)):
+            self.system.mine()
+            self.do_work(draw)
+
+    # Weather
+
+    def do_reorg(self, draw: random.Random) -> None:
+        chain = self.system.devnet.chain
+        above = chain.head.number - chain.solid.number
+        depth = draw.randint(1, min(above, draw.choice((2, 5, 18))))
+        txids = [each.transaction.txid for block in chain.blocks[-depth:] for each in block.included]
+        drop = [txid for txid in txids if draw.random() < 0.4]
+        blocks = draw.choice((None, depth, depth + 1, max(1, depth - 1)))
+        try:
+            self.system.devnet.reorg(
+                depth, drop, keep_order=draw.random() < 0.5, vanish=draw.random() < 0.4, blocks=blocks
+            )
+        except CannotFork as error:
+            self.trace(f"      no fork: {error}")
+
+    def do_fault(self, draw: random.Random) -> None:
+        kind, fields = draw.choice(FAULTS)
+        first, *others = self.system.backends.values()
+        backend = draw.choice((first, first, *others))
+        backend.faults.arm(kind, **({"times": draw.randint(1, 4)} | fields))
+
+    def do_clear(self, draw: random.Random) -> None:
+        draw.choice(list(self.system.backends.values())).faults.clear()
+
+    def do_lose_deletes(self, draw: random.Random) -> None:
+        draw.choice((self.system.facts, self.system.work)).lost_deletes += 1
+
+    def do_purge(self, draw: random.Random) -> None:
+        """An operator purges a queue; of the facts' queue he knows that the blocks must be scanned again."""
+        queue = draw.choice((self.system.facts, self.system.work, self.system.segments))
+        self.system.facts_lost |= queue is self.system.facts
+        queue.purge()
+
+    def do_owner(self, draw: random.Random) -> None:
+        """The token's issuer acts; what stops payouts is taken back before the end."""
+        payee = draw.choice(PAYEES)
+        signature, words = draw.choice(
+            (
+                ("pause()", ()),
+                ("unpause()", ()),
+                ("addBlackList(address)", (payee,)),
+                ("removeBlackList(address)", (payee,)),
+                ("addBlackList(address)", (self.system.hot,)),
+                ("removeBlackList(address)", (self.system.hot,)),
+                ("setParams(uint256,uint256)", (10, 2)),
+                ("setParams(uint256,uint256)", (0, 0)),
+            )
+        )
+        self._owner(signature, *words)
+
+    # Customers
+
+    def do_pay(self, draw: random.Random) -> None:
+        """A customer pays an address of ours in one of the ways there are."""
+        key = draw.choice(self.genesis.accounts)
+        to = draw.choice(self._targets())
+        amount = draw.choice((1, draw.randint(1, 10**6), draw.randint(1, 200 * COINS)))
+        pay: Payment = draw.choice(PAYMENTS)
+        pay(self.customers, draw, key, to, amount)
+
+    def do_fund(self, draw: random.Random) -> None:
+        self.system.devnet.give_usdt(self.system.hot, draw.randint(1, 100 * COINS))
+
+    def _owner(self, signature: str, *words: Address | int) -> None:
+        self.customers.call(self.genesis.treasury, USDT, signature, *words)
+
+    def _targets(self) -> tuple[Address, ...]:
+        """Where customers pay to."""
+        return (*self.deposit_addresses, *self.deposit_addresses, self.system.hot)
+
+    # Clients
+
+    def do_register(self, draw: random.Random) -> None:
+        account_id = str(derived_id("account", str(self.seed), str(len(self.accounts))))
+        if isinstance(self.system.act(RegisterAccount(account_id, "Client", None, ACTOR)), Accepted):
+            self.accounts.append(account_id)
+
+    def do_payin(self, draw: random.Random) -> None:
+        if not self.accounts:
+            return
+        try:
+            ready = self.system.pool.take()
+        except Crash:
+            return
+        if ready is None:
+            return
+        account_id = self.accounts[draw.randrange(len(self.accounts))]
+        payin_id = str(derived_id("payin", account_id, ready.base58))
+        wish = (payin_id, account_id, ready.base58, ready.hex, ready.key_id, books.USER_LIABILITY, None, ACTOR)
+        self.system.act(RequestPayin(*wish))
+        self.deposit_addresses.append(Address.from_base58(ready.base58))
+
+    def do_payout(self, draw: random.Random) -> None:
+        """A wish, sometimes one that was made before, sometimes with the key of another one."""
+        account_id = draw.choice(self.accounts)
+        key = str(draw.randint(0, 30))
+        fresh = PayoutOrder(
+            payout_id=str(derived_id("payout", account_id, key)),
+            account_id=account_id,
+            ledger_account=books.USER_LIABILITY,
+            to_address=draw.choice((*PAYEES, *PAYEES, *self.deposit_addresses, self.system.hot, USDT)).base58,
+            amount_minor=draw.choice((5 * COINS, draw.randint(1, 80 * COINS))),
+            fee_minor=draw.choice((0, COINS // 2)),
+            currency="USDT",
+            client_reference=None,
+        )
+        known = self.orders.setdefault((account_id, key), fresh)
+        order = fresh if draw.random() < 0.2 else known
+        outcome = self.system.act(RequestPayout(order, minimum_minor=1, actor=ACTOR))
+        same = (order.to_address, order.amount_minor) == (known.to_address, known.amount_minor)
+        if outcome is None or same:
+            return
+        if not (isinstance(outcome, Refused) and isinstance(outcome.rejection, IdempotencyKeyReused)):
+            stream = self.system.store.histories([f"payout-{order.payout_id}"])
+            first = next(iter(stream.values()))[0].event.order  # type: ignore[attr-defined]
+            if (first.to_address, first.amount_minor) != (order.to_address, order.amount_minor):
+                raise Broken("idempotency", f"payout {order.payout_id} was wished twice, differently: {outcome}")
+
+    def do_cancel(self, draw: random.Random) -> None:
+        if self.orders:
+            order = self.orders[draw.choice(sorted(self.orders))]
+            self.system.act(CancelPayout(order, ACTOR))
+
+    def do_transfer(self, draw: random.Random) -> None:
+        source, target = draw.choice(self.accounts), draw.choice(self.accounts)
+        transfer_id = str(derived_id("transfer", source, str(draw.randint(0, 10))))
+        codes = (books.USER_LIABILITY, target, books.USER_LIABILITY)
+        outcome = self.system.act(PostTransfer(transfer_id, source, *codes, draw.randint(1, 50 * COINS), ACTOR))
+        assert outcome is None or isinstance(outcome, Accepted | Repeated | Refused), outcome
+
+
+CALLS: Final[dict[str, tuple[str, ...]]] = {
+    "observe": ("", "send", "send", "save", "append"),
+    "record": ("", "append", "delete"),
+    "payouts": ("", "append", "append", "broadcast"),
+    "relay": ("", "send", "save"),
+}
+"""Where a crash is aimed at: a process and one of its calls, or any."""
+FAULTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("http_429", {}),
+    ("http_500", {}),
+    ("timeout", {}),
+    ("drop_connection", {}),
+    ("garbage", {}),
+    ("stale", {"blocks": 12}),
+    ("lagging", {"blocks": 6}),
+    ("empty_infos", {}),
+    ("empty_infos", {}),
+    ("empty_block", {}),
+    ("no_block", {}),
+    ("omit_tx", {}),
+    ("accept_then_timeout", {}),
+    ("accept_then_drop", {}),
+    ("accept_then_code", {}),
+    ("accept_then_code", {"code": "SERVER_BUSY"}),
+    ("reject_code", {}),
+    ("reject_code", {"code": "OTHER_ERROR"}),
+    ("blackhole_tx", {}),
+    ("wrong_txid", {}),
+    ("trx_cache", {}),
+)
+ACTIONS: Final[dict[str, tuple[int, Callable[[World, random.Random], None]]]] = {
+    "step": (20, World.do_step),
+    "work": (10, World.do_work),
+    "mine": (12, World.do_mine),
+    "wait": (3, World.do_wait),
+    "crash": (8, World.do_crash),
+    "kill": (2, World.do_kill),
+    "reorg": (5, World.do_reorg),
+    "fault": (7, World.do_fault),
+    "clear": (1, World.do_clear),
+    "lose_deletes": (2, World.do_lose_deletes),
+    "purge": (1, World.do_purge),
+    "owner": (2, World.do_owner),
+    "pay": (16, World.do_pay),
+    "fund": (1, World.do_fund),
+    "register": (1, World.do_register),
+    "payin": (2, World.do_payin),
+    "payout": (9, World.do_payout),
+    "cancel": (1, World.do_cancel),
+    "transfer": (2, World.do_transfer),
+}
+"""Name -> how often it happens beside the others, and what it does."""
+
+
+def plan(seed: int, length: int = 120) -> list[Action]:
+    """The actions of a seed."""
+    choice = random.Random(seed)
+    names, weights = list(ACTIONS), [weight for weight, _ in ACTIONS.values()]
+    return [Action(name, choice.randrange(2**32)) for name in choice.choices(names, weights, k=length)]
