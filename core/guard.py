@@ -4,6 +4,7 @@ It is derived: folding every event's `guard_deltas` from the start gives exactly
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
@@ -13,7 +14,7 @@ from core.events import Event, postings_of
 from core.journal import TREASURY, ledger_account_id, signed
 
 
-class GuardKey(msgspec.Struct, frozen=True, order=True):
+class GuardKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """A ledger account and a currency."""
 
     ledger_account_id: UUID
@@ -28,6 +29,7 @@ class GuardChange(msgspec.Struct, frozen=True):
     opens: bool = False
 
 
+@lru_cache(maxsize=65_536)
 def guard_key(book: str, code: str, currency: str = "USDT") -> GuardKey:
     return GuardKey(ledger_account_id(book, code), currency)
 
