@@ -24,6 +24,8 @@ tx = App(name="tx", help="Look into transactions")
 app.command(tx)
 signing = App(name="signing", help="See what stops signing, and let it go on")
 app.command(signing)
+alarms = App(name="alarms", help="See what was raised, and the secret that signs the operator's webhooks")
+app.command(alarms)
 console = Console(highlight=False)
 
 
@@ -154,6 +156,22 @@ def resume(
     from gateways.operations import resume_signing
 
     resume_signing(_settings(data=data), reason, console)
+
+
+@alarms.command(name="list")
+def list_alarms(*, limit: int = 50, data: Data = None) -> None:
+    """The last alarms of all processes, the newest first, and whether their webhooks arrived."""
+    from gateways.operations import show_alarms
+
+    show_alarms(_settings(data=data), limit, console)
+
+
+@alarms.command
+def secret(*, data: Data = None) -> None:
+    """Print the secret that signs what is sent to COUNTERFOIL_OPERATOR_WEBHOOK_URL."""
+    from gateways.operations import alarm_secret
+
+    print(alarm_secret(_settings(data=data)))  # noqa: T201  the secret is the output
 
 
 @tx.command

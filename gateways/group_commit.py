@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from core.ledger import Command, Failed, InvariantBroken, Ledger, Outcome
-from core.ports import Unavailable
+from core.ports import Alarm, Unavailable
+from gateways.alarms import log_alarm
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +47,13 @@ class GroupCommit:
         batch_max: int = BATCH_COMMANDS_MAX,
         waiting_max: int = WAITING_COMMANDS_MAX,
         on_batch: Callable[[int], None] = lambda _: None,
+        alarm: Alarm = log_alarm,
     ) -> None:
         self._ledger = ledger
         self._batch_max = batch_max
         self._waiting_max = waiting_max
         self._on_batch = on_batch
+        self._alarm = alarm
         self._arriving: list[_Waiting] = []
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
@@ -118,8 +121,8 @@ class GroupCommit:
         except Unavailable as error:
             self._answer(batch, [error] * len(batch))
         except InvariantBroken as error:
-            log.critical("writing has ended: %s", error)
             self._end(batch, str(error))
+            self._alarm("writing_ended", f"an invariant of the books is broken, no command is taken any more: {error}")
         except Exception as error:
             log.exception("a batch of %d commands failed as a whole", len(batch))
             self._answer(batch, [Failed(error)] * len(batch))

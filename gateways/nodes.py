@@ -26,8 +26,9 @@ from core.chain import (
     Producer,
     Receipt,
 )
-from core.ports import Disagreement, NoSecondOpinion, Unavailable
-from gateways.roster import Alarm, Member, OneNode, Roster, Standing, log_alarm
+from core.ports import Alarm, Disagreement, NoSecondOpinion, Unavailable
+from gateways.alarms import log_alarm
+from gateways.roster import Member, OneNode, Roster, Standing
 from scanners.blocks import NodeFault
 
 log = logging.getLogger(__name__)

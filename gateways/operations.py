@@ -1,4 +1,4 @@
-"""What the command line's maintenance commands do: migrate, rebuild, reconcile, scan, show settings."""
+"""What the command line's maintenance commands do: migrate, rebuild, reconcile, scan, show settings, alarms and signing."""
 
 import getpass
 import os
@@ -14,6 +14,8 @@ from rich.table import Table
 
 from core.money import format_amount
 from core.tron import Address
+from gateways.alarms import OPERATOR, last_alarms, operator_secret
+from gateways.embedded.connections import Connections
 from gateways.migrate import migrate
 from gateways.platform import Platform, open_database, open_platform
 from gateways.postgres import PostgresEventStore, datastore
@@ -206,3 +208,26 @@ def resume_signing(settings: Settings, reason: str, console: Console) -> None:
     with open_platform(settings, API) as platform:
         settled = resume(platform.ledger, platform.store, reason, f"operator:{getpass.getuser()}")
     console.print(f"signing goes on; settled: {', '.join(settled)}" if settled else "signing was resumed meanwhile")
+
+
+def show_alarms(settings: Settings, limit: int, console: Console) -> None:
+    """The last alarms and what became of their webhooks, or that there was none."""
+    with open_platform(settings, API) as platform:
+        login = Connections(platform.reader_url)
+        try:
+            raised = [(each, platform.outbox.find(OPERATOR, each.event_id)) for each in last_alarms(login, limit)]
+        finally:
+            login.close()
+    table = Table("since", "times", "process", "alarm", box=None, pad_edge=False)
+    table.add_column("what happened", overflow="fold")
+    table.add_column("webhook", overflow="fold")
+    for each, delivery in raised:
+        since = f"{each.raised_at:%Y-%m-%d %H:%M:%S} UTC"
+        told = f"{delivery.status} {delivery.last_error or ''}" if delivery else "none"
+        table.add_row(since, str(each.times), each.process, each.name, each.sentence, told)
+    console.print(table if raised else "no alarm was ever raised")
+
+
+def alarm_secret(settings: Settings) -> str:
+    """What signs the operator's webhooks, for the machine that receives them."""
+    return operator_secret(load_or_create(settings.data / "secrets.json").keys.webhook_master)

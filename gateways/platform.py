@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 from core.ledger import EventStore, Ledger
 from core.ports import (
     AddressPool,
+    Alarm,
     ApiKeys,
     Attempts,
     AuditLog,
@@ -21,6 +22,7 @@ from core.ports import (
     SolidLog,
     WebhookOutbox,
 )
+from gateways.alarms import Alarms
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
 from gateways.embedded.connections import Connections
 from gateways.embedded.outbox import PostgresWebhookOutbox
@@ -40,6 +42,8 @@ __all__ = ["Database", "Platform", "Secrets", "open_database", "open_platform", 
 
 DEPOSIT_EVENTS: Final = "deposit-events"
 PAYOUT_REQUESTS: Final = "payout-requests"
+ALARM_WAIT_S: Final = 2.0
+"""So long an alarm may hold up who raises it while the database is shut; then the log has it alone."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Platform:
     bookmarks: Bookmarks
     solid_log: SolidLog
     attempts: Attempts
+    alarm: Alarm
     queues: Mapping[str, Queue]
     """deposit-events, payout-requests, and one per projector: project-{view}."""
     reader_url: str
@@ -118,11 +123,15 @@ def embedded(settings: Settings, database: Database | None = None, role: str = W
     url = database.role_urls[role]
     connections = Connections(url, connections_max=8)
     store = PostgresEventStore(datastore(url))
-    node = Nodes({each.url: TronNode(*each) for each in settings.nodes})
+    # Connections of their own: whoever raises an alarm may hold all the others.
+    telling = Connections(url, connections_max=1, wait_s=ALARM_WAIT_S)
+    alarm = Alarms(telling)
+    node = Nodes({each.url: TronNode(*each) for each in settings.nodes}, alarm=alarm)
 
     def close() -> None:
         node.close()
         connections.close()
+        telling.close()
         store.close()
 
     return Platform(
@@ -141,6 +150,7 @@ def embedded(settings: Settings, database: Database | None = None, role: str = W
         bookmarks=PostgresBookmarks(connections),
         solid_log=PostgresSolidLog(connections),
         attempts=PostgresAttempts(connections),
+        alarm=alarm,
         queues={name: PostgresQueue(connections, name) for name in queue_names()},
         reader_url=database.role_urls[READER],
         projector_url=database.role_urls[PROJECTOR],

@@ -4,13 +4,14 @@ This list serves `counterfoil run`, `counterfoil up` and the documentation; noth
 """
 
 import importlib
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from core.ports import Unavailable
 from core.tron import SUN_PER_TRX
+from gateways.alarms import alarm_name
 from gateways.loop import Clockwork, Doorbell, Rest, Step, run, stop_on_signals
 from gateways.migrate import check
 from gateways.platform import DEPOSIT_EVENTS, PAYOUT_REQUESTS, Platform, open_platform
@@ -23,8 +24,6 @@ from gateways.user_error import UserError
 if TYPE_CHECKING:
     from scanners.observer import Observer
     from signers.keystore import Keystore
-
-log = logging.getLogger(__name__)
 
 _DATABASE: Final = ("DATABASE_URL",)
 _NODE: Final = ("NETWORK", "TRON_NODE_URL", "USDT_CONTRACT")
@@ -90,7 +89,7 @@ def _record(platform: Platform) -> Sequence[Step]:
         platform.store,
         platform.attempts,
         key=platform.secrets.deposit_fact_key,
-        alarm=alarm,
+        alarm=platform.alarm,
     )
     return [recorder.step]
 
@@ -104,11 +103,6 @@ def _project(platform: Platform) -> Sequence[Step]:
     login = datastore(platform.projector_url)
     store, tracking = PostgresEventStore(login), ViewTracking(login)
     return [Projector(view, store, tracking, platform.queues[f"project-{name}"]).step for name, view in VIEWS.items()]
-
-
-def alarm(name: str, sentence: str) -> None:
-    """Something that a person must look at: an error line that names it, for the log's alarms to count."""
-    log.error("ALARM %s: %s", name, sentence)
 
 
 def check_chain(platform: Platform) -> None:
@@ -142,7 +136,7 @@ def _payouts(platform: Platform) -> Sequence[Step]:
             lifetime_ms=settings.payout_expiration_s * 1000,
             fee_limit_sun_max=settings.fee_limit_max_trx * SUN_PER_TRX,
         ),
-        alarm=alarm,
+        alarm=platform.alarm,
         opinion=platform.node,
     )
     return [platform.node.on_one(payouts.step)]
@@ -228,8 +222,17 @@ def run_process(name: str, settings: Settings) -> None:
 
 
 def run_with(name: str, platform: Platform) -> None:
-    """Run a process on an open platform until it is told to stop."""
-    process = PROCESSES[name]
+    """Run a process on an open platform until it is told to stop. A defect that ends it raises an alarm of its name."""
+    try:
+        _run(PROCESSES[name], platform)
+    except Unavailable:
+        raise
+    except Exception as error:
+        platform.alarm(alarm_name(error), f"{name} has stopped: {error}")
+        raise
+
+
+def _run(process: Process, platform: Platform) -> None:
     if process.steps is None:
         from gateways.http.app import serve
 

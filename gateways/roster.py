@@ -1,19 +1,16 @@
 """The nodes by name, how each has been, and which one is used: health, rests that grow, lag, one network for all."""
 
-import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import msgspec
 
-from core.ports import Network, Node, Unavailable
+from core.ports import Alarm, Network, Node, Unavailable
+from gateways.alarms import alarm_name, log_alarm
 from gateways.tron_json import MalformedAnswer
 from gateways.tron_node import Suspended
 from scanners.blocks import NodeFault
-
-log = logging.getLogger(__name__)
 
 REST_FIRST_S: Final = 1.0
 REST_MAX_S: Final = 60.0
@@ -24,8 +21,6 @@ FAULT_REST_MAX_S: Final = 600.0
 SURVEY_S: Final = 30.0
 LAG_BLOCKS_MAX: Final = 20
 """A minute: as far as a solid block is behind the head. A node further behind the others is of no use."""
-
-Alarm = Callable[[str, str], None]
 
 
 class OneNode(Node, Network, Protocol):
@@ -59,11 +54,6 @@ class Member:
         self.faults = 0
         self.rests_until = 0.0
         self.genesis = ""
-
-
-def log_alarm(name: str, sentence: str) -> None:
-    """An error line that names what happened, for the log's alarms to count."""
-    log.error("ALARM %s: %s", name, sentence)
 
 
 class Roster:
@@ -149,8 +139,7 @@ class Roster:
     def blame(self, member: Member, fault: NodeFault) -> None:
         """An answer that is not true, or belongs to no chain we follow."""
         member.faults += 1
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(fault).__name__).lower()
-        self.alarm(name, f"{member.name}: {fault}")
+        self.alarm(alarm_name(fault), f"{member.name}: {fault}")
         self._rest(member, min(FAULT_REST_FIRST_S * 2 ** min(member.faults - 1, 20), FAULT_REST_MAX_S))
 
     def _rest(self, member: Member, seconds: float) -> None:

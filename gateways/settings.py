@@ -144,6 +144,9 @@ class Settings(BaseModel):
     address_pool: int = Field(200, ge=1, le=100_000, description="How many deposit addresses are kept ready")
     rate_limit: Annotated[str, AfterValidator(_rate)] = Field("600/minute", description="Requests per API key")
     webhook_allow_loopback: bool = Field(False, description="For development: webhooks may go to this machine")
+    operator_webhook_url: Url = Field(
+        "", description="Where alarms are sent, as webhooks signed with the secret of `counterfoil alarms secret`"
+    )
     http_connections_max: int = Field(512, ge=1, description="Open connections; more are refused")
     database_pool: int = Field(16, ge=1, le=200, description="Connections for queries of one API process")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")

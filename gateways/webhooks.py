@@ -25,6 +25,7 @@ from core.accounts import (
 from core.events import Event
 from core.ledger import EventStore, Ledger
 from core.ports import Bookmarks, Delivery, DeliveryStatus, WebhookOutbox
+from gateways.alarms import OPERATOR, SECRET_GENERATION, AlarmFeed
 from gateways.embedded.connections import Connections
 from gateways.loop import Step
 from gateways.platform import Platform
@@ -86,8 +87,8 @@ class Body(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
-def endpoints(store: EventStore, account_ids: Sequence[str]) -> dict[str, Endpoint]:
-    """The endpoint of each account, whether it has a URL or not."""
+def endpoints(store: EventStore, account_ids: Sequence[str], operator_url: str = "") -> dict[str, Endpoint]:
+    """The endpoint of each account, whether it has a URL or not. The operator's is no event: it is a setting."""
     histories = store.histories([account_stream(account_id) for account_id in account_ids])
     found = {}
     for account_id in account_ids:
@@ -95,6 +96,8 @@ def endpoints(store: EventStore, account_ids: Sequence[str]) -> dict[str, Endpoi
         for recorded in histories.get(account_stream(account_id), ()):
             endpoint = endpoint.evolve(recorded.event)
         found[account_id] = endpoint
+    if OPERATOR in found:
+        found[OPERATOR] = Endpoint(operator_url or None, SECRET_GENERATION)
     return found
 
 
@@ -136,6 +139,7 @@ class Deliverer:
         poster: Poster,
         *,
         master: bytes,
+        operator_url: str = "",
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
     ) -> None:
@@ -144,6 +148,7 @@ class Deliverer:
         self._ledger = ledger
         self._poster = poster
         self._master = master
+        self._operator_url = operator_url
         self._clock = clock
         self._jitter = jitter
         self._pool = ThreadPoolExecutor(POSTS_MAX, thread_name_prefix="webhook")
@@ -187,7 +192,8 @@ class Deliverer:
         """Start posts in order while their accounts may have more -> how many were taken from those that wait."""
         if not self._waiting:
             return 0
-        known = endpoints(self._store, sorted({post.delivery.account_id for post in self._waiting}))
+        waiting = sorted({post.delivery.account_id for post in self._waiting})
+        known = endpoints(self._store, waiting, self._operator_url)
         running = self._running_by_account()
         left = []
         for post in self._waiting:
@@ -225,7 +231,7 @@ class Deliverer:
             self._close_delivery(delivery, "delivered", None)
             return
         reason = reply.reason if not reply.status else f"the endpoint answered {reply.status}"
-        if reply.status == 410:
+        if reply.status == 410 and delivery.account_id != OPERATOR:  # no event can take back a setting
             assert endpoint.url is not None
             self._ledger.execute([DisableWebhook(delivery.account_id, endpoint.url, ACTOR)])
             self._close_delivery(delivery, "disabled", reason)
@@ -258,18 +264,21 @@ class Deliverer:
 
 
 def steps(platform: Platform) -> list[Step]:
-    """The two steps of the process, in the order of the work."""
-    feed = Feed(Connections(platform.reader_url), platform.store, platform.bookmarks, platform.outbox)
+    """The steps of the process, in the order of the work."""
+    views, operator_url = Connections(platform.reader_url), platform.settings.operator_webhook_url
+    feed = Feed(views, platform.store, platform.bookmarks, platform.outbox)
+    alarms = AlarmFeed(views, platform.bookmarks, platform.outbox, has_url=bool(operator_url))
     deliverer = Deliverer(
         platform.outbox,
         platform.store,
         platform.ledger,
         Poster(allow_loopback=platform.settings.webhook_allow_loopback),
         master=platform.secrets.webhook_master,
+        operator_url=operator_url,
         clock=platform.clock,
         jitter=random.SystemRandom().random,
     )
-    return [feed.step, deliverer.step]
+    return [feed.step, alarms.step, deliverer.step]
 
 
 def _reply(future: Future[Reply], delivery: Delivery) -> Reply:

@@ -3,6 +3,7 @@
 A repeated report changes nothing (the stream's name is its idempotency key), so at-least-once is enough.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -17,7 +18,7 @@ from scanners import facts
 
 ACTOR: Final = "system:recorder"
 FACTS_PER_STEP_MAX: Final = 1_000
-ATTEMPTS_MAX: Final = 5
+DEFECTS_MAX: Final = 5
 """A report that fails by a defect so often goes to the dead letters."""
 
 
@@ -33,6 +34,9 @@ class Recorder:
         self._attempts = attempts
         self._key = key
         self._alarm = alarm
+        self._defects: Counter[bytes] = Counter()
+        """How often a report met a defect here, by its body. What the queue counts is no measure: a report comes again
+        also when the store is shut, and a deposit must not be buried for that. A restart forgives: it may bring the cure."""
 
     def step(self) -> bool:
         """Up to FACTS_PER_STEP_MAX reports in one append. Raises Unavailable: then all of them come again."""
@@ -50,6 +54,7 @@ class Recorder:
             match self._settle(message, report, outcome):
                 case "done":
                     done.append(message.receipt)
+                    del self._defects[message.body]
                 case "again":
                     again.append(message.receipt)
         self._queue.delete(done)
@@ -109,13 +114,20 @@ class Recorder:
                 return "again"
             case Refused(rejection=rejection):
                 self._bury(message, "deposit_refused", f"{stream} was refused: {rejection.detail}")
-            case Failed(error=error) if message.attempts >= ATTEMPTS_MAX:
-                self._bury(message, "deposit_failed", f"{stream} failed {message.attempts} times: {error!r}")
+            case Failed(error=Unavailable()):
+                return "again"
             case Failed(error=error):
-                self._alarm("deposit_retried", f"{stream} could not be recorded and is tried again: {error!r}")
+                self._failed(message, stream, error)
             case _:
                 return "done"
         return "left"
+
+    def _failed(self, message: Received, stream: str, error: Exception) -> None:
+        self._defects[message.body] += 1
+        if self._defects[message.body] < DEFECTS_MAX:
+            self._alarm("deposit_retried", f"{stream} could not be recorded and is tried again: {error!r}")
+        else:
+            self._bury(message, "deposit_failed", f"{stream} failed {DEFECTS_MAX} times: {error!r}")
 
     def _ring(self, message: Received, notice: Notice, outcome: Accepted | Repeated) -> None:
         """What is new is told; what is known is told again if the process may have died before it was: twice, never never."""
@@ -129,6 +141,7 @@ class Recorder:
 
     def _bury(self, message: Received, name: str, reason: str) -> None:
         self._alarm(name, reason)
+        del self._defects[message.body]
         self._queue.bury(message.receipt, reason)
 
 

@@ -35,13 +35,13 @@ class OpenPayout:
         """The solid height at which to look for a receipt again."""
         self.send_at_ms = 0
         """The chain time at which to broadcast again."""
-        self.told = False
-        """Whether it was said that neither its receipt nor its proof of death can be had."""
+        self.told: frozenset[str] = frozenset()
+        """The alarms that were raised because it waits."""
 
     def evolve(self, recorded: Recorded) -> None:
         self.state = self.state.evolve(recorded.event)
         if isinstance(recorded.event, PayoutPrepared):
-            self.look_at, self.send_at_ms, self.told = 0, 0, False
+            self.look_at, self.send_at_ms, self.told = 0, 0, frozenset()
 
     @property
     def attempt(self) -> Attempt | None:

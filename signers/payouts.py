@@ -27,7 +27,17 @@ from core.attempts import Attempt, PayoutWork
 from core.chain import BlockRef
 from core.ledger import Accepted, Command, EventStore, Failed, Ledger, Refused
 from core.payouts import BroadcastPayout, ExpirePayout, FailPayout, PreparePayout, SignPayout
-from core.ports import AddressPool, Alarm, Bookmarks, Node, Queue, SecondOpinion, SolidLog
+from core.ports import (
+    AddressPool,
+    Alarm,
+    Bookmarks,
+    Disagreement,
+    Node,
+    NoSecondOpinion,
+    Queue,
+    SecondOpinion,
+    SolidLog,
+)
 from core.signing import SIGNING, Signing
 from core.tron import Address
 from signers.hot_wallet import HotWallet, Rules, Shortage, check_owner, envelope_of, intent_of
@@ -132,9 +142,24 @@ class Payouts:
         return receipts
 
     def _settle(self, due: Sequence[OpenPayout], solid: BlockRef) -> list[Command]:
-        """Look for solid receipts and for proofs of death. `solid` was read before any look."""
-        ends = [self._end_of(payout, solid) for payout in due]
-        return [end for end in ends if end is not None]
+        """Look for solid receipts and for proofs of death. `solid` was read before any look.
+
+        A payout whose end is disputed waits for the next solid block, alone: the others are settled, and paid.
+        """
+        ends = []
+        for payout in due:
+            try:
+                end = self._end_of(payout, solid)
+            except Disagreement as dispute:
+                self._ring(payout, "payout_disputed", str(dispute))
+            except NoSecondOpinion:
+                pass  # who asks the nodes has said so; it is no dispute
+            else:
+                if end is not None:
+                    ends.append(end)
+                continue
+            payout.look_at = solid.number + 1
+        return ends
 
     def _end_of(self, payout: OpenPayout, solid: BlockRef) -> Command | None:
         attempt = payout.attempt
@@ -157,18 +182,21 @@ class Payouts:
         return None
 
     def _tell_what_lacks(self, payout: OpenPayout, attempt: Attempt, solid: BlockRef) -> None:
-        """Ring once when an attempt can be neither settled nor buried although its time is over. It waits, unpaid again."""
-        if payout.told:
-            return
+        """Ring when an attempt can be neither settled nor buried although its time is over. It waits, unpaid again."""
         mined = self._log.find(attempt.txid)
         if mined is not None:
-            payout.told = solid.number >= mined[0] + UNSOLID_BLOCKS_MAX
-            name, reason = "receipt_hidden", f"block {mined[0]} holds its {attempt.txid}, whose receipt the node denies"
-        else:
-            payout.told = solid.timestamp_ms >= attempt.expiration_ms + PROOF_MS_MAX
+            if solid.number >= mined[0] + UNSOLID_BLOCKS_MAX:
+                reason = f"block {mined[0]} holds its {attempt.txid}, whose receipt the node denies"
+                self._ring(payout, "receipt_hidden", reason)
+        elif solid.timestamp_ms >= attempt.expiration_ms + PROOF_MS_MAX:
             first, last = attempt.ref_block_number + 1, solid.number
-            name, reason = "proof_lacks", f"the log of solid blocks has gaps from {first} to {last}: scan them again"
-        if payout.told:
+            reason = f"the log of solid blocks has gaps from {first} to {last}: scan them again"
+            self._ring(payout, "proof_lacks", reason)
+
+    def _ring(self, payout: OpenPayout, name: str, reason: str) -> None:
+        """Once for each attempt and alarm: what holds a payout up may do so for hours."""
+        if name not in payout.told:
+            payout.told |= {name}
             self._alarm(name, f"payout {payout.order.payout_id} waits: {reason}")
 
     def _stopped(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 from core.attempts import Attempt, PayoutOrder, ProofOfDeath
 from core.chain import Receipt
 from core.payouts import ConfirmPayout, FailPayout
-from core.ports import Node, SolidLog, Unavailable
+from core.ports import Disagreement, Node, SolidLog
 from core.tron import TRANSFER_TOPIC, Address
 
 FAILURE_CODES: Final = {"REVERT": "reverted", "": "failed"}
@@ -55,18 +55,18 @@ def solid_receipt(node: Node, log: SolidLog, txid: str) -> Receipt | None:
     """The receipt of a transaction that stands in our log of solid blocks; None while it does not, or the node denies it.
 
     The log says where the transaction stands and how it ended: a block's Merkle root covers both, and a receipt nothing.
-    So no node can have a payout refunded that it keeps for later. Raises Unavailable if the node contradicts the log.
+    So no node can have a payout refunded that it keeps for later. Raises Disagreement if the node contradicts the log.
     """
     receipt, mined = node.solid_receipt(txid), log.find(txid)
     if receipt is not None and receipt.txid != txid:
-        raise Unavailable(f"asked for the receipt of {txid}, the node gave that of {receipt.txid}")
+        raise Disagreement(f"asked for the receipt of {txid}, the node gave that of {receipt.txid}")
     if mined is None:
         return None
     number, contract_ret = mined
     if receipt is None:
         receipt = next((each for each in node.solid_receipts(number) if each.txid == txid), None)
     if receipt and (receipt.block_number, receipt.succeeded) != (number, contract_ret == "SUCCESS"):
-        raise Unavailable(
+        raise Disagreement(
             f"{txid} stands in block {number} as {contract_ret}, the node's receipt says"
             f" {receipt.result or 'nothing'} in block {receipt.block_number}"
         )

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -20,17 +21,22 @@ def uuid_of(text: str) -> UUID | None:
         return None
 
 
+def with_options(url: str, options: str) -> str:
+    """The URL's own options and these: given as an argument they would replace its own, which may name the role (I14)."""
+    return f"{conninfo_to_dict(url).get('options') or ''} {options}".strip()
+
+
 class Connections:
     """Transactions on one login. Opened at first use, so that a process that never needs it holds none."""
 
-    def __init__(self, url: str, *, connections_max: int = 4) -> None:
+    def __init__(self, url: str, *, connections_max: int = 4, wait_s: float = 5) -> None:
         self._pool = ConnectionPool(
             url,
             min_size=0,
             max_size=connections_max,
             open=False,
-            timeout=5,
-            kwargs={"options": "-c plan_cache_mode=force_custom_plan"},
+            timeout=wait_s,
+            kwargs={"options": with_options(url, "-c plan_cache_mode=force_custom_plan")},
         )
 
     @contextmanager

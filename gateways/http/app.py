@@ -39,7 +39,7 @@ def create_app(platform: Platform) -> Starlette:
             settings.operator_api_key.get_secret_value(),
             platform.clock,
         ),
-        writer=GroupCommit(platform.ledger, on_batch=metrics.batch),
+        writer=GroupCommit(platform.ledger, on_batch=metrics.batch, alarm=platform.alarm),
         queries=queries,
         watch=Watch(queries),
         positions=Positions(platform.secrets.position_key),

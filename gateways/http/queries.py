@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from core.ports import Unavailable
+from gateways.embedded.connections import with_options
 from gateways.group_commit import Busy
 from gateways.http.errors import PositionBeyondHead, ProjectionBehind, Refusal
 
@@ -55,7 +56,7 @@ class Queries:
             timeout=POOL_WAIT_S,
             kwargs={
                 "autocommit": True,
-                "options": _OPTIONS,
+                "options": with_options(url, _OPTIONS),
                 "prepare_threshold": 1,
                 "application_name": "counterfoil-api",
             },

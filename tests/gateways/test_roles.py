@@ -1,11 +1,22 @@
 """Each process's database role appends its own event types and can change nothing that was written (I2, I14)."""
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 import core.history  # noqa: F401
 from core.events import CLASSES, TOPICS
+from gateways.embedded.connections import Connections
+from gateways.http.queries import Queries
+from gateways.platform import open_database
+from gateways.postgres import datastore
 from gateways.roles import LOGINS, MAY_APPEND
+from gateways.secrets_file import load_or_create
+from gateways.settings import Settings
 from tests.support.postgres import Database
 
 
@@ -61,3 +72,29 @@ def test_no_process_can_change_the_history_or_its_own_rights(database: Database,
     with psycopg.connect(database.role_urls[role], autocommit=True) as conn, pytest.raises(psycopg.Error) as refused:
         conn.execute(statement)  # type: ignore[call-overload]
     assert isinstance(refused.value, psycopg.errors.InsufficientPrivilege)
+
+
+@pytest.mark.parametrize("role", LOGINS)
+def test_one_login_becomes_the_role_on_every_connection(database: Database, tmp_path: Path, role: str) -> None:
+    """With a DATABASE_URL whose login may become every role, events, tables and queries are each reached as the role only."""
+    given = SecretStr(database.owner_url)
+    settings = Settings(data=tmp_path, database_url=given)
+    url = open_database(settings, load_or_create(tmp_path / "secrets.json")).role_urls[role]
+    asked = "SELECT current_user::text"
+    tables = Connections(url)
+    assert tables.execute(asked) == [(role,)]
+    tables.close()
+    events = datastore(url)
+    with events.get_connection() as conn:
+        assert conn.execute(asked).fetchone() == {"current_user": role}
+    events.close()
+
+    async def query() -> list[Any]:
+        queries = Queries(url, 1)
+        await queries.open()
+        try:
+            return await queries.fetch(asked)
+        finally:
+            await queries.close()
+
+    assert asyncio.run(query()) == [(role,)]

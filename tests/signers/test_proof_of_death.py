@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from core.attempts import Attempt, ProofOfDeath
+from core.attempts import Attempt, PayoutOrder, ProofOfDeath
 from core.chain import BlockRef, BroadcastAnswer, Receipt
 from core.events import decode, encode
 from core.ledger import Refused
 from core.payouts import ExpirePayout, PayoutExpired
-from core.ports import Disagreement, Unavailable
+from core.ports import Disagreement, NoSecondOpinion, Unavailable
 from signers.payouts import KEPT_ANYWAY_BLOCKS, PROOF_MS_MAX, UNSOLID_BLOCKS_MAX, Payouts
 from signers.settlement import BrokenLog, proof_of_death
 from tests.signers.payments import KEY
@@ -191,8 +191,9 @@ def test_a_forged_receipt_of_a_payout_held_back_refunds_nobody(world: World) -> 
     del world.node.kept[1:]
     world.node.deliver()
     world.node.mine(SOLID_LAG + 2)
-    with pytest.raises(Unavailable, match="stands in block"):
-        world.live(1)
+    world.live(1)
+    assert world.payout(wished).state == "broadcasted"
+    assert world.alarms == ["payout_disputed"]
     world.node.solid_receipt = truth
     world.live()
     assert world.payout(wished).state == "confirmed"
@@ -201,56 +202,80 @@ def test_a_forged_receipt_of_a_payout_held_back_refunds_nobody(world: World) -> 
 
 
 class Doubt:
-    """A second node that contradicts the first, until it is asked to agree."""
+    """A second node that does not confirm the ends of these payouts' attempts: it contradicts the first, or cannot say."""
 
-    def __init__(self) -> None:
-        self.agrees = False
-        self.asked: list[str] = []
+    def __init__(self, world: World, *doubted: PayoutOrder, error: type[Unavailable] = Disagreement) -> None:
+        self.doubted = doubted
+        self.asked: set[str] = set()
+        self._world = world
+        self._error = error
+        world.worker = Payouts(
+            world.ledger,
+            world.store,
+            world.bookmarks,
+            world.queue,
+            world.node,
+            world.log,
+            world.pool,
+            KEY,
+            USDT,
+            world.rules,
+            alarm=world._ring,
+            opinion=self,
+        )
 
     def agree_on_solid(self, number: int) -> str:
         raise NotImplementedError
 
     def agree_on_receipts(self, number: int, receipts: Sequence[Receipt]) -> None:
-        self._answer("receipts")
+        self._answer("receipts", receipts[0].txid)
 
     def agree_on_absence(self, txid: str, solid: BlockRef) -> None:
-        self._answer("absence")
+        self._answer("absence", txid)
 
-    def _answer(self, subject: str) -> None:
-        self.asked.append(subject)
-        if not self.agrees:
-            raise Disagreement(f"two nodes differ on {subject}")
+    def _answer(self, subject: str, txid: str) -> None:
+        self.asked.add(subject)
+        if txid in {self._world.attempt(order).txid for order in self.doubted}:
+            raise self._error(f"no two nodes agree on the {subject} of {txid}")
 
 
+@pytest.mark.parametrize(("error", "alarms"), [(Disagreement, ["payout_disputed"]), (NoSecondOpinion, [])])
 @pytest.mark.parametrize(("arrives", "subject"), [(True, "receipts"), (False, "absence")])
-def test_no_end_is_recorded_before_a_second_node_says_the_same(world: World, arrives: bool, subject: str) -> None:
-    """Confirmed, failed and dead are final: each waits until two nodes agree (I14)."""
-    doubt = Doubt()
-    world.worker = Payouts(
-        world.ledger,
-        world.store,
-        world.bookmarks,
-        world.queue,
-        world.node,
-        world.log,
-        world.pool,
-        KEY,
-        USDT,
-        world.rules,
-        alarm=lambda name, sentence: None,
-        opinion=doubt,
-    )
-    world.node.fate = Fate(arrives=arrives)
+def test_no_end_is_recorded_before_a_second_node_says_the_same(
+    world: World, arrives: bool, subject: str, error: type[Unavailable], alarms: list[str]
+) -> None:
+    """Confirmed, failed and dead are final: each waits until two nodes agree, and a dispute rings once (I14)."""
     wished = world.request("p1")
+    doubt = Doubt(world, wished, error=error)
+    world.node.fate = Fate(arrives=arrives)
     world.work()
     first = world.attempt(wished)
-    world.node.mine(LIFE_BLOCKS)
-    for _ in range(3):
-        with pytest.raises(Disagreement):
-            world.worker.step()
+    world.live(LIFE_BLOCKS + 3)
     assert world.payout(wished).state == "broadcasted"
     assert world.attempt(wished) == first
-    doubt.agrees, world.node.fate = True, Fate()
+    assert (doubt.asked, world.alarms) == ({subject}, alarms)
+    doubt.doubted, world.node.fate = (), Fate()
     world.live()
     assert world.payout(wished).state == "confirmed"
-    assert subject in doubt.asked
+    assert len(world.node.transfers_from(HOT)) == 1
+
+
+@pytest.mark.parametrize("error", [Disagreement, NoSecondOpinion])
+def test_a_disputed_payout_holds_up_no_other(world: World, error: type[Unavailable]) -> None:
+    """Those requested before, beside and after it are paid and confirmed while it waits; settled, it is paid once."""
+    before, disputed, beside = (world.request(name) for name in ("p1", "p2", "p3"))
+    doubt = Doubt(world, disputed, error=error)
+    world.live()
+    after = world.request("p4")
+    world.live()
+    assert [world.payout(each).state for each in (before, disputed, beside, after)] == [
+        "confirmed",
+        "broadcasted",
+        "confirmed",
+        "confirmed",
+    ]
+    doubt.doubted = ()
+    world.live()
+    assert world.payout(disputed).state == "confirmed"
+    assert len(world.node.transfers_from(HOT)) == 4
+    world.assert_books_are_the_chain()
