@@ -49,5 +49,7 @@ def test_nothing_is_left_unfinished_or_tied_to_a_machine() -> None:
         if path.suffix not in {".py", ".sql", ".md", ".toml", ".txt", ".yml", ".tf"} or not path.is_file():
             continue
         text = path.read_text(encoding="utf-8")
-        wrong += [f"{name}: {found.group()}" for rule in (marks, machine, registry) for found in [rule.search(text)] if found]
+        wrong += [
+            f"{name}: {found.group()}" for rule in (marks, machine, registry) for found in [rule.search(text)] if found
+        ]
     assert wrong == []

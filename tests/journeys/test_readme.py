@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_ten_lines_of_curl_work_as_written(installation: Installation, tmp_path: Path) -> None:
     """Against a running installation the README's client registers, gets a key and an address, and asks for a payout."""
-    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README, re.S) if "curl" in block]
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
     first, rest = block.split("\n", 1)
     assert first.startswith("API=")
     until(lambda: installation.hot_wallet())
