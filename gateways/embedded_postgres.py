@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import secrets
 import subprocess
 import time
@@ -41,6 +42,7 @@ class EmbeddedPostgres:
         data.parent.mkdir(parents=True, exist_ok=True)
         self._data = data
         self._password_path = data.parent / _PASSWORD_FILE
+        self.started_here = not _runs(data / "postmaster.pid")
         self._server = self._patiently(lambda: get_server(data, cleanup_mode=None))
         self.ensure_running()
         self._lock_down(data / "pg_hba.conf")
@@ -91,6 +93,17 @@ class EmbeddedPostgres:
                     conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
                 hba.write_text(_ASK_FOR_PASSWORDS)
             conn.execute("SELECT pg_reload_conf()")
+
+
+def _runs(lock_file: Path) -> bool:
+    """Whether the process that the server's lock file names is there."""
+    try:
+        os.kill(int(lock_file.read_text().split()[0]), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, IndexError):
+        return False
+    return True
 
 
 def _forget_zombie(lock_file: Path) -> None:

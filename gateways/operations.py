@@ -1,5 +1,6 @@
 """What the command line's maintenance commands do: migrate, rebuild, reconcile, scan, show settings, alarms and signing."""
 
+import contextlib
 import getpass
 import os
 import time
@@ -17,7 +18,7 @@ from core.tron import Address
 from gateways.alarms import OPERATOR, last_alarms, operator_secret
 from gateways.embedded.connections import Connections
 from gateways.migrate import migrate
-from gateways.platform import Platform, open_database, open_platform
+from gateways.platform import Database, Platform, open_database, open_platform, refuse_other_modes
 from gateways.postgres import PostgresEventStore, datastore
 from gateways.roles import API, OBSERVER, PROJECTOR, READER
 from gateways.secrets_file import load_or_create
@@ -41,8 +42,20 @@ _PAID_ADDRESSES: Final = (
 def migrate_database(settings: Settings) -> list[str]:
     """-> the migrations applied now."""
     kept = load_or_create(settings.data / "secrets.json")
-    database = open_database(settings, kept)
-    return migrate(database.owner_url, kept.role_passwords if database.server else None)
+    with visiting(settings) as database:
+        return migrate(database.owner_url, kept.role_passwords if database.server else None)
+
+
+@contextlib.contextmanager
+def visiting(settings: Settings) -> Iterator[Database]:
+    """The database for a command that comes and goes: a server of ours that was down before is down again afterwards."""
+    refuse_other_modes(settings)
+    database = open_database(settings, load_or_create(settings.data / "secrets.json"))
+    try:
+        yield database
+    finally:
+        if database.server is not None and database.server.started_here:
+            database.server.stop()
 
 
 def describe_settings(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
@@ -76,7 +89,11 @@ def rebuild_views(settings: Settings, names: Sequence[str], console: Console) ->
     if unknown:
         raise UserError(f"there is no view {', '.join(unknown)}: choose from {', '.join(VIEWS)}")
     views = [VIEWS[name] for name in names or VIEWS]
-    with open_platform(settings, PROJECTOR) as platform, progress(console) as bar:
+    with (
+        visiting(settings) as database,
+        open_platform(settings, PROJECTOR, database) as platform,
+        progress(console) as bar,
+    ):
         login = datastore(platform.projector_url)
         task = bar.add_task("rebuilding", total=None)
 
@@ -94,7 +111,11 @@ def rebuild_views(settings: Settings, names: Sequence[str], console: Console) ->
 
 def reconcile_books(settings: Settings, console: Console) -> bool:
     """Print the trial balance and every check with its differences -> whether all hold."""
-    with open_platform(settings, READER) as platform, psycopg.connect(platform.reader_url) as conn:
+    with (
+        visiting(settings) as database,
+        open_platform(settings, READER, database) as platform,
+        psycopg.connect(platform.reader_url) as conn,
+    ):
         with progress(console) as bar:
             task = bar.add_task("replaying", total=None)
             found = reconcile(conn, chain_balances(platform), lambda at, of: bar.update(task, completed=at, total=of))
@@ -178,7 +199,11 @@ def scan_again(settings: Settings, first: int, last: int, console: Console) -> N
 
     if last < first:
         raise UserError(f"--to {last} lies before --from {first}")
-    with open_platform(settings, OBSERVER) as platform, progress(console) as bar:
+    with (
+        visiting(settings) as database,
+        open_platform(settings, OBSERVER, database) as platform,
+        progress(console) as bar,
+    ):
         check_chain(platform)
         task = bar.add_task("scanning", total=last - first + 1)
         blocks = transfers = 0
@@ -191,7 +216,7 @@ def scan_again(settings: Settings, first: int, last: int, console: Console) -> N
 
 def show_signing(settings: Settings, console: Console) -> None:
     """Every cause that holds signing back, or that none does."""
-    with open_platform(settings, READER) as platform:
+    with visiting(settings) as database, open_platform(settings, READER, database) as platform:
         causes = holding(platform.store)
     if not causes:
         console.print("payouts are signed: nothing holds signing back")
@@ -205,14 +230,14 @@ def show_signing(settings: Settings, console: Console) -> None:
 
 def resume_signing(settings: Settings, reason: str, console: Console) -> None:
     """Settle every cause that holds now. The operator at this machine is the actor."""
-    with open_platform(settings, API) as platform:
+    with visiting(settings) as database, open_platform(settings, API, database) as platform:
         settled = resume(platform.ledger, platform.store, reason, f"operator:{getpass.getuser()}")
     console.print(f"signing goes on; settled: {', '.join(settled)}" if settled else "signing was resumed meanwhile")
 
 
 def show_alarms(settings: Settings, limit: int, console: Console) -> None:
     """The last alarms and what became of their webhooks, or that there was none."""
-    with open_platform(settings, API) as platform:
+    with visiting(settings) as database, open_platform(settings, API, database) as platform:
         login = Connections(platform.reader_url)
         try:
             raised = [(each, platform.outbox.find(OPERATOR, each.event_id)) for each in last_alarms(login, limit)]

@@ -36,6 +36,7 @@ from gateways.roles import LOGINS, PROJECTOR, READER, WRITER
 from gateways.secrets_file import Secrets, SecretsFile, load_or_create
 from gateways.settings import Settings
 from gateways.tron_node import TronNode
+from gateways.user_error import UserError
 from projections import VIEWS
 
 __all__ = ["Database", "Platform", "Secrets", "open_database", "open_platform", "utc_now"]
@@ -104,11 +105,16 @@ def open_database(settings: Settings, secrets: SecretsFile) -> Database:
     return Database(server.url, roles, server)
 
 
+def refuse_other_modes(settings: Settings) -> None:
+    """Raises UserError for a platform that this version does not have."""
+    if settings.mode != "embedded":
+        raise UserError("this version runs on one machine only: leave COUNTERFOIL_MODE at embedded")
+
+
 @contextlib.contextmanager
 def open_platform(settings: Settings, role: str, database: Database | None = None) -> Iterator[Platform]:
     """The platform as `role` sees it, closed at the end of the block; a server of ours goes on running."""
-    if settings.mode == "aws":
-        raise NotImplementedError("MODE=aws comes with a later version: leave COUNTERFOIL_MODE at embedded")
+    refuse_other_modes(settings)
     platform = embedded(settings, database, role)
     try:
         yield platform
