@@ -28,6 +28,8 @@ $(VENV)/pyvenv.cfg:
 $(RUNTIME): $(VENV)/pyvenv.cfg requirements.txt
 > @echo "installing dependencies (pinned, with hashes) ..."
 > @$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+> @printf '#!%s\nimport sys\nsys.path.insert(0, "%s")\nfrom gateways.__main__ import main\nmain()\n' "$(CURDIR)/$(BIN)/python" "$(CURDIR)" > $(BIN)/counterfoil
+> @chmod +x $(BIN)/counterfoil
 > @touch $@
 
 $(DEV): $(RUNTIME) requirements-dev.txt

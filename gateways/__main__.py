@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from gateways import VERSION
 from gateways import settings as settings_module
 
 Data = Annotated[Path | None, Parameter(help="Folder of the embedded database, keystore and chain")]
@@ -18,6 +19,7 @@ Data = Annotated[Path | None, Parameter(help="Folder of the embedded database, k
 app = App(
     name="counterfoil",
     help="A custodial payment gateway for USDT on Tron, on an event-sourced double-entry ledger.",
+    version=VERSION,
     version_flags=["--version"],
 )
 tx = App(name="tx", help="Look into transactions")

@@ -4,9 +4,12 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from gateways import VERSION
 
 pytestmark = pytest.mark.fast
 
@@ -35,6 +38,12 @@ def test_a_file_is_one_noun(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or 0) - node.lineno + 1
             assert lines <= FUNCTION_LINES_MAX, f"{path}:{node.lineno} {node.name} has {lines} lines"
+
+
+def test_the_version_stands_once() -> None:
+    """The program says the version that pyproject.toml has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION
 
 
 def test_nothing_is_left_unfinished_or_tied_to_a_machine() -> None:

@@ -4,7 +4,6 @@ schema/openapi.json holds a copy that a test compares, so that a change of the c
 """
 
 import re
-from importlib import metadata
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +18,7 @@ from core.rejections import (
     Rejection,
     code_of,
 )
+from gateways import VERSION
 from gateways.http import accounts, health, ledger, operator, payins, payouts, webhooks
 from gateways.http.answers import Answer
 from gateways.http.endpoints import ENDPOINTS, Endpoint
@@ -76,7 +76,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Counterfoil",
-            "version": metadata.version("counterfoil"),
+            "version": VERSION,
             "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
