@@ -61,6 +61,8 @@ def test_a_kill_of_each_process_in_turn_loses_and_doubles_nothing() -> None:
         payouts = []
         for name in VICTIMS:
             txids.append(again(lambda: running.faucet(address, usdt="10")))
+            # A node that is killed forgets what waits in its pool, as java-tron does: the customer sees his payment mined.
+            until(lambda: again(lambda: _mined(running, txids[-1])), "the customer's payment is in a block")
             wish = {"to_address": PAYEE, "amount": "5"}
             payouts.append(again(lambda: post(company, "/v1/payouts", wish, name))["id"])  # noqa: B023
             victim = until(lambda: child(running, name), f"{name} runs")  # noqa: B023
@@ -86,6 +88,12 @@ def _amount(company: httpx2.Client) -> str:
 
 def _states(company: httpx2.Client) -> Counter[str]:
     return Counter(payout["state"] for payout in get(company, "/v1/payouts")["data"])
+
+
+def _mined(running: Installation, txid: str) -> bool:
+    asked = {"value": txid}
+    answer = httpx2.post(f"{running.devnet}/wallet/gettransactioninfobyid", json=asked, timeout=10)
+    return answer.json().get("id") == txid
 
 
 def _paid(running: Installation) -> int:
