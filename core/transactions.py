@@ -72,6 +72,26 @@ def _contract(name: str, *fields: Field) -> Message:
     return Message(name, Field(1, "owner_address", "bytes"), *fields)
 
 
+CONTRACT_RESULTS: Final = (
+    "DEFAULT",
+    "SUCCESS",
+    "REVERT",
+    "BAD_JUMP_DESTINATION",
+    "OUT_OF_MEMORY",
+    "PRECOMPILED_CONTRACT",
+    "STACK_TOO_SMALL",
+    "STACK_TOO_LARGE",
+    "ILLEGAL_OPERATION",
+    "STACK_OVERFLOW",
+    "OUT_OF_ENERGY",
+    "OUT_OF_TIME",
+    "JVM_STACK_OVER_FLOW",
+    "UNKNOWN",
+    "TRANSFER_FAILED",
+    "INVALID_CODE",
+)
+"""java-tron's enum contractResult, by number."""
+
 CONTRACT_TYPES: Final[dict[int, Message]] = {
     0: _contract("AccountCreateContract", Field(2, "account_address", "bytes"), Field(3, "type", "int")),
     1: _contract("TransferContract", Field(2, "to_address", "bytes"), Field(3, "amount", "int")),

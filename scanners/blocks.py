@@ -14,32 +14,13 @@ from core.deposits import TransferFact
 from core.ports import Cursor, Unavailable
 from core.protobuf import MalformedProtobuf, bytes_of, read_fields, write_varint
 from core.secp256k1 import sha256
-from core.transactions import HEADER_RAW, RESULT, SIGNED, TRANSFER, TYPE_URL_PREFIX, txid_of
+from core.transactions import CONTRACT_RESULTS, HEADER_RAW, RESULT, SIGNED, TRANSFER, TYPE_URL_PREFIX, txid_of
 from core.tron import TRANSFER_TOPIC, Address, InvalidAddress
 
 AMOUNT_MAX: Final = 2**63 - 1
 _TRANSFER_TOPIC: Final = bytes.fromhex(TRANSFER_TOPIC)
 _TRANSFER_URL: Final = f"{TYPE_URL_PREFIX}TransferContract".encode()
 
-CONTRACT_RESULTS: Final = (
-    "DEFAULT",
-    "SUCCESS",
-    "REVERT",
-    "BAD_JUMP_DESTINATION",
-    "OUT_OF_MEMORY",
-    "PRECOMPILED_CONTRACT",
-    "STACK_TOO_SMALL",
-    "STACK_TOO_LARGE",
-    "ILLEGAL_OPERATION",
-    "STACK_OVERFLOW",
-    "OUT_OF_ENERGY",
-    "OUT_OF_TIME",
-    "JVM_STACK_OVER_FLOW",
-    "UNKNOWN",
-    "TRANSFER_FAILED",
-    "INVALID_CODE",
-)
-"""java-tron's enum Transaction.Result.contractResult; the place is the number."""
 _RETS: Final = {"": b""} | {
     name: SIGNED.encode({"ret": [RESULT.encode({"contractRet": number})]})
     for number, name in enumerate(CONTRACT_RESULTS)

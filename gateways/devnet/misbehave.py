@@ -6,11 +6,11 @@ A failed call keeps no log; one that succeeds leaves a Transfer of a contract th
 from collections.abc import Mapping
 from typing import Any, Final
 
+from core.transactions import CONTRACT_RESULTS
 from gateways.devnet import abi, energy
 from gateways.devnet.abi import Function
 from gateways.devnet.machine import OUT_OF_ENERGY, REVERT, SUCCESS, Call, Halted, Reverted
 from gateways.devnet.tether import TRANSFER
-from gateways.devnet.transaction import CONTRACT_RESULTS
 
 MISBEHAVE: Final = Function("misbehave", ("uint256 result",))
 AMOUNT: Final = 10**12

@@ -6,30 +6,10 @@ import msgspec
 
 from core.protobuf import MalformedProtobuf
 from core.secp256k1 import sha256
-from core.transactions import CONTRACT_TYPES, RAW, RESULT, SIGNED, parameter_of
+from core.transactions import CONTRACT_RESULTS, CONTRACT_TYPES, RAW, RESULT, SIGNED, parameter_of
 
 RESULT_BYTES_MAX: Final = 64
 """What bandwidth is charged for the result that the node adds to each contract."""
-
-CONTRACT_RESULTS: Final = (
-    "DEFAULT",
-    "SUCCESS",
-    "REVERT",
-    "BAD_JUMP_DESTINATION",
-    "OUT_OF_MEMORY",
-    "PRECOMPILED_CONTRACT",
-    "STACK_TOO_SMALL",
-    "STACK_TOO_LARGE",
-    "ILLEGAL_OPERATION",
-    "STACK_OVERFLOW",
-    "OUT_OF_ENERGY",
-    "OUT_OF_TIME",
-    "JVM_STACK_OVER_FLOW",
-    "UNKNOWN",
-    "TRANSFER_FAILED",
-    "INVALID_CODE",
-)
-"""contractRet by number."""
 
 
 class Transaction(msgspec.Struct, frozen=True):

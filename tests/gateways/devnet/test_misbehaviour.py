@@ -5,12 +5,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from core.transactions import CONTRACT_RESULTS
 from gateways.devnet import abi
 from gateways.devnet.execution import Outcome
 from gateways.devnet.genesis import USDT, Key
 from gateways.devnet.in_process import InProcess
 from gateways.devnet.misbehave import AMOUNT
-from gateways.devnet.transaction import CONTRACT_RESULTS
 from tests.gateways.devnet.test_token import send_to_many, transfers
 from tests.gateways.devnet.world import STRANGER, Devnet
 
