@@ -69,6 +69,16 @@ class Receipt(msgspec.Struct, frozen=True):
     net_used: int = 0
     net_fee_sun: int = 0
     message: str = ""
+    energy_staked: int = 0
+    """Energy of the owner's own or acquired stake; `energy_used` is all of it, burned for and the contract's share included."""
+    origin_energy: int = 0
+    """Energy the contract's deployer paid."""
+    energy_penalty: int = 0
+    """The part of `energy_used` that the contract's dynamic factor added."""
+    withdrawn_sun: int = 0
+    """Expired unfreezes that came back to the balance: withdrawing does it, and unfreezing or cancelling on the way."""
+    cancelled_sun: int = 0
+    """Unfreezes that were cancelled and are frozen again."""
 
     @property
     def succeeded(self) -> bool:
@@ -90,20 +100,111 @@ class ConstantResult(msgspec.Struct, frozen=True):
     returned: bytes
     reverted: bool
     message: str = ""
+    energy_penalty: int = 0
+
+
+Resource = Literal["BANDWIDTH", "ENERGY"]
+"""What stake gives, in java-tron's words; stake for votes (TRON_POWER) is history and gives nothing."""
+
+
+class Permission(msgspec.Struct, frozen=True):
+    """Who may sign: keys with weights, the weight they must reach together, and, for an active one, for which types."""
+
+    id: int
+    threshold: int
+    keys: tuple[tuple[bytes, int], ...]
+    operations: bytes = b""
+    """32 bytes, bit t of byte t/8 for contract type t; empty for owner and witness, who may all."""
+
+    def signs_alone(self, address: bytes, kind: int = 0) -> bool:
+        """Whether this address needs nobody else's signature, for a contract type where the permission tells them apart."""
+        allowed = not self.operations or bool(int.from_bytes(self.operations, "little") >> kind & 1)
+        return allowed and sum(weight for key, weight in self.keys if key == address) >= self.threshold
+
+
+class Unfreezing(msgspec.Struct, frozen=True):
+    """Stake on its way back: it gives no resource any more and can be withdrawn at `expires_ms` of chain time."""
+
+    resource: str
+    amount_sun: int
+    expires_ms: int
 
 
 class ChainAccount(msgspec.Struct, frozen=True):
-    """An account as the node has it; one that was never activated does not exist and reads as None instead."""
+    """An account as the node has it; one that was never activated does not exist and reads as None instead.
+
+    `energy_stake_sun` and `bandwidth_stake_sun` are frozen and still here; what was delegated away is counted apart, and
+    what others delegated to this account is `acquired`.
+    """
 
     address: bytes
     balance_sun: int
     owner_keys: tuple[bytes, ...]
     """Addresses that may sign as owner; empty means the default, the address itself."""
     is_contract: bool = False
+    created_ms: int = 0
+    owner: Permission | None = None
+    actives: tuple[Permission, ...] = ()
+    energy_stake_sun: int = 0
+    bandwidth_stake_sun: int = 0
+    delegated_energy_sun: int = 0
+    delegated_bandwidth_sun: int = 0
+    acquired_energy_sun: int = 0
+    acquired_bandwidth_sun: int = 0
+    other_stake_sun: int = 0
+    """Stake that this gateway never makes: for votes, and what is left of Stake 1.0."""
+    unfreezing: tuple[Unfreezing, ...] = ()
+
+    @property
+    def staked_sun(self) -> int:
+        """All that is frozen, delegated away or not; what is unfreezing is no longer."""
+        own = self.energy_stake_sun + self.bandwidth_stake_sun + self.other_stake_sun
+        return own + self.delegated_energy_sun + self.delegated_bandwidth_sun
+
+    @property
+    def owned_sun(self) -> int:
+        """Every sun of this account, wherever it stands: balance, frozen, delegated away, unfreezing."""
+        return self.balance_sun + self.staked_sun + sum(each.amount_sun for each in self.unfreezing)
+
+
+class Delegation(msgspec.Struct, frozen=True):
+    """Stake that one account lends another. A pair has up to two: one to be taken back at any time, one locked until then.
+
+    An expiry of 0 is no lock.
+    """
+
+    owner: bytes
+    receiver: bytes
+    energy_sun: int = 0
+    bandwidth_sun: int = 0
+    energy_locked_until_ms: int = 0
+    bandwidth_locked_until_ms: int = 0
+
+
+class DelegationIndex(msgspec.Struct, frozen=True):
+    """With whom an account has delegations: those it lends to, those who lend to it."""
+
+    receivers: tuple[bytes, ...] = ()
+    owners: tuple[bytes, ...] = ()
+
+
+class ContractEnergy(msgspec.Struct, frozen=True):
+    """How a contract's energy is priced: its dynamic factor in 1/10000, and who pays which part.
+
+    `factor` is as of `cycle`, the maintenance period of the last call; the next call may bring it up to date.
+    """
+
+    factor: int = 0
+    cycle: int = 0
+    used_in_cycle: int = 0
+    """Base energy, without penalty."""
+    origin: bytes = b""
+    user_percent: int = 0
+    origin_energy_limit: int = 0
 
 
 class AccountResources(msgspec.Struct, frozen=True):
-    """Energy and bandwidth of an account: limits and what is used of them now."""
+    """Energy and bandwidth of an account: limits and what is used of them now. Weights are the whole network's, in TRX."""
 
     energy_limit: int = 0
     energy_used: int = 0
@@ -113,7 +214,20 @@ class AccountResources(msgspec.Struct, frozen=True):
     free_net_used: int = 0
     total_energy_limit: int = 0
     total_energy_weight: int = 0
+    total_net_limit: int = 0
+    total_net_weight: int = 0
+    tron_power_limit: int = 0
+    tron_power_used: int = 0
 
     @property
     def energy_left(self) -> int:
         return max(0, self.energy_limit - self.energy_used)
+
+    @property
+    def net_left(self) -> int:
+        """Bandwidth of stake only."""
+        return max(0, self.net_limit - self.net_used)
+
+    @property
+    def free_net_left(self) -> int:
+        return max(0, self.free_net_limit - self.free_net_used)

@@ -16,8 +16,12 @@ from core.chain import (
     BroadcastAnswer,
     ChainAccount,
     ConstantResult,
+    ContractEnergy,
+    Delegation,
+    DelegationIndex,
     Producer,
     Receipt,
+    Resource,
 )
 
 
@@ -67,6 +71,34 @@ class Node(Protocol):
 
     def chain_parameters(self) -> Mapping[str, int]:
         """getEnergyFee, getTransactionFee, ...: sun, per unit of energy or byte."""
+
+
+class Staking(Protocol):
+    """What a node tells of stake and its delegation. `solid` asks the solidity view instead of the head.
+
+    What can be done now, the most that can be delegated say, is true of the node's head only until the next block.
+    Raises Unavailable.
+    """
+
+    def delegations(self, owner: bytes, receiver: bytes, *, solid: bool = False) -> Sequence[Delegation]:
+        """What `owner` lends `receiver`: nothing, one row, or two where part of it is locked."""
+
+    def delegation_index(self, address: bytes, *, solid: bool = False) -> DelegationIndex: ...
+
+    def delegatable_sun(self, owner: bytes, resource: Resource, *, solid: bool = False) -> int:
+        """The most stake that the owner can delegate: what is frozen here, less what its own usage still needs."""
+
+    def unfreezes_left(self, owner: bytes, *, solid: bool = False) -> int:
+        """How many more unfreezes can wait at the same time (32 in all)."""
+
+    def withdrawable_sun(self, owner: bytes, at_ms: int, *, solid: bool = False) -> int:
+        """Unfrozen stake that has expired at this chain time."""
+
+    def contract_energy(self, contract: bytes) -> ContractEnergy | None:
+        """None where there is no contract."""
+
+    def next_maintenance_ms(self) -> int:
+        """Chain time of the next maintenance: prices and energy factors stay as they are until then."""
 
 
 class Network(Protocol):

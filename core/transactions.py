@@ -139,8 +139,18 @@ CONTRACT_TYPES: Final[dict[int, Message]] = {
 
 TYPE_NUMBERS: Final = {message.name: number for number, message in CONTRACT_TYPES.items()}
 TYPE_URL_PREFIX: Final = "type.googleapis.com/protocol."
+CREATE_ACCOUNT: Final = 0
 TRANSFER: Final = 1
 TRIGGER: Final = 31
+FREEZE: Final = 54
+UNFREEZE: Final = 55
+WITHDRAW_UNFROZEN: Final = 56
+DELEGATE: Final = 57
+UNDELEGATE: Final = 58
+CANCEL_UNFREEZES: Final = 59
+
+RESOURCES: Final = ("BANDWIDTH", "ENERGY", "TRON_POWER")
+"""java-tron's enum ResourceCode, by number."""
 
 HEADER_RAW: Final = Message(
     "BlockHeader.raw",

@@ -22,9 +22,13 @@ from core.chain import (
     BroadcastAnswer,
     ChainAccount,
     ConstantResult,
+    ContractEnergy,
+    Delegation,
+    DelegationIndex,
     Log,
     Producer,
     Receipt,
+    Resource,
 )
 from core.ports import Alarm, Disagreement, NoSecondOpinion, Unavailable
 from gateways.alarms import log_alarm
@@ -55,7 +59,7 @@ class _Here(threading.local):
 
 
 class Nodes:
-    """The ports `Node`, `Network` and `SecondOpinion` over nodes by name, the preferred one first."""
+    """The ports `Node`, `Staking`, `Network` and `SecondOpinion` over nodes by name, the preferred one first."""
 
     def __init__(
         self,
@@ -162,6 +166,29 @@ class Nodes:
         if not answers:
             raise Unavailable(f"no node takes the transaction: {shut}") from shut
         return _combined(answers)
+
+    # Staking
+
+    def delegations(self, owner: bytes, receiver: bytes, *, solid: bool = False) -> Sequence[Delegation]:
+        return self._ask(lambda node: node.delegations(owner, receiver, solid=solid))
+
+    def delegation_index(self, address: bytes, *, solid: bool = False) -> DelegationIndex:
+        return self._ask(lambda node: node.delegation_index(address, solid=solid))
+
+    def delegatable_sun(self, owner: bytes, resource: Resource, *, solid: bool = False) -> int:
+        return self._ask(lambda node: node.delegatable_sun(owner, resource, solid=solid))
+
+    def unfreezes_left(self, owner: bytes, *, solid: bool = False) -> int:
+        return self._ask(lambda node: node.unfreezes_left(owner, solid=solid))
+
+    def withdrawable_sun(self, owner: bytes, at_ms: int, *, solid: bool = False) -> int:
+        return self._ask(lambda node: node.withdrawable_sun(owner, at_ms, solid=solid))
+
+    def contract_energy(self, contract: bytes) -> ContractEnergy | None:
+        return self._ask(lambda node: node.contract_energy(contract))
+
+    def next_maintenance_ms(self) -> int:
+        return self._ask(lambda node: node.next_maintenance_ms())
 
     # Network
 

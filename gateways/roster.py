@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from core.ports import Alarm, Network, Node, Unavailable
+from core.ports import Alarm, Network, Node, Staking, Unavailable
 from gateways.alarms import alarm_name, log_alarm
 from gateways.tron_json import MalformedAnswer
 from gateways.tron_node import Suspended
@@ -23,7 +23,7 @@ LAG_BLOCKS_MAX: Final = 20
 """A minute: as far as a solid block is behind the head. A node further behind the others is of no use."""
 
 
-class OneNode(Node, Network, Protocol):
+class OneNode(Node, Network, Staking, Protocol):
     """What stands behind each address; TronNode is one."""
 
 

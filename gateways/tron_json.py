@@ -10,10 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from core.chain import (
-    AccountResources,
     Block,
     BlockRef,
-    ChainAccount,
     ChainTransaction,
     ConstantResult,
     Log,
@@ -70,10 +68,20 @@ class LogAnswer(msgspec.Struct, frozen=True):
 
 class UsageAnswer(msgspec.Struct, frozen=True):
     result: str = ""
+    energy_usage: int = 0
     energy_usage_total: int = 0
+    origin_energy_usage: int = 0
+    energy_penalty_total: int = 0
     energy_fee: int = 0
     net_usage: int = 0
     net_fee: int = 0
+
+
+class AmountAnswer(msgspec.Struct, frozen=True):
+    """One entry of a map, as java-tron prints maps."""
+
+    key: str = ""
+    value: int = 0
 
 
 class ReceiptAnswer(Answer, frozen=True):
@@ -87,24 +95,8 @@ class ReceiptAnswer(Answer, frozen=True):
     log: tuple[LogAnswer, ...] = ()
     result: str = ""
     message: str = msgspec.field(name="resMessage", default="")
-
-
-class KeyAnswer(msgspec.Struct, frozen=True):
-    address: str
-
-
-class PermissionAnswer(msgspec.Struct, frozen=True):
-    keys: tuple[KeyAnswer, ...] = ()
-
-
-class AccountAnswer(Answer, frozen=True):
-    """An account, or {} for one that was never activated."""
-
-    address: str = ""
-    balance: int = 0
-    kind: str = msgspec.field(name="type", default="Normal")
-    owner_permission: PermissionAnswer = PermissionAnswer()
-    witness_permission: PermissionAnswer = PermissionAnswer()
+    withdraw_expire_amount: int = 0
+    cancelled: tuple[AmountAnswer, ...] = msgspec.field(name="cancel_unfreezeV2_amount", default=())
 
 
 class WitnessAnswer(msgspec.Struct, frozen=True):
@@ -117,17 +109,6 @@ class WitnessesAnswer(Answer, frozen=True):
     """All candidates, of whom those with isJobs produce blocks now."""
 
     witnesses: tuple[WitnessAnswer, ...] = ()
-
-
-class ResourcesAnswer(Answer, frozen=True):
-    energy_limit: int = msgspec.field(name="EnergyLimit", default=0)
-    energy_used: int = msgspec.field(name="EnergyUsed", default=0)
-    net_limit: int = msgspec.field(name="NetLimit", default=0)
-    net_used: int = msgspec.field(name="NetUsed", default=0)
-    free_net_limit: int = msgspec.field(name="freeNetLimit", default=0)
-    free_net_used: int = msgspec.field(name="freeNetUsed", default=0)
-    total_energy_limit: int = msgspec.field(name="TotalEnergyLimit", default=0)
-    total_energy_weight: int = msgspec.field(name="TotalEnergyWeight", default=0)
 
 
 class ParameterAnswer(msgspec.Struct, frozen=True):
@@ -156,6 +137,7 @@ class CalledTransaction(msgspec.Struct, frozen=True):
 class CallAnswer(Answer, frozen=True):
     result: CallStatus = CallStatus()
     energy_used: int = 0
+    energy_penalty: int = 0
     constant_result: tuple[str, ...] = ()
     transaction: CalledTransaction = CalledTransaction()
 
@@ -200,7 +182,7 @@ def block_of(answer: BlockAnswer) -> Block | None:
     return Block(
         ref=_ref(answer.block_id, header),
         witness=header.get("witness_address", b""),
-        witness_signature=_bytes(answer.header.witness_signature),
+        witness_signature=hex_bytes(answer.header.witness_signature),
         tx_trie_root=header.get("txTrieRoot", b""),
         header_raw=HEADER_RAW.encode(header),
         transactions=tuple(_transaction(each) for each in answer.transactions),
@@ -224,32 +206,16 @@ def receipt_of(answer: ReceiptAnswer) -> Receipt | None:
         net_used=answer.receipt.net_usage,
         net_fee_sun=answer.receipt.net_fee,
         message=text(answer.message),
+        energy_staked=answer.receipt.energy_usage,
+        origin_energy=answer.receipt.origin_energy_usage,
+        energy_penalty=answer.receipt.energy_penalty_total,
+        withdrawn_sun=answer.withdraw_expire_amount,
+        cancelled_sun=sum(each.value for each in answer.cancelled),
     )
-
-
-def account_of(answer: AccountAnswer) -> ChainAccount | None:
-    if not answer.address:
-        return None
-    return ChainAccount(
-        address=_address(answer.address),
-        balance_sun=answer.balance,
-        owner_keys=tuple(_address(key.address) for key in answer.owner_permission.keys),
-        is_contract=answer.kind == "Contract",
-    )
-
-
-def producer_key_of(answer: AccountAnswer) -> bytes | None:
-    """Whose key signs this witness's blocks, as java-tron chooses it: the first key of the witness permission."""
-    keys = answer.witness_permission.keys
-    return _address(keys[0].address) if keys else None
 
 
 def producers_of(answer: WitnessesAnswer) -> list[Producer]:
-    return [Producer(_address(each.address), each.is_jobs, each.latest_block) for each in answer.witnesses]
-
-
-def resources_of(answer: ResourcesAnswer) -> AccountResources:
-    return msgspec.convert(answer, AccountResources, from_attributes=True)
+    return [Producer(address_bytes(each.address), each.is_jobs, each.latest_block) for each in answer.witnesses]
 
 
 def parameters_of(answer: ParametersAnswer) -> dict[str, int]:
@@ -264,9 +230,10 @@ def called(answer: CallAnswer) -> ConstantResult:
     reverted = status.code != "SUCCESS" or not status.result or any(r.ret == "FAILED" for r in answer.transaction.ret)
     return ConstantResult(
         energy_used=answer.energy_used,
-        returned=_bytes("".join(answer.constant_result)),
+        returned=hex_bytes("".join(answer.constant_result)),
         reverted=reverted,
         message=text(status.message),
+        energy_penalty=answer.energy_penalty,
     )
 
 
@@ -295,7 +262,7 @@ def _protobuf_fields(message: Message, printed: Mapping[str, int | str]) -> dict
             raise MalformedAnswer(f"{message.name} has a field {name!r}, which this version does not know")
         if isinstance(value, str) != (field.kind == "bytes"):
             raise MalformedAnswer(f"{message.name}.{name} is {value!r}")
-        fields[name] = _bytes(value) if isinstance(value, str) else value
+        fields[name] = hex_bytes(value) if isinstance(value, str) else value
     return fields
 
 
@@ -311,33 +278,35 @@ def _ref(block_id: str, header: Mapping[str, Any]) -> BlockRef:
 def _transaction(answer: TransactionAnswer) -> ChainTransaction:
     return ChainTransaction(
         txid=_hash(answer.txid),
-        raw_data=_bytes(answer.raw_data_hex),
-        signatures=tuple(_bytes(signature) for signature in answer.signature),
+        raw_data=hex_bytes(answer.raw_data_hex),
+        signatures=tuple(hex_bytes(signature) for signature in answer.signature),
         contract_ret=answer.ret[0].contract_ret if answer.ret else "",
     )
 
 
 def _log(answer: LogAnswer) -> Log:
-    address = _bytes(answer.address)
+    address = hex_bytes(answer.address)
     if len(address) != 20:
         raise MalformedAnswer(f"a log's contract {answer.address!r} is no 20 bytes")
-    return Log(address=address, topics=tuple(_bytes(topic) for topic in answer.topics), data=_bytes(answer.data))
+    return Log(address=address, topics=tuple(hex_bytes(topic) for topic in answer.topics), data=hex_bytes(answer.data))
 
 
-def _address(digits: str) -> bytes:
-    address = _bytes(digits)
+def address_bytes(digits: str) -> bytes:
+    """21 bytes. Raises MalformedAnswer."""
+    address = hex_bytes(digits)
     if len(address) != 21 or address[0] != ADDRESS_PREFIX:
         raise MalformedAnswer(f"{digits!r} is no hexadecimal Tron address")
     return address
 
 
 def _hash(digits: str) -> str:
-    if len(_bytes(digits)) != 32:
+    if len(hex_bytes(digits)) != 32:
         raise MalformedAnswer(f"{digits!r} is no hash of 32 bytes")
     return digits.lower()
 
 
-def _bytes(digits: str) -> bytes:
+def hex_bytes(digits: str) -> bytes:
+    """Raises MalformedAnswer."""
     try:
         return bytes.fromhex(digits)
     except ValueError as error:

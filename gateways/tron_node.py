@@ -1,4 +1,6 @@
-"""The port `Node` over HTTP: a java-tron of one's own, or TronGrid. Reads are exact or refused; a broadcast is never lost.
+"""The ports `Node`, `Network` and `Staking` over HTTP: a java-tron of one's own, or TronGrid.
+
+Reads are exact or refused; a broadcast is never lost.
 
 Everything is asked with visible=false, so that bytes are hex; transactions are sent with broadcasthex, which sends our
 bytes instead of packing them anew from JSON (TRON.md 2.6).
@@ -20,13 +22,33 @@ from core.chain import (
     BroadcastAnswer,
     ChainAccount,
     ConstantResult,
+    ContractEnergy,
+    Delegation,
+    DelegationIndex,
     Producer,
     Receipt,
+    Resource,
 )
 from core.ports import Cursor, Cursors, Node, Unavailable
-from core.transactions import SIGNED, txid_of
-from gateways.tron_json import (
+from core.transactions import RESOURCES, SIGNED, txid_of
+from gateways.tron_account_json import (
     AccountAnswer,
+    AmountAnswer,
+    ContractAnswer,
+    CountAnswer,
+    DelegationIndexAnswer,
+    DelegationsAnswer,
+    MaxSizeAnswer,
+    NumberAnswer,
+    ResourcesAnswer,
+    account_of,
+    contract_energy_of,
+    delegation_index_of,
+    delegations_of,
+    producer_key_of,
+    resources_of,
+)
+from gateways.tron_json import (
     Answer,
     BlockAnswer,
     BroadcastReply,
@@ -34,18 +56,14 @@ from gateways.tron_json import (
     MalformedAnswer,
     ParametersAnswer,
     ReceiptAnswer,
-    ResourcesAnswer,
     WitnessesAnswer,
-    account_of,
     block_of,
     called,
     parameters_of,
-    producer_key_of,
     producers_of,
     read,
     read_receipts,
     receipt_of,
-    resources_of,
     text,
 )
 
@@ -165,15 +183,43 @@ class TronNode:
         return self._ask(self._url, path, ResourcesAnswer, resources_of, address=address.hex())
 
     def call(self, owner: bytes, contract: bytes, data: bytes, *, solid: bool = False) -> ConstantResult:
-        url, view = (self._solidity_url, "walletsolidity") if solid else (self._url, "wallet")
         question = {"owner_address": owner.hex(), "contract_address": contract.hex(), "data": data.hex()}
-        return self._ask(url, f"/{view}/triggerconstantcontract", CallAnswer, called, **question)
+        return self._view("triggerconstantcontract", CallAnswer, called, solid=solid, **question)
 
     def chain_parameters(self) -> Mapping[str, int]:
         parameters = self._ask(self._url, "/wallet/getchainparameters", ParametersAnswer, parameters_of)
         if not parameters:
             raise Unavailable(f"the node {self._url} tells no chain parameters")
         return parameters
+
+    def delegations(self, owner: bytes, receiver: bytes, *, solid: bool = False) -> Sequence[Delegation]:
+        question = {"fromAddress": owner.hex(), "toAddress": receiver.hex()}
+        return self._view("getdelegatedresourcev2", DelegationsAnswer, delegations_of, solid=solid, **question)
+
+    def delegation_index(self, address: bytes, *, solid: bool = False) -> DelegationIndex:
+        call = "getdelegatedresourceaccountindexv2"
+        return self._view(call, DelegationIndexAnswer, delegation_index_of, solid=solid, value=address.hex())
+
+    def delegatable_sun(self, owner: bytes, resource: Resource, *, solid: bool = False) -> int:
+        question = {"owner_address": owner.hex(), "type": RESOURCES.index(resource)}
+        return self._view("getcandelegatedmaxsize", MaxSizeAnswer, lambda a: a.max_size, solid=solid, **question)
+
+    def unfreezes_left(self, owner: bytes, *, solid: bool = False) -> int:
+        question = {"owner_address": owner.hex()}
+        return self._view("getavailableunfreezecount", CountAnswer, lambda a: a.count, solid=solid, **question)
+
+    def withdrawable_sun(self, owner: bytes, at_ms: int, *, solid: bool = False) -> int:
+        question = {"owner_address": owner.hex(), "timestamp": at_ms}
+        return self._view("getcanwithdrawunfreezeamount", AmountAnswer, lambda a: a.amount, solid=solid, **question)
+
+    def contract_energy(self, contract: bytes) -> ContractEnergy | None:
+        return self._ask(self._url, "/wallet/getcontractinfo", ContractAnswer, contract_energy_of, value=contract.hex())
+
+    def next_maintenance_ms(self) -> int:
+        at_ms = self._ask(self._url, "/wallet/getnextmaintenancetime", NumberAnswer, lambda answer: answer.num)
+        if not at_ms:
+            raise Unavailable(f"the node {self._url} does not tell the next maintenance")
+        return at_ms
 
     def producers(self) -> Sequence[Producer]:
         producers = self._ask(self._url, "/wallet/listwitnesses", WitnessesAnswer, producers_of)
@@ -212,6 +258,11 @@ class TronNode:
         if receipt is not None and receipt.txid != txid:
             raise Unavailable(f"the node {url} answered the receipt of {receipt.txid} when asked for {txid}")
         return receipt
+
+    def _view(self, call: str, kind: type[A], meaning: Callable[[A], P], *, solid: bool, **question: Any) -> P:
+        """Ask what both views tell: the head's, or the solid block's."""
+        url, view = (self._solidity_url, "walletsolidity") if solid else (self._url, "wallet")
+        return self._ask(url, f"/{view}/{call}", kind, meaning, **question)
 
     def _ask(self, url: str, path: str, kind: type[A], meaning: Callable[[A], P], **question: Any) -> P:
         return self._parsed(url, path, lambda body: meaning(read(body, kind)), **question)

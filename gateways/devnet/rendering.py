@@ -6,7 +6,7 @@ Key order means nothing and is not java-tron's. Where a reader may be surprised,
 from typing import Any, Final
 
 from core.protobuf import Field, Message
-from core.transactions import CONTRACT, CONTRACT_TYPES, RAW, TYPE_URL_PREFIX
+from core.transactions import CONTRACT, CONTRACT_TYPES, RAW, RESOURCES, TYPE_URL_PREFIX
 from core.tron import Address, InvalidAddress
 from gateways.devnet.accounts import Account, Permission
 from gateways.devnet.block import Block, Included
@@ -18,7 +18,6 @@ ADDRESS_FIELDS: Final = frozenset(
 TEXT_FIELDS: Final = frozenset({"asset_name"})
 """Bytes that print as text when visible."""
 
-RESOURCES: Final = ("BANDWIDTH", "ENERGY", "TRON_POWER")
 ENUMS: Final = {
     ("AccountCreateContract", "type"): ("Normal", "AssetIssue", "Contract"),
     ("Permission", "type"): ("Owner", "Witness", "Active"),
