@@ -23,6 +23,7 @@ from core.ports import (
     WebhookOutbox,
 )
 from gateways.alarms import Alarms
+from gateways.aws.names import QUEUES
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
 from gateways.embedded.connections import Connections
 from gateways.embedded.outbox import PostgresWebhookOutbox
@@ -37,12 +38,9 @@ from gateways.secrets_file import Secrets, SecretsFile, load_or_create
 from gateways.settings import Settings
 from gateways.tron_node import TronNode
 from gateways.user_error import UserError
-from projections import VIEWS
 
 __all__ = ["Database", "Platform", "Secrets", "open_database", "open_platform", "utc_now"]
 
-DEPOSIT_EVENTS: Final = "deposit-events"
-PAYOUT_REQUESTS: Final = "payout-requests"
 ALARM_WAIT_S: Final = 2.0
 """So long an alarm may hold up who raises it while the database is shut; then the log has it alone."""
 
@@ -86,11 +84,6 @@ class Database(NamedTuple):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def queue_names() -> list[str]:
-    """Every queue there is; terraform and SQS use the same names with .fifo behind."""
-    return [DEPOSIT_EVENTS, PAYOUT_REQUESTS, *(f"project-{view}" for view in VIEWS)]
 
 
 def open_database(settings: Settings, secrets: SecretsFile) -> Database:
@@ -157,7 +150,7 @@ def embedded(settings: Settings, database: Database | None = None, role: str = W
         solid_log=PostgresSolidLog(connections),
         attempts=PostgresAttempts(connections),
         alarm=alarm,
-        queues={name: PostgresQueue(connections, name) for name in queue_names()},
+        queues={name: PostgresQueue(connections, name) for name in QUEUES},
         reader_url=database.role_urls[READER],
         projector_url=database.role_urls[PROJECTOR],
         owner_url=database.owner_url,

@@ -79,6 +79,12 @@ def _solidity_urls(text: str) -> str:
     return ",".join(_url(url.strip()) for url in text.split(","))
 
 
+def _aws_prefix(text: str) -> str:
+    if not re.fullmatch(r"([a-z][a-z0-9-]{0,30}-)?", text):
+        raise ValueError("use small letters, digits and hyphens, up to 32, with a hyphen at the end")
+    return text
+
+
 def _long_enough(secret: SecretStr) -> SecretStr:
     if 0 < len(secret) < 32:
         raise ValueError("it must have at least 32 characters")
@@ -133,7 +139,22 @@ class Settings(BaseModel):
     keystore: Path = Field(Path(""), description="The signer's key file; empty: DATA/keystore.json")
     keystore_passphrase: SecretStr = Field(SecretStr(""), description="Opens the keystore")
     keystore_passphrase_file: Path = Field(Path(""), description="A file whose first line opens the keystore")
+    aws_region: str = Field("", description="The AWS region; empty: the SDK's own (AWS_REGION, AWS_DEFAULT_REGION)")
     aws_endpoint_url: Url = Field("", description="Where AWS services answer; empty: AWS itself")
+    aws_prefix: Annotated[str, AfterValidator(_aws_prefix)] = Field(
+        "", description="Put before every name in AWS, for two installations in one account"
+    )
+    database_owner_secret: str = Field(
+        "", description="On AWS, the secret of the owner's login, by name or ARN; empty: counterfoil/database/owner"
+    )
+    hot_kms_key: str = Field("", description="On AWS, the hot wallet's key by id, ARN or alias; empty: its alias")
+    gas_kms_key: str = Field("", description="On AWS, the gas wallet's key by id, ARN or alias; empty: its alias")
+    seed_kms_key: str = Field(
+        "", description="On AWS, the key that wraps the deposit seed, by id, ARN or alias; empty: its alias"
+    )
+    payin_keys: Literal["derived", "kms"] = Field(
+        "derived", description="Deposit addresses: derived from one seed, or, on AWS, a KMS key for each"
+    )
     otlp_endpoint: Url = Field("", description="Where traces are sent (OTLP over HTTP); empty: nowhere")
     payout_fee: Amount = Field("0", description="USDT charged for a payout, beside its amount")
     payout_min: Amount = Field("0.000001", description="The smallest payout in USDT")
@@ -164,6 +185,13 @@ class Settings(BaseModel):
         if keys.get_secret_value().count(",") > info.data.get("tron_node_url", "").count(","):
             raise ValueError("it has more keys than TRON_NODE_URL has nodes")
         return keys
+
+    @field_validator("payin_keys")
+    @classmethod
+    def _kms_is_on_aws(cls, kind: str, info: ValidationInfo) -> str:
+        if kind == "kms" and info.data.get("mode") != "aws":
+            raise ValueError("a KMS key for each address needs COUNTERFOIL_MODE=aws")
+        return kind
 
     @property
     def node_url(self) -> str:

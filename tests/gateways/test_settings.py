@@ -52,6 +52,8 @@ def test_variables_are_read_once_and_overridden_by_flags(monkeypatch: pytest.Mon
         ("ADDRESS_POOL", "0", "1"),
         ("WEBHOOK_ALLOW_LOOPBACK", "perhaps", "boolean"),
         ("LOG_LEVEL", "loud", "'debug'"),
+        ("AWS_PREFIX", "Two", "a hyphen at the end"),
+        ("PAYIN_KEYS", "kms", "MODE=aws"),
     ],
 )
 def test_a_wrong_value_is_a_sentence_that_names_the_variable(name: str, value: str, reason: str) -> None:

@@ -1,0 +1,188 @@
+"""Everything that must exist in AWS, as data: queues, tables, secrets, keys, and which process may use which.
+
+terraform/ makes these and nothing else that the program asks for; a test holds the two equal. A name here is its name in
+AWS behind the setting AWS_PREFIX, which is empty unless two installations share an account and a region.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateways.roles import API, LOGINS, OBSERVER, PROJECTOR, READER, RECORDER, RELAY, SIGNER, WEBHOOKS
+from projections import VIEWS
+
+# Queues
+
+DEPOSIT_EVENTS: Final = "deposit-events"
+PAYOUT_REQUESTS: Final = "payout-requests"
+PROJECT: Final = "project-"
+FIFO: Final = ".fifo"
+DEAD: Final = "-dead"
+
+QUEUES: Final = (DEPOSIT_EVENTS, PAYOUT_REQUESTS, *(PROJECT + view for view in VIEWS))
+"""As the program names them; in AWS each is a FIFO queue, and has one for its dead letters."""
+
+MESSAGE_BYTES_MAX: Final = 1_048_576
+"""MaximumMessageSize, of a queue and of its dead letters: the most SQS takes, for a message and for a batch."""
+VISIBILITY_S: Final = 60
+RETENTION_S: Final = 14 * 24 * 3600
+"""Of a queue and of its dead letters: the longest there is."""
+RECEIVES_MAX: Final = 1_000
+"""maxReceiveCount: the highest there is. The program buries poison itself, with the reason; a deposit that comes again
+because the database is shut is none. This is for what ends a process before it can say so."""
+QUEUE_ATTRIBUTES: Final = {
+    "FifoQueue": "true",
+    "ContentBasedDeduplication": "false",
+    "DeduplicationScope": "messageGroup",
+    "FifoThroughputLimit": "perMessageGroupId",
+    "MaximumMessageSize": str(MESSAGE_BYTES_MAX),
+    "MessageRetentionPeriod": str(RETENTION_S),
+    "VisibilityTimeout": str(VISIBILITY_S),
+    "SqsManagedSseEnabled": "true",
+}
+"""Of a queue and of its dead letters alike; RedrivePolicy, which is the queue's alone, has RECEIVES_MAX."""
+
+
+def queue_name(prefix: str, name: str) -> str:
+    """deposit-events -> deposit-events.fifo"""
+    return f"{prefix}{name}{FIFO}"
+
+
+def dead_queue_name(prefix: str, name: str) -> str:
+    """deposit-events -> deposit-events-dead.fifo"""
+    return f"{prefix}{name}{DEAD}{FIFO}"
+
+
+# Tables
+
+
+@dataclass(frozen=True)
+class Index:
+    """A global secondary index; it holds the keys alone unless `everything`."""
+
+    name: str
+    hash_key: str
+    range_key: str | None = None
+    everything: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, billed per request, with point-in-time recovery. Every key is a string; items expire by `ttl`."""
+
+    name: str
+    hash_key: str
+    range_key: str | None = None
+    indexes: tuple[Index, ...] = ()
+    ttl: str = "ttl"
+
+
+API_KEYS: Final = Table("api_keys", "api_key_hash", indexes=(Index("account_id", "account_id", everything=True),))
+IDEMPOTENCY_KEYS: Final = Table("idempotency_keys", "key", indexes=(Index("account_id", "account_id"),))
+WEBHOOK_EVENTS: Final = Table(
+    "webhook_events",
+    "account_id",
+    "event_id",
+    indexes=(Index("status-next_retry_at", "status", "next_retry_at"),),
+)
+AUDIT_LOGS: Final = Table("audit_logs", "account_id", "timestamp")
+TABLES: Final = (API_KEYS, IDEMPOTENCY_KEYS, WEBHOOK_EVENTS, AUDIT_LOGS)
+
+# Keys
+
+HOT: Final = "hot"
+GAS: Final = "gas"
+SEED: Final = "seed"
+WALLET_KEYS: Final = (HOT, GAS)
+"""KeySpec ECC_SECG_P256K1, KeyUsage SIGN_VERIFY: each signs for one wallet."""
+WRAPPING_KEYS: Final = (SEED,)
+"""KeySpec SYMMETRIC_DEFAULT, KeyUsage ENCRYPT_DECRYPT: opens the seed of the deposit addresses (PAYIN_KEYS=derived)."""
+
+
+def key_alias(prefix: str, name: str) -> str:
+    """hot -> alias/counterfoil-hot"""
+    return f"alias/{prefix}counterfoil-{name}"
+
+
+def payin_alias(prefix: str, address: str) -> str:
+    """The alias of one deposit address's own key (PAYIN_KEYS=kms), which the process `addresses` creates."""
+    return key_alias(prefix, f"payin-{address}")
+
+
+# Secrets
+
+FOR_API: Final = "api"
+FOR_WEBHOOKS: Final = "webhooks"
+FOR_FACTS: Final = "deposit-facts"
+FOR_SEED: Final = "deposit-seed"
+FOR_NODE: Final = "tron-node"
+
+SECRETS: Final = {
+    FOR_API: ("api_key_pepper", "position_key", "operator_api_key"),
+    FOR_WEBHOOKS: ("webhook_master",),
+    FOR_FACTS: ("deposit_fact_key",),
+    FOR_SEED: ("seed_id", "data_key", "nonce", "ciphertext"),
+    FOR_NODE: ("tron_api_key",),
+}
+"""Name -> the fields of its JSON object, all strings. Peppers, masters and keys are 32 bytes in hex. `counterfoil secrets
+make` fills what is empty; tron-node may stay without a value."""
+LOGIN_FIELDS: Final = ("username", "password")
+"""The JSON fields of a database login's secret; RDS' own fields beside them are ignored."""
+OWNER_LOGIN: Final = "database/owner"
+"""Who migrates. RDS names the secret it manages itself: then DATABASE_OWNER_SECRET has its ARN."""
+
+
+def secret_name(prefix: str, name: str) -> str:
+    """api -> counterfoil/api"""
+    return f"{prefix}counterfoil/{name}"
+
+
+def login_secret(role: str) -> str:
+    """counterfoil_recorder -> database/recorder: what secret_name takes for a role of gateways/roles.py."""
+    return f"database/{role.removeprefix('counterfoil_')}"
+
+
+LOGIN_SECRETS: Final = tuple(login_secret(role) for role in LOGINS)
+
+# Who may use what
+
+
+@dataclass(frozen=True)
+class Access:
+    """All that one kind of process may do in AWS; everything else is denied to it."""
+
+    sends: tuple[str, ...] = ()
+    receives: tuple[str, ...] = ()
+    """Which includes deleting, extending, and sending to the queue's dead letters."""
+    tables: tuple[Table, ...] = ()
+    audits: bool = False
+    """Whether it may put into audit_logs; only the API, which has the table above, reads it."""
+    secrets: tuple[str, ...] = ()
+    """Of SECRETS."""
+    logins: tuple[str, ...] = ()
+    """Database roles whose secret it reads."""
+    signs: tuple[str, ...] = ()
+    """Of WALLET_KEYS."""
+    unwraps: tuple[str, ...] = ()
+    """Of WRAPPING_KEYS."""
+    payin_keys: bool = False
+    """With PAYIN_KEYS=kms: makes keys with payin aliases, or signs with them."""
+
+
+_NODE: Final = (FOR_NODE,)
+_PROJECTS: Final = tuple(PROJECT + view for view in VIEWS)
+
+ACCESS: Final[dict[str, Access]] = {
+    "api": Access(tables=TABLES, secrets=(FOR_API, FOR_WEBHOOKS, *_NODE), logins=(API, READER), audits=True),
+    "relay": Access(sends=(PAYOUT_REQUESTS, *_PROJECTS), logins=(RELAY, READER)),
+    "observe": Access(sends=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS, *_NODE), logins=(OBSERVER,)),
+    "record": Access(receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,), audits=True),
+    "project": Access(receives=_PROJECTS, logins=(PROJECTOR, READER)),
+    "payouts": Access(
+        receives=(PAYOUT_REQUESTS,), secrets=_NODE, logins=(SIGNER, READER), signs=(HOT, GAS), audits=True
+    ),
+    "addresses": Access(
+        secrets=(FOR_SEED,), logins=(SIGNER,), signs=(HOT, GAS), unwraps=(SEED,), payin_keys=True, audits=True
+    ),
+    "webhooks": Access(tables=(WEBHOOK_EVENTS,), secrets=(FOR_WEBHOOKS,), logins=(WEBHOOKS, READER), audits=True),
+}
+"""By process, as gateways/processes.py names them; a test holds the two lists equal."""

@@ -1,0 +1,56 @@
+"""What must exist in AWS is what the program uses: names, and who may use what."""
+
+import re
+
+import pytest
+
+from gateways.aws import names
+from gateways.processes import PROCESSES
+from gateways.roles import LOGINS, READER
+
+pytestmark = pytest.mark.fast
+
+
+def test_the_tables_have_the_keys_and_indexes_that_were_asked_for() -> None:
+    """Four tables, their keys, their global indexes, and the attribute by which items expire."""
+    shape = {
+        table.name: (table.hash_key, table.range_key, [(i.hash_key, i.range_key) for i in table.indexes], table.ttl)
+        for table in names.TABLES
+    }
+    assert shape == {
+        "api_keys": ("api_key_hash", None, [("account_id", None)], "ttl"),
+        "idempotency_keys": ("key", None, [("account_id", None)], "ttl"),
+        "webhook_events": ("account_id", "event_id", [("status", "next_retry_at")], "ttl"),
+        "audit_logs": ("account_id", "timestamp", [], "ttl"),
+    }
+
+
+def test_every_queue_is_fifo_and_has_dead_letters() -> None:
+    """deposit-events, payout-requests, and one for each projector."""
+    assert names.queue_name("", "deposit-events") == "deposit-events.fifo"
+    assert names.dead_queue_name("two-", "deposit-events") == "two-deposit-events-dead.fifo"
+    made = [name(31 * "p" + "-", queue) for queue in names.QUEUES for name in (names.queue_name, names.dead_queue_name)]
+    assert len(set(made)) == 2 * len(names.QUEUES)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,75}\.fifo", name) for name in made)  # 80 characters at most
+
+
+def test_every_process_has_its_access_and_no_other() -> None:
+    """The list of processes and the list of what they may use name the same ones; each has its own role's login."""
+    assert names.ACCESS.keys() == PROCESSES.keys()
+    for name, access in names.ACCESS.items():
+        process = PROCESSES[name]
+        assert process.role in access.logins
+        assert READER in access.logins or not process.follows_events
+        assert set(access.logins) <= set(LOGINS)
+        assert set(access.secrets) <= set(names.SECRETS)
+        assert set(access.sends + access.receives) <= set(names.QUEUES)
+
+
+def test_keys_are_the_signers_alone() -> None:
+    """Only processes that log in as the signer may sign, or unwrap the seed (I8)."""
+    signers = {name for name, process in PROCESSES.items() if "KEYSTORE" in process.needs}
+    for name, access in names.ACCESS.items():
+        if name not in signers:
+            assert (access.signs, access.unwraps, access.payin_keys) == ((), (), False)
+            assert names.FOR_SEED not in access.secrets
+    assert names.ACCESS["api"].signs == ()
