@@ -43,6 +43,13 @@ _FORBIDDEN: Final[Mapping[str, str]] = {
     "every journal entry's debits equal its credits": f"""
         SELECT format('entry %%s is off by %%s %%s', journal_entry_id, sum({_SIGNED}), currency)
           FROM postings GROUP BY journal_entry_id, currency HAVING sum({_SIGNED}) <> 0""",
+    "every line's running balance is the sum of the lines up to it": f"""
+        SELECT format('%%s %%s at position %%s is %%s, and its lines make %%s', code, currency, "position", balance_minor,
+                      total)
+          FROM (SELECT code, currency, "position", balance_minor,
+                       sum({_SIGNED}) OVER (PARTITION BY ledger_account_id, currency ORDER BY "position", line) AS total
+                  FROM postings) AS lines
+         WHERE balance_minor <> total ORDER BY "position" """,
     "no client liability is negative": """
         SELECT format('%%s %%s of account %%s is %%s', code, currency, account_id, amount_minor)
           FROM balances WHERE type = 'liability' AND amount_minor < 0 AND account_id <> %(treasury)s

@@ -20,7 +20,7 @@ ENTRY = (
 )
 POSTING = (
     "INSERT INTO postings (id, journal_entry_id, ledger_account_id, code, currency, amount_minor, side, line, created_at,"
-    " position) VALUES (%s, %s, %s, 'X', %s, %s, %s, 1, now(), 1000000)"
+    " position, balance_minor) VALUES (%s, %s, %s, 'X', %s, %s, %s, 1, now(), 1000000, 0)"
 )
 
 

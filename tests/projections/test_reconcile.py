@@ -18,6 +18,7 @@ from tests.support.views import project
 SEALS = "positions are contiguous, every event is sealed, and the seals chain"
 BOOKS = "every book's debits equal its credits, per currency"
 ENTRIES = "every journal entry's debits equal its credits"
+RUNNING = "every line's running balance is the sum of the lines up to it"
 LIABILITIES = "no client liability is negative"
 CUSTODY = "what clients may claim is what the treasury holds for them"
 ONCE = "no deposit is credited twice"
@@ -66,6 +67,7 @@ def test_clean(database: Database, owner: psycopg.Connection) -> None:
         SEALS,
         BOOKS,
         ENTRIES,
+        RUNNING,
         LIABILITIES,
         CUSTODY,
         ONCE,
@@ -102,10 +104,19 @@ def test_clean(database: Database, owner: psycopg.Connection) -> None:
         ("DELETE FROM balances WHERE code = 'Suspense'", {BALANCES}, "Suspense TRX"),
         (
             "UPDATE postings SET amount_minor = amount_minor + 1 WHERE position = 24 AND side = 'debit' AND code ~ '^S'",
-            {BOOKS, ENTRIES, POSTINGS},
+            {BOOKS, ENTRIES, POSTINGS, RUNNING},
             "off by 1 USDT",
         ),
-        ("UPDATE postings SET amount_minor = amount_minor + 1 WHERE position = 26", {POSTINGS}, "Suspense TRX"),
+        (
+            "UPDATE postings SET amount_minor = amount_minor + 1 WHERE position = 26",
+            {POSTINGS, RUNNING},
+            "Suspense TRX",
+        ),
+        (
+            "UPDATE postings SET balance_minor = balance_minor + 1 WHERE position = 26 AND code = 'Suspense'",
+            {RUNNING},
+            "Suspense TRX at position 26 is -39999999, and its lines make -40000000",
+        ),
         (
             "DELETE FROM ledger_accounts WHERE code = 'end-user-7'",
             {REFERENCES},
