@@ -142,6 +142,7 @@ TYPE_URL_PREFIX: Final = "type.googleapis.com/protocol."
 CREATE_ACCOUNT: Final = 0
 TRANSFER: Final = 1
 TRIGGER: Final = 31
+UPDATE_PERMISSIONS: Final = 46
 FREEZE: Final = 54
 UNFREEZE: Final = 55
 WITHDRAW_UNFROZEN: Final = 56

@@ -1,10 +1,11 @@
-"""Accounts as the state holds them: TRX, free bandwidth used, permissions. An address without an account has none of it."""
+"""Accounts as the state holds them: TRX, resources, permissions. An address without an account has none of it."""
 
 from typing import Final
 
 import msgspec
 
 from core.tron import Address
+from gateways.devnet.shares import Share
 from gateways.devnet.state import Overlay, State
 
 OWNER_PERMISSION: Final = 0
@@ -24,6 +25,14 @@ class Permission(msgspec.Struct, frozen=True):
     operations: bytes = b""
 
 
+class Unfreezing(msgspec.Struct, frozen=True):
+    """Stake that was unfrozen and can be withdrawn from `expires_ms` on."""
+
+    resource: str
+    amount_sun: int
+    expires_ms: int
+
+
 class Account(msgspec.Struct, frozen=True):
     """One activated address. `free_net_used` is as of `free_net_slot`, a slot of 3 s, and recovers from there."""
 
@@ -36,6 +45,9 @@ class Account(msgspec.Struct, frozen=True):
     is_contract: bool = False
     owner: Permission | None = None
     actives: tuple[Permission, ...] = ()
+    bandwidth: Share = Share()
+    energy: Share = Share()
+    unfreezing: tuple[Unfreezing, ...] = ()
 
     def permission(self, permission_id: int) -> Permission | None:
         """The permission with this id, the default one where none was ever set."""

@@ -6,7 +6,7 @@ A call that a lagging backend answers sees everything, blocks, state and lookups
 from collections.abc import Mapping
 from typing import Any
 
-from gateways.devnet import parsing, rendering
+from gateways.devnet import committee, parsing, rendering
 from gateways.devnet.block import Block, Included
 from gateways.devnet.chain import Chain
 from gateways.devnet.exchange import Silenced
@@ -14,6 +14,7 @@ from gateways.devnet.faults import BROADCASTING, another_txid, silence_of
 from gateways.devnet.faults import MESSAGES as CODE_MESSAGES
 from gateways.devnet.machine import SUCCESS
 from gateways.devnet.node import Node, Verdict
+from gateways.devnet.parameters import Parameters
 from gateways.devnet.state import State
 from gateways.devnet.transaction import Transaction
 
@@ -57,6 +58,11 @@ class Ask:
     def state(self) -> State:
         return self.chain.state_at(self.top.number)
 
+    @property
+    def parameters(self) -> Parameters:
+        """The chain's parameters there."""
+        return committee.parameters(self.state)
+
     def block(self, number: int) -> Block | None:
         return self.chain.block(number) if number <= self.top.number else None
 
@@ -95,6 +101,10 @@ class Ask:
     def message(self, text: str) -> str:
         """A message as this asker gets it."""
         return rendering.text(text, visible=self.visible)
+
+    def shown(self, address: bytes) -> str:
+        """An address as this asker gets it."""
+        return rendering.hex_or_base58(address, visible=self.visible)
 
     def text(self, name: str) -> str:
         return str(self.body.get(name) or "")

@@ -1,16 +1,19 @@
 """A block of the devnet: header, producer's signature, transactions with their outcomes; ids and roots as mainnet's."""
 
 from collections.abc import Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
 from core.secp256k1 import sha256
 from core.transactions import HEADER_RAW
-from gateways.devnet.execution import Outcome
+from gateways.devnet.decrees import Decrees
+from gateways.devnet.outcome import Outcome
 from gateways.devnet.transaction import Transaction, decode
 
 HEADER_VERSION = 34
+NO_DECREES: Final[Decrees] = MappingProxyType({})
 
 
 class Included(msgspec.Struct, frozen=True):
@@ -30,6 +33,7 @@ class Block(msgspec.Struct, frozen=True):
     header_raw: bytes
     witness_signature: bytes
     included: tuple[Included, ...] = ()
+    decrees: Decrees = NO_DECREES
 
     @property
     def header(self) -> dict[str, Any]:
@@ -47,6 +51,7 @@ class SealedBlock(msgspec.Struct, frozen=True, array_like=True):
     header_raw: bytes
     witness_signature: bytes
     transactions: tuple[bytes, ...] = ()
+    decrees: dict[str, int] = {}
 
 
 def block_id(number: int, header_raw: bytes) -> str:
@@ -65,7 +70,9 @@ def tx_trie_root(transactions: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def assemble(header_raw: bytes, witness_signature: bytes, included: tuple[Included, ...]) -> Block:
+def assemble(
+    header_raw: bytes, witness_signature: bytes, included: tuple[Included, ...], decrees: Decrees = NO_DECREES
+) -> Block:
     header = HEADER_RAW.decode(header_raw)
     number = header.get("number", 0)
     return Block(
@@ -76,12 +83,13 @@ def assemble(header_raw: bytes, witness_signature: bytes, included: tuple[Includ
         header_raw,
         witness_signature,
         included,
+        decrees,
     )
 
 
 def seal(block: Block) -> SealedBlock:
     transactions = tuple(each.transaction.encode(each.outcome.contract_ret) for each in block.included)
-    return SealedBlock(block.header_raw, block.witness_signature, transactions)
+    return SealedBlock(block.header_raw, block.witness_signature, transactions, dict(block.decrees))
 
 
 def unseal(sealed: SealedBlock) -> list[tuple[Transaction, str]]:

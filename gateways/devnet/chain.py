@@ -4,16 +4,30 @@ Pure and deterministic: time is an argument, keys come from the genesis, nothing
 `fork` replaces the newest blocks, `append` repeats kept ones; `pop` takes the newest block back, never a solid one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from core.secp256k1 import sha256
 from core.transactions import HEADER_RAW
+from gateways.devnet import committee
+from gateways.devnet import decrees as decreed
 from gateways.devnet import pool as pools
-from gateways.devnet.block import HEADER_VERSION, Block, Included, SealedBlock, assemble, seal, tx_trie_root, unseal
-from gateways.devnet.execution import Context, Outcome, Refused, execute
+from gateways.devnet.block import (
+    HEADER_VERSION,
+    NO_DECREES,
+    Block,
+    Included,
+    SealedBlock,
+    assemble,
+    seal,
+    tx_trie_root,
+    unseal,
+)
+from gateways.devnet.decrees import Decrees
+from gateways.devnet.execution import execute
 from gateways.devnet.genesis import GENESIS_MS, Genesis, Key
 from gateways.devnet.machine import Machine
-from gateways.devnet.parameters import MAINNET
+from gateways.devnet.outcome import Context, Outcome, Refused
+from gateways.devnet.parameters import Parameters
 from gateways.devnet.pool import Pool, Waiting
 from gateways.devnet.state import Head, Journal, Overlay, Past, State
 from gateways.devnet.transaction import Transaction
@@ -46,11 +60,10 @@ def _nowhere(_: Sequence[Block]) -> None:
 class Chain:
     """Blocks from genesis to head, the state at the head, and the pool that waits on it."""
 
-    def __init__(self, genesis: Genesis, block_ms: int = BLOCK_MS, parameters: Mapping[str, int] = MAINNET) -> None:
+    def __init__(self, genesis: Genesis, block_ms: int = BLOCK_MS) -> None:
         self.genesis = genesis
         self.block_ms = block_ms
-        self.parameters = dict(parameters)
-        self.machine = Machine(genesis.contracts)
+        self.machine = Machine(genesis.contracts, genesis.treasury.address)
         self.state = Head()
         self.pool = Pool(self.state, self._check, pools.PENDING_SLOTS * block_ms)
         self._producers = {key.address: key for key in genesis.producers}
@@ -81,6 +94,11 @@ class Chain:
     def next_slot_ms(self) -> int:
         """The earliest time the next block may bear."""
         return self.head.timestamp_ms // self.block_ms * self.block_ms + self.block_ms
+
+    @property
+    def parameters(self) -> Parameters:
+        """What is in force for the next block."""
+        return committee.parameters(self.state)
 
     @property
     def context(self) -> Context:
@@ -145,9 +163,12 @@ class Chain:
             raise Refused("DUP_TRANSACTION_ERROR", "Dup transaction.")
         self.pool.add(transaction, self.context, now_ms)
 
-    def mine(self, now_ms: int, keep: Keep = _nowhere) -> Block:
-        """The next block, at the slot of `now_ms`, or at the next free one if that is taken. It counts once it is kept."""
-        block, state = self._build(now_ms, self.pool.transactions())
+    def mine(self, now_ms: int, keep: Keep = _nowhere, decrees: Decrees = NO_DECREES) -> Block:
+        """The next block, at the slot of `now_ms`, or at the next free one if that is taken. It counts once it is kept.
+
+        A block with decrees holds nothing else: what waits meets what they changed.
+        """
+        block, state = self._build(now_ms, () if decrees else self.pool.transactions(), decrees)
         keep([block])
         self._put(block, state)
         self.pool.rebase(block.included, self.context, self.next_slot_ms, now_ms)
@@ -163,17 +184,20 @@ class Chain:
     ) -> list[Block]:
         """Replace the newest `depth` blocks by one for each item of `branch`, which says what it should hold.
 
-        The branch's producers are those a slot later. What it cannot hold, expired or no longer payable, waits in the
-        pool with `returned`. Raises ValueError for a depth that reaches the solid block.
+        The branch's producers are those a slot later, and it brings the same decrees. What it cannot hold, expired or no
+        longer payable, waits in the pool with `returned`. Raises ValueError for a depth that reaches the solid block.
         """
         if not 0 < depth <= self.head.number - self._solid:
             raise ValueError("only blocks above the solid one can be replaced")
         solid, first_ms = self._solid, self.blocks[-depth].timestamp_ms + self.block_ms
+        brought = [block.decrees for block in self.blocks[-depth:]]
         left = [self.pop() for _ in range(depth)][::-1]
         built: list[Block] = []
         try:
             for position, transactions in enumerate(branch):
-                block, state = self._build(first_ms + position * self.block_ms, transactions)
+                last = position == len(branch) - 1
+                decrees = _together(brought[position:] if last else brought[position : position + 1])
+                block, state = self._build(first_ms + position * self.block_ms, transactions, decrees)
                 self._put(block, state)
                 built.append(block)
             keep(built)
@@ -186,7 +210,7 @@ class Chain:
         self.pool.rebase(included, self.context, self.next_slot_ms, now_ms, again)
         return built
 
-    def _build(self, now_ms: int, transactions: Iterable[Transaction]) -> tuple[Block, Overlay]:
+    def _build(self, now_ms: int, transactions: Iterable[Transaction], decrees: Decrees) -> tuple[Block, Overlay]:
         timestamp_ms = max(now_ms // self.block_ms * self.block_ms, self.next_slot_ms)
         state = Overlay(self.state)
         included = pools.pack(state, transactions, self._check, self.context, self.next_slot_ms)
@@ -200,7 +224,8 @@ class Chain:
             "version": HEADER_VERSION,
         }
         header_raw = HEADER_RAW.encode(header)
-        return assemble(header_raw, producer.sign(sha256(header_raw)), included), state
+        _conclude(state, number, timestamp_ms, decrees)
+        return assemble(header_raw, producer.sign(sha256(header_raw)), included, decrees), state
 
     def append(self, sealed: SealedBlock) -> Block:
         """Repeat a kept block; on an earlier parent, a fork, what came after that is taken back first.
@@ -227,7 +252,9 @@ class Chain:
             if outcome.contract_ret != contract_ret:
                 raise DifferentChain(f"{transaction.txid} ended {contract_ret}, and now {outcome.contract_ret}")
             included.append(Included(transaction, outcome))
-        self._put(assemble(sealed.header_raw, sealed.witness_signature, tuple(included)), state)
+        block = assemble(sealed.header_raw, sealed.witness_signature, tuple(included), sealed.decrees)
+        _conclude(state, block.number, block.timestamp_ms, block.decrees)
+        self._put(block, state)
 
     def pop(self) -> Block:
         """Take the newest block back: the state before it returns, its transactions are nowhere. Never a solid one.
@@ -265,6 +292,17 @@ class Chain:
         pools.check_signatures(state, transaction)
         if self.reference(transaction) is None:
             raise Refused("TAPOS_ERROR", "Tapos check error.")
+
+
+def _conclude(state: Overlay, number: int, timestamp_ms: int, decrees: Decrees) -> None:
+    """What the end of a block changes: the cycle, when it is time, and what the block decrees."""
+    committee.turn(state, number, timestamp_ms)
+    if decrees:
+        decreed.apply(state, decrees, timestamp_ms)
+
+
+def _together(brought: Iterable[Decrees]) -> Decrees:
+    return {name: value for decrees in brought for name, value in decrees.items()}
 
 
 def _repeat(state: Overlay, transaction: Transaction, context: Context) -> Outcome:

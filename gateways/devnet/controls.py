@@ -7,6 +7,7 @@ from core.money import InvalidAmount, parse_amount
 from core.tron import Address, InvalidAddress
 from gateways.devnet import abi
 from gateways.devnet.ask import Ask
+from gateways.devnet.decrees import BadDecree
 from gateways.devnet.faults import BadFault
 from gateways.devnet.genesis import USDT, Genesis
 from gateways.devnet.machine import SUCCESS
@@ -14,6 +15,7 @@ from gateways.devnet.node import CannotFork, Verdict
 
 MINE_MAX: Final = 10_000
 SKIP_SLOTS_MAX: Final = 100_000
+ADVANCE_MS_MAX: Final = 400 * 86_400_000
 BRANCH_MAX: Final = 200
 """The longest branch that a fork may bring, in blocks."""
 
@@ -59,6 +61,21 @@ def mine(ask: Ask) -> Any:
     """{"blocks": n, "skip_slots": k}: n blocks at once, k slots missed before each."""
     blocks = _between(ask, "blocks", 1, MINE_MAX, default=1)
     ask.node.mine(blocks, _between(ask, "skip_slots", 0, SKIP_SLOTS_MAX))
+    return _heights(ask)
+
+
+def advance(ask: Ask) -> Any:
+    """{"advance_ms": n}: so much chain time passes at once, with a block at every maintenance and all other slots missed."""
+    ask.node.advance(_between(ask, "advance_ms", 1, ADVANCE_MS_MAX))
+    return _heights(ask)
+
+
+def decree(ask: Ask) -> Any:
+    """{"getEnergyFee": 210, "factor:41...": 12000, "world:41...": 0}: in force when this answers, by an empty block."""
+    try:
+        ask.node.decree(dict(ask.body))
+    except BadDecree as error:
+        raise BadControl(str(error)) from error
     return _heights(ask)
 
 
@@ -219,6 +236,8 @@ CONTROLS: Final[Mapping[tuple[str, str], Callable[[Ask], Any]]] = {
     ("POST", "usdt"): usdt,
     ("POST", "reorg"): reorg,
     ("POST", "maintenance"): maintenance,
+    ("POST", "parameters"): decree,
+    ("POST", "time"): advance,
     ("GET", "faults"): faults,
     ("POST", "faults"): arm,
     ("DELETE", "faults"): clear,

@@ -9,10 +9,24 @@ from typing import Any, Final
 
 import msgspec
 
-from core.tron import Address, InvalidAddress
-from gateways.devnet import accounts, bandwidth
-from gateways.devnet.accounts import ALL_OPERATIONS, Account, Permission
-from gateways.devnet.machine import SUCCESS, Called, Log, Machine
+from core.transactions import (
+    CANCEL_UNFREEZES,
+    CREATE_ACCOUNT,
+    DELEGATE,
+    FREEZE,
+    TRANSFER,
+    TRIGGER,
+    UNDELEGATE,
+    UNFREEZE,
+    UPDATE_PERMISSIONS,
+    WITHDRAW_UNFROZEN,
+)
+from core.tron import Address
+from gateways.devnet import accounts, bandwidth, billing, delegation, staking
+from gateways.devnet.accounts import ALL_OPERATIONS, Permission
+from gateways.devnet.billing import Bill
+from gateways.devnet.machine import SUCCESS, Called
+from gateways.devnet.outcome import Context, Outcome, Refused, address_of, invalid, owner_account
 from gateways.devnet.state import Overlay
 from gateways.devnet.transaction import Transaction
 
@@ -20,49 +34,13 @@ ACTIVE_PERMISSIONS_MAX: Final = 8
 PERMISSION_KEYS_MAX: Final = 5
 
 
-class Refused(Exception):
-    """The chain does not take the transaction: a broadcast code and java-tron's words for it."""
-
-    def __init__(self, code: str, message: str, reason: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.reason = reason or message
-        """The message without what broadcasting puts before it."""
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """How a transaction ended, as its receipt tells it. `result` is empty for what the machine did not run."""
-
-    contract_ret: str
-    fee_sun: int = 0
-    net_used: int = 0
-    net_fee_sun: int = 0
-    energy_used: int = 0
-    energy_penalty: int = 0
-    energy_fee_sun: int = 0
-    result: str = ""
-    contract: bytes = b""
-    returned: bytes = b""
-    logs: tuple[Log, ...] = ()
-    message: str = ""
-
-
-class Context(msgspec.Struct, frozen=True):
-    """What execution depends on beside the state: the parent block's time, the chain's parameters, its contracts."""
-
-    parent_ms: int
-    parameters: Mapping[str, int]
-    machine: Machine
-
-
 def execute(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
     """Apply one transaction. Raises Refused; the overlay's changes are then to be dropped."""
-    account = _owner_account(state, transaction)
+    account = owner_account(state, transaction)
     creates = _creates_account(state, transaction)
     if creates:
         _check_creation_size(transaction, context.parameters["getMaxCreateAccountTxSize"])
-    charge = bandwidth.charge(state, account, transaction, context.parameters, context.parent_ms, creates=creates)
+    charge = bandwidth.charge(state, account, transaction, context, creates=creates)
     if charge is None:
         raise Refused("BANDWITH_ERROR", "Account resource insufficient error.")
     fee_sun = _flat_fees(state, transaction, context.parameters)
@@ -83,10 +61,6 @@ def actuate(state: Overlay, transaction: Transaction, context: Context) -> Outco
     return actuator(state, transaction, context)
 
 
-def invalid(reason: str) -> Refused:
-    return Refused("CONTRACT_VALIDATE_ERROR", f"Contract validate error : {reason}", reason)
-
-
 def _check_creation_size(transaction: Transaction, bytes_max: int) -> None:
     size = len(transaction.raw_data)
     if size > bytes_max:
@@ -101,7 +75,7 @@ def _flat_fees(state: Overlay, transaction: Transaction, parameters: Mapping[str
     if transaction.raw.get("data"):
         fee_sun += parameters["getMemoFee"]
     if fee_sun:
-        owner = _owner_account(state, transaction)
+        owner = owner_account(state, transaction)
         if owner.balance_sun < fee_sun:
             raise Refused("BANDWITH_ERROR", "Account resource insufficient error.")
         accounts.spend(state, owner, fee_sun)
@@ -110,9 +84,9 @@ def _flat_fees(state: Overlay, transaction: Transaction, parameters: Mapping[str
 
 def _transfer(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
     parameter = transaction.parameter
-    to = _address(parameter.get("to_address", b""), "Invalid toAddress!")
+    to = address_of(parameter.get("to_address", b""), "Invalid toAddress!")
     amount_sun = parameter.get("amount", 0)
-    owner = _owner_account(state, transaction)
+    owner = owner_account(state, transaction)
     if to == transaction.owner:
         raise invalid("Cannot transfer TRX to yourself.")
     if amount_sun <= 0:
@@ -126,8 +100,8 @@ def _transfer(state: Overlay, transaction: Transaction, context: Context) -> Out
 
 
 def _create_account(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
-    address = _address(transaction.parameter.get("account_address", b""), "Invalid account address!")
-    owner = _owner_account(state, transaction)
+    address = address_of(transaction.parameter.get("account_address", b""), "Invalid account address!")
+    owner = owner_account(state, transaction)
     fee_sun = context.parameters["getCreateNewAccountFeeInSystemContract"]
     if owner.balance_sun < fee_sun:
         raise invalid("Validate CreateAccountActuator error, insufficient fee.")
@@ -140,7 +114,7 @@ def _create_account(state: Overlay, transaction: Transaction, context: Context) 
 
 def _update_permissions(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
     parameter = transaction.parameter
-    owner = _owner_account(state, transaction)
+    owner = owner_account(state, transaction)
     fee_sun = context.parameters["getUpdateAccountPermissionFee"]
     actives = parameter.get("actives", [])
     if "owner" not in parameter:
@@ -165,7 +139,7 @@ def _update_permissions(state: Overlay, transaction: Transaction, context: Conte
 
 def _permission(fields: dict[str, Any], permission_id: int, operations: bytes) -> Permission:
     keys = tuple(
-        (_address(key.get("address", b""), "key is not a validate address"), key.get("weight", 0))
+        (address_of(key.get("address", b""), "key is not a validate address"), key.get("weight", 0))
         for key in fields.get("keys", [])
     )
     threshold = fields.get("threshold", 0)
@@ -179,35 +153,37 @@ def _permission(fields: dict[str, Any], permission_id: int, operations: bytes) -
 
 
 def _trigger(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
-    """A contract call: energy up to what the owner can burn and fee_limit allows, then the bill (TVM rules).
+    """A contract call: energy up to what stake, TRX and fee_limit allow, then the bill (TVM rules).
 
     A revert pays for what was used; running out pays for the whole limit and leaves nothing else behind.
     """
     parameter, parameters = transaction.parameter, context.parameters
-    contract = _address(parameter.get("contract_address", b""), "No contract or not a smart contract")
-    owner = _owner_account(state, transaction)
-    value_sun, price_sun = parameter.get("call_value", 0), parameters["getEnergyFee"]
-    if contract not in context.machine.contracts:
+    contract = address_of(parameter.get("contract_address", b""), "No contract or not a smart contract")
+    owner = owner_account(state, transaction)
+    value_sun = parameter.get("call_value", 0)
+    code = context.machine.contracts.get(contract)
+    if code is None:
         raise invalid("No contract or not a smart contract")
     if not 0 <= transaction.fee_limit_sun <= parameters["getMaxFeeLimit"]:
         raise invalid(f"feeLimit must be >= 0 and <= {parameters['getMaxFeeLimit']}")
     if value_sun > owner.balance_sun:
         raise invalid("Validate InternalTransfer error, balance is not sufficient.")
-    limit = min((owner.balance_sun - value_sun) // price_sun, transaction.fee_limit_sun // price_sun)
+    granted = billing.allowance(state, owner, code, transaction.fee_limit_sun, value_sun, context)
+    caller = Address(owner.address)
     called = context.machine.execute(
-        state, contract, Address(owner.address), parameter.get("data", b""), value_sun=value_sun, limit=limit
+        state, contract, caller, parameter.get("data", b""), value_sun=value_sun, limit=granted.limit
     )
-    fee_sun = called.energy * price_sun
-    accounts.spend(state, _owner_account(state, transaction), fee_sun)
-    return _outcome_of_call(called, contract, fee_sun)
+    return _outcome_of_call(called, contract, billing.pay(state, caller, code, granted, called, context))
 
 
-def _outcome_of_call(called: Called, contract: bytes, energy_fee_sun: int) -> Outcome:
+def _outcome_of_call(called: Called, contract: bytes, bill: Bill) -> Outcome:
     return Outcome(
         called.result,
         energy_used=called.energy,
         energy_penalty=called.penalty,
-        energy_fee_sun=energy_fee_sun,
+        energy_fee_sun=bill.fee_sun,
+        energy_staked=bill.staked,
+        origin_energy=bill.origin,
         result=called.result,
         contract=contract,
         returned=called.returned,
@@ -222,31 +198,16 @@ def _creates_account(state: Overlay, transaction: Transaction) -> bool:
     return field is not None and accounts.find(state, transaction.parameter.get(field, b"")) is None
 
 
-def _owner_account(state: Overlay, transaction: Transaction) -> Account:
-    account = accounts.find(state, transaction.owner)
-    if account is None:
-        raise invalid(f"account [{_name(transaction.owner)}] does not exist")
-    return account
-
-
-def _address(raw: bytes, message: str) -> Address:
-    try:
-        return Address(raw)
-    except InvalidAddress as error:
-        raise invalid(message) from error
-
-
-def _name(owner: bytes) -> str:
-    try:
-        return Address(owner).base58
-    except InvalidAddress:
-        return owner.hex()
-
-
 _Actuator = Callable[[Overlay, Transaction, Context], Outcome]
 _ACTUATORS: Final[Mapping[int, _Actuator]] = {
-    0: _create_account,
-    1: _transfer,
-    31: _trigger,
-    46: _update_permissions,
+    CREATE_ACCOUNT: _create_account,
+    TRANSFER: _transfer,
+    TRIGGER: _trigger,
+    UPDATE_PERMISSIONS: _update_permissions,
+    FREEZE: staking.freeze,
+    UNFREEZE: staking.unfreeze,
+    WITHDRAW_UNFROZEN: staking.withdraw,
+    CANCEL_UNFREEZES: staking.cancel,
+    DELEGATE: delegation.delegate,
+    UNDELEGATE: delegation.undelegate,
 }

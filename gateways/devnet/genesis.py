@@ -10,11 +10,12 @@ import coincurve
 
 from core.secp256k1 import CURVE_ORDER, address_of, sha256
 from core.tron import SUN_PER_TRX, USDT_MAINNET, Address
-from gateways.devnet import accounts, energy, tether
+from gateways.devnet import accounts, committee, decrees, energy, tether
 from gateways.devnet.accounts import Account
 from gateways.devnet.machine import Code
 from gateways.devnet.misbehave import Misbehaving
 from gateways.devnet.multisend import Multisend
+from gateways.devnet.parameters import MAINNET
 from gateways.devnet.state import Overlay
 from gateways.devnet.successor import Successor
 from gateways.devnet.tether import TetherToken
@@ -26,6 +27,9 @@ ACCOUNT_SUN: Final = 1_000_000 * SUN_PER_TRX
 ACCOUNT_USDT_MINOR: Final = 10_000_000 * 10**6
 TREASURY_SUN: Final = 10_000_000_000 * SUN_PER_TRX
 USDT_SUPPLY_MINOR: Final = 60_000_000_000 * 10**6
+WORLD_ENERGY: Final = 2 * MAINNET["getDynamicEnergyThreshold"]
+"""What the rest of the world uses of USDT in every maintenance cycle: mainnet's never cools."""
+
 GENESIS_MS: Final = 1_700_000_001_000
 """Chain time of block 0: past, and a multiple of three seconds."""
 
@@ -79,8 +83,11 @@ class Genesis:
     def write(self, state: Overlay) -> None:
         """The first state: balances, tokens, producers that have produced nothing."""
         accounts.credit(state, self.treasury.address, TREASURY_SUN, GENESIS_MS)
-        for token, factor in ((USDT, self.factor), (self.fake_usdt, 0)):
-            tether.deploy(state, token, self.treasury.address, USDT_SUPPLY_MINOR, factor=factor)
+        committee.begin(state, MAINNET, GENESIS_MS)
+        decrees.apply(state, {f"{decrees.FACTOR}{USDT.hex()}": self.factor}, GENESIS_MS)
+        decrees.apply(state, {f"{decrees.WORLD}{USDT.hex()}": WORLD_ENERGY}, GENESIS_MS)
+        for token in (USDT, self.fake_usdt):
+            tether.deploy(state, token, self.treasury.address, USDT_SUPPLY_MINOR)
         state.set(("slot", self.successor, "deprecated"), 0)
         supply = USDT_SUPPLY_MINOR
         for key in self.accounts:

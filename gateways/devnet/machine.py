@@ -10,9 +10,10 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from core.tron import Address
-from gateways.devnet import energy
+from gateways.devnet import energy, factor
 from gateways.devnet.abi import Event, of_address, of_uint
-from gateways.devnet.state import Overlay, State
+from gateways.devnet.factor import Heat
+from gateways.devnet.state import Overlay
 
 SUCCESS: Final = "SUCCESS"
 REVERT: Final = "REVERT"
@@ -60,6 +61,8 @@ class Code(Protocol):
     """A contract's behaviour and how getcontract describes it."""
 
     name: str
+    user_percent: int
+    """What callers pay of a call's energy; the rest is the deployer's, as far as its stake goes."""
 
     def abi(self) -> list[dict[str, Any]]: ...
 
@@ -70,13 +73,18 @@ class Code(Protocol):
 class Call:
     """One contract's activation: who calls, with what, and the means to read, write, log, spend and call on."""
 
-    def __init__(self, machine: "Machine", execution: "_Execution", contract: Address, caller: Address) -> None:
+    def __init__(
+        self, machine: "Machine", execution: "_Execution", contract: Address, caller: Address, heat: Heat
+    ) -> None:
         self._machine = machine
         self._execution = execution
+        self._factor = heat.factor
         self.contract = contract
         self.caller = caller
         self.value_sun = 0
         self.data = b""
+        self.base_energy = 0
+        """What this activation itself spent, penalties not counted."""
         self.predecessor: Address | None = None
         """A contract whose slots stand for those that this one has not yet filled itself."""
 
@@ -102,8 +110,9 @@ class Call:
 
     def spend(self, path: energy.Path, opcode: str = "") -> None:
         """Raises OutOfEnergy when the limit is passed; `opcode` names a path that is a single one."""
-        factor = factor_of(self._execution.state, self.contract)
-        self._execution.spend(*energy.cost(path, factor), opcode)
+        total, penalty = energy.cost(path, self._factor)
+        self._execution.spend(total, penalty, opcode)
+        self.base_energy += total - penalty
 
     def emit(self, event: Event, *parameters: bytes | int) -> None:
         """Log an event; 20-byte addresses and integers become words."""
@@ -137,10 +146,11 @@ class _Execution:
 
 
 class Machine:
-    """The contracts there are, and how one is entered."""
+    """The contracts there are, who deployed them, and how one is entered."""
 
-    def __init__(self, contracts: Mapping[bytes, Code]) -> None:
+    def __init__(self, contracts: Mapping[bytes, Code], origin: Address) -> None:
         self.contracts = contracts
+        self.origin = origin
 
     def execute(
         self, state: Overlay, contract: Address, caller: Address, data: bytes, *, value_sun: int = 0, limit: int
@@ -165,12 +175,10 @@ class Machine:
         code = self.contracts.get(contract)
         if code is None:
             raise Reverted
-        call = Call(self, execution, contract, caller)
+        heat = factor.heat_of(execution.state, contract)
+        call = Call(self, execution, contract, caller, heat)
         call.data = data
         call.value_sun = value_sun
-        return code.run(call)
-
-
-def factor_of(state: State, contract: bytes) -> int:
-    """The contract's energy factor in 1/10000; 0 for one that never was busy."""
-    return int(state.get(("factor", contract)) or 0)
+        returned = code.run(call)
+        factor.add_use(execution.state, contract, heat, call.base_energy)
+        return returned

@@ -39,6 +39,7 @@ class Misbehaving:
     """The contract; it has no storage."""
 
     name = "Misbehaving"
+    user_percent = 100
 
     def abi(self) -> list[dict[str, Any]]:
         return [MISBEHAVE.entry()]

@@ -16,6 +16,7 @@ class Multisend:
     """multisend.send(token, to[], amounts[]): transferFrom the caller to each, all or none."""
 
     name = "Multisend"
+    user_percent = 10
 
     def abi(self) -> list[dict[str, Any]]:
         return [SEND.entry()]

@@ -8,14 +8,15 @@ import msgspec
 
 from core.protobuf import MalformedProtobuf
 from core.transactions import TRANSFER, TRIGGER, contract_of
-from gateways.devnet import abi, energy
-from gateways.devnet.block import Block, seal
+from gateways.devnet import abi, committee, decrees, energy
+from gateways.devnet.block import NO_DECREES, Block, seal
 from gateways.devnet.block_log import BlockLog, UnusableData
 from gateways.devnet.chain import BLOCK_MS, Chain, DifferentChain
-from gateways.devnet.execution import Refused
+from gateways.devnet.decrees import Decrees
 from gateways.devnet.faults import Faults
 from gateways.devnet.genesis import DEFAULT_SEED, PRODUCERS, USDT, Genesis, Key
 from gateways.devnet.machine import SUCCESS
+from gateways.devnet.outcome import Refused
 from gateways.devnet.tether import TRANSFER_CALL
 from gateways.devnet.transaction import Transaction, of_raw
 
@@ -121,6 +122,28 @@ class Node:
             self._mine_at(max(self.clock_ms(), self._due_ms + skip_slots * self.chain.block_ms))
         return self.chain.head
 
+    def decree(self, decided: Decrees) -> Block:
+        """Decide in the committee's and the world's place; it counts when this returns. Raises BadDecree.
+
+        The block that brings it is empty: what waits in the pool meets what was decided.
+        """
+        decrees.check(decided)
+        self._mine_at(max(self.clock_ms(), self._due_ms), decided)
+        return self.chain.head
+
+    def advance(self, elapsed_ms: int) -> Block:
+        """Let chain time pass at once: what waits is mined, then a block at each maintenance and one at the end.
+
+        All slots between are missed. At least as much time passes as was asked for.
+        """
+        until_ms = self._slot_from(self.now_ms + elapsed_ms)
+        if len(self.chain.pool):
+            self._mine_at(max(self.clock_ms(), self._due_ms))
+        while (maintenance_ms := self._slot_from(committee.next_maintenance_ms(self.chain.state))) < until_ms:
+            self._mine_at(maintenance_ms)
+        self._mine_at(until_ms)
+        return self.chain.head
+
     def reorg(
         self,
         depth: int,
@@ -209,8 +232,12 @@ class Node:
         is_maintenance = every > 0 and (chain.head.number + 1) % every == 0
         return chain.next_slot_ms + (MAINTENANCE_SLOTS * chain.block_ms if is_maintenance else 0)
 
-    def _mine_at(self, now_ms: int) -> None:
-        self.chain.mine(now_ms, self._keep)
+    def _slot_from(self, chain_ms: int) -> int:
+        """The first slot that is not before this time."""
+        return -(-chain_ms // self.chain.block_ms) * self.chain.block_ms
+
+    def _mine_at(self, now_ms: int, decided: Decrees = NO_DECREES) -> None:
+        self.chain.mine(now_ms, self._keep, decided)
         self._set_lead()
 
     def _set_lead(self) -> None:

@@ -6,7 +6,9 @@ Prices are in sun, per unit of energy or per byte; a parameter without a value i
 from collections.abc import Mapping
 from typing import Final
 
-MAINNET: Final[Mapping[str, int]] = {
+Parameters = Mapping[str, int]
+
+MAINNET: Final[Parameters] = {
     "getMaintenanceTimeInterval": 21_600_000,
     "getAccountUpgradeCost": 9_999_000_000,
     "getCreateAccountFee": 100_000,

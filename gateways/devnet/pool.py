@@ -14,7 +14,8 @@ from core.tron import Address
 from gateways.devnet import accounts
 from gateways.devnet.accounts import OWNER_PERMISSION, Account
 from gateways.devnet.block import Included
-from gateways.devnet.execution import Context, Outcome, Refused, execute
+from gateways.devnet.execution import execute
+from gateways.devnet.outcome import Context, Outcome, Refused
 from gateways.devnet.state import Head, Overlay, State
 from gateways.devnet.transaction import Transaction
 

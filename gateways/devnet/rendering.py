@@ -10,6 +10,7 @@ from core.transactions import CONTRACT, CONTRACT_TYPES, RAW, RESOURCES, TYPE_URL
 from core.tron import Address, InvalidAddress
 from gateways.devnet.accounts import Account, Permission
 from gateways.devnet.block import Block, Included
+from gateways.devnet.shares import SLOT_MS, decayed, slot_of
 from gateways.devnet.transaction import Transaction
 
 ADDRESS_FIELDS: Final = frozenset(
@@ -134,7 +135,9 @@ def transaction_info(block: Block, each: Included, *, visible: bool) -> Answer:
         for log in outcome.logs
     ]
     receipt = {
+        "energy_usage": outcome.energy_staked,
         "energy_fee": outcome.energy_fee_sun,
+        "origin_energy_usage": outcome.origin_energy,
         "energy_usage_total": outcome.energy_used,
         "net_usage": outcome.net_used,
         "net_fee": outcome.net_fee_sun,
@@ -149,7 +152,12 @@ def transaction_info(block: Block, each: Included, *, visible: bool) -> Answer:
         "log": logs,
         "result": "FAILED" if failed else "",
         "resMessage": text(outcome.message, visible=visible),
+        "withdraw_expire_amount": outcome.withdrawn_sun,
     }
+    if outcome.cancelled_sun is not None:
+        fields["cancel_unfreezeV2_amount"] = [
+            {"key": resource, "value": amount_sun} for resource, amount_sun in outcome.cancelled_sun.items()
+        ]
     return {
         "id": each.transaction.txid,
         "contractResult": [outcome.returned.hex()],
@@ -162,30 +170,60 @@ def transaction_infos(block: Block, *, visible: bool) -> list[Answer]:
     return [transaction_info(block, each, visible=visible) for each in block.included]
 
 
-def account(held: Account, *, visible: bool) -> Answer:
-    """An Account, its free bandwidth as of now; a balance of 0 does not appear."""
+def account(held: Account, now_ms: int, *, visible: bool) -> Answer:
+    """An Account, its usage as of now though not the time it is counted from; a balance of 0 does not appear.
+
+    frozenV2 lists every kind of stake, those of 0 without their amount.
+    """
+    now = slot_of(now_ms)
+    net, energy = held.bandwidth.use(0, now), held.energy.use(0, now)
     actives = held.actives if held.owner else (held.permission(2),)
-    fields = without_defaults(
-        {
-            "type": "Contract" if held.is_contract else "",
-            "balance": held.balance_sun,
-            "create_time": held.created_ms,
-            "latest_opration_time": held.operated_ms,
-            "free_net_usage": held.free_net_used,
-            "latest_consume_free_time": held.free_net_slot * 3_000 if held.free_net_used else 0,
-        }
-    )
+    fields = {
+        "type": "Contract" if held.is_contract else "",
+        "balance": held.balance_sun,
+        "create_time": held.created_ms,
+        "latest_opration_time": held.operated_ms,
+        "net_usage": net.used,
+        "latest_consume_time": held.bandwidth.slot * SLOT_MS,
+        "free_net_usage": decayed(held.free_net_used, held.free_net_slot, now),
+        "latest_consume_free_time": held.free_net_slot * SLOT_MS,
+        "acquired_delegated_frozenV2_balance_for_bandwidth": net.acquired_sun,
+        "delegated_frozenV2_balance_for_bandwidth": net.delegated_sun,
+    }
+    energies = {
+        "energy_usage": energy.used,
+        "latest_consume_time_for_energy": held.energy.slot * SLOT_MS,
+        "acquired_delegated_frozenV2_balance_for_energy": energy.acquired_sun,
+        "delegated_frozenV2_balance_for_energy": energy.delegated_sun,
+    }
+    unfreezing = [
+        {**_kind(each.resource), "unfreeze_amount": each.amount_sun, "unfreeze_expire_time": each.expires_ms}
+        for each in held.unfreezing
+    ]
     return {
         "address": hex_or_base58(held.address, visible=visible),
-        **fields,
-        "net_window_size": 28_800_000,
+        **without_defaults(fields),
+        "net_window_size": net.window,
         "net_window_optimized": True,
-        "account_resource": {"energy_window_size": 28_800_000, "energy_window_optimized": True},
+        "account_resource": {
+            **without_defaults(energies),
+            "energy_window_size": energy.window,
+            "energy_window_optimized": True,
+        },
         "owner_permission": permission(held.permission(0), visible=visible),
         "active_permission": [permission(active, visible=visible) for active in actives],
-        "frozenV2": [{}, {"type": "ENERGY"}, {"type": "TRON_POWER"}],
+        "frozenV2": [
+            {**_kind(resource), **without_defaults({"amount": amount_sun})}
+            for resource, amount_sun in zip(RESOURCES, (net.frozen_sun, energy.frozen_sun, 0), strict=True)
+        ],
+        **({"unfrozenV2": unfreezing} if unfreezing else {}),
         "asset_optimized": True,
     }
+
+
+def _kind(resource: str) -> Answer:
+    """BANDWIDTH is the default and does not appear."""
+    return {} if resource == RESOURCES[0] else {"type": resource}
 
 
 def permission(granted: Permission | None, *, visible: bool) -> Answer:

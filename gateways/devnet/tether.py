@@ -47,6 +47,7 @@ class TetherToken:
     """One deployed token; all that changes stands in the state."""
 
     name = "TetherToken"
+    user_percent = 100
 
     def __init__(self, title: str, symbol: str, decimals: int) -> None:
         self.title = title
@@ -257,12 +258,11 @@ def balance(call: Call, holder: bytes) -> int:
     return int(call.read("balance", holder) or 0)
 
 
-def deploy(state: Overlay, token: Address, owner: Address, supply: int, *, factor: int) -> None:
+def deploy(state: Overlay, token: Address, owner: Address, supply: int) -> None:
     """Write a token's first storage: everything belongs to its owner."""
     state.set(("slot", token, "owner"), owner.evm)
     state.set(("slot", token, "totalSupply"), supply)
     state.set(("slot", token, "balance", owner.evm), supply)
-    state.set(("factor", token), factor or None)
 
 
 def _allowance(call: Call, spender: bytes) -> int:

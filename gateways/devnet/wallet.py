@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateways.devnet.ask import Answer, Ask
-from gateways.devnet.calls import accounts, blocks, building, contracts, network, transactions
+from gateways.devnet.calls import accounts, blocks, building, contracts, network, stake, transactions
 
 Handler = Callable[[Ask], Answer]
 
@@ -25,10 +25,11 @@ _BOTH: Final[Mapping[str, Handler]] = {
     "estimateenergy": contracts.estimate_energy,
     "getenergyprices": network.get_energy_prices,
     "getbandwidthprices": network.get_bandwidth_prices,
-    "getdelegatedresourcev2": network.nothing,
-    "getdelegatedresourceaccountindexv2": network.nothing,
-    "getcandelegatedmaxsize": network.nothing,
-    "getcanwithdrawunfreezeamount": network.nothing,
+    "getdelegatedresourcev2": stake.get_delegated_resource,
+    "getdelegatedresourceaccountindexv2": stake.get_delegation_index,
+    "getcandelegatedmaxsize": stake.get_can_delegated_max_size,
+    "getcanwithdrawunfreezeamount": stake.get_can_withdraw_unfreeze_amount,
+    "getavailableunfreezecount": stake.get_available_unfreeze_count,
     "getassetissuelist": network.nothing,
     "listwitnesses": network.list_witnesses,
     "getnodeinfo": network.get_node_info,

@@ -1,21 +1,35 @@
-"""The devnet in this process behind the port `Node`: real rules, signatures and energy, no HTTP, a clock turned by hand.
+"""The devnet in this process behind the ports `Node` and `Staking`: real rules, signatures and energy, a clock turned by hand.
 
 What a broadcast meets is chosen with `fate`: the bytes reach the pool or not, and the answer says so or not.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
-from core.chain import AccountResources, Block, BlockRef, BroadcastAnswer, ChainAccount, ConstantResult, Log, Receipt
+from core.chain import (
+    AccountResources,
+    Block,
+    BlockRef,
+    BroadcastAnswer,
+    ChainAccount,
+    ConstantResult,
+    ContractEnergy,
+    Delegation,
+    DelegationIndex,
+    Log,
+    Receipt,
+    Resource,
+)
 from core.tron import USDT_MAINNET, Address
-from gateways.devnet import abi, accounts, bandwidth
+from gateways.devnet import abi, accounts
 from gateways.devnet import node as devnet
 from gateways.devnet.accounts import Permission
 from gateways.devnet.block import Block as DevnetBlock
+from gateways.devnet.in_process import InProcess
 from gateways.devnet.state import Overlay
 from gateways.devnet.transaction import decode
+from gateways.tron_node import TronNode
 
 USDT = Address.from_base58(USDT_MAINNET)
 START_MS = 1_767_225_600_000
@@ -41,6 +55,7 @@ class DevnetNode:
     def __init__(self, block_ms: int = BLOCK_MS) -> None:
         self.now_ms = START_MS
         self.devnet = devnet.Node(devnet.Config(block_ms=block_ms, paused=True), lambda: self.now_ms)
+        self._asked = TronNode("http://devnet", transport=InProcess(self.devnet))
         self.fate = Fate()
         self.sent: list[bytes] = []
         self.kept: list[bytes] = []
@@ -147,6 +162,16 @@ class DevnetNode:
             result=outcome.result,
             failed=outcome.contract_ret != "SUCCESS",
             logs=tuple(Log(log.address, log.topics, log.data) for log in outcome.logs),
+            energy_used=outcome.energy_used,
+            energy_fee_sun=outcome.energy_fee_sun,
+            net_used=outcome.net_used,
+            net_fee_sun=outcome.net_fee_sun,
+            message=outcome.message,
+            energy_staked=outcome.energy_staked,
+            origin_energy=outcome.origin_energy,
+            energy_penalty=outcome.energy_penalty,
+            withdrawn_sun=outcome.withdrawn_sun,
+            cancelled_sun=sum((outcome.cancelled_sun or {}).values()),
         )
 
     def broadcast(self, signed: bytes) -> BroadcastAnswer:
@@ -157,24 +182,42 @@ class DevnetNode:
         return self.fate.answer or said
 
     def account(self, address: bytes) -> ChainAccount | None:
-        return self._account(self.devnet.chain.state, address)
+        return self._asked.account(address)
 
     def solid_account(self, address: bytes) -> ChainAccount | None:
-        return self._account(self.devnet.chain.solid_state(), address)
+        return self._asked.solid_account(address)
 
     def resources(self, address: bytes) -> AccountResources:
-        account = accounts.find(self.devnet.chain.state, address)
-        if account is None:
-            return AccountResources()
-        used = bandwidth.free_net_used(account, self.devnet.chain.head.timestamp_ms)
-        return AccountResources(free_net_limit=self.chain_parameters()["getFreeNetLimit"], free_net_used=used)
+        return self._asked.resources(address)
+
+    def delegations(self, owner: bytes, receiver: bytes, *, solid: bool = False) -> Sequence[Delegation]:
+        return self._asked.delegations(owner, receiver, solid=solid)
+
+    def delegation_index(self, address: bytes, *, solid: bool = False) -> DelegationIndex:
+        return self._asked.delegation_index(address, solid=solid)
+
+    def delegatable_sun(self, owner: bytes, resource: Resource, *, solid: bool = False) -> int:
+        return self._asked.delegatable_sun(owner, resource, solid=solid)
+
+    def unfreezes_left(self, owner: bytes, *, solid: bool = False) -> int:
+        return self._asked.unfreezes_left(owner, solid=solid)
+
+    def withdrawable_sun(self, owner: bytes, at_ms: int, *, solid: bool = False) -> int:
+        return self._asked.withdrawable_sun(owner, at_ms, solid=solid)
+
+    def contract_energy(self, contract: bytes) -> ContractEnergy | None:
+        return self._asked.contract_energy(contract)
+
+    def next_maintenance_ms(self) -> int:
+        return self._asked.next_maintenance_ms()
 
     def call(self, owner: bytes, contract: bytes, data: bytes, *, solid: bool = False) -> ConstantResult:
         self.calls += 1
         chain = self.devnet.chain
         state = Overlay(chain.solid_state() if solid else chain.state)
         called = chain.machine.execute(state, Address(contract), Address(owner), data, limit=ENERGY_MAX)
-        return ConstantResult(called.energy, called.returned, called.result != "SUCCESS", called.message)
+        reverted = called.result != "SUCCESS"
+        return ConstantResult(called.energy, called.returned, reverted, called.message, called.penalty)
 
     def chain_parameters(self) -> Mapping[str, int]:
         return self.devnet.chain.parameters
@@ -184,14 +227,6 @@ class DevnetNode:
         if verdict.accepted:
             return ACCEPTED
         return BroadcastAnswer("unclear" if verdict.code in UNCLEAR_CODES else "refused", verdict.code, verdict.message)
-
-    def _account(self, state: Any, address: bytes) -> ChainAccount | None:
-        account = accounts.find(state, address)
-        if account is None:
-            return None
-        keys = tuple(key for key, _ in account.owner.keys) if account.owner else ()
-        is_contract = address in self.devnet.chain.machine.contracts
-        return ChainAccount(address, account.balance_sun, keys, is_contract)
 
 
 class DevnetLog:

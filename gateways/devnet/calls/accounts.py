@@ -2,51 +2,64 @@
 
 from typing import Any
 
-import msgspec
-
-from gateways.devnet import accounts, bandwidth, parsing, rendering
+from gateways.devnet import accounts, bandwidth, parsing, rendering, staking
 from gateways.devnet.accounts import Account
 from gateways.devnet.ask import Answer, Ask
-
-TOTAL_NET_WEIGHT = 27_908_390_830
-TOTAL_ENERGY_WEIGHT = 16_307_698_552
-"""Stake of the whole network in TRX, as mainnet had it in February 2025: what an energy limit is a share of."""
+from gateways.devnet.shares import SUN_PER_TRX, Total, slot_of
+from gateways.devnet.staking import BANDWIDTH, ENERGY
 
 
 def get_account(ask: Ask) -> Answer:
     account = accounts.find(ask.state, ask.address("address"))
     if account is None:
         return {}
-    used = bandwidth.free_net_used(account, ask.top.timestamp_ms)
-    return rendering.account(msgspec.structs.replace(account, free_net_used=used), visible=ask.visible)
+    return rendering.account(account, ask.top.timestamp_ms, visible=ask.visible)
 
 
 def get_account_net(ask: Ask) -> Answer:
     account = accounts.find(ask.state, ask.address("address"))
-    return {**_net(ask, account), "TotalNetWeight": TOTAL_NET_WEIGHT} if account else {}
+    return _net(ask, account) if account else {}
 
 
 def get_account_resource(ask: Ask) -> Answer:
     account = accounts.find(ask.state, ask.address("address"))
     if account is None:
         return {}
+    total, shares = _total(ask, ENERGY), (account.bandwidth, account.energy)
     return {
         **_net(ask, account),
-        "TotalNetWeight": TOTAL_NET_WEIGHT,
-        "TotalEnergyLimit": ask.chain.parameters["getTotalEnergyCurrentLimit"],
-        "TotalEnergyWeight": TOTAL_ENERGY_WEIGHT,
+        **rendering.without_defaults(
+            {
+                "tronPowerLimit": sum(share.frozen_sun + share.delegated_sun for share in shares) // SUN_PER_TRX,
+                "EnergyUsed": account.energy.used_at(_now(ask)),
+                "EnergyLimit": total.units(account.energy.stake_sun),
+            }
+        ),
+        "TotalEnergyLimit": total.limit,
+        "TotalEnergyWeight": total.weight,
     }
 
 
 def _net(ask: Ask, account: Account) -> dict[str, Any]:
-    parameters = ask.chain.parameters
+    total = _total(ask, BANDWIDTH)
     return rendering.without_defaults(
         {
             "freeNetUsed": bandwidth.free_net_used(account, ask.top.timestamp_ms),
-            "freeNetLimit": parameters["getFreeNetLimit"],
-            "TotalNetLimit": parameters["getTotalNetLimit"],
+            "freeNetLimit": ask.parameters["getFreeNetLimit"],
+            "NetUsed": account.bandwidth.used_at(_now(ask)),
+            "NetLimit": total.units(account.bandwidth.stake_sun),
+            "TotalNetLimit": total.limit,
+            "TotalNetWeight": total.weight,
         }
     )
+
+
+def _total(ask: Ask, resource: str) -> Total:
+    return staking.total(ask.state, ask.parameters, resource)
+
+
+def _now(ask: Ask) -> int:
+    return slot_of(ask.top.timestamp_ms)
 
 
 def validate_address(ask: Ask) -> Answer:

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from core.secp256k1 import InvalidSignature, recover
 from core.transactions import CONTRACT_TYPES, contract_of
 from gateways.devnet import accounts, parsing, rendering
 from gateways.devnet.accounts import Account
 from gateways.devnet.ask import Answer, Ask
-from gateways.devnet.execution import Refused, actuate
+from gateways.devnet.execution import actuate
+from gateways.devnet.outcome import Refused
 from gateways.devnet.state import Overlay
 from gateways.devnet.transaction import Transaction, of_raw
 
@@ -28,7 +31,7 @@ def build(kind: int) -> Callable[[Ask], Answer]:
             raise BuildRefused("Invalid ownerAddress!")
         transaction = unsigned(ask, kind, fields)
         try:
-            actuate(Overlay(ask.state), transaction, ask.chain.context)
+            actuate(Overlay(ask.state), transaction, msgspec.structs.replace(ask.chain.context, building=True))
         except Refused as refused:
             raise BuildRefused(refused.reason) from refused
         return rendering.built(transaction, visible=ask.visible)

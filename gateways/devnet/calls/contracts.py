@@ -8,14 +8,15 @@ from core.transactions import TRIGGER
 from core.tron import Address, InvalidAddress
 from gateways.devnet import abi, rendering
 from gateways.devnet.ask import Answer, Ask
+from gateways.devnet.billing import ORIGIN_ENERGY_LIMIT
 from gateways.devnet.calls.building import BuildRefused, unsigned
-from gateways.devnet.machine import REVERT, SUCCESS, Called, factor_of
+from gateways.devnet.factor import heat_of
+from gateways.devnet.machine import REVERT, SUCCESS, Called
 from gateways.devnet.parsing import BadRequest
 from gateways.devnet.state import Overlay
 from gateways.devnet.transaction import Transaction
 
 CALL_ENERGY_MAX = 100_000_000
-ORIGIN_ENERGY_LIMIT = 10_000_000
 
 
 def get_contract(ask: Ask) -> Answer:
@@ -29,7 +30,7 @@ def get_contract(ask: Ask) -> Answer:
         "abi": {"entrys": code.abi()},
         "bytecode": "",
         "name": code.name,
-        "consume_user_resource_percent": 100,
+        "consume_user_resource_percent": code.user_percent,
         "origin_energy_limit": ORIGIN_ENERGY_LIMIT,
     }
 
@@ -38,8 +39,9 @@ def get_contract_info(ask: Ask) -> Answer:
     contract = get_contract(ask)
     if not contract:
         return {}
-    factor = factor_of(ask.state, ask.address("value"))
-    return {"smart_contract": contract, "contract_state": rendering.without_defaults({"energy_factor": factor})}
+    heat = heat_of(ask.state, ask.address("value"))
+    state = {"energy_usage": heat.used, "energy_factor": heat.factor, "update_cycle": heat.cycle}
+    return {"smart_contract": contract, "contract_state": rendering.without_defaults(state)}
 
 
 class NoContract(Exception):

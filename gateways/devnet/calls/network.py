@@ -1,25 +1,24 @@
 """The network: parameters, prices, producers, the node itself."""
 
-from gateways.devnet import rendering
+from gateways.devnet import committee, rendering
 from gateways.devnet.ask import Answer, Ask
-from gateways.devnet.genesis import GENESIS_MS
 
 
 def get_chain_parameters(ask: Ask) -> Answer:
-    parameters = ask.chain.parameters.items()
+    parameters = ask.parameters.items()
     return {"chainParameter": [{"key": key, **({"value": value} if value else {})} for key, value in parameters]}
 
 
 def get_energy_prices(ask: Ask) -> Answer:
-    return {"prices": f"0:100,{GENESIS_MS}:{ask.chain.parameters['getEnergyFee']}"}
+    return {"prices": committee.prices(ask.state, "energy")}
 
 
 def get_bandwidth_prices(ask: Ask) -> Answer:
-    return {"prices": f"0:10,{GENESIS_MS}:{ask.chain.parameters['getTransactionFee']}"}
+    return {"prices": committee.prices(ask.state, "bandwidth")}
 
 
 def get_memo_fee(ask: Ask) -> Answer:
-    return {"prices": f"0:0,{GENESIS_MS}:{ask.chain.parameters['getMemoFee']}"}
+    return {"prices": committee.prices(ask.state, "memo")}
 
 
 def get_node_info(ask: Ask) -> Answer:
@@ -49,8 +48,7 @@ def list_witnesses(ask: Ask) -> Answer:
 
 
 def get_next_maintenance_time(ask: Ask) -> Answer:
-    interval_ms = ask.chain.parameters["getMaintenanceTimeInterval"]
-    return {"num": ask.head.timestamp_ms // interval_ms * interval_ms + interval_ms}
+    return {"num": committee.next_maintenance_ms(ask.state)}
 
 
 def nothing(_: Ask) -> Answer:

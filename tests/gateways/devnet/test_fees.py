@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateways.devnet import bandwidth
+from gateways.devnet import shares
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
 
 pytestmark = pytest.mark.fast
@@ -104,7 +104,7 @@ def test_bandwidth_is_all_or_nothing(devnet: Devnet) -> None:
 )
 def test_bandwidth_recovers_over_a_day(slots: int, left: int) -> None:
     """Used bandwidth comes back linearly over 28,800 slots of three seconds."""
-    assert abs(bandwidth.recovered(345, 0, slots) - left) <= 1
+    assert abs(shares.decayed(345, 0, slots) - left) <= 1
 
 
 def test_memo_costs_one_trx(devnet: Devnet) -> None:

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from core.transactions import DELEGATE, FREEZE, UNDELEGATE
 from core.tron import Address
 from gateways.devnet import abi, accounts
+from gateways.devnet.accounts import Account
 from gateways.devnet.block import Included
 from gateways.devnet.genesis import USDT, Key
 from gateways.devnet.machine import Called
@@ -40,6 +42,30 @@ class Devnet:
 
     def send_trx(self, key: Key, to: bytes, amount_sun: int, **raw: Any) -> Included:
         return self.mined(self.signed(key, 1, {"to_address": to, "amount": amount_sun}, **raw))
+
+    def send(self, key: Key, kind: int, **fields: Any) -> Included:
+        """A contract of this type, mined alone."""
+        return self.mined(self.signed(key, kind, fields))
+
+    def freeze(self, key: Key, trx: int, resource: int = 1) -> Included:
+        return self.send(key, FREEZE, frozen_balance=trx * TRX, resource=resource)
+
+    def lend(self, key: Key, to: bytes, trx: int, resource: int = 1, **lock: Any) -> Included:
+        return self.send(key, DELEGATE, receiver_address=to, balance=trx * TRX, resource=resource, **lock)
+
+    def take_back(self, key: Key, of: bytes, trx: int, resource: int = 1) -> Included:
+        return self.send(key, UNDELEGATE, receiver_address=of, balance=trx * TRX, resource=resource)
+
+    def refused(self, key: Key, kind: int, **fields: Any) -> str:
+        """Why a contract is not taken, without what broadcasting puts before it."""
+        verdict = self.node.broadcast(self.signed(key, kind, fields))
+        assert verdict.code == "CONTRACT_VALIDATE_ERROR", verdict
+        return verdict.message.removeprefix("Contract validate error : ")
+
+    def account(self, holder: bytes) -> Account:
+        account = accounts.find(self.chain.state, holder)
+        assert account is not None
+        return account
 
     def signed(self, key: Key, kind: int, fields: dict[str, Any], **raw: Any) -> Any:
         return self.node.sign(key, kind, fields, **raw)
