@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo up test check simulate simulate-many bench format openapi lock clean
+.PHONY: help demo up test check simulate simulate-many bench format openapi platform lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
@@ -67,6 +67,9 @@ format: $(DEV)
 
 openapi: $(RUNTIME)
 > @$(BIN)/python -m gateways openapi > schema/openapi.json
+
+platform: $(RUNTIME)
+> @$(BIN)/python -m gateways.deployment > terraform/platform.json
 
 lock:
 > @$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.txt

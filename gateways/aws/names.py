@@ -161,7 +161,9 @@ class Access:
     logins: tuple[str, ...] = ()
     """Database roles whose secret it reads."""
     signs: tuple[str, ...] = ()
-    """Of WALLET_KEYS."""
+    """Of WALLET_KEYS: those it may sign with."""
+    knows: tuple[str, ...] = ()
+    """Of WALLET_KEYS: those whose public key it may ask for."""
     unwraps: tuple[str, ...] = ()
     """Of WRAPPING_KEYS."""
     payin_keys: bool = False
@@ -178,10 +180,15 @@ ACCESS: Final[dict[str, Access]] = {
     "record": Access(receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,), audits=True),
     "project": Access(receives=_PROJECTS, logins=(PROJECTOR, READER)),
     "payouts": Access(
-        receives=(PAYOUT_REQUESTS,), secrets=_NODE, logins=(SIGNER, READER), signs=(HOT, GAS), audits=True
+        receives=(PAYOUT_REQUESTS,),
+        secrets=_NODE,
+        logins=(SIGNER, READER),
+        signs=(HOT,),
+        knows=(HOT, GAS),
+        audits=True,
     ),
     "addresses": Access(
-        secrets=(FOR_SEED,), logins=(SIGNER,), signs=(HOT, GAS), unwraps=(SEED,), payin_keys=True, audits=True
+        secrets=(FOR_SEED,), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True, audits=True
     ),
     "webhooks": Access(tables=(WEBHOOK_EVENTS,), secrets=(FOR_WEBHOOKS,), logins=(WEBHOOKS, READER), audits=True),
 }

@@ -1,0 +1,136 @@
+# The first hand against floods. Limits per API key, sizes and slow clients are the API's own affair.
+
+resource "aws_wafv2_web_acl" "this" {
+  name        = var.name
+  description = "Floods, and requests that no client of ours makes"
+  scope       = "REGIONAL"
+
+  default_action {
+    allow {}
+  }
+
+  rule {
+    name     = "rate"
+    priority = 10
+
+    action {
+      block {
+        custom_response {
+          response_code = 429
+        }
+      }
+    }
+
+    statement {
+      rate_based_statement {
+        limit                 = var.requests_max
+        aggregate_key_type    = "IP"
+        evaluation_window_sec = 300
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "rate"
+      sampled_requests_enabled   = false
+    }
+  }
+
+  dynamic "rule" {
+    for_each = length(var.blocked_countries) == 0 ? [] : [var.blocked_countries]
+
+    content {
+      name     = "countries"
+      priority = 20
+
+      action {
+        block {}
+      }
+
+      statement {
+        geo_match_statement {
+          country_codes = rule.value
+        }
+      }
+
+      visibility_config {
+        cloudwatch_metrics_enabled = true
+        metric_name                = "countries"
+        sampled_requests_enabled   = false
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = {
+      AWSManagedRulesAmazonIpReputationList = 30
+      AWSManagedRulesKnownBadInputsRuleSet  = 40
+      AWSManagedRulesCommonRuleSet          = 50
+    }
+
+    content {
+      name     = rule.key
+      priority = rule.value
+
+      override_action {
+        none {}
+      }
+
+      statement {
+        managed_rule_group_statement {
+          vendor_name = "AWS"
+          name        = rule.key
+
+          # The API takes bodies of up to 64 KiB, and programs that do not say what they are.
+          dynamic "rule_action_override" {
+            for_each = rule.key == "AWSManagedRulesCommonRuleSet" ? ["SizeRestrictions_BODY", "NoUserAgent_HEADER"] : []
+
+            content {
+              name = rule_action_override.value
+
+              action_to_use {
+                count {}
+              }
+            }
+          }
+        }
+      }
+
+      visibility_config {
+        cloudwatch_metrics_enabled = true
+        metric_name                = rule.key
+        sampled_requests_enabled   = false
+      }
+    }
+  }
+
+  visibility_config {
+    cloudwatch_metrics_enabled = true
+    metric_name                = var.name
+    sampled_requests_enabled   = false
+  }
+}
+
+resource "aws_wafv2_web_acl_association" "this" {
+  resource_arn = aws_lb.this.arn
+  web_acl_arn  = aws_wafv2_web_acl.this.arn
+}
+
+resource "aws_cloudwatch_log_group" "firewall" {
+  # The name is the service's rule.
+  name              = "aws-waf-logs-${var.name}"
+  retention_in_days = var.log_days
+  kms_key_id        = var.log_key_arn
+}
+
+resource "aws_wafv2_web_acl_logging_configuration" "this" {
+  resource_arn            = aws_wafv2_web_acl.this.arn
+  log_destination_configs = [aws_cloudwatch_log_group.firewall.arn]
+
+  # An API key stands in no log (I13).
+  redacted_fields {
+    single_header {
+      name = "x-api-key"
+    }
+  }
+}

@@ -1,0 +1,148 @@
+# A group of machines for each process kind. A machine that fails is replaced, a new image or setting rolls through group by group,
+# new machines first; and a group grows by what its process really waits for.
+
+data "aws_ssm_parameter" "ami" {
+  count = var.ami_id == "" ? 1 : 0
+  name  = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${var.architecture}"
+}
+
+locals {
+  ami_id = var.ami_id == "" ? nonsensitive(data.aws_ssm_parameter.ami[0].value) : var.ami_id
+
+  tools = {
+    summary = "Commands that a person runs"
+    signer  = false
+    serves  = false
+    scale   = { by = "fixed", queues = [], metric = "", machines_min = 0, machines_max = 1 }
+  }
+  kinds = merge(var.processes, { tools = local.tools })
+
+  # Without an image there is nothing to run yet.
+  bounds = {
+    for name, kind in local.kinds : name => var.image == "" ? { min = 0, max = 0 } : lookup(
+      var.machines, name, { min = kind.scale.machines_min, max = kind.scale.machines_max },
+    )
+  }
+  collector_image = { for name in keys(local.kinds) : name => name == "tools" ? "" : var.collector_image }
+}
+
+resource "aws_launch_template" "this" {
+  for_each = local.kinds
+
+  name                   = "${var.name}-${each.key}"
+  description            = each.value.summary
+  image_id               = local.ami_id
+  instance_type          = lookup(var.instance_types, each.key, var.instance_types["default"])
+  update_default_version = true
+  ebs_optimized          = true
+
+  user_data = base64encode(templatefile("${path.module}/machine.sh.tftpl", {
+    process         = each.key
+    image           = var.image
+    region          = var.region
+    log_group       = var.log_group_names[each.key]
+    environment     = var.environment
+    collector_image = local.collector_image[each.key]
+    collector = templatefile("${path.module}/collector.yaml.tftpl", {
+      process          = each.key
+      region           = var.region
+      log_group        = var.log_group_names[each.key]
+      remote_write_url = var.remote_write_url
+      metrics_port     = var.metrics_port
+    })
+  }))
+
+  iam_instance_profile {
+    name = var.instance_profiles[each.key]
+  }
+
+  network_interfaces {
+    associate_public_ip_address = false
+    delete_on_termination       = true
+    security_groups             = [var.security_group_ids[each.key]]
+  }
+
+  # One hop: containers share the machine's network, and nothing behind another hop gets its credentials.
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+    instance_metadata_tags      = "disabled"
+  }
+
+  block_device_mappings {
+    device_name = "/dev/xvda"
+
+    ebs {
+      encrypted             = true
+      volume_type           = "gp3"
+      volume_size           = 16
+      delete_on_termination = true
+    }
+  }
+
+  monitoring {
+    enabled = true
+  }
+
+  tag_specifications {
+    resource_type = "instance"
+    tags          = { Name = "${var.name}-${each.key}", Process = each.key }
+  }
+
+  tag_specifications {
+    resource_type = "volume"
+    tags          = { Name = "${var.name}-${each.key}", Process = each.key }
+  }
+}
+
+resource "aws_autoscaling_group" "this" {
+  for_each = local.kinds
+
+  name                = "${var.name}-${each.key}"
+  min_size            = local.bounds[each.key].min
+  max_size            = local.bounds[each.key].max
+  vpc_zone_identifier = var.subnet_ids[each.value.signer ? "signers" : "processes"]
+  target_group_arns   = each.value.serves ? var.target_group_arns : []
+
+  # Not ELB: /readyz is false as well when views or scanner are far behind, and new machines would not mend that. A process
+  # that hangs is restarted on its machine; a machine that fails is replaced.
+  health_check_type         = "EC2"
+  health_check_grace_period = 120
+  default_instance_warmup   = 60
+  default_cooldown          = 60
+  max_instance_lifetime     = 1209600
+  termination_policies      = ["OldestLaunchTemplate", "OldestInstance"]
+  wait_for_capacity_timeout = "0"
+  metrics_granularity       = "1Minute"
+  enabled_metrics           = ["GroupDesiredCapacity", "GroupInServiceInstances", "GroupTotalInstances"]
+
+  launch_template {
+    id      = aws_launch_template.this[each.key].id
+    version = aws_launch_template.this[each.key].latest_version
+  }
+
+  # New before old. Two of a kind for a moment do no harm: they take turns, and the history refuses what was done already.
+  instance_maintenance_policy {
+    min_healthy_percentage = 100
+    max_healthy_percentage = 200
+  }
+
+  instance_refresh {
+    strategy = "Rolling"
+
+    preferences {
+      min_healthy_percentage = 100
+      max_healthy_percentage = 200
+      instance_warmup        = 60
+      auto_rollback          = true
+      skip_matching          = true
+    }
+  }
+
+  tag {
+    key                 = "Process"
+    value               = each.key
+    propagate_at_launch = false
+  }
+}

@@ -1,0 +1,253 @@
+# What each role may do, composed from platform.json: nothing stands here that a process does not name there. Wallet keys are not
+# here at all. Their own policies name who signs, so that no change in this file can add a signer.
+
+locals {
+  # What every machine needs to run a container and to be watched.
+  machine = [
+    {
+      Sid      = "Login"
+      Effect   = "Allow"
+      Action   = ["ecr:GetAuthorizationToken"]
+      Resource = ["*"]
+    },
+    {
+      Sid      = "Image"
+      Effect   = "Allow"
+      Action   = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
+      Resource = [var.repository_arn]
+    },
+    {
+      Sid      = "Traces"
+      Effect   = "Allow"
+      Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"]
+      Resource = ["*"]
+    },
+    {
+      Sid       = "OwnMetrics"
+      Effect    = "Allow"
+      Action    = ["cloudwatch:PutMetricData"]
+      Resource  = ["*"]
+      Condition = { StringEquals = { "cloudwatch:namespace" = "Counterfoil" } }
+    },
+    {
+      Sid      = "Prometheus"
+      Effect   = "Allow"
+      Action   = ["aps:RemoteWrite"]
+      Resource = [var.metrics_workspace_arn]
+    },
+  ]
+
+  sessions = var.session_manager ? [{
+    Sid    = "Sessions"
+    Effect = "Allow"
+    Action = [
+      "ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+      "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+    ]
+    Resource = ["*"]
+  }] : []
+
+  logs = {
+    for kind in local.kinds : kind => [{
+      Sid      = "OwnLog"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+      Resource = ["${var.log_group_arns[kind]}:*"]
+    }]
+  }
+
+  sends = {
+    for name, process in var.processes : name => length(process.sends) == 0 ? [] : [{
+      Sid      = "Sends"
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
+      Resource = [for queue in process.sends : var.queue_arns[queue]]
+    }]
+  }
+
+  receives = {
+    for name, process in var.processes : name => length(process.receives) == 0 ? [] : [
+      {
+        Sid    = "Receives"
+        Effect = "Allow"
+        Action = [
+          "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl", "sqs:GetQueueAttributes",
+        ]
+        Resource = [for queue in process.receives : var.queue_arns[queue]]
+      },
+      {
+        Sid      = "Buries"
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
+        Resource = [for queue in process.receives : var.dead_letter_arns[queue]]
+      },
+    ]
+  }
+
+  # audit_logs is written and read, never changed: it stands apart.
+  changed = { for name, process in var.processes : name => [for table in process.tables : table if table != "audit_logs"] }
+  tables = {
+    for name, process in var.processes : name => concat(
+      length(local.changed[name]) == 0 ? [] : [{
+        Sid    = "Tables"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem",
+          "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem",
+        ]
+        Resource = flatten([for table in local.changed[name] : [var.table_arns[table], "${var.table_arns[table]}/index/*"]])
+      }],
+      contains(process.tables, "audit_logs") ? [{
+        Sid      = "ReadsAudit"
+        Effect   = "Allow"
+        Action   = ["dynamodb:Query"]
+        Resource = [var.table_arns["audit_logs"]]
+      }] : [],
+      process.audits ? [{
+        Sid      = "Audits"
+        Effect   = "Allow"
+        Action   = ["dynamodb:PutItem"]
+        Resource = [var.table_arns["audit_logs"]]
+      }] : [],
+      length(process.tables) > 0 || process.audits ? [{
+        Sid       = "TablesKey"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:DescribeKey"]
+        Resource  = [var.key_arns["data"]]
+        Condition = { StringEquals = { "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com" } }
+      }] : [],
+    )
+  }
+
+  secrets = {
+    for name, process in var.processes : name => [
+      {
+        Sid      = "Secrets"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+        Resource = [for secret in process.secrets : var.secret_arns[secret]]
+      },
+      {
+        Sid       = "SecretsKey"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = [var.key_arns["secrets"]]
+        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" } }
+      },
+    ]
+  }
+
+  # PAYIN_KEYS=kms: a key for each deposit address, known by its alias, made by nobody else and for nothing else.
+  payin_keys = {
+    for name, process in var.processes : name => [for statement in [
+      {
+        Sid       = "MakesPayinKeys"
+        Effect    = "Allow"
+        Action    = ["kms:CreateKey"]
+        Resource  = ["*"]
+        Condition = { StringEquals = { "kms:KeySpec" = "ECC_SECG_P256K1", "kms:KeyUsage" = "SIGN_VERIFY" } }
+      },
+      {
+        Sid      = "NamesPayinKeys"
+        Effect   = "Allow"
+        Action   = ["kms:CreateAlias"]
+        Resource = ["arn:${var.partition}:kms:${var.region}:${var.account_id}:alias/${var.prefix}counterfoil-payin-*"]
+      },
+      {
+        # The key is new and has no alias yet; wallet keys refuse this by their own policies.
+        Sid      = "NamesNewKeys"
+        Effect   = "Allow"
+        Action   = ["kms:CreateAlias", "kms:GetPublicKey"]
+        Resource = ["arn:${var.partition}:kms:${var.region}:${var.account_id}:key/*"]
+      },
+      {
+        Sid       = "UsesPayinKeys"
+        Effect    = "Allow"
+        Action    = ["kms:Sign", "kms:GetPublicKey", "kms:DescribeKey"]
+        Resource  = ["arn:${var.partition}:kms:${var.region}:${var.account_id}:key/*"]
+        Condition = { "ForAnyValue:StringLike" = { "kms:ResourceAliases" = "alias/${var.prefix}counterfoil-payin-*" } }
+      },
+    ] : statement if process.payin_keys && var.payin_keys == "kms"]
+  }
+
+  tools = concat(local.machine, local.sessions, local.logs["tools"], [
+    {
+      Sid      = "FillsSecrets"
+      Effect   = "Allow"
+      Action   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:DescribeSecret"]
+      Resource = values(var.secret_arns)
+    },
+    {
+      Sid      = "OwnsTheDatabase"
+      Effect   = "Allow"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = [var.owner_secret_arn]
+    },
+    {
+      Sid       = "SecretsKey"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = [var.key_arns["secrets"]]
+      Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" } }
+    },
+    {
+      Sid    = "LooksIntoDeadLetters"
+      Effect = "Allow"
+      Action = [
+        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl", "sqs:GetQueueAttributes",
+      ]
+      Resource = values(var.dead_letter_arns)
+    },
+    {
+      Sid      = "SendsThemAgain"
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
+      Resource = values(var.queue_arns)
+    },
+    {
+      Sid      = "Audits"
+      Effect   = "Allow"
+      Action   = ["dynamodb:PutItem", "dynamodb:Query"]
+      Resource = [var.table_arns["audit_logs"]]
+    },
+    {
+      Sid      = "ReadsCheckpoints"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:ListBucket"]
+      Resource = [var.checkpoints_arn, "${var.checkpoints_arn}/*"]
+    },
+    {
+      Sid       = "DataKey"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt", "kms:DescribeKey"]
+      Resource  = [var.key_arns["data"]]
+      Condition = { StringEquals = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com"] } }
+    },
+  ])
+}
+
+resource "aws_iam_role_policy" "process" {
+  for_each = var.processes
+
+  name = "process"
+  role = aws_iam_role.process[each.key].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      local.machine,
+      local.sessions,
+      local.logs[each.key],
+      local.sends[each.key],
+      local.receives[each.key],
+      local.tables[each.key],
+      local.secrets[each.key],
+      local.payin_keys[each.key],
+    )
+  })
+}
+
+resource "aws_iam_role_policy" "tools" {
+  name   = "tools"
+  role   = aws_iam_role.process["tools"].id
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.tools })
+}

@@ -1,0 +1,458 @@
+# Where and what
+
+variable "region" {
+  description = "The AWS region."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "Write a region as AWS does: eu-central-1."
+  }
+}
+
+variable "prefix" {
+  description = "Stands before every name, for a second installation in one account and region; COUNTERFOIL_AWS_PREFIX follows it."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([a-z][a-z0-9-]{0,9}-)?$", var.prefix))
+    error_message = "Small letters, digits and hyphens, at most 11, with a hyphen at the end; or nothing."
+  }
+}
+
+variable "environment" {
+  description = "What the tags call this installation."
+  type        = string
+  default     = "production"
+}
+
+variable "tags" {
+  description = "Tags of every resource beside Application, Environment and ManagedBy."
+  type        = map(string)
+  default     = {}
+}
+
+variable "deletion_protection" {
+  description = "Whether database, tables and balancer refuse to be deleted. Keys and buckets refuse in any case."
+  type        = bool
+  default     = true
+}
+
+# Tron
+
+variable "network" {
+  description = "Which Tron network: COUNTERFOIL_NETWORK."
+  type        = string
+  default     = "nile"
+
+  validation {
+    condition     = contains(["nile", "mainnet"], var.network)
+    error_message = "nile or mainnet."
+  }
+}
+
+variable "tron_node_urls" {
+  description = "Nodes to read from and broadcast to, the preferred one first: COUNTERFOIL_TRON_NODE_URL. With two or more, two must agree on what is final; three is a good number."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.tron_node_urls) > 0 && alltrue([for url in var.tron_node_urls : can(regex("^https?://[^/, ]+", url))])
+    error_message = "At least one URL, with http:// or https://."
+  }
+
+  validation {
+    condition     = var.network != "mainnet" || length(distinct(var.tron_node_urls)) >= 2
+    error_message = "On mainnet give two nodes or more: what one alone says must not move coins (I14)."
+  }
+}
+
+variable "tron_node_cidrs" {
+  description = "Where those nodes are. For nodes of yours their addresses; for a public provider 0.0.0.0/0, since its addresses change."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.tron_node_cidrs) > 0 && alltrue([for cidr in var.tron_node_cidrs : can(cidrnetmask(cidr))])
+    error_message = "At least one IPv4 range: 10.0.0.0/16."
+  }
+}
+
+variable "tron_node_ports" {
+  description = "The ports in those URLs."
+  type        = list(number)
+  default     = [443]
+
+  validation {
+    condition     = length(var.tron_node_ports) > 0 && alltrue([for port in var.tron_node_ports : port >= 1 && port <= 65535])
+    error_message = "Ports are numbers from 1 to 65535."
+  }
+}
+
+# Who holds the keys
+
+variable "key_custodian_arns" {
+  description = "IAM roles or users that may delete or disable a key or change its policy, with MFA, after an approver has tagged it."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.key_custodian_arns) > 0 && alltrue([for arn in var.key_custodian_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/", arn))])
+    error_message = "At least one ARN of an IAM role or user."
+  }
+}
+
+variable "key_approver_arns" {
+  description = "IAM roles or users that approve what a custodian is about to do, by the tag change-approved = yes. None may be a custodian."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.key_approver_arns) > 0 && alltrue([for arn in var.key_approver_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/", arn))])
+    error_message = "At least one ARN of an IAM role or user."
+  }
+
+  validation {
+    condition     = length(setintersection(var.key_approver_arns, var.key_custodian_arns)) == 0
+    error_message = "Nobody can be custodian and approver: two hands are the point."
+  }
+}
+
+variable "payin_keys" {
+  description = "Deposit addresses: derived from one wrapped seed, or kms, a key for each. COUNTERFOIL_PAYIN_KEYS."
+  type        = string
+  default     = "derived"
+
+  validation {
+    condition     = contains(["derived", "kms"], var.payin_keys)
+    error_message = "derived or kms."
+  }
+}
+
+# Network
+
+variable "cidr" {
+  description = "The VPC's addresses."
+  type        = string
+  default     = "10.40.0.0/18"
+
+  validation {
+    condition     = can(cidrnetmask(var.cidr)) && tonumber(try(split("/", var.cidr)[1], "32")) <= 20
+    error_message = "An IPv4 range of a /20 or larger."
+  }
+}
+
+variable "zones" {
+  description = "Availability zones; empty: the region's first two."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.zones) == 0 || (length(distinct(var.zones)) >= 2 && length(var.zones) <= 3)
+    error_message = "Two or three zones that differ."
+  }
+}
+
+variable "nat" {
+  description = "The way out to Tron nodes and clients' webhooks: each zone a NAT gateway, one for all, or none (nodes inside the network, no webhooks)."
+  type        = string
+  default     = "each"
+
+  validation {
+    condition     = contains(["each", "one", "none"], var.nat)
+    error_message = "each, one or none."
+  }
+}
+
+variable "client_cidrs" {
+  description = "From where clients may call the API."
+  type        = list(string)
+  default     = ["0.0.0.0/0"]
+
+  validation {
+    condition     = alltrue([for cidr in var.client_cidrs : can(cidrnetmask(cidr))])
+    error_message = "IPv4 ranges: 203.0.113.0/24."
+  }
+}
+
+variable "webhook_ports" {
+  description = "Ports that webhooks may be delivered to."
+  type        = list(number)
+  default     = [443]
+}
+
+variable "certificate_arn" {
+  description = "The ACM certificate of the API's host name, in this region."
+  type        = string
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:acm:", var.certificate_arn))
+    error_message = "The ARN of a certificate in ACM."
+  }
+}
+
+variable "requests_max" {
+  description = "Requests that one address may make in five minutes; the API limits each key by itself."
+  type        = number
+  default     = 10000
+
+  validation {
+    condition     = var.requests_max >= 100 && var.requests_max <= 2000000000
+    error_message = "At least 100."
+  }
+}
+
+variable "blocked_countries" {
+  description = "Two-letter codes of countries whose requests are refused."
+  type        = list(string)
+  default     = []
+}
+
+variable "session_manager" {
+  description = "Whether people enter machines through Session Manager. There is no other way in."
+  type        = bool
+  default     = true
+}
+
+# Database
+
+variable "postgres_version" {
+  description = "Postgres' major version."
+  type        = string
+  default     = "17"
+
+  validation {
+    condition     = contains(["16", "17", "18"], var.postgres_version)
+    error_message = "16, 17 or 18."
+  }
+}
+
+variable "database_class" {
+  description = "The size of each of the database's two machines."
+  type        = string
+  default     = "db.m7g.large"
+}
+
+variable "database_storage_gib" {
+  description = "Storage at the start."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.database_storage_gib >= 20
+    error_message = "At least 20 GiB."
+  }
+}
+
+variable "database_storage_gib_max" {
+  description = "How far storage grows by itself."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.database_storage_gib_max > var.database_storage_gib
+    error_message = "More than at the start: a database without storage stops."
+  }
+}
+
+variable "backup_days" {
+  description = "Days for which any second can be restored."
+  type        = number
+  default     = 35
+
+  validation {
+    condition     = var.backup_days >= 7 && var.backup_days <= 35
+    error_message = "From 7 to 35 days."
+  }
+}
+
+variable "rotation_lambda_arn" {
+  description = "A function that rotates the processes' database logins; empty: `counterfoil secrets make` renews them when it is told to."
+  type        = string
+  default     = ""
+}
+
+variable "rotation_role_arn" {
+  description = "That function's role, which then may read and write those secrets."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = (var.rotation_role_arn == "") == (var.rotation_lambda_arn == "")
+    error_message = "Give both, the function and its role, or neither."
+  }
+}
+
+variable "rotation_days" {
+  description = "Days between two rotations."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.rotation_days >= 1 && var.rotation_days <= 90
+    error_message = "From 1 to 90 days."
+  }
+}
+
+# Machines
+
+variable "image_digest" {
+  description = "sha256:... of the image in the repository that this makes (output repository_url); empty: no machine runs yet."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.image_digest == "" || can(regex("^sha256:[0-9a-f]{64}$", var.image_digest))
+    error_message = "A digest: sha256: and 64 hexadecimal digits. A tag can be moved, and what runs here signs."
+  }
+}
+
+variable "collector_image" {
+  description = "An OpenTelemetry collector by digest, in a registry the machines reach; empty: none, and COUNTERFOIL_OTLP_ENDPOINT is not set."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.collector_image == "" || can(regex("@sha256:[0-9a-f]{64}$", var.collector_image))
+    error_message = "An image with its digest: name@sha256: and 64 hexadecimal digits."
+  }
+}
+
+variable "ami_id" {
+  description = "The machines' image; empty: the newest Amazon Linux 2023, renewed with the next apply."
+  type        = string
+  default     = ""
+}
+
+variable "architecture" {
+  description = "Of machines and image: x86_64 or arm64."
+  type        = string
+  default     = "x86_64"
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.architecture)
+    error_message = "x86_64 or arm64."
+  }
+}
+
+variable "instance_types" {
+  description = "Process -> instance type; `default` for those that are not named."
+  type        = map(string)
+  default     = { default = "t3.small", api = "c7i.large", payouts = "t3.medium" }
+
+  validation {
+    condition     = contains(keys(var.instance_types), "default")
+    error_message = "It needs an entry `default`."
+  }
+}
+
+variable "machines" {
+  description = "Process -> other numbers of machines than platform.json has: { api = { min = 3, max = 20 } }."
+  type        = map(object({ min = number, max = number }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for bounds in var.machines : bounds.min >= 0 && bounds.max >= bounds.min])
+    error_message = "0 <= min <= max."
+  }
+}
+
+variable "queue_age_s" {
+  description = "A machine is added when work has waited so long in a queue."
+  type        = number
+  default     = 10
+}
+
+variable "lag_s" {
+  description = "A machine is added when a process says that it is so far behind."
+  type        = number
+  default     = 60
+}
+
+variable "settings" {
+  description = "Further COUNTERFOIL_* settings without their prefix, for every process: { PAYOUT_FEE = \"0.5\" }. No secret: those stand in Secrets Manager."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.settings) : can(regex("^[A-Z][A-Z0-9_]*$", name))])
+    error_message = "Names in capital letters, without COUNTERFOIL_."
+  }
+
+  validation {
+    condition = length(setintersection(keys(var.settings), [
+      "TRON_API_KEY", "OPERATOR_API_KEY", "KEYSTORE_PASSPHRASE", "DATABASE_URL", "MODE", "NETWORK", "TRON_NODE_URL", "AWS_PREFIX",
+      "AWS_REGION", "PAYIN_KEYS", "HTTP_HOST", "HTTP_PORT", "DATABASE_OWNER_SECRET",
+    ])) == 0
+    error_message = "Secrets belong into Secrets Manager, and the others follow from variables of their own."
+  }
+}
+
+# What is watched, and who is told
+
+variable "alarm_emails" {
+  description = "Who is written to when an alarm rings."
+  type        = list(string)
+  default     = []
+}
+
+variable "log_days" {
+  description = "Days for which logs are kept."
+  type        = number
+  default     = 365
+
+  validation {
+    condition     = contains([30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_days)
+    error_message = "CloudWatch knows 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 and 3653 days."
+  }
+}
+
+variable "checkpoint_lock_years" {
+  description = "Years in which nobody can change or delete a signed checkpoint. It cannot be shortened for what is written."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.checkpoint_lock_years >= 1 && var.checkpoint_lock_years <= 30
+    error_message = "From 1 to 30 years."
+  }
+}
+
+variable "trail" {
+  description = "Whether to make a CloudTrail trail; an organisation's trail may do it already. Alarms about keys need one of the two."
+  type        = bool
+  default     = true
+}
+
+variable "grafana" {
+  description = "Whether to make a Managed Grafana workspace; the account then needs IAM Identity Center."
+  type        = bool
+  default     = false
+}
+
+variable "sampling_rate" {
+  description = "The share of requests that X-Ray traces, beside one a second."
+  type        = number
+  default     = 0.05
+
+  validation {
+    condition     = var.sampling_rate >= 0 && var.sampling_rate <= 1
+    error_message = "From 0 to 1."
+  }
+}
+
+# Workflows
+
+variable "github_repository" {
+  description = "owner/name of the repository whose workflows push images and plan; empty: none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.github_repository == "" || can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.github_repository))
+    error_message = "owner/name."
+  }
+}
+
+variable "state_arn" {
+  description = "arn:aws:s3:::BUCKET/KEY of this state, which the plan workflow reads; empty where no workflow plans."
+  type        = string
+  default     = ""
+}
