@@ -20,7 +20,7 @@ from core.guard import GuardKey
 from core.ledger import Past
 from core.payouts import PayoutExpired, PayoutSigned
 from core.rejections import Rejection, sentence_of
-from core.signing import SIGNING, Cause, end, stop
+from core.signing import SIGNING, Cause, Moment, end, stop
 
 Kind = Literal[
     "token_paused",
@@ -40,6 +40,7 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
 
     `address` and `wallet` are ours and its role. For "outgoing" `amount_minor` may be 0: whatever it did, our key signed
     it. `basis_points` and `maximum_fee_minor` are the token's fee; `other_address` is the receiver, or the successor.
+    `place` is the transaction's in its block.
     """
 
     kind: Kind
@@ -55,6 +56,11 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     currency: str = ""
     basis_points: int = 0
     maximum_fee_minor: int = 0
+    place: int = 0
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.block_number, self.place, -1 if self.log_index is None else self.log_index)
 
     @property
     def stream(self) -> str:
@@ -165,9 +171,9 @@ class RecordNotice(msgspec.Struct, frozen=True):
             cause, ends = ("token_fee_on", None) if taken else (None, "token_fee_on")
         news = [New(notice.stream, EVENTS[notice.kind](occurred_at=now, actor=self.actor, notice=notice))]
         if cause is not None:
-            news += stop(past, now, self.actor, cause, notice.stream)
+            news += stop(past, now, self.actor, cause, notice.stream, notice.moment)
         if ends is not None:
-            news += end(past, now, self.actor, ends, notice.stream)
+            news += end(past, now, self.actor, ends, notice.stream, notice.moment)
         return news
 
     def _cause_of_outgoing(self, past: Past) -> Cause | None:

@@ -371,6 +371,29 @@ class SolidLog(Protocol):
         """Keep everything from this height on, however long that takes; None: the usual last blocks are enough."""
 
 
+class Overdue(msgspec.Struct, frozen=True):
+    """A message that was told `times` times and is not recorded yet."""
+
+    message: Message
+    times: int
+
+
+class Outstanding(Protocol):
+    """What the observer told the recorder, until it is recorded: a queue that loses everything loses nothing (I11)."""
+
+    def keep(self, messages: Sequence[Message], due_at: int) -> None:
+        """Before they are sent. `due_at` is the solid height from which they count as lost; known keys stay as they are."""
+
+    def overdue(self, height: int, limit: int) -> Sequence[Overdue]:
+        """What is due at this solid height, in the order in which it was told first."""
+
+    def told_again(self, keys: Sequence[str], due_at: int) -> None:
+        """They were sent once more: due again at another height."""
+
+    def settle(self, keys: Sequence[str]) -> None:
+        """They are recorded, or need not be any more. Unknown keys change nothing."""
+
+
 class Attempts(Protocol):
     """Every payout attempt whose bytes were ever prepared, by txid."""
 

@@ -12,7 +12,7 @@ from typing import Final, Literal, Self
 
 import msgspec
 
-from core.events import Event, New, event
+from core.events import Event, New, event, upcast
 from core.guard import GuardKey
 from core.ledger import Past
 from core.rejections import Rejection, SigningIsStopped
@@ -31,20 +31,37 @@ Cause = Literal[
 ]
 
 
-@event("signing.stopped")
+class Moment(msgspec.Struct, frozen=True, order=True):
+    """Where on the chain: the transaction's place in its block, the log's in its transaction, -1 where it is no log."""
+
+    block_number: int
+    place: int
+    log_index: int
+
+
+@event("signing.stopped", version=2)
 class SigningStopped(Event, frozen=True, kw_only=True):
     """Going on would lose money; `stream` holds the event that shows it."""
 
     cause: Cause
     stream: str
+    moment: Moment | None
 
 
-@event("signing.cause-ended")
+@event("signing.cause-ended", version=2)
 class SigningCauseEnded(Event, frozen=True, kw_only=True):
-    """The chain took back what had stopped signing; `stream` holds the event that shows it."""
+    """The chain took back what stops signing; `stream` holds the event that shows it.
+
+    Recorded also while the cause does not hold: what the chain did before this moment may be told later, and is over.
+    """
 
     cause: Cause
     stream: str
+    moment: Moment | None
+
+
+for _topic in ("signing.stopped", "signing.cause-ended"):
+    upcast(f"{_topic}/1", f"{_topic}/2", lambda fields: fields | {"moment": None})
 
 
 @event("signing.resumed")
@@ -56,22 +73,33 @@ class SigningResumed(Event, frozen=True, kw_only=True):
 
 
 class Signing(msgspec.Struct, frozen=True):
-    """The causes that hold now, the oldest first."""
+    """The causes that hold now, the oldest first, and the last moment at which the chain began or ended each."""
 
     causes: tuple[Cause, ...] = ()
+    moments: dict[Cause, Moment] = {}
 
     def evolve(self, happened: Event) -> Self:
         match happened:
             case SigningStopped():
-                return msgspec.structs.replace(self, causes=(*self._without(happened.cause), happened.cause))
+                causes = (*self._without(happened.cause), happened.cause)
+                return msgspec.structs.replace(self, causes=causes, moments=self._moved(happened))
             case SigningCauseEnded():
-                return msgspec.structs.replace(self, causes=self._without(happened.cause))
+                causes = self._without(happened.cause)
+                return msgspec.structs.replace(self, causes=causes, moments=self._moved(happened))
             case SigningResumed():
                 return msgspec.structs.replace(self, causes=self._without(*happened.causes))
         return self
 
     def _without(self, *ended: Cause) -> tuple[Cause, ...]:
         return tuple(cause for cause in self.causes if cause not in ended)
+
+    def _moved(self, happened: SigningStopped | SigningCauseEnded) -> dict[Cause, Moment]:
+        return self.moments | ({} if happened.moment is None else {happened.cause: happened.moment})
+
+    def is_over(self, cause: Cause, moment: Moment) -> bool:
+        """Whether a later moment of the chain has already spoken for or against this cause."""
+        known = self.moments.get(cause)
+        return known is not None and moment < known
 
 
 def must_be_signing(past: Past) -> Rejection | None:
@@ -80,18 +108,21 @@ def must_be_signing(past: Past) -> Rejection | None:
     return SigningIsStopped(causes=", ".join(causes)) if causes else None
 
 
-def stop(past: Past, now: datetime, actor: str, cause: Cause, stream: str) -> list[New]:
-    """Stop for this cause, unless it holds already."""
-    if cause in past.state(SIGNING, Signing()).causes:
+def stop(past: Past, now: datetime, actor: str, cause: Cause, stream: str, moment: Moment) -> list[New]:
+    """Stop for this cause, unless it holds already, or the chain has ended it since (told late, a lost queue's news)."""
+    signing = past.state(SIGNING, Signing())
+    if cause in signing.causes or signing.is_over(cause, moment):
         return []
-    return [New(SIGNING, SigningStopped(occurred_at=now, actor=actor, cause=cause, stream=stream))]
+    stopped = SigningStopped(occurred_at=now, actor=actor, cause=cause, stream=stream, moment=moment)
+    return [New(SIGNING, stopped)]
 
 
-def end(past: Past, now: datetime, actor: str, cause: Cause, stream: str) -> list[New]:
-    """End this cause, if it holds."""
-    if cause not in past.state(SIGNING, Signing()).causes:
+def end(past: Past, now: datetime, actor: str, cause: Cause, stream: str, moment: Moment) -> list[New]:
+    """End this cause, also one that is yet to be told; not one that the chain has begun anew since."""
+    if past.state(SIGNING, Signing()).is_over(cause, moment):
         return []
-    return [New(SIGNING, SigningCauseEnded(occurred_at=now, actor=actor, cause=cause, stream=stream))]
+    ended = SigningCauseEnded(occurred_at=now, actor=actor, cause=cause, stream=stream, moment=moment)
+    return [New(SIGNING, ended)]
 
 
 class ResumeSigning(msgspec.Struct, frozen=True):

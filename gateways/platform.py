@@ -18,6 +18,7 @@ from core.ports import (
     Bookmarks,
     Cursors,
     IdempotencyKeys,
+    Outstanding,
     Queue,
     SolidLog,
     WebhookOutbox,
@@ -27,6 +28,7 @@ from gateways.aws.names import QUEUES
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
 from gateways.embedded.connections import Connections
 from gateways.embedded.outbox import PostgresWebhookOutbox
+from gateways.embedded.outstanding import PostgresOutstanding
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.solid_log import PostgresAttempts, PostgresSolidLog
 from gateways.embedded.tables import PostgresApiKeys, PostgresAuditLog, PostgresIdempotencyKeys
@@ -63,6 +65,7 @@ class Platform:
     cursors: Cursors
     bookmarks: Bookmarks
     solid_log: SolidLog
+    outstanding: Outstanding
     attempts: Attempts
     alarm: Alarm
     queues: Mapping[str, Queue]
@@ -148,6 +151,7 @@ def embedded(settings: Settings, database: Database | None = None, role: str = W
         cursors=PostgresCursors(connections),
         bookmarks=PostgresBookmarks(connections),
         solid_log=PostgresSolidLog(connections),
+        outstanding=PostgresOutstanding(connections),
         attempts=PostgresAttempts(connections),
         alarm=alarm,
         queues={name: PostgresQueue(connections, name) for name in QUEUES},

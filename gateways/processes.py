@@ -73,6 +73,7 @@ def observer(platform: Platform) -> "Observer":
         platform.cursors,
         platform.pool,
         platform.solid_log,
+        platform.outstanding,
         usdt=settings.usdt.evm,
         key=platform.secrets.deposit_fact_key,
         announce_min_minor=settings.payin_min_minor,
@@ -89,6 +90,7 @@ def _record(platform: Platform) -> Sequence[Step]:
         platform.ledger,
         platform.store,
         platform.attempts,
+        platform.outstanding,
         key=platform.secrets.deposit_fact_key,
         alarm=platform.alarm,
     )

@@ -50,12 +50,18 @@ _FACTS: Final[msgspec.json.Decoder[Fact]] = msgspec.json.Decoder(Fact)
 
 def message(fact: Fact, key: bytes) -> Message:
     """A fact as the queue takes it: in order per address, or among notices; and once per stream, kind and block."""
-    match fact:
-        case Report(transfer=transfer):
-            group, block_id = transfer.to_address, transfer.block_id
-        case Notice(block_id=block_id):
-            group = NOTICES
-    return Message(body=seal(_ENCODE(fact), key), group=group, key=f"{fact.kind}:{fact.stream}:{block_id}")
+    group = fact.transfer.to_address if isinstance(fact, Report) else NOTICES
+    return Message(body=seal(_ENCODE(fact), key), group=group, key=name(fact))
+
+
+def name(fact: Fact) -> str:
+    """What the observer and the recorder both call a fact."""
+    block_id = fact.transfer.block_id if isinstance(fact, Report) else fact.block_id
+    return f"{fact.kind}:{fact.stream}:{block_id}"
+
+
+def is_detection(message_key: str) -> bool:
+    return message_key.startswith("detected:")
 
 
 def seal(report: bytes, key: bytes) -> bytes:

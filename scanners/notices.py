@@ -84,7 +84,8 @@ def notices(
         *_out(ref, transfers, sent, wallets),
     ]
     places = {transaction.txid: place for place, transaction in enumerate(block.transactions)}
-    return sorted(found, key=lambda it: (places[it.txid], -1 if it.log_index is None else it.log_index))
+    placed = [msgspec.structs.replace(it, place=places[it.txid]) for it in found]
+    return sorted(placed, key=lambda it: it.moment)
 
 
 def _of_the_token(

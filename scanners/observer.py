@@ -2,6 +2,7 @@
 
 The solid cursor is contiguous and linked by parent hash, moves only after the queue has taken a block's facts (I9), and
 never goes back. The head may be replaced at any time: what was announced and left the chain is reported as orphaned.
+What is told is kept until the recorder has recorded it, and told again if the queue has lost it (I11).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,18 @@ import msgspec
 
 from core.chain import Block, BlockRef, Receipt
 from core.deposits import TransferFact
-from core.ports import AddressPool, Cursor, Cursors, Node, NoSecondOpinion, Queue, SecondOpinion, SolidLog
+from core.ports import (
+    AddressPool,
+    Cursor,
+    Cursors,
+    Message,
+    Node,
+    NoSecondOpinion,
+    Outstanding,
+    Queue,
+    SecondOpinion,
+    SolidLog,
+)
 from scanners import facts
 from scanners.blocks import NodeFault, Unlinked, check, check_link, transfers
 from scanners.branch import Branch, Seen
@@ -23,6 +35,10 @@ HEAD: Final = "head"
 BLOCKS_PER_STEP_MAX: Final = 20
 UNSOLID_BLOCKS_MAX: Final = 1_200
 """An hour: further above what is solid, or what waits for a second opinion, nothing is announced."""
+PATIENCE_BLOCKS: Final = 40
+"""Two minutes of solid blocks: what is not recorded by then is told again, and each further time after twice as long."""
+PATIENCE_DOUBLINGS_MAX: Final = 6
+TOLD_AGAIN_MAX: Final = 1_000
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _BRANCHES: Final = msgspec.json.Decoder(Branch)
@@ -47,6 +63,7 @@ class Observer:
         cursors: Cursors,
         pool: AddressPool,
         log: SolidLog,
+        outstanding: Outstanding,
         *,
         usdt: bytes,
         key: bytes,
@@ -64,6 +81,7 @@ class Observer:
         self._cursors = cursors
         self._pool = pool
         self._log = log
+        self._outstanding = outstanding
         self._usdt = usdt
         self._key = key
         self._start = start
@@ -71,6 +89,8 @@ class Observer:
         self._producers = producers
         self._opinion = opinion
         self._branch: Branch | None = None
+        self._looked_at = 0
+        """The solid height at which it was last asked what is overdue."""
 
     def step(self) -> bool:
         """Up to BLOCKS_PER_STEP_MAX blocks. Raises Unavailable for a silent or inconsistent node, ChainMismatch."""
@@ -81,8 +101,9 @@ class Observer:
         cursor, branch = self._follow_solid(start, solid, branch)
         catching_up = start.number < cursor.number < solid.number
         grown = branch if catching_up else self._follow_head(cursor, branch)
+        again = 0 if catching_up else self._tell_again(cursor.number)
         self._branch = grown
-        return cursor.number > start.number or grown.tip(cursor) != branch.tip(cursor)
+        return cursor.number > start.number or grown.tip(cursor) != branch.tip(cursor) or again == TOLD_AGAIN_MAX
 
     def rescan(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Report solid blocks again, whatever the cursor says -> (height, facts) of each. Always safe (I6)."""
@@ -210,7 +231,7 @@ class Observer:
         told = notices(block, receipts, found, sent, wallets, self._usdt)
         self._send("confirmed", confirmed)
         if told:
-            self._queue.send([facts.message(notice, self._key) for notice in told])
+            self._tell([facts.message(notice, self._key) for notice in told], block.ref.number)
         self._log.append(block.ref, {transaction.txid: transaction.contract_ret for transaction in sent})
         return confirmed
 
@@ -228,7 +249,32 @@ class Observer:
 
     def _send(self, kind: facts.Kind, found: Sequence[TransferFact]) -> None:
         if found:
-            self._queue.send([facts.message(facts.Report(kind, fact), self._key) for fact in found])
+            height = max(fact.block_number for fact in found)
+            self._tell([facts.message(facts.Report(kind, fact), self._key) for fact in found], height)
+
+    def _tell(self, messages: Sequence[Message], height: int) -> None:
+        self._outstanding.keep(messages, height + PATIENCE_BLOCKS)
+        self._queue.send(messages)
+
+    def _tell_again(self, solid: int) -> int:
+        """What the recorder should have recorded by now -> how much that was.
+
+        Not a detection: its height is solid by now, so it was confirmed or orphaned since, and that was kept, too.
+        """
+        if solid == self._looked_at:
+            return 0
+        overdue = self._outstanding.overdue(solid, TOLD_AGAIN_MAX)
+        past = [it.message.key for it in overdue if facts.is_detection(it.message.key)]
+        self._outstanding.settle(past)
+        lost = [it for it in overdue if not facts.is_detection(it.message.key)]
+        # Under another key: the queue may still remember that it took the first one.
+        self._queue.send([msgspec.structs.replace(it.message, key=f"{it.message.key}#{it.times}") for it in lost])
+        for times in {it.times for it in lost}:
+            keys = [it.message.key for it in lost if it.times == times]
+            self._outstanding.told_again(keys, solid + PATIENCE_BLOCKS * 2 ** min(times, PATIENCE_DOUBLINGS_MAX))
+        if len(overdue) < TOLD_AGAIN_MAX:
+            self._looked_at = solid
+        return len(overdue)
 
 
 def _present(block: Block | None, number: int) -> Block:

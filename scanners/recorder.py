@@ -11,7 +11,7 @@ from core.addresses import DepositAddress, address_stream
 from core.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, owner_of
 from core.ledger import Accepted, Command, EventStore, Failed, Ledger, Outcome, Refused, Repeated
 from core.notices import Notice, Noticed, RecordNotice
-from core.ports import Alarm, Attempts, Queue, Received, Unavailable
+from core.ports import Alarm, Attempts, Outstanding, Queue, Received, Unavailable
 from core.rejections import ConflictingFacts, WrongState
 from core.signing import SigningStopped
 from scanners import facts
@@ -23,15 +23,27 @@ DEFECTS_MAX: Final = 5
 
 
 class Recorder:
-    """Takes facts from `queue` and appends through `ledger`; `store` tells whose an address is, `attempts` what we signed."""
+    """Takes facts from `queue` and appends through `ledger`, and tells `outstanding` what is recorded.
+
+    `store` tells whose an address is, `attempts` what we signed.
+    """
 
     def __init__(
-        self, queue: Queue, ledger: Ledger, store: EventStore, attempts: Attempts, *, key: bytes, alarm: Alarm
+        self,
+        queue: Queue,
+        ledger: Ledger,
+        store: EventStore,
+        attempts: Attempts,
+        outstanding: Outstanding,
+        *,
+        key: bytes,
+        alarm: Alarm,
     ) -> None:
         self._queue = queue
         self._ledger = ledger
         self._store = store
         self._attempts = attempts
+        self._outstanding = outstanding
         self._key = key
         self._alarm = alarm
         self._defects: Counter[bytes] = Counter()
@@ -49,14 +61,20 @@ class Recorder:
         except Unavailable:
             self._queue.release([message.receipt for message, _ in believed])
             raise
-        done, again = [], []
+        done: list[str] = []
+        again: list[str] = []
+        settled: list[str] = []
         for (message, report), outcome in zip(believed, outcomes, strict=True):
             match self._settle(message, report, outcome):
                 case "done":
                     done.append(message.receipt)
+                    settled.append(facts.name(report))
                     del self._defects[message.body]
                 case "again":
                     again.append(message.receipt)
+                case "buried":
+                    settled.append(facts.name(report))
+        self._outstanding.settle(settled)
         self._queue.delete(done)
         self._queue.release(again)
         return True
@@ -101,7 +119,9 @@ class Recorder:
             owners[address] = state
         return owners
 
-    def _settle(self, message: Received, fact: facts.Fact, outcome: Outcome) -> Literal["done", "again", "left"]:
+    def _settle(
+        self, message: Received, fact: facts.Fact, outcome: Outcome
+    ) -> Literal["done", "again", "buried", "left"]:
         """What becomes of the message. One left in flight comes again at its visibility timeout."""
         stream = fact.stream
         match outcome:
@@ -117,17 +137,18 @@ class Recorder:
             case Failed(error=Unavailable()):
                 return "again"
             case Failed(error=error):
-                self._failed(message, stream, error)
+                return self._failed(message, stream, error)
             case _:
                 return "done"
-        return "left"
+        return "buried"
 
-    def _failed(self, message: Received, stream: str, error: Exception) -> None:
+    def _failed(self, message: Received, stream: str, error: Exception) -> Literal["buried", "left"]:
         self._defects[message.body] += 1
         if self._defects[message.body] < DEFECTS_MAX:
             self._alarm("deposit_retried", f"{stream} could not be recorded and is tried again: {error!r}")
-        else:
-            self._bury(message, "deposit_failed", f"{stream} failed {DEFECTS_MAX} times: {error!r}")
+            return "left"
+        self._bury(message, "deposit_failed", f"{stream} failed {DEFECTS_MAX} times: {error!r}")
+        return "buried"
 
     def _ring(self, message: Received, notice: Notice, outcome: Accepted | Repeated) -> None:
         """What is new is told; what is known is told again if the process may have died before it was: twice, never never."""

@@ -4,6 +4,7 @@ All of it holds before a request reaches the application, so a stranger costs a 
 """
 
 import asyncio
+import itertools
 import logging
 from typing import Any, Final
 
@@ -30,6 +31,9 @@ WRITE_S: Final = 10
 """A client that reads nothing of its answer for so long is gone."""
 PIPELINED_MAX: Final = 8
 
+_answered: Final = itertools.count()
+"""The order in which answers were completed: the event loop's clock is too coarse to tell two of them apart."""
+
 
 class _Refused(Exception):
     """Raised within a parser callback: the head is refused."""
@@ -50,8 +54,8 @@ class LimitedProtocol(HttpToolsProtocol):
     _fields_bytes = 0
     _arrived = True
     """The last request has arrived whole (or none was begun)."""
-    _rests_since: float | None = None
-    """When its last answer was complete."""
+    _rests_since: int | None = None
+    """The turn in which its last answer was complete."""
     _refusal: Rejection | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -117,7 +121,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._rests_since = self.loop.time()
+        self._rests_since = next(_answered)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """What the parser does not understand, or what a callback refused."""
@@ -161,7 +165,7 @@ class LimitedProtocol(HttpToolsProtocol):
         ]
         if not resting:
             return False
-        min(resting, key=lambda other: other._rests_since or 0.0).transport.close()
+        min(resting, key=lambda other: other._rests_since or 0).transport.close()
         return True
 
     def _count(self, size: int) -> None:

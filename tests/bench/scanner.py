@@ -26,7 +26,7 @@ from scanners.observer import Observer
 from scanners.producers import Producers
 from tests.recorded import RECORDED
 from tests.support.http_server import Answered, Asked, serving
-from tests.support.memory import MemoryCursors, MemoryPool, MemoryQueue, MemorySolidLog
+from tests.support.memory import MemoryCursors, MemoryOutstanding, MemoryPool, MemoryQueue, MemorySolidLog
 
 TRANSACTIONS: Final = 400
 BLOCKS: Final = 30
@@ -97,7 +97,15 @@ def _scan(node: Any) -> None:
     """All that the observer does with the blocks, but for Postgres: none of the addresses is ours."""
     nobody, nowhere = MemoryPool({}), MemorySolidLog()
     observer = Observer(
-        node, MemoryQueue(), MemoryCursors(), nobody, nowhere, usdt=USDT.evm, key=b"", producers=Producers(_Network())
+        node,
+        MemoryQueue(),
+        MemoryCursors(),
+        nobody,
+        nowhere,
+        MemoryOutstanding(),
+        usdt=USDT.evm,
+        key=b"",
+        producers=Producers(_Network()),
     )
     assert sum(1 for _ in observer.rescan(FIRST, FIRST + BLOCKS)) == BLOCKS
 

@@ -5,10 +5,21 @@ from dataclasses import dataclass
 
 import pytest
 
-from core.ports import AddressPool, ApiKeys, AuditLog, Bookmarks, Cursors, IdempotencyKeys, Queue, WebhookOutbox
+from core.ports import (
+    AddressPool,
+    ApiKeys,
+    AuditLog,
+    Bookmarks,
+    Cursors,
+    IdempotencyKeys,
+    Outstanding,
+    Queue,
+    WebhookOutbox,
+)
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
 from gateways.embedded.connections import Connections
 from gateways.embedded.outbox import PostgresWebhookOutbox
+from gateways.embedded.outstanding import PostgresOutstanding
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.tables import PostgresApiKeys, PostgresAuditLog, PostgresIdempotencyKeys
 from tests.support.postgres import Database
@@ -26,6 +37,7 @@ class Backend:
     pool: AddressPool
     cursors: Cursors
     bookmarks: Bookmarks
+    outstanding: Outstanding
 
 
 def embedded(database: Database) -> Iterator[Backend]:
@@ -39,6 +51,7 @@ def embedded(database: Database) -> Iterator[Backend]:
         pool=PostgresAddressPool(connections),
         cursors=PostgresCursors(connections),
         bookmarks=PostgresBookmarks(connections),
+        outstanding=PostgresOutstanding(connections),
     )
     connections.close()
 

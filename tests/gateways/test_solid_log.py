@@ -9,6 +9,7 @@ from core.chain import BlockRef
 from core.ledger import Ledger
 from core.notices import Notice
 from gateways.embedded.connections import Connections
+from gateways.embedded.outstanding import PostgresOutstanding
 from gateways.embedded.solid_log import KEPT_BLOCKS, PRUNE_EVERY_BLOCKS, PostgresAttempts, PostgresSolidLog
 from gateways.postgres import PostgresEventStore, datastore
 from gateways.roles import OBSERVER, RECORDER, SIGNER
@@ -121,6 +122,7 @@ def test_the_recorder_tells_our_payouts_from_thefts(login: Login, ledger: Ledger
         Ledger(events, TickingClock()),
         events,
         PostgresAttempts(login(RECORDER)),
+        PostgresOutstanding(login(RECORDER)),
         key=b"key",
         alarm=lambda name, sentence: rung.append(name),
     )

@@ -19,7 +19,7 @@ from scanners.observer import Observer
 from scanners.producers import Producers
 from tests.support.chain import PAYER, USDT, person
 from tests.support.http_server import Answered, Asked, HttpServer, serving
-from tests.support.memory import MemoryCursors, MemoryPool, MemoryQueue, MemorySolidLog
+from tests.support.memory import MemoryCursors, MemoryOutstanding, MemoryPool, MemoryQueue, MemorySolidLog
 
 RAW_DATA = RAW.encode(
     {"contract": [contract_of(TRANSFER, {"owner_address": bytes(PAYER), "to_address": bytes(PAYER), "amount": 1})]}
@@ -423,7 +423,14 @@ def test_the_observer_follows_a_devnet(devnet: Devnet) -> None:
     node, queue = TronNode(devnet.url), MemoryQueue()
     payee = person(79)
     observer = Observer(
-        node, queue, MemoryCursors(), MemoryPool({payee: "payin"}), MemorySolidLog(), usdt=USDT.evm, key=b"key"
+        node,
+        queue,
+        MemoryCursors(),
+        MemoryPool({payee: "payin"}),
+        MemorySolidLog(),
+        MemoryOutstanding(),
+        usdt=USDT.evm,
+        key=b"key",
     )
     observer.step()
     turn(devnet, "faucet", address=payee.base58, usdt="12.5")

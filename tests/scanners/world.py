@@ -18,6 +18,7 @@ from tests.support.memory import (
     Fuse,
     MemoryAttempts,
     MemoryCursors,
+    MemoryOutstanding,
     MemoryPool,
     MemoryQueue,
     MemorySolidLog,
@@ -43,6 +44,7 @@ class World:
         self.cursors = MemoryCursors()
         self.pool = MemoryPool({US: "payin", SPARE: "payin", HOT: "hot"})
         self.log = MemorySolidLog()
+        self.outstanding = MemoryOutstanding()
         self.store = MemoryStore()
         self.ledger = Ledger(self.store, lambda: NOW)
         self.alarms: list[tuple[str, str]] = []
@@ -70,6 +72,7 @@ class World:
             through(self.cursors),
             through(self.pool),
             through(self.log),
+            through(self.outstanding),
             usdt=USDT.evm,
             key=KEY,
             start=self.start,
@@ -82,6 +85,7 @@ class World:
             Ledger(through(self.store), lambda: NOW),
             through(self.store),
             MemoryAttempts(self.store),
+            through(self.outstanding),
             key=KEY,
             alarm=lambda name, sentence: self.alarms.append((name, sentence)),
         )

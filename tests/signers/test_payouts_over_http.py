@@ -29,7 +29,15 @@ from tests.signers.payments import STRANGER
 from tests.signers.test_payouts import MemoryBookmarks
 from tests.support.devnet import SOLID_LAG
 from tests.support.history import ALICE, PAYEE, TickingClock, execute, fund, order, register, request_payout
-from tests.support.memory import MemoryAttempts, MemoryCursors, MemoryPool, MemoryQueue, MemorySolidLog, MemoryStore
+from tests.support.memory import (
+    MemoryAttempts,
+    MemoryCursors,
+    MemoryOutstanding,
+    MemoryPool,
+    MemoryQueue,
+    MemorySolidLog,
+    MemoryStore,
+)
 
 USDT = Address.from_base58(USDT_MAINNET)
 COINS = 1_000_000
@@ -51,9 +59,10 @@ class House:
         execute(ledger, register(ALICE, "Alice Ltd"), fund(ALICE, 1_000 * COINS, "opening"))
         self.devnet("faucet", address=self.hot.base58, usdt="100", trx="1000")
         self.mine()
-        observer = Observer(node, self.queue, MemoryCursors(), pool, self.log, usdt=USDT.evm, key=KEY)
+        told = MemoryOutstanding()
+        observer = Observer(node, self.queue, MemoryCursors(), pool, self.log, told, usdt=USDT.evm, key=KEY)
         attempts = MemoryAttempts(self.store)
-        recorder = Recorder(self.queue, ledger, self.store, attempts, key=KEY, alarm=self._ring)
+        recorder = Recorder(self.queue, ledger, self.store, attempts, told, key=KEY, alarm=self._ring)
         worker = Payouts(
             ledger,
             self.store,

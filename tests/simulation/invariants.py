@@ -151,7 +151,7 @@ def _deposits(system: System) -> None:
         missed, surplus = expected - credited, credited - expected
         raise Broken("I6", f"missed {dict(missed)}, credited without reason or again {dict(surplus)}")
     waiting = [stream for stream, deposit in deposits.items() if deposit.status not in ("confirmed", "orphaned")]
-    if waiting and not system.facts_lost:  # a report that coins left the head cannot be read from solid blocks again
+    if waiting:
         raise Broken("FAILURES 8", f"{waiting} are shown as on their way, and no block holds them")
 
 

@@ -18,8 +18,9 @@ from core.deposits import TransferFact
 from core.events import New
 from core.ledger import Command, Past
 from core.payouts import FINAL, BroadcastPayout, FailPayout, PayoutFailed, PreparePayout, SignPayout
-from core.ports import Cursor, Cursors, Message, Node, Queue, SolidLog
+from core.ports import AddressPool, Cursor, Cursors, Message, Node, Outstanding, Queue, SolidLog
 from core.rejections import Rejection
+from core.signing import Signing
 from core.transactions import txid_of
 from scanners import blocks
 from scanners.blocks import Transfer
@@ -44,26 +45,52 @@ class Mutant(msgspec.Struct, frozen=True):
 class EarlyCursor(Observer):
     """FAILURES 5: the cursor passes facts that no queue has taken."""
 
-    def __init__(self, node: Node, queue: Queue, cursors: Cursors, *ports: Any, **settings: Any) -> None:
-        late = _LateQueue(queue)
-        super().__init__(node, late, _EarlyCursors(cursors, late), *ports, **settings)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        node: Node,
+        queue: Queue,
+        cursors: Cursors,
+        pool: AddressPool,
+        log: SolidLog,
+        outstanding: Outstanding,
+        **settings: Any,
+    ) -> None:
+        late = _Late(queue, outstanding)
+        ports = node, late, _EarlyCursors(cursors, late), pool, log, late
+        super().__init__(*ports, **settings)  # type: ignore[arg-type]
 
 
-class _LateQueue:
-    """Keeps facts back until the cursor has moved."""
+class _Late:
+    """Queue and outstanding reports: keeps facts back until the cursor has moved."""
 
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
-        self.waiting: list[Message] = []
+    def __init__(self, queue: Queue, outstanding: Outstanding) -> None:
+        self._queue = queue
+        self._outstanding = outstanding
+        self._kept: list[tuple[Sequence[Message], int]] = []
+        self._waiting: list[Message] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._outstanding, name)
+
+    def keep(self, messages: Sequence[Message], due_at: int) -> None:
+        self._kept.append((messages, due_at))
 
     def send(self, messages: Sequence[Message]) -> None:
-        self.waiting += messages
+        self._waiting += messages
+
+    def let_go(self) -> None:
+        kept, self._kept = self._kept, []
+        waiting, self._waiting = self._waiting, []
+        for messages, due_at in kept:
+            self._outstanding.keep(messages, due_at)
+        if waiting:
+            self._queue.send(waiting)
 
 
 class _EarlyCursors:
-    """Moves a cursor, and only then lets the queue have the facts."""
+    """Moves a cursor, and only then lets the facts go where they are safe."""
 
-    def __init__(self, cursors: Cursors, late: _LateQueue) -> None:
+    def __init__(self, cursors: Cursors, late: _Late) -> None:
         self._cursors = cursors
         self._late = late
 
@@ -72,9 +99,14 @@ class _EarlyCursors:
 
     def save(self, name: str, cursor: Cursor) -> None:
         self._cursors.save(name, cursor)
-        waiting, self._late.waiting = self._late.waiting, []
-        if waiting:
-            self._late.queue.send(waiting)
+        self._late.let_go()
+
+
+class TellOnce(Observer):
+    """I11: what the queue has taken is taken for recorded."""
+
+    def _tell(self, messages: Sequence[Message], height: int) -> None:
+        self._queue.send(messages)
 
 
 class CreditDetected(Observer):
@@ -181,6 +213,8 @@ def _zero_too(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
 
 MUTANTS: Final[dict[str, Mutant]] = {
     "the cursor moves before the queue has the facts": Mutant({"observer": EarlyCursor}),
+    "what the queue has taken counts as recorded": Mutant({"observer": TellOnce}),
+    "old news of the token stops signing": Mutant(patch=lambda: patch.object(Signing, "is_over", lambda *_: False)),
     "deposits are keyed by txid only": Mutant(
         patch=lambda: patch("core.deposits.deposit_stream", lambda txid, log_index: f"deposit-{txid}")
     ),

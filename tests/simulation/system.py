@@ -34,7 +34,7 @@ from signers.hot_wallet import Rules
 from signers.keys import Key, SoftwareKey
 from signers.payouts import Payouts
 from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
-from tests.support.memory import Crash, MemoryCursors, MemorySolidLog
+from tests.support.memory import Crash, MemoryCursors, MemoryOutstanding, MemorySolidLog
 
 START_MS: Final = 1_788_408_000_000
 FACT_KEY: Final = b"observer's key of thirty-two by."
@@ -46,7 +46,22 @@ PROCESSES: Final = ("observe", "record", "record2", "relay", "payouts", "payouts
 """Of two kinds a second one runs at times, as during a rolling restart."""
 BACKENDS: Final = ("first", "second")
 WRITES: Final = frozenset(
-    {"append", "send", "delete", "release", "bury", "broadcast", "save", "add", "add_wallet", "take", "keep_from"}
+    {
+        "append",
+        "send",
+        "delete",
+        "release",
+        "bury",
+        "broadcast",
+        "save",
+        "add",
+        "add_wallet",
+        "take",
+        "keep_from",
+        "keep",
+        "settle",
+        "told_again",
+    }
 )
 """The port calls that leave a trace: dying before a mere read is dying after the write before it."""
 
@@ -125,11 +140,9 @@ class System:
         self.keys = Keystore(seed)
         self.hot: Address = self.keys.key("keystore:hot").address
         self.store, self.pool, self.log = Store(), Pool(), MemorySolidLog()
-        self.cursors, self.bookmarks = MemoryCursors(), Bookmarks()
+        self.cursors, self.bookmarks, self.outstanding = MemoryCursors(), Bookmarks(), MemoryOutstanding()
         self.facts, self.work, self.segments = (FlakyQueue(lambda: self.now_ms, seed * 3 + n) for n in range(3))
         self.alarms: Counter[str] = Counter()
-        self.facts_lost = False
-        """Whether the queue of facts was ever purged: what it held is read from solid blocks again, and only from them."""
         self.crashes = 0
         self.died_at = ""
         """The boundary of the last crash."""
@@ -204,6 +217,7 @@ class System:
             self._through(self.cursors),
             self.pool,
             self._through(self.log),
+            self._through(self.outstanding),
             usdt=USDT.evm,
             key=FACT_KEY,
             start=1,
@@ -215,7 +229,13 @@ class System:
     def _record(self) -> Callable[[], bool]:
         store = self._through(self.store)
         recorder = self.classes["recorder"](
-            self._through(self.facts), Ledger(store, self.now), store, self.store, key=FACT_KEY, alarm=self._alarm
+            self._through(self.facts),
+            Ledger(store, self.now),
+            store,
+            self.store,
+            self._through(self.outstanding),
+            key=FACT_KEY,
+            alarm=self._alarm,
         )
         return recorder.step
 

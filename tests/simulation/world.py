@@ -4,7 +4,6 @@ So the same list is the same run, and a list with some actions taken out is a ru
 """
 
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -17,15 +16,13 @@ from core.attempts import PayoutOrder
 from core.journal import derived_id
 from core.ledger import Accepted, Refused, Repeated
 from core.payouts import CancelPayout, RequestPayout
-from core.ports import Unavailable
 from core.rejections import IdempotencyKeyReused
-from core.signing import ResumeSigning
 from core.treasury import PostTransfer
 from core.tron import Address
 from gateways.devnet.genesis import USDT
 from gateways.devnet.node import CannotFork
 from tests.simulation.customers import COINS, PAYEES, PAYMENTS, Customers, Payment
-from tests.simulation.invariants import Broken, check, open_payouts, signing_causes
+from tests.simulation.invariants import Broken, check, open_payouts
 from tests.simulation.system import PROCESSES, Fuse, System
 from tests.support.memory import Crash
 
@@ -105,7 +102,7 @@ class World:
         raise Broken("liveness", "the processes find work for ever")
 
     def settle(self, *, fund: bool = True) -> None:
-        """The weather clears, the operator funds the wallet and reads lost blocks again; then until nothing is open."""
+        """The weather clears and the operator funds the wallet; then until nothing is open."""
         system = self.system
         system.fuse = None
         for backend in system.backends.values():
@@ -121,8 +118,6 @@ class World:
             system.devnet.give_trx(system.hot, 10_000 * COINS)
         system.mine(SOLID_BLOCKS)
         self.work()
-        if system.facts_lost:
-            self._rescan()
         for _ in range(SETTLE_BLOCKS_MAX):
             if not self._busy():
                 system.mine(SOLID_BLOCKS)
@@ -136,24 +131,12 @@ class World:
 
     def _busy(self) -> bool:
         system = self.system
-        return bool(open_payouts(system.store) or system.facts.depth() or len(system.devnet.chain.pool))
-
-    def _rescan(self) -> None:
-        """What an operator does after the loss of a queue: `counterfoil scan` until it is through, then a look at signing.
-
-        What comes so late may stop signing for a cause that the chain has long taken back: he sees that, and resumes.
-        """
-        for _ in range(SOLID_BLOCKS):
-            try:
-                deque(self.system.observer.rescan(1, self.system.devnet.chain.solid.number), maxlen=0)
-                break
-            except Unavailable:
-                self.system.mine()
-        else:
-            raise Broken("liveness", "the nodes are well again, and no scan gets through")
-        self.work()
-        if causes := signing_causes(self.system.store):
-            self.system.act(ResumeSigning(causes, "the token is as it was", "operator:simulation"))
+        return bool(
+            open_payouts(system.store)
+            or system.facts.depth()
+            or system.outstanding.rows
+            or len(system.devnet.chain.pool)
+        )
 
     # Processes
 
@@ -222,9 +205,8 @@ class World:
         draw.choice((self.system.facts, self.system.work)).lost_deletes += 1
 
     def do_purge(self, draw: random.Random) -> None:
-        """An operator purges a queue; of the facts' queue he knows that the blocks must be scanned again."""
+        """An operator purges a queue, and does no more about it (I11)."""
         queue = draw.choice((self.system.facts, self.system.work, self.system.segments))
-        self.system.facts_lost |= queue is self.system.facts
         queue.purge()
 
     def do_owner(self, draw: random.Random) -> None:

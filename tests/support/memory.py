@@ -9,7 +9,7 @@ from core.events import Recorded
 from core.guard import GuardKey
 from core.ledger import Decided, Loaded
 from core.payouts import PayoutPrepared
-from core.ports import Cursor, Message, ReadyAddress, Received
+from core.ports import Cursor, Message, Overdue, ReadyAddress, Received
 from core.tron import Address
 
 
@@ -75,6 +75,31 @@ class MemoryCursors:
 
     def save(self, name: str, cursor: Cursor) -> None:
         self.rows[name] = cursor
+
+
+class MemoryOutstanding:
+    """The port `Outstanding`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, tuple[Message, int, int]] = {}
+        """Key -> message, times told, due at."""
+
+    def keep(self, messages: Sequence[Message], due_at: int) -> None:
+        for message in messages:
+            self.rows.setdefault(message.key, (message, 1, due_at))
+
+    def overdue(self, height: int, limit: int) -> list[Overdue]:
+        return [Overdue(message, times) for message, times, due_at in self.rows.values() if due_at <= height][:limit]
+
+    def told_again(self, keys: Sequence[str], due_at: int) -> None:
+        for key in keys:
+            if key in self.rows:
+                message, times, _ = self.rows[key]
+                self.rows[key] = (message, times + 1, due_at)
+
+    def settle(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.rows.pop(key, None)
 
 
 class MemoryPool:
