@@ -197,8 +197,13 @@ class ConfirmDeposit(_DepositCommand, frozen=True, kw_only=True):
         return [New(self.fact.stream, confirmed)]
 
 
-class OrphanDeposit(_DepositCommand, frozen=True):
-    """The block this transfer was detected in left the chain. Ignored when it was seen again elsewhere meanwhile."""
+class OrphanDeposit(_DepositCommand, frozen=True, kw_only=True):
+    """The block this transfer was detected in left the chain. Ignored when it was seen again elsewhere meanwhile.
+
+    `solid` says that it stands in no block up to this height: then it matters no more which of them was recorded.
+    """
+
+    solid: int | None = None
 
     def guards(self) -> list[GuardKey]:
         return []
@@ -207,7 +212,8 @@ class OrphanDeposit(_DepositCommand, frozen=True):
         deposit = past.state(self.fact.stream, Deposit())
         if deposit.status != "detected" or deposit.transfer is None:
             return ()
-        if deposit.transfer.block_id != self.fact.block_id:
+        is_over = self.solid is not None and deposit.transfer.block_number <= self.solid
+        if deposit.transfer.block_id != self.fact.block_id and not is_over:
             return ()
         orphaned = DepositOrphaned(
             occurred_at=now, actor=self.actor, account_id=deposit.account_id, transfer=deposit.transfer

@@ -16,11 +16,15 @@ from core.ports import Message
 Kind = Literal["detected", "confirmed", "orphaned"]
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="transfer"):
-    """A transfer to one of our addresses was seen at the head, stands in a solid block, or left the chain."""
+class Report(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="transfer"):
+    """A transfer to one of our addresses was seen at the head, stands in a solid block, or left the chain.
+
+    `solid` is given where an orphan is told late: no block up to this height holds the transfer, whichever was told.
+    """
 
     kind: Kind
     transfer: TransferFact
+    solid: int | None = None
 
     @property
     def stream(self) -> str:
@@ -58,10 +62,6 @@ def name(fact: Fact) -> str:
     """What the observer and the recorder both call a fact."""
     block_id = fact.transfer.block_id if isinstance(fact, Report) else fact.block_id
     return f"{fact.kind}:{fact.stream}:{block_id}"
-
-
-def is_detection(message_key: str) -> bool:
-    return message_key.startswith("detected:")
 
 
 def seal(report: bytes, key: bytes) -> bytes:

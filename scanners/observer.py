@@ -5,7 +5,7 @@ never goes back. The head may be replaced at any time: what was announced and le
 What is told is kept until the recorder has recorded it, and told again if the queue has lost it (I11).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -97,11 +97,15 @@ class Observer:
         solid = self._node.solid()
         start = self._cursors.load(SOLID) or self._first(solid)
         # A step that fails leaves no memory behind: what the queue took is unknown, so the next one tells all again.
-        branch, self._branch = self._branch or self._resume(), None
+        remembered = Branch() if self._branch is not None else self._remembered()
+        branch, self._branch = self._branch or remembered, None
         cursor, branch = self._follow_solid(start, solid, branch)
         catching_up = start.number < cursor.number < solid.number
         grown = branch if catching_up else self._follow_head(cursor, branch)
-        again = 0 if catching_up else self._tell_again(cursor.number)
+        # The last process may have died before the queue took what it had announced. That is not told sooner, since what
+        # a fork took away meanwhile would be announced behind the report that it is gone.
+        self._send("detected", [fact for fact in grown.announced() if fact in remembered.announced()])
+        again = 0 if catching_up else self._tell_again(grown, cursor.number)
         self._branch = grown
         return cursor.number > start.number or grown.tip(cursor) != branch.tip(cursor) or again == TOLD_AGAIN_MAX
 
@@ -192,12 +196,10 @@ class Observer:
         """Clients wait for USDT; all else is booked when it is solid."""
         return fact.wallet == "payin" and fact.currency == "USDT" and fact.amount_minor >= self._announce_min_minor
 
-    def _resume(self) -> Branch:
-        """What the last process remembered. It may have died before the queue took it: all of it is told again."""
+    def _remembered(self) -> Branch:
+        """What the last process knew of the head."""
         cursor = self._cursors.load(HEAD)
-        branch = _BRANCHES.decode(cursor.unsolid) if cursor is not None and cursor.unsolid else Branch()
-        self._send("detected", branch.announced())
-        return branch
+        return _BRANCHES.decode(cursor.unsolid) if cursor is not None and cursor.unsolid else Branch()
 
     def _keep(self, branch: Branch) -> None:
         tip = branch.tip(_NOWHERE)
@@ -249,32 +251,47 @@ class Observer:
 
     def _send(self, kind: facts.Kind, found: Sequence[TransferFact]) -> None:
         if found:
-            height = max(fact.block_number for fact in found)
+            # What is said of the head waits longer: its confirmation, lost at the same time, is to come before it.
+            patience = 0 if kind == "confirmed" else PATIENCE_BLOCKS
+            height = max(fact.block_number for fact in found) + patience
             self._tell([facts.message(facts.Report(kind, fact), self._key) for fact in found], height)
 
     def _tell(self, messages: Sequence[Message], height: int) -> None:
+        """Kept before it is sent, until the recorder has it; `height` is from where its time to be recorded counts."""
         self._outstanding.keep(messages, height + PATIENCE_BLOCKS)
         self._queue.send(messages)
 
-    def _tell_again(self, solid: int) -> int:
-        """What the recorder should have recorded by now -> how much that was.
-
-        Not a detection: its height is solid by now, so it was confirmed or orphaned since, and that was kept, too.
-        """
+    def _tell_again(self, branch: Branch, solid: int) -> int:
+        """What the recorder should have recorded by now is told once more -> how much was overdue."""
         if solid == self._looked_at:
             return 0
         overdue = self._outstanding.overdue(solid, TOLD_AGAIN_MAX)
-        past = [it.message.key for it in overdue if facts.is_detection(it.message.key)]
-        self._outstanding.settle(past)
-        lost = [it for it in overdue if not facts.is_detection(it.message.key)]
+        waiting = {fact.stream for fact in branch.announced()}
+        told = {each.message.key: (self._today(each.message, waiting, solid), each.times) for each in overdue}
+        again = [(message, times) for message, times in told.values() if message is not None]
+        self._outstanding.keep([message for message, _ in again], solid + PATIENCE_BLOCKS)
         # Under another key: the queue may still remember that it took the first one.
-        self._queue.send([msgspec.structs.replace(it.message, key=f"{it.message.key}#{it.times}") for it in lost])
-        for times in {it.times for it in lost}:
-            keys = [it.message.key for it in lost if it.times == times]
-            self._outstanding.told_again(keys, solid + PATIENCE_BLOCKS * 2 ** min(times, PATIENCE_DOUBLINGS_MAX))
+        self._queue.send([msgspec.structs.replace(it, key=f"{it.key}#{times}") for it, times in again])
+        for times in {times for _, times in again}:
+            due_at = solid + PATIENCE_BLOCKS * 2 ** min(times, PATIENCE_DOUBLINGS_MAX)
+            self._outstanding.told_again([it.key for it, these in again if these == times], due_at)
+        self._outstanding.settle([key for key, (it, _) in told.items() if it is None or it.key != key])
         if len(overdue) < TOLD_AGAIN_MAX:
             self._looked_at = solid
         return len(overdue)
+
+    def _today(self, message: Message, waiting: Collection[str], solid: int) -> Message | None:
+        """What is to be said today of what was told then; None where it is over, or was seen again at the head (`waiting`).
+
+        What was told of the head is over at this height: either the transfer stands in a solid block, which was told and
+        kept by itself, or it is orphaned, of whichever block the recorder heard last.
+        """
+        fact = facts.open(message.body, self._key)
+        if not isinstance(fact, facts.Report) or fact.kind == "confirmed":
+            return message
+        if fact.stream in waiting:
+            return None
+        return facts.message(facts.Report("orphaned", fact.transfer, solid), self._key)
 
 
 def _present(block: Block | None, number: int) -> Block:

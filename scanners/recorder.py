@@ -172,7 +172,7 @@ def _command(report: facts.Report, owners: dict[str, DepositAddress]) -> Command
         case "detected":
             return DetectDeposit(fact, ACTOR)
         case "orphaned":
-            return OrphanDeposit(fact, ACTOR)
+            return OrphanDeposit(fact, ACTOR, solid=report.solid)
         case "confirmed":
             account_id, ledger_account = owner_of(owners[fact.to_address].assigned, fact)
             return ConfirmDeposit(fact, ACTOR, account_id=account_id, ledger_account=ledger_account)

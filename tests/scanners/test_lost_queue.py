@@ -77,9 +77,30 @@ def test_a_lost_orphan_is_told_again() -> None:
     world.recorder.step()
     assert world.status(txid) == "detected"
     world.finish()
-    world.mine(PATIENCE_BLOCKS)
+    world.mine(2 * PATIENCE_BLOCKS)
     world.settle()
     assert world.status(txid) == "orphaned"
+    assert world.outstanding.rows == {}
+    world.client.close()
+
+
+def test_a_lost_second_detection_does_not_keep_the_first_one_alive() -> None:
+    """Seen in one block, then in another (lost), then in none: orphaned, although the recorder never heard of the other."""
+    world = Forking("lost second detection")
+    world.mine(40)
+    world.settle()
+    txid = world.pay(5)
+    world.mine()
+    world.settle()
+    world.reorg(2)
+    world.observer.step()
+    world.queue.purge()
+    world.reorg(3, [txid], vanish=True)
+    assert world.story(txid) == ["Detected"]
+    world.finish()
+    world.mine(2 * PATIENCE_BLOCKS)
+    world.settle()
+    assert world.story(txid) == ["Detected", "Orphaned"]
     assert world.outstanding.rows == {}
     world.client.close()
 
@@ -95,7 +116,7 @@ def test_a_detection_is_not_told_when_its_height_is_solid() -> None:
     world.queue.purge()
     world.reorg(2, [txid], vanish=True)
     world.finish()
-    world.mine(PATIENCE_BLOCKS)
+    world.mine(2 * PATIENCE_BLOCKS)
     world.settle()
     assert world.story(txid) == []
     assert world.outstanding.rows == {}

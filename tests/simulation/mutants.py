@@ -20,7 +20,6 @@ from core.ledger import Command, Past
 from core.payouts import FINAL, BroadcastPayout, FailPayout, PayoutFailed, PreparePayout, SignPayout
 from core.ports import AddressPool, Cursor, Cursors, Message, Node, Outstanding, Queue, SolidLog
 from core.rejections import Rejection
-from core.signing import Signing
 from core.transactions import txid_of
 from scanners import blocks
 from scanners.blocks import Transfer
@@ -81,10 +80,10 @@ class _Late:
     def let_go(self) -> None:
         kept, self._kept = self._kept, []
         waiting, self._waiting = self._waiting, []
-        for messages, due_at in kept:
-            self._outstanding.keep(messages, due_at)
         if waiting:
             self._queue.send(waiting)
+        for messages, due_at in kept:
+            self._outstanding.keep(messages, due_at)
 
 
 class _EarlyCursors:
@@ -214,7 +213,6 @@ def _zero_too(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
 MUTANTS: Final[dict[str, Mutant]] = {
     "the cursor moves before the queue has the facts": Mutant({"observer": EarlyCursor}),
     "what the queue has taken counts as recorded": Mutant({"observer": TellOnce}),
-    "old news of the token stops signing": Mutant(patch=lambda: patch.object(Signing, "is_over", lambda *_: False)),
     "deposits are keyed by txid only": Mutant(
         patch=lambda: patch("core.deposits.deposit_stream", lambda txid, log_index: f"deposit-{txid}")
     ),

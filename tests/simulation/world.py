@@ -206,7 +206,7 @@ class World:
 
     def do_purge(self, draw: random.Random) -> None:
         """An operator purges a queue, and does no more about it (I11)."""
-        queue = draw.choice((self.system.facts, self.system.work, self.system.segments))
+        queue = draw.choice((self.system.facts, self.system.facts, self.system.work, self.system.segments))
         queue.purge()
 
     def do_owner(self, draw: random.Random) -> None:
@@ -348,7 +348,7 @@ ACTIONS: Final[dict[str, tuple[int, Callable[[World, random.Random], None]]]] = 
     "fault": (7, World.do_fault),
     "clear": (1, World.do_clear),
     "lose_deletes": (2, World.do_lose_deletes),
-    "purge": (1, World.do_purge),
+    "purge": (3, World.do_purge),
     "owner": (2, World.do_owner),
     "pay": (16, World.do_pay),
     "fund": (1, World.do_fund),
