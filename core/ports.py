@@ -4,6 +4,7 @@ Each port is a bare noun; adapters in gateways are named vendor + port. A shut d
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -152,6 +153,17 @@ class Received(msgspec.Struct, frozen=True):
     attempts: int
 
 
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A message that nobody could handle, why, and after how many tries."""
+
+    id: str
+    body: bytes
+    group: str
+    reason: str
+    attempts: int
+    buried_at: datetime
+
+
 class Queue(Protocol):
     """FIFO per group, at least once. What is not deleted within its visibility timeout comes again."""
 
@@ -166,8 +178,20 @@ class Queue(Protocol):
     def release(self, receipts: Sequence[str]) -> None:
         """Give them back at once instead of at the visibility timeout."""
 
+    def hold(self, receipts: Sequence[str]) -> AbstractContextManager[None]:
+        """While the block runs, these stay in flight, however long their work takes."""
+
     def bury(self, receipt: str, reason: str) -> None:
         """Move one poison message to the dead letters, with its reason."""
+
+    def dead(self, limit: int) -> Sequence[DeadLetter]:
+        """Up to `limit` dead letters, the oldest first, which stay where they are."""
+
+    def redrive(self, ids: Sequence[str]) -> int:
+        """Send these dead letters again, behind what waits and with no attempt before -> how many there were."""
+
+    def dead_depth(self) -> int:
+        """About how many dead letters there are."""
 
     def depth(self) -> int:
         """About how many messages wait or are in flight."""

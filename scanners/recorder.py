@@ -57,7 +57,8 @@ class Recorder:
             return False
         believed = self._believe(received)
         try:
-            outcomes = self._ledger.execute(self._commands([report for _, report in believed]))
+            with self._queue.hold([message.receipt for message, _ in believed]):
+                outcomes = self._ledger.execute(self._commands([report for _, report in believed]))
         except Unavailable:
             self._queue.release([message.receipt for message, _ in believed])
             raise

@@ -1,13 +1,17 @@
 """SQS FIFO's promise on one table: order per group, at least once, visibility timeout, deduplication, dead letters."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
-from core.ports import Message, Received
+from core.ports import DeadLetter, Message, Received
 from gateways.embedded.connections import Connections
+from gateways.heartbeat import beating
 
 DEDUPLICATION: Final = "5 minutes"
 """As SQS FIFO: a key that was sent within this time is taken once."""
+BEATS: Final = 3
+"""How often a message is held anew within its visibility timeout."""
 
 _SEND: Final = f"""
 WITH given AS (
@@ -49,6 +53,20 @@ _BURY: Final = """
 WITH gone AS (DELETE FROM queue_messages WHERE receipt = %s::uuid RETURNING id, queue, group_id, body, attempts)
 INSERT INTO queue_dead_letters (id, queue, group_id, body, reason, attempts)
 SELECT id, queue, group_id, body, %s, attempts FROM gone
+"""
+_HOLD: Final = (
+    "UPDATE queue_messages SET visible_at = now() + make_interval(secs => %s) WHERE receipt = ANY(%s::uuid[])"
+)
+_DEAD: Final = (
+    "SELECT id::text, body, group_id, reason, attempts, buried_at FROM queue_dead_letters WHERE queue = %s"
+    " ORDER BY buried_at, id LIMIT %s"
+)
+_REDRIVE: Final = """
+WITH gone AS (
+    DELETE FROM queue_dead_letters WHERE queue = %s AND id::text = ANY(%s) RETURNING id, queue, group_id, body
+)
+INSERT INTO queue_messages (queue, group_id, message_key, body)
+SELECT queue, group_id, 'redrive:' || id, body FROM gone ORDER BY id RETURNING 1
 """
 
 
@@ -99,8 +117,27 @@ class PostgresQueue:
                 "UPDATE queue_messages SET visible_at = now() WHERE receipt = ANY(%s::uuid[])", (list(receipts),)
             )
 
+    def hold(self, receipts: Sequence[str]) -> AbstractContextManager[None]:
+        def beat() -> None:
+            self._connections.execute(_HOLD, (self._visibility_s, list(receipts)))
+
+        return beating(beat, self._visibility_s / BEATS)
+
     def bury(self, receipt: str, reason: str) -> None:
-        self._connections.execute(_BURY, (receipt, reason))
+        self._connections.execute(_BURY, (receipt, reason.replace("\0", " ")))
+
+    def dead(self, limit: int) -> list[DeadLetter]:
+        rows = self._connections.execute(_DEAD, (self._name, limit))
+        return [DeadLetter(own_id, bytes(body), *rest) for own_id, body, *rest in rows]
+
+    def redrive(self, ids: Sequence[str]) -> int:
+        return len(self._connections.execute(_REDRIVE, (self._name, list(ids))))
+
+    def dead_depth(self) -> int:
+        [(buried,)] = self._connections.execute(
+            "SELECT count(*) FROM queue_dead_letters WHERE queue = %s", (self._name,)
+        )
+        return int(buried)
 
     def depth(self) -> int:
         [(waiting,)] = self._connections.execute("SELECT count(*) FROM queue_messages WHERE queue = %s", (self._name,))

@@ -1,7 +1,8 @@
-"""The backends that every port's contract runs against. One platform a parameter: embedded now, AWS beside it."""
+"""The backends that every port's contract runs against. One platform a parameter: one machine, and AWS over HTTP."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -16,13 +17,18 @@ from core.ports import (
     Queue,
     WebhookOutbox,
 )
+from gateways.aws.session import Aws
+from gateways.aws.sqs import SqsQueue
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
 from gateways.embedded.connections import Connections
 from gateways.embedded.outbox import PostgresWebhookOutbox
 from gateways.embedded.outstanding import PostgresOutstanding
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.tables import PostgresApiKeys, PostgresAuditLog, PostgresIdempotencyKeys
+from tests.support.aws import made_queues
 from tests.support.postgres import Database
+
+QUEUES = ("deposit-events", "payout-requests")
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,11 @@ class Backend:
     cursors: Cursors
     bookmarks: Bookmarks
     outstanding: Outstanding
+    backlog: int = 5_000
+    """As many messages as make a backlog: over HTTP each of them costs a hundred times what it costs in a table."""
 
 
-def embedded(database: Database) -> Iterator[Backend]:
+def embedded(request: pytest.FixtureRequest, database: Database) -> Iterator[Backend]:
     connections = Connections(database.writer_url, connections_max=8)
     yield Backend(
         queue=lambda name, visibility_s: PostgresQueue(connections, name, visibility_s=visibility_s),
@@ -56,9 +64,20 @@ def embedded(database: Database) -> Iterator[Backend]:
     connections.close()
 
 
-PLATFORMS = {"embedded": embedded}
+def aws(request: pytest.FixtureRequest, database: Database) -> Iterator[Backend]:
+    """What AWS holds; all else stays in Postgres there, too."""
+    services = Aws(request.getfixturevalue("aws_settings"))
+    with contextmanager(embedded)(request, database) as tables, made_queues(services, QUEUES):
+        yield replace(
+            tables,
+            queue=lambda name, visibility_s: SqsQueue(services, name, visibility_s=visibility_s),
+            backlog=1_000,
+        )
+
+
+PLATFORMS = {"embedded": embedded, "aws": aws}
 
 
 @pytest.fixture(params=PLATFORMS)
 def backend(request: pytest.FixtureRequest, database: Database) -> Iterator[Backend]:
-    yield from PLATFORMS[request.param](database)
+    yield from PLATFORMS[request.param](request, database)

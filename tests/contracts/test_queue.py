@@ -159,13 +159,13 @@ class TestQueue:
             thread.join(60)
         assert queue.depth() == 50
 
-    def test_a_long_backlog_of_one_group_drains_steadily(self, queue: Queue) -> None:
-        """The last messages of five thousand take about as long as the first: no receive reads the whole backlog."""
-        total, step = 5_000, 50
+    def test_a_long_backlog_of_one_group_drains_steadily(self, backend: Backend, queue: Queue) -> None:
+        """The last messages of thousands take about as long as the first: no receive reads the whole backlog."""
+        total, step = backend.backlog, 50
         queue.send([message("a", number) for number in range(total)])
         order: list[str] = []
         seconds: list[float] = []
-        for _ in range(total // step):
+        while len(order) < total:
             started = time.perf_counter()
             received = queue.receive(step)
             queue.delete([item.receipt for item in received])
@@ -175,3 +175,76 @@ class TestQueue:
         quarter = len(seconds) // 4
         assert sorted(seconds[:quarter])[quarter // 2] < 20 * sorted(seconds[-quarter:])[quarter // 2] + 0.05
         assert sum(seconds) < 30
+
+    def test_what_is_held_does_not_come_again(self, backend: Backend) -> None:
+        """Work may take longer than the visibility timeout, for one that is held; when it ends the timeout runs again."""
+        queue = backend.queue("deposit-events", 1)
+        queue.send([message("a", 1), message("b", 1)])
+        received = {item.group: item for item in receive_until(queue, 2)}
+        with queue.hold([received["a"].receipt]):
+            assert bodies(receive_until(queue, 1)) == ["b1"]
+            assert bodies(receive_until(queue, 1)) == ["b1"]
+        again = {item.body.decode() for item in receive_until(queue, 2)}
+        assert again == {"a1", "b1"}
+
+    def test_what_was_done_while_it_was_held_is_done(self, queue: Queue) -> None:
+        """Nothing needs to be held to the end; a defect in the work comes through."""
+        queue.send([message("a", 1)])
+        [item] = queue.receive(1)
+        with queue.hold([item.receipt]):
+            queue.delete([item.receipt])
+        assert queue.depth() == 0
+        with pytest.raises(ZeroDivisionError), queue.hold([]):
+            raise ZeroDivisionError
+
+
+class TestDeadLetters:
+    def bury(self, queue: Queue, *messages: Message) -> None:
+        queue.send(messages)
+        for item in receive_until(queue, len(messages)):
+            queue.bury(item.receipt, f"{item.body.decode()} is no deposit\x00\n" + "x" * 2_000)
+
+    def test_a_dead_letter_says_why_it_is_there(self, queue: Queue) -> None:
+        """Body, group, reason and attempts are kept; looking changes nothing."""
+        self.bury(queue, message("a", 1), message("a", 2), message("b", 1))
+        found = queue.dead(10)
+        assert sorted((letter.body, letter.group) for letter in found) == [(b"a1", "a"), (b"a2", "a"), (b"b1", "b")]
+        assert all(letter.reason.startswith(f"{letter.body.decode()} is no deposit") for letter in found)
+        assert {letter.attempts for letter in found} == {1}
+        assert {letter.id for letter in queue.dead(10)} == {letter.id for letter in found}
+        assert len(queue.dead(2)) == 2
+        assert queue.dead_depth() == 3
+        assert queue.depth() == 0
+
+    def test_what_is_redriven_is_a_message_again(self, queue: Queue) -> None:
+        """Only those that were named, once each, although the queue has seen their keys a moment ago."""
+        self.bury(queue, message("a", 1), message("a", 2), message("b", 1))
+        chosen = [letter.id for letter in queue.dead(10) if letter.body in (b"a1", b"b1")]
+        assert queue.redrive(chosen) == 2
+        received = receive_until(queue, 2)
+        assert sorted((item.body, item.group, item.attempts) for item in received) == [(b"a1", "a", 1), (b"b1", "b", 1)]
+        assert [letter.body for letter in queue.dead(10)] == [b"a2"]
+        assert queue.redrive(chosen) == 0
+        assert queue.redrive(["no-such-letter"]) == 0
+        assert queue.dead_depth() == 1
+        queue.delete([item.receipt for item in received])
+        assert queue.depth() == 0
+
+    def test_what_was_redriven_can_be_buried_again(self, queue: Queue) -> None:
+        """Poison stays poison: it is a dead letter anew, and can be sent anew."""
+        self.bury(queue, message("a", 1))
+        for _ in range(2):
+            assert queue.redrive([letter.id for letter in queue.dead(10)]) == 1
+            [item] = receive_until(queue, 1)
+            queue.bury(item.receipt, "still none")
+            [letter] = queue.dead(10)
+            assert (letter.reason, letter.attempts) == ("still none", 1)
+
+    def test_dead_letters_are_their_queues_own(self, backend: Backend, queue: Queue) -> None:
+        """Purging leaves them, and another queue has none of them."""
+        self.bury(queue, message("a", 1))
+        queue.purge()
+        other = backend.queue("payout-requests", LONG_S)
+        assert (other.dead(10), other.dead_depth()) == ([], 0)
+        assert other.redrive([letter.id for letter in queue.dead(10)]) == 0
+        assert queue.dead_depth() == 1

@@ -1,6 +1,7 @@
 """Ports in memory for pure journeys: queue, cursors, pool and event store, and a crash at any chosen call of any of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,9 @@ class MemoryQueue:
 
     def timeout(self) -> None:
         self.release(list(self.flying))
+
+    def hold(self, receipts: Sequence[str]) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def bury(self, receipt: str, reason: str) -> None:
         _, message, _ = self.flying.pop(receipt)

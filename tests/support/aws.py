@@ -1,0 +1,125 @@
+"""What a test needs of AWS: an emulator of the session's own, or, if it is asked for, AWS itself.
+
+COUNTERFOIL_TEST_AWS=1 runs the contracts against AWS with the credentials and the region of the environment; what they make
+there has a prefix of its own and is deleted at the end.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateways.aws import names
+from gateways.aws.session import Aws
+from gateways.settings import Settings, load
+
+ROOT = Path(__file__).parents[2]
+REAL = os.environ.get("COUNTERFOIL_TEST_AWS") == "1"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "of-an-emulator",
+    "AWS_SECRET_ACCESS_KEY": "of-an-emulator",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+REGION = "eu-central-1"
+
+
+@contextlib.contextmanager
+def emulator(*flags: str) -> Iterator[str]:
+    """An emulator in a process of its own -> its URL."""
+    command = [sys.executable, "-m", "tests.support.emulator", *flags]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            assert url.startswith("http://127.0.0.1:"), "the emulator did not start"  # never AWS by accident
+            yield url
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def aws_url() -> Iterator[str]:
+    """Where AWS answers: empty for AWS itself."""
+    if REAL:
+        yield ""
+        return
+    with emulator() as url:
+        yield url
+
+
+@pytest.fixture
+def aws_settings(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of an installation of the test's own: nothing of it is there yet."""
+    if not REAL:
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+    region = "" if REAL else REGION
+    prefix = f"cf{secrets.token_hex(4)}-"
+    return load({}, mode="aws", aws_endpoint_url=aws_url, aws_region=region, aws_prefix=prefix)
+
+
+@contextlib.contextmanager
+def made_queues(aws: Aws, queues: tuple[str, ...] = names.QUEUES) -> Iterator[None]:
+    """The queues and their dead letters, as terraform makes them."""
+    sqs = aws.client("sqs")
+    urls = []
+    for name in queues:
+        dead = sqs.create_queue(QueueName=names.dead_queue_name(aws.prefix, name), Attributes=names.QUEUE_ATTRIBUTES)
+        urls.append(dead["QueueUrl"])
+        arn = sqs.get_queue_attributes(QueueUrl=dead["QueueUrl"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": names.RECEIVES_MAX})
+        attributes = {**names.QUEUE_ATTRIBUTES, "RedrivePolicy": redrive}
+        made = sqs.create_queue(QueueName=names.queue_name(aws.prefix, name), Attributes=attributes)
+        urls.append(made["QueueUrl"])
+    try:
+        yield
+    finally:
+        for url in urls:
+            sqs.delete_queue(QueueUrl=url)
+
+
+@contextlib.contextmanager
+def made_tables(aws: Aws) -> Iterator[None]:
+    """The tables, as terraform makes them."""
+    dynamodb = aws.client("dynamodb")
+    for table in names.TABLES:
+        keys = {table.hash_key, *filter(None, [table.range_key])}
+        for index in table.indexes:
+            keys |= {index.hash_key, *filter(None, [index.range_key])}
+        indexes = [
+            {
+                "IndexName": index.name,
+                "KeySchema": key_schema(index.hash_key, index.range_key),
+                "Projection": {"ProjectionType": "ALL" if index.everything else "KEYS_ONLY"},
+            }
+            for index in table.indexes
+        ]
+        dynamodb.create_table(
+            TableName=aws.prefix + table.name,
+            KeySchema=key_schema(table.hash_key, table.range_key),
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in sorted(keys)],
+            BillingMode="PAY_PER_REQUEST",
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+        )
+    for table in names.TABLES:
+        name = aws.prefix + table.name
+        dynamodb.get_waiter("table_exists").wait(TableName=name)
+        expiry = {"Enabled": True, "AttributeName": table.ttl}
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
+    try:
+        yield
+    finally:
+        for table in names.TABLES:
+            dynamodb.delete_table(TableName=aws.prefix + table.name)
+
+
+def key_schema(hash_key: str, range_key: str | None) -> list[dict[str, Any]]:
+    schema = [{"AttributeName": hash_key, "KeyType": "HASH"}]
+    return schema + ([{"AttributeName": range_key, "KeyType": "RANGE"}] if range_key else [])
