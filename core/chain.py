@@ -191,7 +191,7 @@ class DelegationIndex(msgspec.Struct, frozen=True):
 class ContractEnergy(msgspec.Struct, frozen=True):
     """How a contract's energy is priced: its dynamic factor in 1/10000, and who pays which part.
 
-    `factor` is as of `cycle`, the maintenance period of the last call; the next call may bring it up to date.
+    `factor` is as of `cycle`: where that maintenance period is over, the next call brings it up to date.
     """
 
     factor: int = 0

@@ -9,14 +9,24 @@ from typing import Any, Final
 from core.money import format_amount
 from core.protobuf import MalformedProtobuf
 from core.secp256k1 import InvalidSignature, recover, sha256
-from core.transactions import CONTRACT_TYPES, RAW, SIGNED, TRANSFER, TRIGGER, TYPE_URL_PREFIX, parameter_of, txid_of
+from core.transactions import (
+    CONTRACT_TYPES,
+    RAW,
+    RESOURCES,
+    SIGNED,
+    TRANSFER,
+    TRIGGER,
+    TYPE_URL_PREFIX,
+    parameter_of,
+    txid_of,
+)
 from core.tron import USDT_MAINNET, USDT_NILE, Address, InvalidAddress
 from signers.abi import read_transfer_call
 
 HEX_DIGITS_MAX: Final = 1_024_000
 """java-tron takes no transaction above 500 KiB."""
 SUN_FIELDS: Final = {"call_value", "frozen_balance", "unfreeze_balance", "balance"}
-RESOURCES: Final = {0: "BANDWIDTH", 1: "ENERGY", 2: "TRON_POWER"}
+BLOCKS_PER_HOUR: Final = 1_200
 
 
 class UndecodableTransaction(ValueError):
@@ -84,6 +94,12 @@ def describe(decoded: dict[str, Any]) -> list[tuple[str, str]]:
 def _worded(contract: dict[str, Any], name: str, value: Any) -> str:
     if name in SUN_FIELDS or (name == "amount" and contract["type_number"] == TRANSFER):
         return f"{format_amount(value, 'TRX')} TRX"
+    if name == "lock":
+        return "yes" if value else "no: it can be taken back at any time"
+    if name == "lock_period" and value:
+        return f"{value} blocks, {value / BLOCKS_PER_HOUR:.1f} hours if none is missed"
+    if name == "lock_period":
+        return "none named: three days"
     return str(value)
 
 
@@ -133,8 +149,13 @@ def _contract(contract: dict[str, Any]) -> dict[str, Any]:
     except MalformedProtobuf:
         value = parameter.get("value", b"").hex()
         return decoded | {"known": False, "fields": {"parameter_hex": value}, "call": None}
-    if "resource" in CONTRACT_TYPES[number].by_name:
-        fields["resource"] = fields.get("resource", 0)  # BANDWIDTH is the default, which the encoding omits
+    known = CONTRACT_TYPES[number].by_name  # defaults that the encoding omits, and that matter to who reads
+    if "resource" in known:
+        fields["resource"] = fields.get("resource", 0)
+    if "lock" in known:
+        fields["lock"] = fields.get("lock", False)
+        if fields["lock"]:
+            fields["lock_period"] = fields.get("lock_period", 0)
     shown = {name: _shown(name, value) for name, value in fields.items()}
     return decoded | {"known": True, "fields": shown, "call": _call(fields) if number == TRIGGER else None}
 
@@ -166,7 +187,7 @@ def _shown(name: str, value: Any) -> Any:
             return Address(value).base58 if name.endswith("address") else value.hex()
         except InvalidAddress:
             return value.hex()
-    return RESOURCES.get(value, value) if name == "resource" else value
+    return RESOURCES[value] if name == "resource" and 0 <= value < len(RESOURCES) else value
 
 
 def _memo(data: bytes) -> dict[str, Any] | None:

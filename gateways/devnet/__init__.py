@@ -1,7 +1,8 @@
 """A Tron node of our own: java-tron's HTTP paths on a chain that can be turned by hand.
 
-The chain is pure: state, accounts, transaction, bandwidth, energy, machine, its contracts (tether, successor, multisend,
-misbehave), execution, genesis, block, pool, chain. It runs in block_log and node, and turns hostile in faults. Its doors are
+The chain is pure: state, accounts, transaction, shares, staking, delegation, bandwidth, energy, machine, its contracts
+(tether, successor, multisend, misbehave), factor, billing, outcome, execution, committee, decrees, genesis, block, pool,
+chain. It runs in block_log and node, and turns hostile in faults. Its doors are
 parsing, rendering, ask, calls/, wallet, trongrid, controls, all behind door; http and server open it to the network,
 in_process to a client in the same process.
 

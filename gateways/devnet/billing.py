@@ -76,11 +76,7 @@ def _using(account: Account, energy: int, context: Context, *, succeeded: bool) 
     java-tron brings the usage up to date before a call, which a failed call undoes: then it is done together with the
     payment, and rounds differently.
     """
-    held = account.energy
-    if succeeded:
-        held = held.use(0, context.slot)
-        if not held.used:
-            held = msgspec.structs.replace(held, window=0)
+    held = account.energy.use(0, context.slot) if succeeded else account.energy
     return msgspec.structs.replace(account, energy=held.use(energy, context.slot))
 
 

@@ -33,11 +33,11 @@ class Scripted:
         self.down: Unavailable | None = None
 
     def __getattr__(self, method: str) -> Any:
-        def answer(*asked: Any) -> Any:
+        def answer(*asked: Any, **named: Any) -> Any:
             self.diary.append(f"{self.name} {method}")
             if self.down is not None:
                 raise self.down
-            return self.answers.get(method, getattr(self.chain, method))(*asked)
+            return (self.answers.get(method) or getattr(self.chain, method))(*asked, **named)
 
         return answer
 
@@ -322,6 +322,32 @@ def test_a_producer_is_what_two_nodes_state() -> None:
     net["second"].down = Unavailable("silence")
     with pytest.raises(Unavailable, match="fewer than two"):
         net.nodes.producers()
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "named"),
+    [
+        ("delegations", (b"owner", b"receiver"), {"solid": True}),
+        ("delegation_index", (b"owner",), {"solid": False}),
+        ("delegatable_sun", (b"owner", "ENERGY"), {"solid": True}),
+        ("unfreezes_left", (b"owner",), {"solid": False}),
+        ("withdrawable_sun", (b"owner", 5), {"solid": True}),
+        ("contract_energy", (b"contract",), {}),
+        ("next_maintenance_ms", (), {}),
+    ],
+)
+def test_stake_is_told_by_the_steps_node(method: str, asked: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """What a node tells of stake comes from the node of the step, word for word; its silence is the step's failure."""
+    net = Net().met()
+    for name in NAMES:
+        net[name].answers[method] = lambda *given, name=name, **said: (name, given, said)
+    with net.nodes.pinned():
+        assert getattr(net.nodes, method)(*asked, **named) == ("first", asked, named)
+        net["first"].down = Unavailable("silence")
+        with pytest.raises(Unavailable, match="silence"):
+            getattr(net.nodes, method)(*asked, **named)
+    net.nodes.on_one(lambda: True)()
+    assert getattr(net.nodes, method)(*asked, **named)[0] == "second"
 
 
 def test_one_node_is_believed_and_said_to_be_alone(caplog: pytest.LogCaptureFixture) -> None:

@@ -203,6 +203,43 @@ def test_tronpy_journey(running: Devnet, tron: Tron) -> None:
     assert sent.txid in [each["txID"] for each in block["transactions"]]
 
 
+def test_tronpy_stakes_and_delegates(running: Devnet, tron: Tron) -> None:
+    """tronpy, unmodified, freezes, delegates, takes back and unfreezes; the receiver's USDT costs no TRX meanwhile."""
+    info = get(running.url, "/devnet/info")
+    (owner, key), (receiver, other) = (
+        (each["address"], PrivateKey(bytes.fromhex(each["private_key"]))) for each in info["accounts"][3:5]
+    )
+    energy_sun, bandwidth_sun = 6_000_000_000, 2_000_000_000
+
+    def done(builder: Any, signer: PrivateKey = key) -> Any:
+        return builder.build().sign(signer).broadcast().wait(PATIENCE_SECONDS, 0.05)
+
+    done(tron.trx.freeze_balance(owner, bandwidth_sun, "BANDWIDTH"))
+    frozen = done(tron.trx.freeze_balance(owner, energy_sun, "ENERGY"))
+    assert "result" not in frozen["receipt"]
+    assert tron.get_account_resource(owner)["EnergyLimit"] == 66_226
+    assert tron.get_can_delegated_max_size(owner, "ENERGY") == {"max_size": energy_sun}
+
+    done(tron.trx.delegate_resource(owner, receiver, energy_sun, "ENERGY"))
+    (row,) = tron.get_delegated_resource_v2(owner, receiver)["delegatedResource"]
+    assert row == {"from": owner, "to": receiver, "frozen_balance_for_energy": energy_sun}
+    index = tron.get_delegated_resource_account_index_v2(owner)
+    assert index == {"account": owner, "toAccounts": [receiver]}
+
+    usdt = tron.get_contract(info["contracts"]["usdt"])
+    paid = done(usdt.functions.transfer(owner, 1).with_owner(receiver).fee_limit(20_000_000), other)
+    assert paid["receipt"]["energy_usage"] == paid["receipt"]["energy_usage_total"] == 64_285
+    assert paid.get("fee", 0) == 0
+
+    done(tron.trx.undelegate_resource(owner, receiver, energy_sun, "ENERGY"))
+    assert tron.get_delegated_resource_v2(owner, receiver) == {}
+    assert tron.get_account_resource(owner)["EnergyUsed"] > 64_000
+    assert "EnergyUsed" not in tron.get_account_resource(receiver)
+    done(tron.trx.unfreeze_balance(owner, "ENERGY", unfreeze_balance=energy_sun))
+    (waiting,) = tron.get_account(owner)["unfrozenV2"]
+    assert (waiting["type"], waiting["unfreeze_amount"]) == ("ENERGY", energy_sun)
+
+
 def test_tronpy_errors(running: Devnet, tron: Tron) -> None:
     """tronpy raises its own errors for what the devnet refuses: unknown account, wrong key, too much, a failing call."""
     from tronpy.exceptions import AddressNotFound, BadSignature, TvmError, ValidationError
