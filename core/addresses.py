@@ -7,6 +7,7 @@ Disabling is a label: money that still arrives is booked all the same (FAILURES 
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal, Self
 from uuid import UUID
 
@@ -35,6 +36,7 @@ def payin_stream(payin_id: str) -> str:
     return f"payin-{payin_id}"
 
 
+@lru_cache(maxsize=65_536)
 def address_id(address: str) -> UUID:
     """The id under which clients see an address of theirs: it follows from the base58 text."""
     return derived_id("address", "", address)

@@ -9,6 +9,7 @@ are booked in the treasury's Suspense.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal, Self
 from uuid import UUID
 
@@ -52,6 +53,7 @@ def deposit_stream(txid: str, log_index: int | None) -> str:
     return f"deposit-{txid}-{'trx' if log_index is None else log_index}"
 
 
+@lru_cache(maxsize=65_536)
 def deposit_id(txid: str, log_index: int | None) -> UUID:
     """The id under which clients see a deposit: it follows from what makes it unique."""
     return derived_id("deposit", txid, "trx" if log_index is None else str(log_index))

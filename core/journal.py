@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha1, sha256
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
@@ -17,6 +19,11 @@ TREASURY: Final = "treasury"
 _NAMESPACE: Final = UUID("6b1f6f0e-0f0c-5d5b-9a55-7a1c1b7f3c11")
 TREASURY_ACCOUNT_ID: Final = uuid5(_NAMESPACE, TREASURY)
 _DEBIT_NORMAL: Final = frozenset({"asset", "expense"})
+_NAMESPACE_BYTES: Final = _NAMESPACE.bytes
+_UNNAMED: Final = ~(0xF << 76 | 0b11 << 62)
+_VERSION_5: Final = 0x5 << 76 | 0b10 << 62
+_UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LOW_46_BITS: Final = (1 << 46) - 1
 
 
 class Unbalanced(AssertionError):
@@ -82,19 +89,48 @@ def signed(posting: Posting, account_type: AccountType) -> int:
 @lru_cache(maxsize=65_536)
 def ledger_account_id(book: str, code: str) -> UUID:
     """A ledger account's id follows from its book and code, so (account, code) is unique without asking anybody."""
-    return uuid5(_NAMESPACE, f"{book}/{code}")
+    return _named(f"{book}/{code}")
 
 
+@lru_cache(maxsize=65_536)
+def ledger_account_bytes(book: str, code: str) -> bytes:
+    """The same as its 16 bytes, which are a faster key than the object."""
+    return ledger_account_id(book, code).bytes
+
+
+@lru_cache(maxsize=65_536)
 def account_id_of(book: str) -> UUID:
     """The account that owns a book; the treasury has a fixed id of its own."""
     return TREASURY_ACCOUNT_ID if book == TREASURY else UUID(book)
 
 
-def entry_id(stream: str, version: int, book: str) -> UUID:
-    """An event makes one journal entry per book it touches; the id follows from the event and the book."""
-    return uuid5(_NAMESPACE, f"{stream}/{version}/{book}")
+@lru_cache(maxsize=1_024)
+def event_key(stream: str, version: int, occurred_at: datetime) -> int:
+    """A UUIDv7 of the event's time, then 58 bits of a hash; the last 16 bits are free for its entries and their lines.
+
+    Ids of one time stand together in every index, which therefore costs the same at any size. The hash covers the
+    microsecond, which no client chooses: nobody can prepare two events that collide.
+    """
+    since = occurred_at - _UNIX
+    microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    digest = int.from_bytes(sha256(f"{stream}/{version}/{microseconds}".encode()).digest()[:8], "big") >> 6
+    return microseconds // 1000 << 80 | 0x7 << 76 | digest >> 46 << 64 | 0b10 << 62 | (digest & _LOW_46_BITS) << 16
+
+
+def entry_id(key: int, number: int) -> int:
+    """An event makes one journal entry per book it touches, numbered from 0 in the order of its postings.
+
+    A posting's id is its entry's with its line, from 1, in the last byte.
+    """
+    return key | number << 8
 
 
 def derived_id(kind: str, scope: str, key: str) -> UUID:
     """The id of what (scope, idempotency key) creates: the same request made twice names the same thing."""
-    return uuid5(_NAMESPACE, f"{kind}/{len(scope)}:{scope}/{key}")
+    return _named(f"{kind}/{len(scope)}:{scope}/{key}")
+
+
+def _named(name: str) -> UUID:
+    """uuid5 in our namespace, in half the time of the library's."""
+    number = int.from_bytes(sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).digest()[:16], "big")
+    return UUID(int=number & _UNNAMED | _VERSION_5)

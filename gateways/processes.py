@@ -105,7 +105,8 @@ def _project(platform: Platform) -> Sequence[Step]:
     # The projector's own login: it reads the history and writes views, and can append nothing.
     login = datastore(platform.projector_url)
     store, tracking = PostgresEventStore(login), ViewTracking(login)
-    return [Projector(view, store, tracking, platform.queues[f"project-{name}"]).step for name, view in VIEWS.items()]
+    queues = {name: platform.queues[f"project-{name}"] for name in VIEWS}
+    return [Projector(list(VIEWS.values()), store, tracking, queues).step]
 
 
 def check_chain(platform: Platform) -> None:

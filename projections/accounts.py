@@ -1,12 +1,11 @@
 """View accounts: companies, and the ledger accounts of every book. The treasury's book opens with the first event."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import msgspec
-from psycopg import Cursor
 
 from core.accounts import (
     AccountReactivated,
@@ -21,7 +20,10 @@ from core.accounts import (
 from core.books import TREASURY_CHART
 from core.events import Event, Recorded
 from core.journal import TREASURY, TREASURY_ACCOUNT_ID, ledger_account_id
-from projections.tables import Table
+from projections.binary import Int4
+from projections.rows import Rows
+from projections.tables import Key, Table
+from projections.view import View
 
 AccountEvent = (
     AccountRegistered
@@ -41,7 +43,7 @@ class AccountRow(msgspec.Struct, frozen=True):
     name: str
     status: str
     webhook_url: str | None
-    webhook_secret_generation: int
+    webhook_secret_generation: Int4
     webhook_secret_rotated_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -65,28 +67,32 @@ _ACCOUNTS: Final = Table("accounts", AccountRow)
 _LEDGER_ACCOUNTS: Final = Table("ledger_accounts", LedgerAccountRow)
 
 
-class AccountsView:
+class AccountsView(View):
     """Tables accounts and ledger_accounts."""
 
     name = "accounts"
-    tables = ("accounts", "ledger_accounts")
+    tables = (_ACCOUNTS, _LEDGER_ACCOUNTS)
+    events = (*get_args(AccountEvent), LedgerAccountOpened)
 
-    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        changed = [(record, record.event) for record in records if isinstance(record.event, AccountEvent)]
-        opened = [_opened(record) for record in records if isinstance(record.event, LedgerAccountOpened)]
-        known: dict[UUID, AccountRow] = {}
-        if records[0].position == 1:
-            treasury, chart = treasury_book(records[0].event.occurred_at)
-            known[treasury.id] = treasury
-            opened = [*chart, *opened]
-        older = {UUID(happened.account_id) for record, happened in changed if record.version > 1}
-        if older:
-            known |= {row.id: row for row in _ACCOUNTS.load(cursor, "id = ANY(%s)", list(older))}
-        for record, happened in changed:
-            row_id = UUID(happened.account_id)
-            known[row_id] = evolve(known.get(row_id), record)
-        _ACCOUNTS.upsert(cursor, known.values())
-        _LEDGER_ACCOUNTS.upsert(cursor, opened)
+    def open(self, rows: Rows, first: Recorded) -> None:
+        treasury, chart = treasury_book(first.event.occurred_at)
+        rows[_ACCOUNTS].put(treasury.id, treasury)
+        for account in chart:
+            rows[_LEDGER_ACCOUNTS].put(account.id, account)
+
+    def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
+        if isinstance(record.event, AccountEvent) and record.version > 1:
+            yield _ACCOUNTS, UUID(record.event.account_id)
+
+    def fold(self, rows: Rows, record: Recorded) -> None:
+        happened = record.event
+        if isinstance(happened, LedgerAccountOpened):
+            opened = _opened(happened, record.position)
+            rows[_LEDGER_ACCOUNTS].put(opened.id, opened)
+            return
+        assert isinstance(happened, AccountEvent)
+        accounts, key = rows[_ACCOUNTS], UUID(happened.account_id)
+        accounts.put(key, evolve(accounts[key] if record.version > 1 else None, record))
 
 
 def evolve(row: AccountRow | None, record: Recorded) -> AccountRow:
@@ -138,9 +144,7 @@ def treasury_book(opened_at: datetime) -> tuple[AccountRow, list[LedgerAccountRo
     return account, chart
 
 
-def _opened(record: Recorded) -> LedgerAccountRow:
-    happened = record.event
-    assert isinstance(happened, LedgerAccountOpened)
+def _opened(happened: LedgerAccountOpened, position: int) -> LedgerAccountRow:
     return LedgerAccountRow(
         id=UUID(happened.ledger_account_id),
         account_id=UUID(happened.account_id),
@@ -149,5 +153,5 @@ def _opened(record: Recorded) -> LedgerAccountRow:
         name=happened.name,
         status="active",
         created_at=happened.occurred_at,
-        position=record.position,
+        position=position,
     )

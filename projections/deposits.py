@@ -1,19 +1,21 @@
 """View deposits: every transfer to an address of ours, from the head of the chain to its entry in the journal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import msgspec
-from psycopg import Cursor
 
 from core.addresses import address_id
 from core.deposits import DepositConfirmed, DepositDetected, DepositOrphaned, deposit_id
 from core.events import Recorded
-from core.journal import TREASURY, account_id_of, entry_id, ledger_account_id
+from core.journal import TREASURY, account_id_of, entry_id, event_key, ledger_account_id
 from core.money import format_amount
-from projections.tables import Table
+from projections.binary import Int4, Jsonb
+from projections.rows import Rows
+from projections.tables import Key, Table
+from projections.view import View
 
 
 class DepositRow(msgspec.Struct, frozen=True):
@@ -27,13 +29,13 @@ class DepositRow(msgspec.Struct, frozen=True):
     address: str
     from_address: str
     tx_hash: str
-    log_index: int | None
+    log_index: Int4 | None
     block_number: int
     block_id: str
     amount_minor: int
     currency: str
     status: str
-    raw_event: dict[str, Any]
+    raw_event: Jsonb
     journal_entry_id: UUID | None
     detected_at: datetime
     confirmed_at: datetime | None
@@ -46,35 +48,47 @@ _DEPOSITS: Final = Table("observed_transactions", DepositRow)
 DepositEvent = DepositDetected | DepositConfirmed | DepositOrphaned
 
 
-class DepositsView:
+class DepositsView(View):
     """Table observed_transactions."""
 
     name = "deposits"
-    tables = ("observed_transactions",)
+    tables = (_DEPOSITS,)
+    events = get_args(DepositEvent)
 
-    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        ours = [(record, record.event) for record in records if isinstance(record.event, DepositEvent)]
-        older = list({row_id(happened) for record, happened in ours if record.version > 1})
-        rows = {row.id: row for row in _DEPOSITS.load(cursor, "id = ANY(%s)", older)} if older else {}
-        for record, happened in ours:
-            key = row_id(happened)
-            rows[key] = evolve(rows.get(key), record)
-        _DEPOSITS.upsert(cursor, rows.values())
+    def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
+        if record.version > 1:
+            yield _DEPOSITS, row_id(record.event)
+
+    def fold(self, rows: Rows, record: Recorded) -> None:
+        deposits, key = rows[_DEPOSITS], row_id(record.event)
+        deposits.put(key, evolve(deposits[key] if record.version > 1 else None, record))
 
 
-def row_id(happened: DepositEvent) -> UUID:
+def row_id(happened: Any) -> UUID:
     """The deposit's id, of any of its events."""
     return deposit_id(happened.transfer.txid, happened.transfer.log_index)
 
 
 def evolve(row: DepositRow | None, record: Recorded) -> DepositRow:
-    """The deposit's row after one of its events."""
-    happened = record.event
-    if isinstance(happened, DepositOrphaned):
+    """The deposit's row after one of its events. Two views ask the same in turn, so the last answer is kept."""
+    asked, of, answer = _last[0]
+    if asked is record and of is row:
+        return answer  # type: ignore[no-any-return]
+    answer = _evolved(row, record)
+    _last[0] = record, row, answer
+    return answer
+
+
+_last: Final[list[tuple[Any, Any, Any]]] = [(None, None, None)]
+
+
+def _evolved(row: DepositRow | None, record: Recorded) -> DepositRow:
+    happened: Any = record.event
+    kind, at = type(happened), happened.occurred_at
+    if kind is DepositOrphaned:
         assert row is not None, f"{record.stream} begins with being orphaned"
-        return msgspec.structs.replace(row, status="orphaned", orphaned_at=happened.occurred_at)
-    assert isinstance(happened, DepositDetected | DepositConfirmed)
-    fact, confirmed = happened.transfer, isinstance(happened, DepositConfirmed)
+        return msgspec.structs.replace(row, status="orphaned", orphaned_at=at)
+    fact, confirmed = happened.transfer, kind is DepositConfirmed
     return DepositRow(
         id=row.id if row else deposit_id(fact.txid, fact.log_index),
         account_id=account_id_of(happened.account_id),
@@ -90,14 +104,21 @@ def evolve(row: DepositRow | None, record: Recorded) -> DepositRow:
         amount_minor=fact.amount_minor,
         currency=fact.currency,
         status="confirmed" if confirmed else "detected",
-        raw_event=msgspec.to_builtins(fact),
-        journal_entry_id=entry_id(record.stream, record.version, happened.account_id) if confirmed else None,
-        detected_at=row.detected_at if row else happened.occurred_at,
-        confirmed_at=happened.occurred_at if confirmed else None,
+        raw_event=fact,
+        journal_entry_id=_entry(record, happened) if confirmed else None,
+        detected_at=row.detected_at if row else at,
+        confirmed_at=at if confirmed else None,
         orphaned_at=None,
-        created_at=row.created_at if row else happened.occurred_at,
+        created_at=row.created_at if row else at,
         position=row.position if row else record.position,
     )
+
+
+def _entry(record: Recorded, happened: DepositConfirmed) -> UUID:
+    """The entry in the book of the deposit's account."""
+    books = list(dict.fromkeys([posting.book for posting in happened.postings]))
+    key = event_key(record.stream, record.version, happened.occurred_at)
+    return msgspec.convert(f"{entry_id(key, books.index(happened.account_id)):032x}", UUID)
 
 
 def shown(row: DepositRow) -> dict[str, Any]:

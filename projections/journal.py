@@ -3,19 +3,29 @@
 Every line carries its ledger account's running balance, so that a balance of any time is one look into an index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from psycopg import Cursor
 
 from core.deposits import DepositConfirmed
 from core.events import TOPICS, Event, Recorded, postings_of
-from core.journal import account_id_of, entry_id, ledger_account_id
+from core.journal import (
+    account_id_of,
+    entry_id,
+    event_key,
+    ledger_account_bytes,
+    ledger_account_id,
+)
 from core.payouts import PayoutRequested
-from projections.tables import Table
+from projections.binary import Id, Int4
+from projections.rows import Rows
+from projections.tables import Key, Table
+from projections.view import View, events_with_postings
 
 _EVENT_TYPES: Final = {
     "deposit": "payin",
@@ -26,12 +36,17 @@ _EVENT_TYPES: Final = {
     "delegation": "gas",
 }
 """The first word of an event's topic -> what its journal entries are called."""
+_REFERENCES: Final[Mapping[type[Event], str]] = {
+    DepositConfirmed: "transfer.txid",
+    PayoutRequested: "order.payout_id",
+}
+"""Where an event has what an auditor would look for, if that is not its own id, the noun's: payout_id, transfer_id, ..."""
 
 
 class EntryRow(msgspec.Struct, frozen=True):
     """One journal entry; `topic` says which event it is, `external_ref` which deposit (txid), payout, ... it belongs to."""
 
-    id: UUID
+    id: Id
     account_id: UUID
     event_type: str
     external_ref: str | None
@@ -43,104 +58,100 @@ class EntryRow(msgspec.Struct, frozen=True):
 class PostingRow(msgspec.Struct, frozen=True):
     """One line of an entry. `balance_minor` is the account's debits minus credits up to this line."""
 
-    id: UUID
-    journal_entry_id: UUID
+    id: Id
+    journal_entry_id: Id
     ledger_account_id: UUID
     code: str
     currency: str
     amount_minor: int
     side: str
-    line: int
+    line: Int4
+    balance_minor: int
     created_at: datetime
     position: int
+
+
+class RunningBalanceRow(msgspec.Struct):
+    """A ledger account's debits minus credits up to its last line."""
+
+    ledger_account_id: Id
+    currency: str
     balance_minor: int
 
 
-_ENTRIES: Final = Table("journal_entries", EntryRow)
-_POSTINGS: Final = Table("postings", PostingRow)
-_LAST_BALANCES: Final = """
-SELECT touched.id, touched.currency, last.balance_minor
-  FROM unnest(%s::uuid[], %s::text[]) AS touched (id, currency)
- CROSS JOIN LATERAL (SELECT balance_minor FROM postings
-                      WHERE ledger_account_id = touched.id AND postings.currency = touched.currency
-                      ORDER BY "position" DESC, line DESC LIMIT 1) AS last"""
-
-_Running = dict[tuple[UUID, str], int]
-"""Debits minus credits by ledger account and currency."""
+_ACCOUNT: Final = ("ledger_account_id", "code", "currency")
+_ENTRIES: Final = Table("journal_entries", EntryRow, grows=True)
+_POSTINGS: Final = Table("postings", PostingRow, grows=True, shared=(_ACCOUNT,))
+_RUNNING: Final = Table("running_balances", RunningBalanceRow, key=("ledger_account_id", "currency"))
+_account_values: Final = _POSTINGS.shared_values(*_ACCOUNT)
 
 
-class JournalView:
-    """Tables journal_entries and postings; both only grow."""
+class JournalView(View):
+    """Tables journal_entries and postings, which only grow, and where each account's balance stands."""
 
     name = "journal"
-    tables = ("journal_entries", "postings")
+    tables = (_ENTRIES, _POSTINGS, _RUNNING)
+    events = events_with_postings()
 
-    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        entries: list[tuple[Any, ...]] = []
-        postings: list[tuple[Any, ...]] = []
-        running = _last_balances(cursor, records)
-        for record in records:
-            if postings_of(record.event):
-                _fold(record, entries, postings, running)
-        _ENTRIES.copy(cursor, entries)
-        _POSTINGS.copy(cursor, postings)
+    def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
+        for posting in postings_of(record.event):
+            yield _RUNNING, (ledger_account_bytes(posting.book, posting.account), posting.currency)
 
-
-def _last_balances(cursor: Cursor[Any], records: Sequence[Recorded]) -> _Running:
-    """The running balances of every account that these events post to, as the lines before them left them."""
-    touched = {(line.book, line.account, line.currency) for record in records for line in postings_of(record.event)}
-    running: _Running = {(ledger_account_id(book, code), currency): 0 for book, code, currency in touched}
-    if running:
-        ids, currencies = zip(*running, strict=True)
-        for account, currency, balance_minor in cursor.execute(_LAST_BALANCES, (list(ids), list(currencies))):
-            running[account, currency] = balance_minor
-    return running
-
-
-def _fold(record: Recorded, entries: list[tuple[Any, ...]], postings: list[tuple[Any, ...]], running: _Running) -> None:
-    """Values in the order of EntryRow's and PostingRow's fields: tuples, because this is the hottest path of a rebuild."""
-    happened, position = record.event, record.position
-    topic, occurred_at = TOPICS[type(happened)], happened.occurred_at
-    ids: dict[str, UUID] = {}
-    lines: dict[str, int] = {}
-    for posting in postings_of(happened):
-        book = posting.book
-        line = lines[book] = lines.get(book, 0) + 1
-        if line == 1:
-            ids[book] = entry_id(record.stream, record.version, book)
-            kind = _EVENT_TYPES[topic.partition(".")[0]]
-            entries.append((ids[book], account_id_of(book), kind, external_ref(happened), topic, occurred_at, position))
-        account = ledger_account_id(book, posting.account)
-        change = posting.amount_minor if posting.side == "debit" else -posting.amount_minor
-        balance = running[account, posting.currency] = running[account, posting.currency] + change
-        postings.append(
-            (
-                posting_id(ids[book], line),
-                ids[book],
-                account,
-                posting.account,
-                posting.currency,
-                posting.amount_minor,
-                posting.side,
-                line,
-                occurred_at,
-                position,
-                balance,
+    def fold(self, rows: Rows, record: Recorded) -> None:
+        """The hottest path of a rebuild: the inner lines run for every posting there ever was."""
+        happened: Any = record.event
+        if not happened.postings:
+            return
+        running, entries, postings = rows[_RUNNING], rows.added(_ENTRIES), rows.added(_POSTINGS)
+        position, occurred_at = record.position, happened.occurred_at
+        event = event_key(record.stream, record.version, occurred_at)
+        begun: dict[str, list[Any]] = {}  # book -> its entry's id, the same as bytes, its last line
+        for posting in happened.postings:
+            book, code, currency, amount = posting.book, posting.account, posting.currency, posting.amount_minor
+            entry = begun.get(book)
+            if entry is None:
+                number = entry_id(event, len(begun))
+                entry = begun[book] = [number, number.to_bytes(16, "big"), 0]
+                entries.append((entry[1], account_id_of(book), *_described(happened), occurred_at, position))
+            entry[2] = line = entry[2] + 1
+            key = ledger_account_bytes(book, code), currency
+            balance = running[key]
+            if balance is None:
+                balance = running[key] = RunningBalanceRow(*key, 0)
+            balance.balance_minor += amount if posting.side == "debit" else -amount
+            running.touched[key] = None
+            postings.append(
+                (
+                    (entry[0] | line).to_bytes(16, "big"),
+                    entry[1],
+                    _account(book, code, currency),
+                    amount,
+                    posting.side,
+                    line,
+                    balance.balance_minor,
+                    occurred_at,
+                    position,
+                )
             )
-        )
 
 
-def posting_id(entry: UUID, line: int) -> UUID:
-    """A posting's id is its entry's with the line number in the last bits."""
-    return UUID(int=entry.int ^ line)
+@lru_cache(maxsize=65_536)
+def _account(book: str, code: str, currency: str) -> bytes:
+    """The columns that all lines of an account have alike."""
+    return _account_values(ledger_account_id(book, code), code, currency)
 
 
-def external_ref(happened: Event) -> str | None:
-    """What an auditor would look for: a deposit's txid, else the id of the payout, transfer, adjustment or sweep."""
-    match happened:
-        case DepositConfirmed():
-            return happened.transfer.txid
-        case PayoutRequested():
-            return happened.order.payout_id
-    noun = TOPICS[type(happened)].partition(".")[0]
-    return getattr(happened, f"{noun}_id", None)
+def _described(happened: Event) -> tuple[str, str | None, str]:
+    """event_type, external_ref and topic of an event's entries."""
+    kind, topic, reference = _description(type(happened))
+    return kind, reference(happened), topic
+
+
+@cache
+def _description(kind: type[Event]) -> tuple[str, str, Callable[[Any], str | None]]:
+    """What the entries of a kind of event have alike. A reference is what an auditor would look for: see _REFERENCES."""
+    topic = TOPICS[kind]
+    noun = topic.partition(".")[0]
+    reference = _REFERENCES.get(kind) or f"{noun}_id"
+    known = kind in _REFERENCES or reference in kind.__struct_fields__
+    return _EVENT_TYPES[noun], topic, attrgetter(reference) if known else lambda _: None

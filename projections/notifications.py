@@ -4,25 +4,26 @@ An event's data is its object as the GET of it answered then. Objects that a cli
 client_objects until their last event, so that the view needs no other view.
 """
 
-import hashlib
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
-from psycopg import Cursor
 
 from core.deposits import DepositConfirmed, DepositDetected, DepositOrphaned
-from core.events import Recorded
-from core.journal import TREASURY
+from core.events import Event, Recorded
+from core.journal import TREASURY, account_id_of, event_key
 from core.payouts import PayoutBroadcast, PayoutCancelled, PayoutConfirmed, PayoutFailed
 from projections import deposits, payouts
+from projections.binary import Id, Json
 from projections.deposits import DepositEvent, DepositRow
 from projections.payouts import PayoutEvent, PayoutRow
-from projections.tables import Table
+from projections.rows import Rows
+from projections.tables import Key, Table
+from projections.view import View
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LOW_42_BITS: Final = (1 << 42) - 1
 _TOLD: Final = {
     DepositDetected: "deposit.detected",
     DepositConfirmed: "deposit.confirmed",
@@ -31,7 +32,9 @@ _TOLD: Final = {
     PayoutConfirmed: "payout.confirmed",
     PayoutFailed: "payout.failed",
 }
-_LAST: Final = (DepositConfirmed, PayoutConfirmed, PayoutFailed, PayoutCancelled)
+_LAST: Final = frozenset({DepositConfirmed, PayoutConfirmed, PayoutFailed, PayoutCancelled})
+_DEPOSIT_EVENTS: Final = frozenset(get_args(DepositEvent))
+R = TypeVar("R", DepositRow, PayoutRow)
 
 
 class ClientEventRow(msgspec.Struct, frozen=True):
@@ -39,110 +42,104 @@ class ClientEventRow(msgspec.Struct, frozen=True):
 
     account_id: UUID
     sequence: int
-    id: UUID
+    id: Id
     type: str
     subject: str
-    data: dict[str, Any]
+    data: Json
     created_at: datetime
     position: int
+
+
+class SequenceRow(msgspec.Struct):
+    """How many things a client was told."""
+
+    account_id: UUID
+    sequence: int
 
 
 class ObjectRow(msgspec.Struct, frozen=True):
     """A deposit's or payout's row as its last event left it."""
 
     id: UUID
-    row: dict[str, Any] | DepositRow | PayoutRow
+    row: Json
 
 
-_CLIENT_EVENTS: Final = Table("client_events", ClientEventRow, key=("account_id", "sequence"))
+_CLIENT_EVENTS: Final = Table("client_events", ClientEventRow, key=("account_id", "sequence"), grows=True)
+_SEQUENCES: Final = Table("client_sequences", SequenceRow, key=("account_id",))
 _OBJECTS: Final = Table("client_objects", ObjectRow)
-_LAST_SEQUENCES: Final = (
-    "SELECT account_id, (SELECT max(sequence) FROM client_events e WHERE e.account_id = touched.account_id)"
-    " FROM unnest(%s::uuid[]) AS touched (account_id)"
-)
 
 
-class NotificationsView:
-    """Tables client_events and client_objects."""
+class NotificationsView(View):
+    """Tables client_events, client_sequences and client_objects."""
 
     name = "notifications"
-    tables = ("client_events", "client_objects")
+    tables = (_CLIENT_EVENTS, _SEQUENCES, _OBJECTS)
+    events = (*get_args(DepositEvent), *get_args(PayoutEvent))
 
-    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        ours = [
-            (record, record.event)
-            for record in records
-            if isinstance(record.event, DepositEvent | PayoutEvent) and not _treasurys(record.event)
-        ]
-        if not ours:
-            return
-        older = list({_id_of(happened) for record, happened in ours if record.version > 1})
-        objects = {row.id: _restored(row) for row in _OBJECTS.load(cursor, "id = ANY(%s)", older)} if older else {}
-        told: list[tuple[Recorded, DepositRow | PayoutRow]] = []
-        for record, happened in ours:
-            key = _id_of(happened)
-            row = _evolve(objects.get(key), record)
-            objects[key] = row
-            if type(happened) in _TOLD:
-                told.append((record, row))
-            if isinstance(happened, _LAST):
-                del objects[key]
-        _OBJECTS.delete(cursor, [key for key in older if key not in objects])
-        _OBJECTS.upsert(cursor, [ObjectRow(key, row) for key, row in objects.items()])
-        _CLIENT_EVENTS.upsert(cursor, _numbered(cursor, told))
+    def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
+        if record.version > 1:
+            yield _OBJECTS, _id_of(record.event)
+        account_id = getattr(record.event, "account_id", TREASURY)
+        if account_id != TREASURY and type(record.event) in _TOLD:
+            yield _SEQUENCES, account_id_of(account_id)
 
+    def fold(self, rows: Rows, record: Recorded) -> None:
+        happened: Any = record.event
+        kind, objects = type(happened), rows[_OBJECTS]
+        kept: Any = None
+        row: DepositRow | PayoutRow
+        if kind in _DEPOSIT_EVENTS:
+            if happened.account_id == TREASURY:
+                return  # coins that reached a wallet of our own: no client is told
+            key = deposits.row_id(happened)
+            kept = objects[key] if record.version > 1 else None
+            row = deposits.evolve(kept and _restored(kept.row, DepositRow), record)
+        else:
+            key = payouts.row_id(happened)
+            kept = objects[key] if record.version > 1 else None
+            row = payouts.evolve(kept and _restored(kept.row, PayoutRow), record)
+        if kind in _TOLD:
+            self._tell(rows, record, row)
+        if kind in _LAST:
+            objects.remove(key)
+        else:
+            objects.put(key, ObjectRow(key, row))
 
-def _numbered(cursor: Cursor[Any], told: Sequence[tuple[Recorded, DepositRow | PayoutRow]]) -> list[ClientEventRow]:
-    accounts = list({row.account_id for _, row in told})
-    if not accounts:
-        return []
-    last: dict[UUID, int] = {account: known or 0 for account, known in cursor.execute(_LAST_SEQUENCES, (accounts,))}
-    events = []
-    for record, row in told:
-        last[row.account_id] += 1
-        sequence, kind = last[row.account_id], _TOLD[type(record.event)]
-        data = deposits.shown(row) if isinstance(row, DepositRow) else payouts.shown(row)
-        events.append(
-            ClientEventRow(
-                account_id=row.account_id,
-                sequence=sequence,
-                id=event_id(record, sequence),
-                type=kind,
-                subject=f"{kind.partition('.')[0]}-{row.id}",
-                data=data,
-                created_at=record.event.occurred_at,
-                position=record.position,
+    def _tell(self, rows: Rows, record: Recorded, row: DepositRow | PayoutRow) -> None:
+        told = rows[_SEQUENCES][row.account_id] or SequenceRow(row.account_id, 0)
+        told.sequence += 1
+        rows[_SEQUENCES].put(row.account_id, told)
+        is_deposit = isinstance(row, DepositRow)
+        rows.added(_CLIENT_EVENTS).append(
+            (
+                row.account_id,
+                told.sequence,
+                event_id(record, told.sequence),
+                _TOLD[type(record.event)],
+                f"{'deposit' if is_deposit else 'payout'}-{_text(row.id)}",
+                deposits.shown(row) if isinstance(row, DepositRow) else payouts.shown(row),
+                record.event.occurred_at,
+                record.position,
             )
         )
-    return events
 
 
-def event_id(record: Recorded, sequence: int) -> UUID:
+def event_id(record: Recorded, sequence: int) -> bytes:
     """A UUIDv7 of the event's time, then the account's own sequence (so ids sort as events do), then 42 bits of a hash."""
-    milliseconds = (record.event.occurred_at - _EPOCH) // timedelta(milliseconds=1)
-    digest = hashlib.sha256(f"{record.stream}/{record.version}".encode()).digest()
-    low = (sequence & 0xFFFFF) << 42 | int.from_bytes(digest[:8], "big") >> 22
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | (sequence >> 20 & 0xFFF) << 64 | 0b10 << 62 | low)
+    key = event_key(record.stream, record.version, record.event.occurred_at)
+    low = (sequence & 0xFFFFF) << 42 | (key >> 16) & _LOW_42_BITS
+    return (key >> 80 << 80 | 0x7 << 76 | (sequence >> 20 & 0xFFF) << 64 | 0b10 << 62 | low).to_bytes(16, "big")
 
 
-def _treasurys(happened: DepositEvent | PayoutEvent) -> bool:
-    """Coins that reached a wallet of our own: no client is told."""
-    return isinstance(happened, DepositEvent) and happened.account_id == TREASURY
+def _id_of(happened: Event) -> UUID:
+    return deposits.row_id(happened) if type(happened) in _DEPOSIT_EVENTS else payouts.row_id(happened)
 
 
-def _id_of(happened: DepositEvent | PayoutEvent) -> UUID:
-    return deposits.row_id(happened) if isinstance(happened, DepositEvent) else payouts.row_id(happened)
+def _restored(row: Any, kind: type[R]) -> R:
+    """The row, which the database gives back as a dict."""
+    return msgspec.convert(row, kind) if isinstance(row, dict) else row
 
 
-def _evolve(row: DepositRow | PayoutRow | None, record: Recorded) -> DepositRow | PayoutRow:
-    if isinstance(record.event, DepositEvent):
-        assert row is None or isinstance(row, DepositRow)
-        return deposits.evolve(row, record)
-    assert row is None or isinstance(row, PayoutRow)
-    return payouts.evolve(row, record)
-
-
-def _restored(kept: ObjectRow) -> DepositRow | PayoutRow:
-    assert isinstance(kept.row, dict)
-    is_deposit = "tx_hash" in kept.row
-    return msgspec.convert(kept.row, DepositRow) if is_deposit else msgspec.convert(kept.row, PayoutRow)
+def _text(row_id: UUID) -> str:
+    """The same as str(row_id), in a third of the time."""
+    return msgspec.to_builtins(row_id)  # type: ignore[no-any-return]

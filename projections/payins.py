@@ -1,17 +1,18 @@
 """View payins: deposit addresses and the requests they were given out for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import msgspec
-from psycopg import Cursor
 
 from core.addresses import AddressAssigned, PayinDisabled, PayinRequested, address_id
 from core.events import Recorded
-from core.journal import ledger_account_id
-from projections.tables import Table
+from core.journal import account_id_of, ledger_account_id
+from projections.rows import Rows
+from projections.tables import Key, Table
+from projections.view import View
 
 
 class AddressRow(msgspec.Struct, frozen=True):
@@ -48,64 +49,58 @@ _PAYINS: Final = Table("payin_requests", PayinRow)
 PayinEvent = PayinRequested | AddressAssigned | PayinDisabled
 
 
-class PayinsView:
+class PayinsView(View):
     """Tables payin_addresses and payin_requests."""
 
     name = "payins"
-    tables = ("payin_addresses", "payin_requests")
+    tables = (_ADDRESSES, _PAYINS)
+    events = get_args(PayinEvent)
 
-    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        ours = [(record, record.event) for record in records if isinstance(record.event, PayinEvent)]
-        if not ours:
-            return
-        made = {happened.payin_id for _, happened in ours if isinstance(happened, PayinRequested)}
-        older = {UUID(happened.payin_id) for _, happened in ours if happened.payin_id not in made}
-        disabled = [address_id(happened.address) for _, happened in ours if isinstance(happened, PayinDisabled)]
-        payins: dict[UUID, PayinRow] = {}
-        addresses: dict[UUID, AddressRow] = {}
-        if older:
-            payins = {row.id: row for row in _PAYINS.load(cursor, "id = ANY(%s)", list(older))}
-        if disabled:
-            addresses = {row.id: row for row in _ADDRESSES.load(cursor, "id = ANY(%s)", disabled)}
-        for record, _ in ours:
-            _fold(record, payins, addresses)
-        _ADDRESSES.upsert(cursor, addresses.values())
-        _PAYINS.upsert(cursor, payins.values())
+    def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
+        happened = record.event
+        if isinstance(happened, AddressAssigned | PayinDisabled):
+            yield _PAYINS, UUID(happened.payin_id)
+        if isinstance(happened, PayinDisabled):
+            yield _ADDRESSES, address_id(happened.address)
+
+    def fold(self, rows: Rows, record: Recorded) -> None:
+        payins, addresses = rows[_PAYINS], rows[_ADDRESSES]
+        match record.event:
+            case PayinRequested() as requested:
+                row = PayinRow(
+                    id=UUID(requested.payin_id),
+                    account_id=account_id_of(requested.account_id),
+                    ledger_account_id=ledger_account_id(requested.account_id, requested.ledger_account),
+                    ledger_account=requested.ledger_account,
+                    address_id=None,
+                    client_reference=requested.client_reference,
+                    state="pending",
+                    created_at=requested.occurred_at,
+                    position=record.position,
+                )
+                payins.put(row.id, row)
+            case AddressAssigned() as assigned:
+                address = AddressRow(
+                    id=address_id(assigned.address),
+                    account_id=account_id_of(assigned.account_id),
+                    ledger_account_id=ledger_account_id(assigned.account_id, assigned.ledger_account),
+                    ledger_account=assigned.ledger_account,
+                    tron_address_base58=assigned.address,
+                    tron_address_hex=assigned.address_hex,
+                    kms_key_id=assigned.key_id,
+                    status="active",
+                    created_at=assigned.occurred_at,
+                    position=record.position,
+                )
+                addresses.put(address.id, address)
+                payin_id = UUID(assigned.payin_id)
+                payins.put(payin_id, _changed(payins[payin_id], state="active", address_id=address.id))
+            case PayinDisabled() as disabled:
+                payin_id, key = UUID(disabled.payin_id), address_id(disabled.address)
+                payins.put(payin_id, _changed(payins[payin_id], state="disabled"))
+                addresses.put(key, _changed(addresses[key], status="disabled"))
 
 
-def _fold(record: Recorded, payins: dict[UUID, PayinRow], addresses: dict[UUID, AddressRow]) -> None:
-    replace = msgspec.structs.replace
-    match record.event:
-        case PayinRequested() as requested:
-            row = PayinRow(
-                id=UUID(requested.payin_id),
-                account_id=UUID(requested.account_id),
-                ledger_account_id=ledger_account_id(requested.account_id, requested.ledger_account),
-                ledger_account=requested.ledger_account,
-                address_id=None,
-                client_reference=requested.client_reference,
-                state="pending",
-                created_at=requested.occurred_at,
-                position=record.position,
-            )
-            payins[row.id] = row
-        case AddressAssigned() as assigned:
-            address = AddressRow(
-                id=address_id(assigned.address),
-                account_id=UUID(assigned.account_id),
-                ledger_account_id=ledger_account_id(assigned.account_id, assigned.ledger_account),
-                ledger_account=assigned.ledger_account,
-                tron_address_base58=assigned.address,
-                tron_address_hex=assigned.address_hex,
-                kms_key_id=assigned.key_id,
-                status="active",
-                created_at=assigned.occurred_at,
-                position=record.position,
-            )
-            addresses[address.id] = address
-            payin_id = UUID(assigned.payin_id)
-            payins[payin_id] = replace(payins[payin_id], state="active", address_id=address.id)
-        case PayinDisabled() as disabled:
-            payin_id, row_id = UUID(disabled.payin_id), address_id(disabled.address)
-            payins[payin_id] = replace(payins[payin_id], state="disabled")
-            addresses[row_id] = replace(addresses[row_id], status="disabled")
+def _changed(row: Any, **changes: Any) -> Any:
+    assert row is not None, "a payin's or address's first event is not in the history"
+    return msgspec.structs.replace(row, **changes)

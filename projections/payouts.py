@@ -1,12 +1,11 @@
 """View payouts: every accepted payout and how far it came. A refused one is the answer to a request, and no payout."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import msgspec
-from psycopg import Cursor
 
 from core.events import Event, Recorded
 from core.journal import ledger_account_id
@@ -21,7 +20,10 @@ from core.payouts import (
     PayoutRequested,
     PayoutSigned,
 )
-from projections.tables import Table
+from projections.binary import Int4
+from projections.rows import Rows
+from projections.tables import Key, Table
+from projections.view import View
 
 
 class PayoutRow(msgspec.Struct, frozen=True):
@@ -39,7 +41,7 @@ class PayoutRow(msgspec.Struct, frozen=True):
     tron_tx_hash: str | None
     client_reference: str | None
     failure_code: str | None
-    attempts: int
+    attempts: Int4
     block_number: int | None
     burned_sun: int | None
     created_at: datetime
@@ -47,6 +49,7 @@ class PayoutRow(msgspec.Struct, frozen=True):
     position: int
 
 
+_uuid: Final = msgspec.convert  # a quarter of what UUID(text) costs
 _PAYOUTS: Final = Table("payout_requests", PayoutRow)
 PayoutEvent = (
     PayoutRequested
@@ -60,25 +63,25 @@ PayoutEvent = (
 )
 
 
-class PayoutsView:
+class PayoutsView(View):
     """Table payout_requests."""
 
     name = "payouts"
-    tables = ("payout_requests",)
+    tables = (_PAYOUTS,)
+    events = get_args(PayoutEvent)
 
-    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        ours = [(record, record.event) for record in records if isinstance(record.event, PayoutEvent)]
-        older = list({row_id(happened) for record, happened in ours if record.version > 1})
-        rows = {row.id: row for row in _PAYOUTS.load(cursor, "id = ANY(%s)", older)} if older else {}
-        for record, happened in ours:
-            key = row_id(happened)
-            rows[key] = evolve(rows.get(key), record)
-        _PAYOUTS.upsert(cursor, rows.values())
+    def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
+        if record.version > 1:
+            yield _PAYOUTS, row_id(record.event)
+
+    def fold(self, rows: Rows, record: Recorded) -> None:
+        payouts, key = rows[_PAYOUTS], row_id(record.event)
+        payouts.put(key, evolve(payouts[key] if record.version > 1 else None, record))
 
 
-def row_id(happened: PayoutEvent) -> UUID:
+def row_id(happened: Any) -> UUID:
     """The payout's id, of any of its events."""
-    return UUID(happened.order.payout_id if isinstance(happened, PayoutRequested) else happened.payout_id)
+    return _uuid(happened.order.payout_id if type(happened) is PayoutRequested else happened.payout_id, UUID)
 
 
 def evolve(row: PayoutRow | None, record: Recorded) -> PayoutRow:
@@ -87,7 +90,7 @@ def evolve(row: PayoutRow | None, record: Recorded) -> PayoutRow:
     if isinstance(happened, PayoutRequested):
         return _requested(happened, record.position)
     assert row is not None, f"{record.stream} does not begin with its request"
-    return msgspec.structs.replace(row, updated_at=happened.occurred_at, **_changes(happened))
+    return msgspec.structs.replace(row, updated_at=happened.occurred_at, **_CHANGES[type(happened)](happened))
 
 
 def _requested(happened: PayoutRequested, position: int) -> PayoutRow:
@@ -114,31 +117,26 @@ def _requested(happened: PayoutRequested, position: int) -> PayoutRow:
     )
 
 
-def _changes(happened: Event) -> dict[str, Any]:
-    match happened:
-        case PayoutPrepared():
-            return {"state": "pending_sign", "attempts": happened.attempt.number}
-        case PayoutBroadcast():
-            return {"state": "broadcasted", "tron_tx_hash": happened.txid}
-        case PayoutExpired():
-            return {"state": "pending_sign"}
-        case PayoutConfirmed():
-            return {
-                "state": "confirmed",
-                "tron_tx_hash": happened.txid,
-                "block_number": happened.block_number,
-                "burned_sun": happened.burned_sun,
-            }
-        case PayoutFailed():
-            return {
-                "state": "failed",
-                "tron_tx_hash": happened.txid,
-                "failure_code": happened.failure_code,
-                "burned_sun": happened.burned_sun,
-            }
-        case PayoutCancelled():
-            return {"state": "cancelled"}
-    return {}
+_CHANGES: Final[Mapping[type[Event], Callable[[Any], dict[str, Any]]]] = {
+    PayoutPrepared: lambda happened: {"state": "pending_sign", "attempts": happened.attempt.number},
+    PayoutSigned: lambda _: {},
+    PayoutBroadcast: lambda happened: {"state": "broadcasted", "tron_tx_hash": happened.txid},
+    PayoutExpired: lambda _: {"state": "pending_sign"},
+    PayoutConfirmed: lambda happened: {
+        "state": "confirmed",
+        "tron_tx_hash": happened.txid,
+        "block_number": happened.block_number,
+        "burned_sun": happened.burned_sun,
+    },
+    PayoutFailed: lambda happened: {
+        "state": "failed",
+        "tron_tx_hash": happened.txid,
+        "failure_code": happened.failure_code,
+        "burned_sun": happened.burned_sun,
+    },
+    PayoutCancelled: lambda _: {"state": "cancelled"},
+}
+"""What each event but the first changes, beside updated_at."""
 
 
 def shown(row: PayoutRow) -> dict[str, Any]:

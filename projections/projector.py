@@ -1,11 +1,12 @@
-"""Step: bring one view up to the history. Messages are hints at most; the event store is the truth (I3, I11)."""
+"""Step: bring views up to the history. Messages are hints at most; the event store is the truth (I3, I11)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from core.events import Recorded
 from core.ledger import EventStore
 from core.ports import Queue
+from projections.batch import project
 from projections.segments import MalformedSegment, Segment
 from projections.tracking import Overtaken, ViewTracking
 from projections.view import View
@@ -23,50 +24,53 @@ class GapInHistory(AssertionError):
 
 
 class Projector:
-    """Applies the history to one view, exactly once, whatever its queue loses, repeats, reorders or makes up.
+    """Applies the history to views, exactly once, whatever their queues lose, repeat, reorder or make up.
 
-    Any number of projectors of one view may run: ViewTracking lets one of them through.
+    Views that stand at the same position take a batch together: read once, decoded once, written in one transaction. Any
+    number of projectors may run: ViewTracking lets one of them through.
     """
 
     def __init__(
         self,
-        view: View,
+        views: Sequence[View],
         store: EventStore,
         tracking: ViewTracking,
-        queue: Queue | None = None,
+        queues: Mapping[str, Queue] | None = None,
         *,
         batch_events_max: int = BATCH_EVENTS_MAX,
     ) -> None:
-        self._view = view
+        self._views = {view.name: view for view in views}
         self._store = store
         self._tracking = tracking
-        self._queue = queue
+        self._queues = [(queues or {})[name] for name in self._views if queues]
         self._batch_events_max = batch_events_max
-        self._bookmark: int | None = None
+        self._bookmarks: dict[str, int] | None = None
 
     def step(self) -> bool:
-        """Take what the queue has, else look into the store; apply one batch. True while there may be more."""
-        segments, receipts = self._receive()
-        if self._bookmark is None:
-            self._bookmark = self._tracking.bookmark(self._view.name)
-        records = self._following(segments, self._bookmark) or self._pull(self._bookmark)
-        if records:
-            self._apply(self._bookmark, records)
-        if self._queue is not None and receipts:
-            self._queue.delete(receipts)
-        return bool(records)
+        """Apply one batch to the views in front, and one to those that are furthest behind. True while there may be more."""
+        messages = [(queue, *_receive(queue)) for queue in self._queues]
+        if self._bookmarks is None:
+            known = self._tracking.bookmarks()
+            self._bookmarks = {name: known.get(name, 0) for name in self._views}
+        segments = [segment for _, found, _ in messages for segment in found]
+        busy = self._advance(max(self._bookmarks.values()), segments)
+        if self._bookmarks is not None and len(set(self._bookmarks.values())) > 1:
+            busy = self._advance(min(self._bookmarks.values()), segments) or busy
+        for queue, _, receipts in messages:
+            if receipts:
+                queue.delete(receipts)
+        return busy
 
-    def _receive(self) -> tuple[list[Segment], list[str]]:
-        segments: list[Segment] = []
-        receipts: list[str] = []
-        for message in self._queue.receive(MESSAGES_MAX) if self._queue is not None else ():
-            try:
-                segments.append(Segment.decode(message.body))
-                receipts.append(message.receipt)
-            except MalformedSegment as error:
-                assert self._queue is not None
-                self._queue.bury(message.receipt, f"no segment: {error}")
-        return segments, receipts
+    def _advance(self, bookmark: int, segments: Sequence[Segment]) -> bool:
+        """One batch for the views at this position, which ends where other views stand."""
+        assert self._bookmarks is not None
+        views = [self._views[name] for name, position in self._bookmarks.items() if position == bookmark]
+        ahead = [position for position in self._bookmarks.values() if position > bookmark]
+        limit = min(self._batch_events_max, min(ahead) - bookmark) if ahead else self._batch_events_max
+        records = self._following(segments, bookmark)[:limit] or self._store.read(bookmark, limit)
+        if records:
+            self._apply(views, bookmark, records)
+        return bool(records)
 
     def _following(self, segments: Sequence[Segment], bookmark: int) -> list[Recorded]:
         """The events that the messages carry, as far as they follow the bookmark without a gap and are as sealed."""
@@ -89,18 +93,16 @@ class Projector:
         with self._tracking.connection() as conn:
             return conn.execute(_SEAL, (segment.first, segment.last, *hashes)).fetchone() is not None
 
-    def _pull(self, bookmark: int) -> Sequence[Recorded]:
-        return self._store.read(bookmark, self._batch_events_max)
-
-    def _apply(self, bookmark: int, records: Sequence[Recorded]) -> None:
+    def _apply(self, views: Sequence[View], bookmark: int, records: Sequence[Recorded]) -> None:
         check_contiguous(bookmark, records)
-        last = records[-1].position
+        last, names = records[-1].position, [view.name for view in views]
+        assert self._bookmarks is not None
         try:
-            self._tracking.advance(self._view.name, bookmark, last, lambda cursor: self._view.apply(cursor, records))
+            self._tracking.advance(names, bookmark, last, lambda cursor: project(cursor, views, records))
         except Overtaken:
-            self._bookmark = None
+            self._bookmarks = None
         else:
-            self._bookmark = last
+            self._bookmarks |= dict.fromkeys(names, last)
 
 
 def check_contiguous(after: int, records: Sequence[Recorded]) -> None:
@@ -108,3 +110,16 @@ def check_contiguous(after: int, records: Sequence[Recorded]) -> None:
     for expected, record in enumerate(records, start=after + 1):
         if record.position != expected:
             raise GapInHistory(f"position {record.position} came where {expected} must be")
+
+
+def _receive(queue: Queue) -> tuple[list[Segment], list[str]]:
+    """What a queue has: its segments, and what to delete when they are done with. What is no segment is buried."""
+    segments: list[Segment] = []
+    receipts: list[str] = []
+    for message in queue.receive(MESSAGES_MAX):
+        try:
+            segments.append(Segment.decode(message.body))
+            receipts.append(message.receipt)
+        except MalformedSegment as error:
+            queue.bury(message.receipt, f"no segment: {error}")
+    return segments, receipts

@@ -13,6 +13,7 @@ import msgspec
 from psycopg import Connection, Cursor, sql
 
 from core.ledger import EventStore
+from projections.batch import project
 from projections.projector import BATCH_EVENTS_MAX, check_contiguous
 from projections.tracking import ViewTracking
 from projections.view import View
@@ -74,7 +75,7 @@ def _make_scratch(cursor: Cursor[Any], view: View) -> None:
     for table in view.tables:
         cursor.execute(
             sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {} INCLUDING ALL)").format(
-                sql.Identifier(table), sql.Identifier(LIVE, table)
+                sql.Identifier(table.name), sql.Identifier(LIVE, table.name)
             )
         )
 
@@ -94,8 +95,7 @@ def _replay(
         check_contiguous(after, records)
         assert records, f"the event store ends at {after}, before the bookmark {upto}"
         with conn.transaction(), conn.cursor() as cursor:
-            for view in views:
-                view.apply(cursor, records)
+            project(cursor, views, records)
         after = records[-1].position
         if progress is not None:
             progress(after, upto)
@@ -111,26 +111,26 @@ def _swap(
     batch_events_max: int,
 ) -> Rebuilt:
     with conn.transaction(), conn.cursor() as cursor:
-        bookmark = tracking.lock(cursor, view.name)
+        bookmark = min(tracking.lock(cursor, [view.name]))
         reached = _replay(conn, [view], store, reached, bookmark, None, batch_events_max)
-        differences = {table: _differing(cursor, table) for table in view.tables}
+        differences = {table.name: _differing(cursor, table.name) for table in view.tables}
         if any(differences.values()):
             for table in reversed(view.tables):
-                cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(LIVE, table)))
+                cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(LIVE, table.name)))
             for table in view.tables:
-                live, scratch = sql.Identifier(LIVE, table), sql.Identifier("pg_temp", table)
+                live, scratch = sql.Identifier(LIVE, table.name), sql.Identifier("pg_temp", table.name)
                 cursor.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(live, scratch))
-        rows = {table: _count(cursor, table) for table in view.tables}
+        rows = {table.name: _count(cursor, table.name) for table in view.tables}
         if reached > bookmark:
-            tracking.move(cursor, view.name, reached)
+            tracking.move(cursor, [view.name], reached)
     return Rebuilt(view=view.name, position=reached, rows=rows, differences=differences)
 
 
 def _differing(cursor: Cursor[Any], table: str) -> int:
     """How many rows are in only one of live and scratch."""
     statement = sql.SQL(
-        "SELECT count(*) FROM ((TABLE {live} EXCEPT ALL TABLE {scratch}) UNION ALL"
-        " (TABLE {scratch} EXCEPT ALL TABLE {live})) AS differing"
+        "SELECT count(*) FROM ((SELECT t::text FROM {live} t EXCEPT ALL SELECT t::text FROM {scratch} t) UNION ALL"
+        " (SELECT t::text FROM {scratch} t EXCEPT ALL SELECT t::text FROM {live} t)) AS differing"
     ).format(live=sql.Identifier(LIVE, table), scratch=sql.Identifier("pg_temp", table))
     row = cursor.execute(statement).fetchone()
     return int(row[0]) if row else 0

@@ -6,17 +6,22 @@ events. Views may be behind; each is compared at its own bookmark.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from psycopg import Connection, IsolationLevel
 
 from core.books import CLIENT_ASSET, CUSTODY_CONTROL, WALLET_ACCOUNTS
-from core.events import decode
+from core.events import Recorded, decode
 from core.guard import guard_deltas
 from core.journal import TREASURY, TREASURY_ACCOUNT_ID, ledger_account_id
 from core.money import format_amount
 from core.seals import BrokenSeal, Seal, Sealed, verify
-from projections.balances import BalanceFold, Key
+from projections.balances import BALANCES, BalanceRow, BalancesView
+from projections.batch import Folds
+
+Key = tuple[UUID, str]
+"""(ledger account id, currency)"""
 
 ChainBalance = Callable[[str], Mapping[str, int]]
 """A wallet role (hot, cold, gas, payin) -> minor units by currency, as the chain has them at a solid height."""
@@ -140,7 +145,8 @@ class _Replay:
         self._bookmarks = bookmarks
         self._progress = progress
         self._head = _one(conn, "SELECT coalesce(max(notification_id), 0) FROM events")
-        self._fold = BalanceFold()
+        self._folds = Folds([BalancesView()])
+        self._balances = self._folds.rows(BALANCES)
         self.position = 0
         self.guard: dict[Key, int] = {}
         self.at: dict[str, dict[Key, tuple[int, int]]] = {name: {} for name, upto in bookmarks.items() if upto == 0}
@@ -165,13 +171,13 @@ class _Replay:
             events.itersize = _FETCH
             events.execute(_EVENTS)
             for position, stream, version, topic, state in events:
-                self._apply(position, topic, state)
+                self._apply(Recorded(position, stream, version, decode(topic, state)))
                 yield position, stream, version, topic, state.encode()
 
-    def _apply(self, position: int, topic: str, state: str) -> None:
-        happened = decode(topic, state)
-        self._fold.apply(happened)
-        for change in guard_deltas(happened):
+    def _apply(self, record: Recorded) -> None:
+        position = record.position
+        self._folds.apply([record])
+        for change in guard_deltas(record.event):
             key = change.key.ledger_account_id, change.key.currency
             if change.opens:
                 self.guard[key] = 0
@@ -186,15 +192,25 @@ class _Replay:
 
     def balances(self) -> dict[Key, tuple[int, int]]:
         """(amount, pending) by ledger account and currency, now."""
-        return {key: (row.amount_minor, row.pending_minor) for key, row in self._fold.rows.items()}
+        return {
+            (UUID(bytes=account), currency): (row.amount_minor, row.pending_minor)
+            for (account, currency), row in self._balances.items()
+            if row is not None
+        }
 
     def name_of(self, key: Key) -> str:
-        row = self._fold.rows.get(key)
+        row = self._row(key)
         return f"{row.code} {key[1]} of account {row.account_id}" if row else f"{key[0]} {key[1]}"
 
     def debits(self, key: Key, amount_minor: int) -> int:
         """A balance in its normal direction as debits minus credits."""
-        return amount_minor if self._fold.rows[key].type in ("asset", "expense") else -amount_minor
+        row = self._row(key)
+        assert row is not None, f"{key} has a balance and no row"
+        return amount_minor if row.type in ("asset", "expense") else -amount_minor
+
+    def _row(self, key: Key) -> BalanceRow | None:
+        account, currency = key
+        return self._balances[account.bytes, currency]
 
 
 def _forbidden(conn: Connection[Any]) -> Iterator[Check]:

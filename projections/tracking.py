@@ -1,11 +1,10 @@
 """Bookmarks of views, and the fence that makes them exactly-once: rows and bookmark move in one transaction or not at all."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
-from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from psycopg import Connection, Cursor
 from psycopg.rows import tuple_row
@@ -20,7 +19,10 @@ _BOOKMARK: Final = f"{_BOOKMARKS} WHERE application_name = %s"
 # views need not wait for the disk.
 _LOCK: Final = (
     "SELECT notification_id, set_config('synchronous_commit', 'off', true)"
-    f" FROM {TRACKING_TABLE} WHERE application_name = %s FOR UPDATE"
+    f" FROM {TRACKING_TABLE} WHERE application_name = ANY(%s) ORDER BY application_name FOR UPDATE"
+)
+_MOVE: Final = (
+    f"UPDATE {TRACKING_TABLE} SET notification_id = %s WHERE application_name = ANY(%s) AND notification_id < %s"
 )
 
 
@@ -49,23 +51,27 @@ class ViewTracking(PostgresTrackingRecorder):
         with self.connection() as conn:
             return dict(conn.execute(_BOOKMARKS).fetchall())
 
-    def advance(self, view: str, after: int, upto: int, write: Callable[[Cursor[Any]], None]) -> None:
-        """Run `write` and move the bookmark from `after` to `upto`, in one transaction. Raises Overtaken."""
+    def advance(self, views: Sequence[str], after: int, upto: int, work: Callable[[Cursor[Any]], None]) -> None:
+        """Do `work` and move the bookmarks from `after` to `upto`, in one transaction. Raises Overtaken.
+
+        All views stand at `after`; the work is done once for all of them.
+        """
         with self.connection() as conn, conn.transaction(), conn.cursor() as cursor:
-            if self.lock(cursor, view) != after:
-                raise Overtaken(view)
-            write(cursor)
-            self.move(cursor, view, upto)
+            if set(self.lock(cursor, views)) != {after}:
+                raise Overtaken(", ".join(views))
+            work(cursor)
+            self.move(cursor, views, upto)
 
-    def lock(self, cursor: Cursor[Any], view: str) -> int:
-        """Keep every projector of the view waiting until this transaction ends; -> its bookmark."""
-        row = cursor.execute(_LOCK, (view,)).fetchone()
-        assert row is not None, f"{TRACKING_TABLE} has no row for the view {view}: its migration must insert it"
-        return int(row[0])
+    def lock(self, cursor: Cursor[Any], views: Sequence[str]) -> list[int]:
+        """Keep every projector of the views waiting until this transaction ends; -> their bookmarks."""
+        rows = cursor.execute(_LOCK, (list(views),)).fetchall()
+        assert len(rows) == len(views), f"{TRACKING_TABLE} lacks a row for one of {views}: its migration must insert it"
+        return [int(position) for position, _ in rows]
 
-    def move(self, cursor: Cursor[Any], view: str, upto: int) -> None:
-        """Move the bookmark forward, as part of the cursor's transaction. The library refuses to move it back."""
-        self._insert_tracking(cursor, Tracking(view, upto))
+    def move(self, cursor: Cursor[Any], views: Sequence[str], upto: int) -> None:
+        """Move bookmarks forward, as part of the cursor's transaction, which holds their lock."""
+        moved = cursor.execute(_MOVE, (upto, list(views), upto)).rowcount
+        assert moved == len(views), f"of the views {views} only {moved} stand before {upto}"
 
     @contextmanager
     def connection(self) -> Iterator[Connection[Any]]:

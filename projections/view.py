@@ -1,23 +1,35 @@
-"""What a view is: a name, tables, and how events become their rows."""
+"""What a view is: a name, tables, the events it folds, and how each becomes rows."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, ClassVar
 
-from psycopg import Cursor
+from core.events import CLASSES, Event, Recorded
+from projections.rows import Rows
+from projections.tables import Key, Table
 
-from core.events import Recorded
+
+class View:
+    """Tables that follow from the history alone. Folding the same events in any split gives the same rows (I4)."""
+
+    name: ClassVar[str]
+    """Its name in projection_tracking and on its queue, project-{name}."""
+    tables: ClassVar[Sequence[Table[Any]]]
+    """Every table of the view, those first that others refer to."""
+    events: ClassVar[Collection[type[Event]]]
+    """The events it folds; of the others it hears nothing."""
+
+    def open(self, rows: Rows, first: Recorded) -> None:
+        """What stands before any event: called once, with the first event of the history."""
+
+    def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:  # noqa: ARG002
+        """Rows that the fold will look at: a batch reads them with one statement. Those it forgets are read one by one."""
+        return ()
+
+    def fold(self, rows: Rows, record: Recorded) -> None:
+        """What the event does to the rows. No clock, no I/O: `rows` is all there is."""
+        raise NotImplementedError
 
 
-class View(Protocol):
-    """Tables that follow from the history. Applying the same events in any split gives the same rows (I4)."""
-
-    @property
-    def name(self) -> str:
-        """Its name in projection_tracking and on its queue, project-{name}."""
-
-    @property
-    def tables(self) -> Sequence[str]:
-        """Every table of the view, those first that others refer to."""
-
-    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        """Fold the events into the rows. No clock, no commit, and no I/O but the cursor's, which gives tuples."""
+def events_with_postings() -> frozenset[type[Event]]:
+    """Every event that moves money."""
+    return frozenset(kind for kind in CLASSES.values() if "postings" in kind.__struct_fields__)

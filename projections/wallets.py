@@ -1,17 +1,17 @@
 """View wallets: which address plays which role in the treasury, now and before."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
-from psycopg import Cursor
 
 from core.events import Recorded
 from core.journal import derived_id
 from core.treasury import SystemWalletRegistered
+from projections.rows import Rows
 from projections.tables import Table
+from projections.view import View
 
 
 class WalletRow(msgspec.Struct, frozen=True):
@@ -29,31 +29,27 @@ class WalletRow(msgspec.Struct, frozen=True):
 _WALLETS: Final = Table("system_wallets", WalletRow)
 
 
-class WalletsView:
+class WalletsView(View):
     """Table system_wallets."""
 
     name = "wallets"
-    tables = ("system_wallets",)
+    tables = (_WALLETS,)
+    events = (SystemWalletRegistered,)
 
-    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        ours = [record for record in records if isinstance(record.event, SystemWalletRegistered)]
-        if not ours:
-            return
-        rows = {row.id: row for row in _WALLETS.load(cursor, "status = 'active'")}
-        for record in ours:
-            registered = record.event
-            assert isinstance(registered, SystemWalletRegistered)
-            for row in rows.values():
-                if row.role == registered.role:
-                    rows[row.id] = msgspec.structs.replace(row, status="inactive")
-            wallet = WalletRow(
-                id=derived_id("wallet", registered.role, f"{record.version}/{registered.address}"),
-                role=registered.role,
-                address=registered.address,
-                kms_key_id=registered.key_id,
-                status="active",
-                created_at=registered.occurred_at,
-                position=record.position,
-            )
-            rows[wallet.id] = wallet
-        _WALLETS.upsert(cursor, rows.values())
+    def fold(self, rows: Rows, record: Recorded) -> None:
+        registered = record.event
+        assert isinstance(registered, SystemWalletRegistered)
+        wallets = rows[_WALLETS]
+        for row in wallets.everything():
+            if row.role == registered.role and row.status == "active":
+                wallets.put(row.id, msgspec.structs.replace(row, status="inactive"))
+        wallet = WalletRow(
+            id=derived_id("wallet", registered.role, f"{record.version}/{registered.address}"),
+            role=registered.role,
+            address=registered.address,
+            kms_key_id=registered.key_id,
+            status="active",
+            created_at=registered.occurred_at,
+            position=record.position,
+        )
+        wallets.put(wallet.id, wallet)

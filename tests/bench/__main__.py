@@ -99,9 +99,9 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
 def _projection(database: Database) -> float:
     login = datastore(database.role_urls[PROJECTOR])
     store, tracking = PostgresEventStore(login), ViewTracking(login)
-    projectors = [Projector(view, store, tracking) for view in VIEWS.values()]
+    projector = Projector(list(VIEWS.values()), store, tracking)
     start = time.perf_counter()
-    while sum(projector.step() for projector in projectors):
+    while projector.step():
         pass
     rate = store.head() / (time.perf_counter() - start)
     login.close()

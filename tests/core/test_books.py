@@ -1,6 +1,8 @@
 """Double entry: every entry of every business event balances, per book and currency (I1)."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from core.journal import (
     derived_id,
     entry,
     entry_id,
+    event_key,
     ledger_account_id,
     signed,
 )
@@ -125,7 +128,9 @@ def test_ids_that_are_derived_never_change() -> None:
     """The namespace is part of the history: guard rows, payouts and journal entries are found by these ids."""
     assert str(ledger_account_id(ALICE, books.USER_LIABILITY)) == "fe4bce2a-253e-5c46-9830-4bee76545fe8"
     assert guard_key(ALICE, books.USER_LIABILITY).ledger_account_id == ledger_account_id(ALICE, books.USER_LIABILITY)
-    assert str(entry_id("payout-x", 1, ALICE)) == "e8923f83-56dd-5f8d-9143-102aee3d4ecb"
+    key = event_key("payout-x", 1, datetime(2026, 11, 22, 13, 0, 0, 123_456, tzinfo=UTC))
+    assert str(UUID(int=entry_id(key, 0))) == "01a20357-90fb-7a33-a510-6b23738a0000"
+    assert str(UUID(int=entry_id(key, 1))) == "01a20357-90fb-7a33-a510-6b23738a0100"
     assert str(derived_id("payout", ALICE, "order 1")) == "aa9e2a36-1d43-5aca-a26e-4444abe2c4a8"
     assert account_id_of(TREASURY) == TREASURY_ACCOUNT_ID
     assert str(TREASURY_ACCOUNT_ID) == "42138790-e4d3-568c-8c34-4c4ae78a7314"

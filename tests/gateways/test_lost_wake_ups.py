@@ -35,7 +35,7 @@ def test_a_projector_that_hears_nothing_still_follows(
     stop: threading.Event,
 ) -> None:
     """With every NOTIFY lost, and no message on any queue, the view reaches the head: it looks by itself."""
-    projector = Projector(VIEWS["balances"], store, tracking)
+    projector = Projector([VIEWS["balances"]], store, tracking)
     bell = Doorbell(database.reader_url, [channel], stop)
     rested = threading.Event()
 

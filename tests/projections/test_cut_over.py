@@ -41,7 +41,7 @@ def test_an_event_that_is_projected_during_the_cut_over_stays(
     def compare_while_the_projector_runs(cursor: Cursor[Any], table: str) -> int:
         if not live:
             execute(ledger, fund(ALICE, USDT, "during the cut-over"))
-            live.append(threading.Thread(target=Projector(VIEW, store, tracking).step))
+            live.append(threading.Thread(target=Projector([VIEW], store, tracking).step))
             live[0].start()
             with psycopg.connect(database.owner_url, autocommit=True) as conn:
                 until(lambda: not live[0].is_alive() or conn.execute(_WAITING).fetchone())

@@ -19,7 +19,6 @@ from projections.projector import GapInHistory, Projector
 from projections.rebuild import rebuild
 from projections.segments import Segment
 from projections.tracking import ViewTracking
-from projections.view import View
 from tests.support.history import ALICE, USDT, append_history, execute, fund
 from tests.support.memory import MemoryQueue
 from tests.support.postgres import Database
@@ -43,19 +42,16 @@ class CountingStore:
         return self._store.read(after, limit)
 
 
-class CrashingView:
-    """A view that writes everything and then fails, `crashes` times."""
+class CrashingTracking(ViewTracking):
+    """Writes everything and then fails, `crashes` times."""
 
-    name, tables = VIEW.name, VIEW.tables
+    crashes = 1
 
-    def __init__(self, crashes: int) -> None:
-        self.crashes = crashes
-
-    def apply(self, cursor: Cursor[Any], records: Sequence[Recorded]) -> None:
-        VIEW.apply(cursor, records)
+    def move(self, cursor: Cursor[Any], views: Sequence[str], upto: int) -> None:
         if self.crashes:
             self.crashes -= 1
             raise ZeroDivisionError("after the rows, before the bookmark")
+        super().move(cursor, views, upto)
 
 
 @pytest.fixture
@@ -114,7 +110,7 @@ def test_exactly_once(
     segments_of = datastore(database.writer_url)
     send(queue, disturb(FullSegments(segments_of).between(0, head)))
     segments_of.close()
-    run(Projector(VIEW, store, tracking, queue, batch_events_max=11))
+    run(Projector([VIEW], store, tracking, {VIEW.name: queue}, batch_events_max=11))
     assert live_rows(tracking, [VIEW]) == expected
     assert tracking.bookmark(VIEW.name) == head
     assert queue.depth() == 0
@@ -128,7 +124,7 @@ def test_full_segments_need_no_pull(
     segments_of = datastore(database.writer_url)
     send(queue, FullSegments(segments_of).between(0, head))
     segments_of.close()
-    projector = Projector(VIEW, counting, tracking, queue)
+    projector = Projector([VIEW], counting, tracking, {VIEW.name: queue})
     while queue.depth():
         projector.step()
     assert (counting.reads, live_rows(tracking, [VIEW])) == (0, expected)
@@ -158,7 +154,7 @@ def test_forged_segment_mints_nothing(
     assert all(segment.consistent for segment in forged)
     queue = MemoryQueue()
     send(queue, forged)
-    run(Projector(VIEW, store, tracking, queue))
+    run(Projector([VIEW], store, tracking, {VIEW.name: queue}))
     assert live_rows(tracking, [VIEW]) == expected
 
 
@@ -168,7 +164,7 @@ def test_poison_is_buried(head: int, store: PostgresEventStore, tracking: ViewTr
     queue.send(
         [Message(body=b'{"first": 5, "last": 4}', group="a", key="a"), Message(body=b"\xff", group="b", key="b")]
     )
-    run(Projector(VIEW, store, tracking, queue))
+    run(Projector([VIEW], store, tracking, {VIEW.name: queue}))
     assert len(queue.buried) == 2
     assert tracking.bookmark(VIEW.name) == head
 
@@ -179,11 +175,10 @@ def test_crash_changes_nothing(
     """A crash after the rows and before the bookmark leaves neither; the next try brings both."""
     queue = MemoryQueue()
     send(queue, [Segment(first=1, last=head)])
-    view: View = CrashingView(crashes=1)
-    projector = Projector(view, store, tracking, queue)
+    projector = Projector([VIEW], store, CrashingTracking(tracking.datastore), {VIEW.name: queue})
     with pytest.raises(ZeroDivisionError):
         projector.step()
-    assert live_rows(tracking, [VIEW]) == {table: [] for table in VIEW.tables}
+    assert live_rows(tracking, [VIEW]) == {table.name: [] for table in VIEW.tables}
     assert tracking.bookmark(VIEW.name) == 0
     queue.timeout()
     run(projector)
@@ -194,8 +189,8 @@ def test_two_projectors(
     expected: dict[str, list[str]], head: int, store: PostgresEventStore, tracking: ViewTracking
 ) -> None:
     """Two projectors that take turns with batches of different length apply every event once."""
-    slow = Projector(VIEW, store, tracking, batch_events_max=7)
-    fast = Projector(VIEW, store, tracking, batch_events_max=10)
+    slow = Projector([VIEW], store, tracking, batch_events_max=7)
+    fast = Projector([VIEW], store, tracking, batch_events_max=10)
     turns = [slow, fast, fast, slow, slow, slow, fast] * 12
     for projector in turns:
         projector.step()
@@ -212,10 +207,10 @@ def test_loser_of_a_race_applies_nothing(
         def read(self, after: int, limit: int) -> Sequence[Recorded]:
             records = super().read(after, limit)
             if self.reads == 1:
-                Projector(VIEW, store, tracking, batch_events_max=20).step()
+                Projector([VIEW], store, tracking, batch_events_max=20).step()
             return records
 
-    loser = Projector(VIEW, Overtaking(store), tracking, batch_events_max=40)
+    loser = Projector([VIEW], Overtaking(store), tracking, batch_events_max=40)
     run(loser)
     assert live_rows(tracking, [VIEW]) == expected
 
@@ -229,7 +224,7 @@ def test_storm(database: Database, ledger: Ledger, store: PostgresEventStore) ->
 
     def keep_projecting(batch_events_max: int) -> None:
         projectors = [
-            Projector(view, reading, tracking, batch_events_max=batch_events_max) for view in (VIEW, VIEWS["journal"])
+            Projector([view], reading, tracking, batch_events_max=batch_events_max) for view in (VIEW, VIEWS["journal"])
         ]
         while not appended.is_set() or any(tracking.bookmark(view) < store.head() for view in ("balances", "journal")):
             for projector in projectors:
@@ -260,7 +255,7 @@ def test_gap_in_the_store(head: int, store: PostgresEventStore, tracking: ViewTr
         def read(self, after: int, limit: int) -> Sequence[Recorded]:
             return [record for record in super().read(after, limit) if record.position != 20]
 
-    projector = Projector(VIEW, Skipping(store), tracking, batch_events_max=10)
+    projector = Projector([VIEW], Skipping(store), tracking, batch_events_max=10)
     with pytest.raises(GapInHistory, match="position 21 came where 20 must be"):
         run(projector)
     assert tracking.bookmark(VIEW.name) == 19
@@ -270,7 +265,7 @@ def test_shut_database(database: Database, head: int, store: PostgresEventStore)
     """When the views' database is shut, the step is Unavailable and its messages come again."""
     views = datastore(database.projector_url)
     tracking, queue = ViewTracking(views), MemoryQueue()
-    projector = Projector(VIEW, store, tracking, queue)
+    projector = Projector([VIEW], store, tracking, {VIEW.name: queue})
     assert projector.step()
     send(queue, [Segment(first=1, last=head)])
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
@@ -283,7 +278,7 @@ def test_shut_database(database: Database, head: int, store: PostgresEventStore)
             )
             with pytest.raises(Unavailable):
                 tracking.bookmarks()
-            projector._bookmark = None  # as after a restart
+            projector._bookmarks = None  # as after a restart
             with pytest.raises(Unavailable):
                 projector.step()
         finally:

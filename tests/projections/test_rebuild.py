@@ -91,7 +91,7 @@ def test_view_that_was_behind(head: int, store: PostgresEventStore, tracking: Vi
         conn.execute("UPDATE projection_tracking SET notification_id = 0 WHERE application_name = 'payouts'")
     rebuild(ALL, store, tracking)
     assert tracking.bookmark("payouts") == head
-    assert not Projector(VIEWS["payouts"], store, tracking).step()
+    assert not Projector([VIEWS["payouts"]], store, tracking).step()
     assert live_rows(tracking) == before
 
 

@@ -8,6 +8,7 @@ import pytest
 from core.ledger import Ledger
 from gateways.postgres import PostgresEventStore
 from projections import VIEWS
+from projections.batch import project as apply
 from projections.reconcile import Check, Reconciliation, reconcile
 from projections.tracking import ViewTracking
 from projections.trial_balance import totals, trial_balance
@@ -174,7 +175,7 @@ def test_views_that_are_behind(
     for name, events in (("balances", 24), ("journal", 36), ("accounts", 40)):
         with tracking.connection() as conn, conn.cursor() as cursor:
             records = store.read(0, events)
-            tracking.advance(name, 0, events, lambda cursor, n=name, r=records: VIEWS[n].apply(cursor, r))  # type: ignore[misc]
+            tracking.advance([name], 0, events, lambda cursor, n=name, r=records: apply(cursor, [VIEWS[n]], r))  # type: ignore[misc]
             assert cursor
     found = look(database)
     assert found.ok, wrong(found)

@@ -16,6 +16,7 @@ from core.ledger import Ledger
 from gateways.http.answers import Deposit, Payout
 from gateways.postgres import PostgresEventStore
 from projections import VIEWS
+from projections.batch import project as apply
 from projections.tracking import ViewTracking
 from tests.support.history import ALICE, BOB, BOB_ADDRESS, USDT, append_history, detect, execute, orphan, transfer
 from tests.support.postgres import Database
@@ -48,7 +49,7 @@ def test_any_split(
             for table in reversed(view.tables):
                 cursor.execute(f"DELETE FROM {table}")
             for batch in _cut(records, sorted(cuts)):
-                view.apply(cursor, batch)
+                apply(cursor, [view], batch)
         assert rows(conn) == expected
 
 

@@ -278,7 +278,9 @@ def load(owner_url: str, events: int, *, seed: int = 1, accounts: int = 50) -> N
                     own = seal_hash(previous, batch)
                     seals.append((uuid5(_NAMESPACE, f"seal {position}"), batch[0][0], position, previous, own))
                     previous, batch = own, []
-        with cursor.copy("COPY seals (batch_id, first_position, last_position, previous_hash, hash) FROM STDIN") as copy:
+        with cursor.copy(
+            "COPY seals (batch_id, first_position, last_position, previous_hash, hash) FROM STDIN"
+        ) as copy:
             for seal in seals:
                 copy.write_row(seal)
         for key, balance in guard.items():

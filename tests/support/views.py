@@ -15,17 +15,16 @@ from projections.view import View
 def project(
     store: EventStore, tracking: ViewTracking, views: Iterable[View] = VIEWS.values(), *, batch_events_max: int = 5_000
 ) -> None:
-    """Run a projector of each view until there is nothing left to do."""
-    for view in views:
-        projector = Projector(view, store, tracking, batch_events_max=batch_events_max)
-        while projector.step():
-            pass
+    """Run a projector of the views until there is nothing left to do."""
+    projector = Projector(list(views), store, tracking, batch_events_max=batch_events_max)
+    while projector.step():
+        pass
 
 
 def rows(conn: Connection[Any], views: Iterable[View] = VIEWS.values()) -> dict[str, list[str]]:
     """Every row of every table of the views, as text, sorted."""
     return {
-        table: sorted(row[0] for row in conn.execute(f"SELECT t::text FROM {table} t"))
+        table.name: sorted(row[0] for row in conn.execute(f"SELECT t::text FROM {table} t"))
         for view in views
         for table in view.tables
     }

@@ -183,7 +183,7 @@ class World:
         self.operator = self.client(OPERATOR_KEY)
         self._views = datastore(platform.projector_url)
         tracking = ViewTracking(self._views)
-        self._projectors = [Projector(view, platform.store, tracking) for view in VIEWS.values()]
+        self._projector = Projector(list(VIEWS.values()), platform.store, tracking)
         self._projecting = threading.Lock()
         self._addresses = itertools.count(1)
 
@@ -193,9 +193,8 @@ class World:
     def project(self) -> None:
         """Bring every view to the head."""
         with self._projecting:
-            for projector in self._projectors:
-                while projector.step():
-                    pass
+            while self._projector.step():
+                pass
 
     def company(self, name: str = "Acme", usdt: str | None = None, permissions: list[str] | None = None) -> Client:
         """A registered company with a key; `usdt` is put into its User_Liability by an adjustment."""

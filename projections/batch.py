@@ -1,0 +1,108 @@
+"""One batch of events on its way into the tables of some views: read what the folds will look at, fold, write."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import msgspec
+from psycopg import Cursor
+
+from core.events import Event, Recorded
+from projections.rows import Changes, Kept, Load, Rows
+from projections.tables import Key, Table
+from projections.view import View
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+COPY_ROWS_MIN: Final = 200
+"""From so many new rows on, COPY is faster than an INSERT from arrays, though it costs a round trip more."""
+
+
+class Folds:
+    """Some views' rows in memory, and which of them fold which event. Pure, unless `load` is not."""
+
+    def __init__(self, views: Iterable[View], load: Load | None = None) -> None:
+        self._rows = {view: Rows(view.tables, load) for view in views}
+        self._folds: dict[type[Event], list[Callable[[Recorded], None]]] = {}
+        for view, rows in self._rows.items():
+            for kind in view.events:
+                self._folds.setdefault(kind, []).append(partial(view.fold, rows))
+
+    def rows(self, table: Table[R]) -> Kept[R]:
+        """The rows of one table of theirs."""
+        return next(rows[table] for view, rows in self._rows.items() if table in view.tables)
+
+    def needs(self, records: Sequence[Recorded]) -> dict[Table[Any], list[Key]]:
+        """What to read before, by table."""
+        wanted: dict[Table[Any], dict[Key, None]] = {}
+        for view in self._rows:
+            for record in records:
+                if type(record.event) in view.events:
+                    for table, key in view.needs(record):
+                        wanted.setdefault(table, {})[key] = None
+        return {table: list(keys) for table, keys in wanted.items()}
+
+    def learn(self, table: Table[Any], keys: Sequence[Key], rows: Sequence[Any]) -> None:
+        """Take what the database has of these keys."""
+        for view, kept in self._rows.items():
+            if table in view.tables:
+                kept[table].learn(keys, rows)
+
+    def apply(self, records: Sequence[Recorded]) -> None:
+        """Fold the events into the rows, in order."""
+        if records[0].position == 1:
+            for view, rows in self._rows.items():
+                view.open(rows, records[0])
+        folds = self._folds
+        for record in records:
+            for fold in folds.get(type(record.event), ()):
+                fold(record)
+
+    def take(self) -> list[Changes]:
+        """What is to be written since the last time, view by view."""
+        return [changes for rows in self._rows.values() for changes in rows.take()]
+
+    def forget(self, rows_max: int, load: Load) -> None:
+        """Give back the memory of tables of which more than so many rows are here: from now on they are looked up."""
+        for rows in self._rows.values():
+            rows.forget(rows_max, load)
+
+
+def load_with(cursor: Cursor[Any]) -> Load:
+    """Rows from the tables that stand first in the cursor's path."""
+    return lambda table, keys: table.rows_of(table.select(cursor, keys))
+
+
+def project(cursor: Cursor[Any], views: Iterable[View], records: Sequence[Recorded]) -> None:
+    """Read, fold and write one batch."""
+    folds = Folds(views, load_with(cursor))
+    read_ahead(cursor, folds, records)
+    folds.apply(records)
+    write(cursor, folds.take())
+
+
+def read_ahead(cursor: Cursor[Any], folds: Folds, records: Sequence[Recorded]) -> None:
+    """Read what the folds will look at: all of it in one round trip."""
+    needs = folds.needs(records)
+    with cursor.connection.pipeline():
+        answered = [table.select(cursor.connection.cursor(), keys) for table, keys in needs.items()]
+    for (table, keys), answer in zip(needs.items(), answered, strict=True):
+        folds.learn(table, keys, table.rows_of(answer))
+
+
+def write(cursor: Cursor[Any], changes: Sequence[Changes], *, copy_rows_min: int = COPY_ROWS_MIN) -> None:
+    """Remove, then write rows over others, then add what is new, which may refer to everything before."""
+    added: list[Changes] = []
+    with cursor.connection.pipeline():
+        for found in reversed(changes):
+            if found.gone:
+                found.table.delete(cursor, found.gone)
+        for found in changes:
+            copied = found.table.grows or len(found.new) >= copy_rows_min
+            rows = found.changed if copied else [*found.new, *found.changed]
+            if rows:
+                found.table.upsert(cursor, rows)
+            if copied:
+                added.append(found)
+    for found in added:
+        found.table.copy(cursor, found.table.copy_stream(found.new))
