@@ -51,20 +51,24 @@ def verify(records: Iterable[Sealed], seals: Iterable[Seal]) -> int:
 def seal_hash(previous: bytes, records: Iterable[Sealed]) -> bytes:
     """sha256 over the previous hash and every field of every record, each behind its length: no two histories collide."""
     digest = hashlib.sha256(previous)
-    for position, stream, version, topic, state in records:
-        name, kind = stream.encode(), topic.encode()
-        digest.update(
-            b"".join(
-                (
-                    position.to_bytes(8, "big"),
-                    len(name).to_bytes(4, "big"),
-                    name,
-                    version.to_bytes(8, "big"),
-                    len(kind).to_bytes(4, "big"),
-                    kind,
-                    len(state).to_bytes(4, "big"),
-                    state,
-                )
-            )
-        )
+    for record in records:
+        digest.update(canonical(record))
     return digest.digest()
+
+
+def canonical(record: Sealed) -> bytes:
+    """Every field of a stored event, each behind its length: what seals and the Merkle tree hash."""
+    position, stream, version, topic, state = record
+    name, kind = stream.encode(), topic.encode()
+    return b"".join(
+        (
+            position.to_bytes(8, "big"),
+            len(name).to_bytes(4, "big"),
+            name,
+            version.to_bytes(8, "big"),
+            len(kind).to_bytes(4, "big"),
+            kind,
+            len(state).to_bytes(4, "big"),
+            state,
+        )
+    )
