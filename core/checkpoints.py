@@ -7,14 +7,14 @@ not the size of the history (I12).
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-from core.merkle import HASH_BYTES
-from core.notes import NoteRefused
+from core.merkle import HASH_BYTES, ProofRefused, check_consistency
+from core.notes import NoteKey, NoteRefused, opened_by
 
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -30,15 +30,21 @@ class Checkpoint(msgspec.Struct, frozen=True):
     receipt_roots: tuple[bytes, ...]
 
     def text(self) -> str:
-        lines = [self.origin, str(self.size), encoded(self.root), f"number {self.number}", f"time {shown(self.made_at)}"]
+        lines = [
+            self.origin,
+            str(self.size),
+            encoded(self.root),
+            f"number {self.number}",
+            f"time {shown(self.made_at)}",
+        ]
         return "".join(f"{line}\n" for line in [*lines, *(f"receipts {encoded(root)}" for root in self.receipt_roots)])
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> "Checkpoint":
         """What `text` gave. Raises NoteRefused."""
         try:
             origin, size, root, number, time, *receipts = text.removesuffix("\n").split("\n")
-            found = cls(
+            found = Checkpoint(
                 origin=origin,
                 size=int(size),
                 root=decoded(root),
@@ -62,12 +68,12 @@ class ReceiptNote(msgspec.Struct, frozen=True):
     def text(self) -> str:
         return f"{self.origin}/receipts\n{self.number}\n{shown(self.made_at)}\n{encoded(self.root)}\n"
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> "ReceiptNote":
         """What `text` gave. Raises NoteRefused."""
         try:
             origin, number, time, root = text.removesuffix("\n").split("\n")
-            found = cls(origin.removesuffix("/receipts"), int(number), read_time(time), decoded(root))
+            found = ReceiptNote(origin.removesuffix("/receipts"), int(number), read_time(time), decoded(root))
             return _only_spelling(found, text)
         except ValueError as error:
             raise NoteRefused(f"this is no note of a receipt tree: {error}") from None
@@ -95,6 +101,30 @@ class ArchivedCheckpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     def path(self) -> Sequence[bytes]:
         return [decoded(text) for text in self.consistency]
+
+
+def check_archive(contents: Iterable[tuple[int, bytes]], keys: Sequence[NoteKey]) -> Iterator[tuple[Checkpoint, str]]:
+    """Every archived checkpoint with its note, in order. Raises NoteRefused or ProofRefused, and names the checkpoint.
+
+    Needs no database: each is signed, follows the one before, and only adds to it.
+    """
+    before: Checkpoint | None = None
+    for expected, (number, content) in enumerate(contents, start=1):
+        if number != expected:
+            raise ProofRefused(f"the archive has no checkpoint {expected}")
+        try:
+            kept = ArchivedCheckpoint.decode(content)
+            found = Checkpoint.parse(opened_by(kept.checkpoint, keys))
+            if (kept.number, found.number) != (number, number):
+                raise ProofRefused("it is another one's file")
+            if before is not None:
+                check_consistency(before.size, before.root, found.size, found.root, kept.path())
+                if found.made_at < before.made_at:
+                    raise ProofRefused("it is older than the one before")
+        except ValueError as error:
+            raise ProofRefused(f"checkpoint {number} of the archive: {error}") from None
+        yield found, kept.checkpoint
+        before = found
 
 
 def encoded(hashed: bytes) -> str:

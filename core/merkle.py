@@ -82,19 +82,9 @@ def check_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], e
     """Raises ProofRefused unless the path leads from the leaf's hash to the root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size:
         raise ProofRefused(f"there is no leaf {index} among {size}")
-    hashed, place, last = leaf, index, size - 1
-    for sibling in path:
-        if last == 0:
-            raise ProofRefused("the path goes on above the root")
-        if place & 1 or place == last:
-            hashed = node_hash(sibling, hashed)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
-        else:
-            hashed = node_hash(hashed, sibling)
-        place, last = place >> 1, last >> 1
-    if last:
-        raise ProofRefused("the path ends below the root")
+    hashed = leaf
+    for stands_left, sibling in _climb(index, size - 1, path):
+        hashed = node_hash(sibling, hashed) if stands_left else node_hash(hashed, sibling)
     if hashed != expected_root:
         raise ProofRefused("the path leads to another root")
 
@@ -114,22 +104,30 @@ def check_consistency(old_size: int, old_root: bytes, size: int, new_root: bytes
     while place & 1:
         place, last = place >> 1, last >> 1
     old = new = steps[0]
-    for sibling in steps[1:]:
-        if last == 0:
-            raise ProofRefused("the path goes on above the root")
-        if place & 1 or place == last:
+    for stands_left, sibling in _climb(place, last, steps[1:]):
+        if stands_left:
             old, new = node_hash(sibling, old), node_hash(sibling, new)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
         else:
             new = node_hash(new, sibling)
-        place, last = place >> 1, last >> 1
-    if last:
-        raise ProofRefused("the path ends below the root")
     if old != old_root:
         raise ProofRefused("the path does not begin with the old tree")
     if new != new_root:
         raise ProofRefused("the path leads to another root")
+
+
+def _climb(place: int, last: int, path: Sequence[bytes]) -> Iterator[tuple[bool, bytes]]:
+    """(whether it stands on the left, sibling) on the way up from a place, where `last` is the last one of its level."""
+    for sibling in path:
+        if last == 0:
+            raise ProofRefused("the path goes on above the root")
+        stands_left = bool(place & 1) or place == last
+        yield stands_left, sibling
+        if stands_left:
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        place, last = place >> 1, last >> 1
+    if last:
+        raise ProofRefused("the path ends below the root")
 
 
 def _range(nodes: Nodes, start: int, end: int) -> bytes:
@@ -145,6 +143,31 @@ def _range(nodes: Nodes, start: int, end: int) -> bytes:
 def _split(width: int) -> int:
     """The largest power of two below a width."""
     return 1 << ((width - 1).bit_length() - 1)
+
+
+class Frontier:
+    """A tree that only grows and gives the root of what it holds: the complete subtrees at its right edge, no more."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._subtrees: list[bytes] = []
+        """The largest first: one for each 1 in the size's binary digits."""
+
+    def add(self, leaf: bytes) -> None:
+        self.size += 1
+        place = self.size
+        while not place & 1:
+            leaf = node_hash(self._subtrees.pop(), leaf)
+            place >>= 1
+        self._subtrees.append(leaf)
+
+    def root(self) -> bytes:
+        if not self._subtrees:
+            return EMPTY_ROOT
+        *left, hashed = self._subtrees
+        for subtree in reversed(left):
+            hashed = node_hash(subtree, hashed)
+        return hashed
 
 
 # Tiles

@@ -6,7 +6,7 @@ hand, once, and compares everything with.
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final, Self
 
@@ -82,3 +82,14 @@ def opened(note: str, key: NoteKey) -> str:
             raise NoteRefused(f"the signature of {key.name} does not fit the text") from None
         return text
     raise NoteRefused(f"the note is not signed by {key.name} with the key {key.key_id.hex()}")
+
+
+def opened_by(note: str, keys: Sequence[NoteKey]) -> str:
+    """The text of a note that one of the keys signed: a key may have been replaced. Raises NoteRefused."""
+    refused = NoteRefused("no key is known that could have signed the note")
+    for key in keys:
+        try:
+            return opened(note, key)
+        except NoteRefused as error:
+            refused = error
+    raise refused

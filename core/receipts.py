@@ -87,13 +87,13 @@ def entries_of(position: int, stream: str, version: int, topic: str, state: Mapp
     lines: dict[str, list[dict[str, Any]]] = {}
     for posting in state.get("postings", ()):
         if posting["book"] != TREASURY:
-            own = {name: value for name, value in posting.items() if name != "book"}
-            lines.setdefault(posting["book"], []).append(own)
+            line = {name: value for name, value in posting.items() if name != "book"}
+            lines.setdefault(posting["book"], []).append(line)
     shown = SHOWN.get(topic)
     if shown is not None and owner is not None and owner != TREASURY:
         lines.setdefault(owner, [])
     for account_id, own in lines.items():
-        entry = {
+        entry: dict[str, Any] = {
             "account_id": account_id,
             "lines": own,
             "occurred_at": state["occurred_at"],
@@ -111,10 +111,10 @@ def canonical(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
-def receipt_trees(leaves: Sequence[bytes], blind: bytes) -> list[list[bytes]]:
-    """The leaf hashes of each receipt tree: in their own order, in full trees, the last one filled up."""
+def split(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """The leaf hashes of each receipt tree, without fillers: in their own order, and only the last one not full."""
     ordered = sorted(leaves)
-    return [filled(ordered[at : at + LEAVES], number, blind) for number, at in enumerate(range(0, len(ordered), LEAVES))]
+    return [ordered[at : at + LEAVES] for at in range(0, len(ordered), LEAVES)]
 
 
 def filled(leaves: Sequence[bytes], number: int, blind: bytes) -> list[bytes]:

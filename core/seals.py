@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Final, NamedTuple
 
 GENESIS: Final = bytes(32)
@@ -38,8 +38,11 @@ def verify(records: Iterable[Sealed], seals: Iterable[Seal]) -> int:
         if seal.previous != hash_:
             raise BrokenSeal(f"the seal at position {seal.first} does not follow from the one before it")
         covered = list(islice(rows, seal.last - head))
-        if [row[0] for row in covered] != list(range(seal.first, seal.last + 1)):
-            raise BrokenSeal(f"events are missing or doubled between positions {seal.first} and {seal.last}")
+        for expected, row in zip_longest(range(seal.first, seal.last + 1), covered):
+            if row is None:
+                raise BrokenSeal(f"the history ends before position {expected}, and is sealed up to {seal.last}")
+            if row[0] != expected:
+                raise BrokenSeal(f"the event at position {expected} is missing: the next one stands at {row[0]}")
         if seal_hash(seal.previous, covered) != seal.hash:
             raise BrokenSeal(f"an event between positions {seal.first} and {seal.last} is not the one that was sealed")
         head, hash_ = seal.last, seal.hash

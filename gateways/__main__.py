@@ -28,6 +28,8 @@ signing = App(name="signing", help="See what stops signing, and let it go on")
 app.command(signing)
 alarms = App(name="alarms", help="See what was raised, and the secret that signs the operator's webhooks")
 app.command(alarms)
+audit = App(name="audit", help="Prove the history: checkpoints, exports, what changed between two positions")
+app.command(audit)
 console = Console(highlight=False)
 
 
@@ -176,6 +178,36 @@ def secret(*, data: Data = None) -> None:
     print(alarm_secret(_settings(data=data)))  # noqa: T201  the secret is the output
 
 
+@audit.command
+def verify(
+    *,
+    key: Annotated[
+        list[str] | None, Parameter(help="A key that signs checkpoints, as `audit keys` prints it; several if replaced")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Is the database's history the one that was signed? Exit 1 and every difference, by position, if not."""
+    from gateways.audit import verify_database
+
+    sys.exit(0 if verify_database(_settings(data=data), key or [], console) else 1)
+
+
+@audit.command
+def keys(*, data: Data = None) -> None:
+    """Print the keys that sign checkpoints and statements. Give them to auditors and clients by a way of their own."""
+    from gateways.audit import print_keys
+
+    print_keys(_settings(data=data), console)
+
+
+@audit.command(name="regrow-tree")
+def regrow_tree(*, data: Data = None) -> None:
+    """Forget the Merkle tree's tiles and make them again from the events."""
+    from gateways.audit import regrow_tree
+
+    regrow_tree(_settings(data=data), console)
+
+
 @tx.command
 def decode(hex: str, *, json: bool = False) -> None:  # noqa: A002  the contract's own word
     """A raw or signed transaction, decoded, with the signers recovered from its signatures."""
@@ -194,6 +226,7 @@ def decode(hex: str, *, json: bool = False) -> None:  # noqa: A002  the contract
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message is a sentence for the person at the terminal. Imported late: most commands need few of them."""
+    from core.notes import NoteRefused
     from core.ports import Unavailable
     from gateways.migrate import SchemaMismatch
     from gateways.secrets_file import DamagedFile, UnsafeFile
@@ -204,6 +237,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
     return (
         Unavailable,
+        NoteRefused,
         SchemaMismatch,
         UserError,
         UnsafeFile,

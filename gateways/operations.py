@@ -120,12 +120,17 @@ def reconcile_books(settings: Settings, console: Console) -> bool:
             task = bar.add_task("replaying", total=None)
             found = reconcile(conn, chain_balances(platform), lambda at, of: bar.update(task, completed=at, total=of))
         console.print(trial_balance_table([row._asdict() for row in trial_balance(conn)]))
-    table = Table("", "check", "differences", box=None, pad_edge=False)
-    for check in found.checks:
-        table.add_row("ok" if check.ok else "WRONG", check.name, "\n".join(check.differences) or check.note)
-    console.print(table)
+    print_checks(found.checks, console)
     console.print(f"{found.position} events; " + ("everything holds" if found.ok else "something does not hold"))
     return found.ok
+
+
+def print_checks(checks: Sequence[Check], console: Console) -> None:
+    """A line a check, and every difference."""
+    table = Table("", "check", "differences", box=None, pad_edge=False)
+    for check in checks:
+        table.add_row("ok" if check.ok else "WRONG", check.name, "\n".join(check.differences) or check.note)
+    console.print(table)
 
 
 def reconcile_when_quiet(platform: Platform, wait_s: float) -> Sequence[Check]:

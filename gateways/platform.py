@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
 from core.ledger import EventStore, Ledger
@@ -70,6 +71,8 @@ class Platform:
     alarm: Alarm
     queues: Mapping[str, Queue]
     """deposit-events, payout-requests, and one per projector: project-{view}."""
+    transaction: Callable[[], contextlib.AbstractContextManager[Connection[Any]]]
+    """A transaction on the process's own login. Raises Unavailable."""
     reader_url: str
     projector_url: str
     owner_url: str
@@ -155,6 +158,7 @@ def embedded(settings: Settings, database: Database | None = None, role: str = W
         attempts=PostgresAttempts(connections),
         alarm=alarm,
         queues={name: PostgresQueue(connections, name) for name in QUEUES},
+        transaction=connections.transaction,
         reader_url=database.role_urls[READER],
         projector_url=database.role_urls[PROJECTOR],
         owner_url=database.owner_url,

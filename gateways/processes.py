@@ -4,6 +4,7 @@ This list serves `counterfoil run`, `counterfoil up` and the documentation; noth
 """
 
 import importlib
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from gateways.loop import Clockwork, Doorbell, Rest, Step, run, stop_on_signals
 from gateways.migrate import check
 from gateways.platform import Platform, open_platform
 from gateways.postgres import EVENTS_CHANNEL, PostgresEventStore, datastore
-from gateways.roles import API, OBSERVER, PROJECTOR, RECORDER, RELAY, SIGNER, WEBHOOKS
+from gateways.roles import API, CHECKPOINTER, OBSERVER, PROJECTOR, RECORDER, RELAY, SIGNER, WEBHOOKS
 from gateways.settings import GENESIS_IDS, Settings
 from gateways.tron_node import check_network
 from gateways.user_error import UserError
@@ -169,6 +170,25 @@ def open_keystore(settings: Settings) -> "Keystore":
     return Keystore.open(settings.keystore_path, settings.passphrase())
 
 
+def _checkpoints(platform: Platform) -> Sequence[Step]:
+    from gateways.checkpoint_archive import open_archive
+    from gateways.note_keys import open_signer
+    from projections.checkpoints import Checkpoints, publish_key
+
+    signer = open_signer(platform.settings, "checkpoints")
+    publish_key(platform.transaction, signer.key, "checkpoints")
+    checkpoints = Checkpoints(
+        platform.transaction,
+        signer,
+        open_archive(platform.settings),
+        platform.bookmarks,
+        platform.clock,
+        draw_blind=lambda: secrets.token_bytes(32),
+        interval_s=platform.settings.checkpoint_interval_s,
+    )
+    return [checkpoints.step]
+
+
 def _webhooks(platform: Platform) -> Sequence[Step]:
     from gateways.webhooks import steps
 
@@ -210,6 +230,15 @@ PROCESSES: Final[dict[str, Process]] = {
         ),
         Process(
             "addresses", "Keeps deposit addresses ready.", SIGNER, (*_DATABASE, *_KEYS, "ADDRESS_POOL"), _addresses
+        ),
+        Process(
+            "checkpoints",
+            "Signs what the history is at an interval, and keeps it outside the database.",
+            CHECKPOINTER,
+            (*_DATABASE, "CHECKPOINT_INTERVAL_S", "CHECKPOINT_ARCHIVE", "CHECKPOINT_ORIGIN"),
+            _checkpoints,
+            idle_s=1.0,
+            public_idle_s=1.0,
         ),
         Process("webhooks", "Signs and delivers webhooks.", WEBHOOKS, _DATABASE, _webhooks, follows_events=True),
     )

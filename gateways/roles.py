@@ -21,13 +21,14 @@ SIGNER: Final = "counterfoil_signer"
 OBSERVER: Final = "counterfoil_observer"
 RELAY: Final = "counterfoil_relay"
 WEBHOOKS: Final = "counterfoil_webhooks"
+CHECKPOINTER: Final = "counterfoil_checkpointer"
 PROJECTOR: Final = "counterfoil_projector"
 READER: Final = "counterfoil_reader"
 
-LOGINS: Final = (API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS, PROJECTOR, READER)
+LOGINS: Final = (API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS, CHECKPOINTER, PROJECTOR, READER)
 """The roles of running processes. None of them can change the history (I2)."""
 
-ROLES: Final = (WRITER, PROJECTOR, READER, API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS)
+ROLES: Final = (WRITER, PROJECTOR, READER, API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS, CHECKPOINTER)
 
 MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
     API: frozenset(

@@ -1,5 +1,6 @@
 """The platform's own keys on one machine: made at the first start, kept in DATA/secrets.json for its owner's eyes only."""
 
+import fcntl
 import os
 import secrets
 import stat
@@ -59,9 +60,13 @@ class SecretsFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_or_create(path: Path) -> SecretsFile:
-    """Read the file, or make it with fresh random keys. Raises UnsafeFile when others may read it, and DamagedFile."""
+    """Read the file, or make it with fresh random keys. Raises UnsafeFile when others may read it, and DamagedFile.
+
+    A file from before a process kind existed is given that role's password.
+    """
     try:
-        return _read(path)
+        known = _read(path)
+        return known if known.role_passwords.keys() >= set(LOGINS) else _with_all_roles(path)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         made: dict[str, Any] = {name: secrets.token_hex(32) for name in _KEYS}
@@ -72,6 +77,21 @@ def load_or_create(path: Path) -> SecretsFile:
             keystore_passphrase=secrets.token_urlsafe(32),
         )
         write_private(path, msgspec.json.format(msgspec.json.encode(fresh), indent=2))
+        return _read(path)
+
+
+def _with_all_roles(path: Path) -> SecretsFile:
+    """The file with a password for every role; of two that come at once, the second finds the first one's work."""
+    with path.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = _read(path)
+        missing = {role: secrets.token_urlsafe(32) for role in LOGINS if role not in known.role_passwords}
+        if missing:
+            whole = msgspec.structs.replace(known, role_passwords=known.role_passwords | missing)
+            temporary = path.with_name(f".{path.name}.new")
+            temporary.unlink(missing_ok=True)
+            write_private(temporary, msgspec.json.format(msgspec.json.encode(whole), indent=2))
+            temporary.replace(path)
         return _read(path)
 
 

@@ -168,6 +168,15 @@ class Settings(BaseModel):
     operator_webhook_url: Url = Field(
         "", description="Where alarms are sent, as webhooks signed with the secret of `counterfoil alarms secret`"
     )
+    checkpoint_interval_s: int = Field(
+        60, ge=1, le=86_400, description="A signed checkpoint of the history is made so often, if anything happened"
+    )
+    checkpoint_archive: Path = Field(
+        Path(""), description="The folder, outside the database, that keeps every checkpoint; empty: DATA/checkpoints"
+    )
+    checkpoint_origin: str = Field(
+        "", description="The name under which checkpoints are signed; empty: counterfoil/NETWORK"
+    )
     http_connections_max: int = Field(512, ge=1, description="Open connections; more are refused")
     database_pool: int = Field(16, ge=1, le=200, description="Connections for queries of one API process")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
@@ -219,6 +228,10 @@ class Settings(BaseModel):
     @property
     def keystore_path(self) -> Path:
         return self.keystore if self.keystore != Path("") else self.data / "keystore.json"
+
+    @property
+    def checkpoint_archive_path(self) -> Path:
+        return self.checkpoint_archive if self.checkpoint_archive != Path("") else self.data / "checkpoints"
 
     def passphrase(self) -> str:
         """The keystore's passphrase, from its setting or its file's first line. Raises InvalidSettings for no such file."""

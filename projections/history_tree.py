@@ -4,13 +4,14 @@ It is derived (I4): a tile is what the events say, and a tree that is lost grows
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from psycopg import Connection
 
+from core.ledger import InvariantBroken
 from core.merkle import (
     TILE_WIDTH,
     Nodes,
@@ -19,7 +20,6 @@ from core.merkle import (
     consistency_path,
     edge,
     grown,
-    hashes_in,
     inclusion_path,
     leaf_hash,
     root,
@@ -36,7 +36,7 @@ _SIZE: Final = "SELECT size FROM merkle_tree"
 _MOVE: Final = "UPDATE merkle_tree SET size = %s"
 _TILE: Final = "SELECT hashes FROM merkle_tiles WHERE level = %s AND index = %s"
 _EDGE: Final = (
-    "SELECT level, index, hashes, latest_at FROM merkle_tiles"
+    "SELECT level, index, hashes FROM merkle_tiles"
     " JOIN unnest(%s::smallint[], %s::bigint[]) AS edge (level, index) USING (level, index)"
 )
 _LATEST: Final = "SELECT latest_at FROM merkle_tiles WHERE level = 0 AND index = %s"
@@ -83,11 +83,14 @@ class HistoryTree:
             return len(rows)
 
     def _add(self, conn: Connection[Any], size: int, rows: list[Sealed]) -> None:
-        assert [row[0] for row in rows] == list(range(size + 1, size + len(rows) + 1)), f"the history has a gap at {size}"
-        levels, indexes = zip(*edge(size), strict=True) if size and [*edge(size)] else ((), ())
-        partial: dict[TileKey, bytes] = {}
-        for level, index, hashes, _ in conn.execute(_EDGE, (list(levels), list(indexes)), binary=True):
-            partial[level, index] = hashes
+        for expected, (position, *_) in enumerate(rows, start=size + 1):
+            if position != expected:
+                raise InvariantBroken(f"the event at position {expected} is missing from the history (I3)")
+        wanted = list(edge(size))
+        columns = [level for level, _ in wanted], [index for _, index in wanted]
+        partial: dict[TileKey, bytes] = {
+            (level, index): hashes for level, index, hashes in conn.execute(_EDGE, columns, binary=True)
+        }
         changed = grown(size, partial, [leaf_hash(canonical(row)) for row in rows])
         latest = self._latest(conn, size, rows)
         conn.execute(
@@ -131,21 +134,10 @@ class HistoryTree:
             for statement in _FORGET:
                 conn.execute(statement)
 
-    def _nodes(self) -> "_OpenNodes":
-        return _OpenNodes(self._transaction())
-
-
-class _OpenNodes:
-    """The tree's nodes within one transaction: all tiles are of one moment."""
-
-    def __init__(self, transaction: AbstractContextManager[Connection[Any]]) -> None:
-        self._transaction = transaction
-
-    def __enter__(self) -> Nodes:
-        return tile_nodes(self._transaction.__enter__())
-
-    def __exit__(self, *error: Any) -> None:
-        self._transaction.__exit__(*error)
+    @contextmanager
+    def _nodes(self) -> Iterator[Nodes]:
+        with self._transaction() as conn:
+            yield tile_nodes(conn)
 
 
 def tile_nodes(conn: Connection[Any]) -> Nodes:
@@ -165,15 +157,6 @@ def read_raw(conn: Connection[Any], after: int, limit: int) -> list[Sealed]:
         (position, stream, version, topic, state.encode())
         for position, stream, version, topic, state in conn.execute(_EVENTS, (after, limit), binary=True)
     ]
-
-
-def leaves_of(conn: Connection[Any]) -> Iterator[bytes]:
-    """The hash of every leaf, in order, as the tiles have them."""
-    with conn.cursor("tiles", binary=True) as cursor:
-        cursor.itersize = 100
-        cursor.execute("SELECT hashes FROM merkle_tiles WHERE level = 0 ORDER BY index")
-        for (hashes,) in cursor:
-            yield from hashes_in(hashes)
 
 
 def _one(row: tuple[Any, ...] | None) -> int:

@@ -216,7 +216,7 @@ class _Replay:
 def _forbidden(conn: Connection[Any]) -> Iterator[Check]:
     parameters = {"treasury": TREASURY_ACCOUNT_ID, "claim": CLIENT_ASSET, "custody": CUSTODY_CONTROL}
     for name, query in _FORBIDDEN.items():
-        yield _limited(name, [row[0] for row in conn.execute(query, parameters)])
+        yield limited(name, [row[0] for row in conn.execute(query, parameters)])
 
 
 def _compare_guard(conn: Connection[Any], replay: _Replay) -> Check:
@@ -253,12 +253,12 @@ def _compare_chain(replay: _Replay, chain_balance: ChainBalance) -> Check:
             if ours != theirs:
                 ours_text, theirs_text = format_amount(ours, currency), format_amount(theirs, currency)
                 differences.append(f"{code}: the ledger has {ours_text} {currency}, the chain {theirs_text}")
-    return _limited("ledger = chain", differences)
+    return limited("ledger = chain", differences)
 
 
 def _compared(name: str, replay: _Replay, said: Mapping[Key, Any], kept: Mapping[Key, Any]) -> Check:
     keys = sorted({key for key in {*said, *kept} if said.get(key) != kept.get(key)}, key=str)
-    return _limited(
+    return limited(
         name, [f"{replay.name_of(key)}: the events say {said.get(key)}, the table {kept.get(key)}" for key in keys]
     )
 
@@ -278,10 +278,10 @@ def _references(conn: Connection[Any], bookmarks: Mapping[str, int]) -> Check:
         for row_id, missing in conn.execute(query, (bookmarks[parents_view],)):
             differences.append(f"{table} {row_id}: its {column} {missing} is not in {parent}")
     note = f"not compared, because a view is behind: {', '.join(waiting)}" if waiting else ""
-    return _limited("what one view says of another is there", differences, note)
+    return limited("what one view says of another is there", differences, note)
 
 
-def _limited(name: str, differences: Sequence[str], note: str = "") -> Check:
+def limited(name: str, differences: Sequence[str], note: str = "") -> Check:
     told = list(differences[:DIFFERENCES_MAX])
     if len(differences) > DIFFERENCES_MAX:
         told.append(f"and {len(differences) - DIFFERENCES_MAX} more")

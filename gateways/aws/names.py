@@ -7,7 +7,7 @@ AWS behind the setting AWS_PREFIX, which is empty unless two installations share
 from dataclasses import dataclass
 from typing import Final
 
-from gateways.roles import API, LOGINS, OBSERVER, PROJECTOR, READER, RECORDER, RELAY, SIGNER, WEBHOOKS
+from gateways.roles import API, CHECKPOINTER, LOGINS, OBSERVER, PROJECTOR, READER, RECORDER, RELAY, SIGNER, WEBHOOKS
 from projections import VIEWS
 
 # Queues
@@ -97,6 +97,10 @@ WALLET_KEYS: Final = (HOT, GAS)
 WRAPPING_KEYS: Final = (SEED,)
 """KeySpec SYMMETRIC_DEFAULT, KeyUsage ENCRYPT_DECRYPT: opens the seed of the deposit addresses (PAYIN_KEYS=derived)."""
 
+CHECKPOINTS: Final = "checkpoints"
+NOTE_KEYS: Final = (CHECKPOINTS,)
+"""KeySpec ECC_NIST_EDWARDS25519, KeyUsage SIGN_VERIFY: each signs notes of one purpose."""
+
 
 def key_alias(prefix: str, name: str) -> str:
     """hot -> alias/counterfoil-hot"""
@@ -107,6 +111,12 @@ def payin_alias(prefix: str, address: str) -> str:
     """The alias of one deposit address's own key (PAYIN_KEYS=kms), which the process `addresses` creates."""
     return key_alias(prefix, f"payin-{address}")
 
+
+# The bucket
+
+CHECKPOINT_ARCHIVE: Final = "checkpoints"
+"""One bucket, versioned, with object lock in compliance mode: what is put there stays, whoever asks. Bucket names are the
+whole world's, so the setting CHECKPOINT_BUCKET has it; terraform makes it of the account's number and this word."""
 
 # Secrets
 
@@ -166,6 +176,10 @@ class Access:
     """Of WALLET_KEYS: those whose public key it may ask for."""
     unwraps: tuple[str, ...] = ()
     """Of WRAPPING_KEYS."""
+    notes: tuple[str, ...] = ()
+    """Of NOTE_KEYS: signs with them, and reads their public halves."""
+    archives: bool = False
+    """Whether it may put objects into the bucket of checkpoints, and read them; nobody may remove or replace one."""
     payin_keys: bool = False
     """With PAYIN_KEYS=kms: makes keys with payin aliases, or signs with them."""
 
@@ -190,6 +204,7 @@ ACCESS: Final[dict[str, Access]] = {
     "addresses": Access(
         secrets=(FOR_SEED,), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True, audits=True
     ),
+    "checkpoints": Access(logins=(CHECKPOINTER,), notes=(CHECKPOINTS,), archives=True),
     "webhooks": Access(tables=(WEBHOOK_EVENTS,), secrets=(FOR_WEBHOOKS,), logins=(WEBHOOKS, READER), audits=True),
 }
 """By process, as gateways/processes.py names them; a test holds the two lists equal."""

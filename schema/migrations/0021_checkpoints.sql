@@ -13,7 +13,7 @@ COMMENT ON COLUMN merkle_tiles.latest_at IS 'The latest occurred_at of any event
 
 -- How many leaves the tiles hold: the fence between two processes that let them grow.
 CREATE TABLE merkle_tree (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one  boolean PRIMARY KEY DEFAULT true CHECK (one),
     size bigint  NOT NULL CHECK (size >= 0)
 );
 INSERT INTO merkle_tree VALUES (true, 0);
@@ -50,3 +50,15 @@ GRANT INSERT ON checkpoints, receipt_trees TO counterfoil_checkpointer;
 GRANT SELECT ON events, seals, history, bookmarks TO counterfoil_checkpointer;
 GRANT INSERT, UPDATE ON bookmarks TO counterfoil_checkpointer;
 GRANT EXECUTE ON FUNCTION raise_alarm(text, text) TO counterfoil_checkpointer;
+
+-- The public halves of the keys that sign, for whoever asks. An auditor has them by another way and compares.
+CREATE TABLE note_keys (
+    key     text PRIMARY KEY,
+    purpose text NOT NULL CHECK (purpose IN ('checkpoints', 'statements')),
+    since   timestamptz NOT NULL DEFAULT now()
+);
+CREATE TRIGGER note_keys_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON note_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE note_keys ENABLE ALWAYS TRIGGER note_keys_are_append_only;
+GRANT SELECT ON note_keys TO counterfoil_reader, counterfoil_checkpointer, counterfoil_writer;
+GRANT INSERT ON note_keys TO counterfoil_checkpointer;

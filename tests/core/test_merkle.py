@@ -1,4 +1,4 @@
-"""The Merkle tree: roots and proofs equal RFC 6962's own recursive definitions, grown in any steps; what is forged is refused."""
+"""The Merkle tree: roots and proofs are those of RFC 6962's own definitions, grown in any steps; forgeries are refused."""
 
 from hashlib import sha256
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from core.merkle import (
     EMPTY_ROOT,
     TILE_WIDTH,
+    Frontier,
     Nodes,
     ProofRefused,
     TileKey,
@@ -123,6 +124,15 @@ def test_tiles_grown_in_any_steps_are_the_tree(counts: list[int], data: st.DataO
         old = data.draw(st.integers(1, size))
         assert inclusion_path(nodes, index, size) == naive_path(index, leaves)
         assert consistency_path(nodes, old, size) == naive_proof(old, leaves)
+
+
+def test_a_frontier_has_every_root_on_the_way() -> None:
+    """A reader that adds leaf after leaf knows the root of every size, from the empty tree on."""
+    leaves, frontier = hashes(300), Frontier()
+    assert frontier.root() == naive_root([])
+    for size, leaf in enumerate(leaves, start=1):
+        frontier.add(leaf)
+        assert (frontier.size, frontier.root()) == (size, naive_root(leaves[:size]))
 
 
 def test_a_tree_of_three_tile_levels() -> None:

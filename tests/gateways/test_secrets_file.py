@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from gateways.migrate import ROLES
+from gateways.roles import CHECKPOINTER
 from gateways.secrets_file import DamagedFile, SecretsFile, UnsafeFile, load_or_create, write_private
 
 pytestmark = pytest.mark.fast
@@ -46,6 +47,31 @@ def test_creators_at_once_agree(tmp_path: Path) -> None:
         thread.join(10)
     assert found == [load_or_create(path)] * 8
     assert [each.name for each in tmp_path.iterdir()] == ["secrets.json"]
+
+
+def test_a_file_from_before_a_role_existed_gets_its_password(tmp_path: Path) -> None:
+    """Eight processes of a newer version that start together all find the same new password, and every old key as it was."""
+    path = tmp_path / "secrets.json"
+    made = load_or_create(path)
+    kept = {role: word for role, word in made.role_passwords.items() if role != CHECKPOINTER}
+    path.unlink()
+    write_private(path, msgspec.json.encode(msgspec.structs.replace(made, role_passwords=kept)))
+    barrier = threading.Barrier(8)
+    found: list[SecretsFile] = []
+
+    def start() -> None:
+        barrier.wait(10)
+        found.append(load_or_create(path))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert found == [load_or_create(path)] * 8
+    assert found[0].role_passwords == kept | {CHECKPOINTER: found[0].role_passwords[CHECKPOINTER]}
+    assert found[0].keys.position_key == made.keys.position_key
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601])

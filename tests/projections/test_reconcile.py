@@ -86,7 +86,11 @@ def test_clean(database: Database, owner: psycopg.Connection) -> None:
     ("damage", "checks", "told"),
     [
         ("UPDATE events SET state = replace(state, 'order 1', 'order 2')", {SEALS}, "is not the one that was sealed"),
-        ("DELETE FROM events WHERE notification_id = 28", {SEALS}, "missing or doubled"),
+        (
+            "DELETE FROM events WHERE notification_id = 28",
+            {SEALS},
+            "the event at position 28 is missing: the next one stands at 29",
+        ),
         ("DELETE FROM seals WHERE last_position = (SELECT max(last_position) FROM seals)", {SEALS}, "has no seal"),
         (
             "UPDATE seals SET previous_hash = sha256('x') WHERE first_position > 1",
