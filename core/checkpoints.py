@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -101,6 +101,20 @@ class ArchivedCheckpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     def path(self) -> Sequence[bytes]:
         return [decoded(text) for text in self.consistency]
+
+
+class CheckpointArchive(Protocol):
+    """The port to signed checkpoints outside the database, each kept for ever. Every method may raise Unavailable."""
+
+    def put(self, number: int, content: bytes) -> None:
+        """Keep it. The same again changes nothing. Raises ArchiveConflict when another content stands there."""
+
+    def contents(self) -> Iterator[tuple[int, bytes]]:
+        """Everything that is kept, by number."""
+
+
+class ArchiveConflict(Exception):
+    """The archive holds another checkpoint under the number: somebody signed two histories, or wrote over one."""
 
 
 def check_archive(contents: Iterable[tuple[int, bytes]], keys: Sequence[NoteKey]) -> Iterator[tuple[Checkpoint, str]]:

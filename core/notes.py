@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -49,6 +49,17 @@ class NoteKey(msgspec.Struct, frozen=True):
         if len(key) != 33 or key[:1] != _ED25519 or not is_name(name) or found.key_id.hex() != key_id:
             raise NoteRefused(f"{text!r} is no Ed25519 verifier key: it has the form name+id+key")
         return found
+
+
+class NoteSigner(Protocol):
+    """The port to a key that signs notes. `sign` may raise Unavailable."""
+
+    @property
+    def key(self) -> NoteKey:
+        """The name and the public half, which auditors and clients hold."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature over these bytes, 64 bytes, always the same for the same bytes."""
 
 
 def is_name(name: str) -> bool:

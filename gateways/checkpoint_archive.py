@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from core.ports import ArchiveConflict, CheckpointArchive, Unavailable
+from core.checkpoints import ArchiveConflict, CheckpointArchive
+from core.ports import Unavailable
 from gateways.settings import Settings
 
 _PER_FOLDER: Final = 10_000

@@ -52,6 +52,7 @@ DEPLOYMENTS: Final[Mapping[str, Deployment]] = {
     "project": Deployment(Scale("queue_age", queues=_PROJECTORS, machines_max=len(_PROJECTORS))),
     "payouts": Deployment(Scale("fixed"), reaches=("nodes",)),
     "addresses": Deployment(Scale("fixed")),
+    "checkpoints": Deployment(Scale("fixed")),
     "webhooks": Deployment(Scale("lag", metric="webhook_backlog_seconds", machines_max=4), reaches=("webhooks",)),
 }
 """By process, as gateways/processes.py names them."""

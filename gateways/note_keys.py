@@ -11,8 +11,7 @@ from typing import Final, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from core.notes import NoteKey, is_name
-from core.ports import NoteSigner
+from core.notes import NoteKey, NoteSigner, is_name
 from gateways.secrets_file import DamagedFile, refuse_if_shared, write_private
 from gateways.settings import Settings
 from gateways.user_error import UserError

@@ -174,6 +174,7 @@ class Settings(BaseModel):
     checkpoint_archive: Path = Field(
         Path(""), description="The folder, outside the database, that keeps every checkpoint; empty: DATA/checkpoints"
     )
+    checkpoint_bucket: str = Field("", description="On AWS, the bucket with object lock that keeps every checkpoint")
     checkpoint_origin: str = Field(
         "", description="The name under which checkpoints are signed; empty: counterfoil/NETWORK"
     )

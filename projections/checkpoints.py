@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 from psycopg.errors import UniqueViolation
 
-from core.checkpoints import ArchivedCheckpoint, Checkpoint, ReceiptNote, encoded
-from core.notes import NoteKey, signed
-from core.ports import Bookmarks, CheckpointArchive, NoteSigner
+from core.checkpoints import ArchivedCheckpoint, Checkpoint, CheckpointArchive, ReceiptNote, encoded
+from core.notes import NoteKey, NoteSigner, signed
+from core.ports import Bookmarks
 from core.receipts import Entry, entries_of, filled, split, tree_root
 from core.seals import Sealed
 from projections.history_tree import GROW_EVENTS_MAX, HistoryTree, Transaction, read_raw

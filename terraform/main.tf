@@ -46,6 +46,7 @@ locals {
       COUNTERFOIL_HOT_KMS_KEY           = module.keys.wallet_arns["hot"]
       COUNTERFOIL_GAS_KMS_KEY           = module.keys.wallet_arns["gas"]
       COUNTERFOIL_SEED_KMS_KEY          = module.keys.wrapping_arns["seed"]
+      COUNTERFOIL_CHECKPOINT_BUCKET     = module.archive.checkpoints_bucket
     },
     var.collector_image == "" ? {} : { COUNTERFOIL_OTLP_ENDPOINT = "http://127.0.0.1:4318" },
   )
@@ -151,7 +152,7 @@ module "archive" {
   partition      = local.partition
   key_arn        = module.keys.wrapping_arns["data"]
   log_key_arn    = module.keys.wrapping_arns["logs"]
-  writer_arns    = []
+  writer_arns    = [for name, process in local.processes : local.roles[name] if process.archives]
   custodian_arns = var.key_custodian_arns
   lock_years     = var.checkpoint_lock_years
   log_days       = var.log_days

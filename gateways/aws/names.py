@@ -97,10 +97,6 @@ WALLET_KEYS: Final = (HOT, GAS)
 WRAPPING_KEYS: Final = (SEED,)
 """KeySpec SYMMETRIC_DEFAULT, KeyUsage ENCRYPT_DECRYPT: opens the seed of the deposit addresses (PAYIN_KEYS=derived)."""
 
-CHECKPOINTS: Final = "checkpoints"
-NOTE_KEYS: Final = (CHECKPOINTS,)
-"""KeySpec ECC_NIST_EDWARDS25519, KeyUsage SIGN_VERIFY: each signs notes of one purpose."""
-
 
 def key_alias(prefix: str, name: str) -> str:
     """hot -> alias/counterfoil-hot"""
@@ -112,12 +108,6 @@ def payin_alias(prefix: str, address: str) -> str:
     return key_alias(prefix, f"payin-{address}")
 
 
-# The bucket
-
-CHECKPOINT_ARCHIVE: Final = "checkpoints"
-"""One bucket, versioned, with object lock in compliance mode: what is put there stays, whoever asks. Bucket names are the
-whole world's, so the setting CHECKPOINT_BUCKET has it; terraform makes it of the account's number and this word."""
-
 # Secrets
 
 FOR_API: Final = "api"
@@ -125,6 +115,7 @@ FOR_WEBHOOKS: Final = "webhooks"
 FOR_FACTS: Final = "deposit-facts"
 FOR_SEED: Final = "deposit-seed"
 FOR_NODE: Final = "tron-node"
+FOR_CHECKPOINTS: Final = "checkpoints"
 
 SECRETS: Final = {
     FOR_API: ("api_key_pepper", "position_key", "operator_api_key"),
@@ -132,6 +123,7 @@ SECRETS: Final = {
     FOR_FACTS: ("deposit_fact_key",),
     FOR_SEED: ("seed_id", "data_key", "nonce", "ciphertext"),
     FOR_NODE: ("tron_api_key",),
+    FOR_CHECKPOINTS: ("checkpoint_seed",),
 }
 """Name -> the fields of its JSON object, all strings. Peppers, masters and keys are 32 bytes in hex. `counterfoil secrets
 make` fills what is empty; tron-node may stay without a value."""
@@ -176,8 +168,6 @@ class Access:
     """Of WALLET_KEYS: those whose public key it may ask for."""
     unwraps: tuple[str, ...] = ()
     """Of WRAPPING_KEYS."""
-    notes: tuple[str, ...] = ()
-    """Of NOTE_KEYS: signs with them, and reads their public halves."""
     archives: bool = False
     """Whether it may put objects into the bucket of checkpoints, and read them; nobody may remove or replace one."""
     payin_keys: bool = False
@@ -204,7 +194,7 @@ ACCESS: Final[dict[str, Access]] = {
     "addresses": Access(
         secrets=(FOR_SEED,), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True, audits=True
     ),
-    "checkpoints": Access(logins=(CHECKPOINTER,), notes=(CHECKPOINTS,), archives=True),
+    "checkpoints": Access(secrets=(FOR_CHECKPOINTS,), logins=(CHECKPOINTER,), archives=True),
     "webhooks": Access(tables=(WEBHOOK_EVENTS,), secrets=(FOR_WEBHOOKS,), logins=(WEBHOOKS, READER), audits=True),
 }
 """By process, as gateways/processes.py names them; a test holds the two lists equal."""

@@ -137,6 +137,25 @@ locals {
     ]
   }
 
+  # Nothing here lets anybody replace what stands in the archive: the bucket's lock does not either.
+  archives = {
+    for name, process in var.processes : name => [for statement in [
+      {
+        Sid      = "Archives"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]
+        Resource = [var.checkpoints_arn, "${var.checkpoints_arn}/*"]
+      },
+      {
+        Sid       = "ArchiveKey"
+        Effect    = "Allow"
+        Action    = ["kms:GenerateDataKey", "kms:Decrypt"]
+        Resource  = [var.key_arns["data"]]
+        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
+      },
+    ] : statement if process.archives]
+  }
+
   # PAYIN_KEYS=kms: a key for each deposit address, known by its alias, made by nobody else and for nothing else.
   payin_keys = {
     for name, process in var.processes : name => [for statement in [
@@ -241,6 +260,7 @@ resource "aws_iam_role_policy" "process" {
       local.receives[each.key],
       local.tables[each.key],
       local.secrets[each.key],
+      local.archives[each.key],
       local.payin_keys[each.key],
     )
   })

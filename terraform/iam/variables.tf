@@ -31,6 +31,7 @@ variable "processes" {
     tables     = list(string)
     audits     = bool
     secrets    = list(string)
+    archives   = bool
     payin_keys = bool
   }))
 }
@@ -76,7 +77,7 @@ variable "repository_arn" {
 }
 
 variable "checkpoints_arn" {
-  description = "The bucket of signed checkpoints, which the tools role may read."
+  description = "The bucket of signed checkpoints, which the process that makes them may write, and the tools role read."
   type        = string
 }
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.ports import ArchiveConflict, CheckpointArchive, Unavailable
+from core.checkpoints import ArchiveConflict, CheckpointArchive
+from core.ports import Unavailable
 from gateways.checkpoint_archive import FolderArchive
 
 pytestmark = pytest.mark.fast

@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.checkpoints import ArchivedCheckpoint, ReceiptNote
+from core.checkpoints import ArchiveConflict, ArchivedCheckpoint, ReceiptNote
 from core.ledger import InvariantBroken, Ledger
 from core.merkle import check_consistency, check_inclusion, leaf_hash, nodes_of, root
 from core.notes import opened
-from core.ports import ArchiveConflict, Unavailable
+from core.ports import Unavailable
 from core.receipts import check, entries_of, filled, proven
 from core.seals import canonical
 from gateways.embedded.connections import Connections
