@@ -21,7 +21,7 @@ from gateways.postgres import PostgresEventStore
 from gateways.roles import CHECKPOINTER, READER
 from projections.history_tree import HistoryTree, read_raw
 from tests.support.checkpoints import Desk, FixedSigner, HandClock
-from tests.support.history import ALICE, USDT, append_history, execute, fund, register
+from tests.support.history import ALICE, USDT, append_events, append_history, execute, fund, register
 from tests.support.postgres import Database
 
 
@@ -44,20 +44,20 @@ def tiles(database: Database) -> list[Any]:
 
 def test_the_tree_is_the_histories(database: Database, ledger: Ledger, desk: Desk) -> None:
     """Grown event by event or all at once, it has the same tiles; roots and paths are those of the stored events."""
-    append_history(ledger)
+    append_events(ledger, 100)
     tree = HistoryTree(desk.login.transaction)
     while tree.grow(events_max=5):
         pass
     found, hashes = tiles(database), leaves(database)
-    assert tree.size == len(hashes) == 72
-    assert tree.root(72) == root(nodes_of(hashes), 72)
+    assert tree.size == len(hashes) == 100
+    assert tree.root(100) == root(nodes_of(hashes), 100)
     check_inclusion(hashes[27], 27, 60, tree.inclusion_path(28, 60), tree.root(60))
-    check_consistency(40, tree.root(40), 72, tree.root(72), tree.consistency_path(40, 72))
+    check_consistency(40, tree.root(40), 100, tree.root(100), tree.consistency_path(40, 100))
     owner = Connections(database.owner_url)
     HistoryTree(owner.transaction).forget()
     owner.close()
     assert (tree.size, tiles(database)) == (0, [])
-    assert tree.grow() == 72
+    assert tree.grow() == 100
     assert tiles(database) == found
 
 
@@ -91,9 +91,9 @@ def test_a_history_with_a_hole_stops_the_tree(database: Database, ledger: Ledger
 def test_checkpoints_come_at_the_interval(database: Database, ledger: Ledger, desk: Desk) -> None:
     """The first at once, the next when the interval is over and something happened, none for a quiet time."""
     assert not desk.checkpoints.step()
-    append_history(ledger)
+    append_events(ledger, 100)
     desk.run()
-    assert [(each.number, each.size) for each in desk.archived()] == [(1, 72)]
+    assert [(each.number, each.size) for each in desk.archived()] == [(1, 100)]
     desk.clock.pass_by(3600)
     desk.run()
     assert len(desk.archived()) == 1
@@ -103,20 +103,20 @@ def test_checkpoints_come_at_the_interval(database: Database, ledger: Ledger, de
     assert len(desk.archived()) == 1
     desk.clock.pass_by(50)
     desk.run()
-    assert [(each.number, each.size) for each in desk.archived()] == [(1, 72), (2, 73)]
+    assert [(each.number, each.size) for each in desk.archived()] == [(1, 100), (2, 101)]
     hashes = leaves(database)
-    assert [each.root for each in desk.archived()] == [root(nodes_of(hashes), size) for size in (72, 73)]
+    assert [each.root for each in desk.archived()] == [root(nodes_of(hashes), size) for size in (100, 101)]
 
 
 def test_a_backlog_is_covered_in_pieces(database: Database, ledger: Ledger, tmp_path: Path) -> None:
     """More new events than one checkpoint may cover are covered by several, without waiting for the interval."""
-    append_history(ledger)
-    desk = Desk(database, tmp_path, events_max=30)
+    append_events(ledger, 100)
+    desk = Desk(database, tmp_path, events_max=40)
     desk.run()
-    assert [each.size for each in desk.archived()] == [30, 60]
+    assert [each.size for each in desk.archived()] == [40, 80]
     desk.clock.pass_by(60)
     desk.run()
-    assert [each.size for each in desk.archived()] == [30, 60, 72]
+    assert [each.size for each in desk.archived()] == [40, 80, 100]
     desk.login.close()
 
 

@@ -19,12 +19,11 @@ from projections.reconcile import Check, reconcile
 from projections.tracking import ViewTracking
 from projections.verify import ARCHIVE, SIGNED, TREE, verify
 from tests.support.checkpoints import Desk
-from tests.support.history import ALICE, USDT, append_history, execute, fund
+from tests.support.history import ALICE, USDT, append_events, execute, fund
 from tests.support.postgres import Database
 from tests.support.views import project
 
 SEALS = "positions are contiguous, every event is sealed, and the seals chain"
-HEAD = 272
 Sql = Callable[[psycopg.Connection], object]
 
 
@@ -32,9 +31,9 @@ Sql = Callable[[psycopg.Connection], object]
 def desk(
     database: Database, ledger: Ledger, store: PostgresEventStore, tracking: ViewTracking, tmp_path: Path
 ) -> Iterator[Desk]:
-    """A history of 272 events under three checkpoints: at 72, 172 and 262; the last ten are not covered yet."""
+    """A history of 320 events under three checkpoints: at 120, 220 and 310; the last ten are not covered yet."""
     made = Desk(database, tmp_path / "archive")
-    append_history(ledger)
+    append_events(ledger, 120)
     made.sign_now()
     for count in (100, 90):
         execute(ledger, *(fund(ALICE, USDT, f"{count} {number}") for number in range(count)))
@@ -74,36 +73,36 @@ def reseal(conn: psycopg.Connection) -> None:
 
 def test_an_untouched_history_verifies(database: Database, desk: Desk) -> None:
     """Nothing differs, and what no checkpoint covers yet is told."""
-    assert [checkpoint.size for checkpoint in desk.archived()] == [72, 172, 262]
+    assert [checkpoint.size for checkpoint in desk.archived()] == [120, 220, 310]
     assert look(database, desk) == {}
     with psycopg.connect(database.reader_url) as conn:
         checks = {check.name: check for check in verify(conn, [desk.signer.key], desk.archive.contents())}
-    assert checks[SIGNED].note == "positions 263 to 272 wait for the next checkpoint"
+    assert checks[SIGNED].note == "positions 311 to 320 wait for the next checkpoint"
 
 
-CHANGED = "UPDATE events SET state = replace(state, 'opening balance', 'opening bAlance') WHERE notification_id = 90"
+CHANGED = "UPDATE events SET state = replace(state, 'opening balance', 'opening bAlance') WHERE notification_id = 140"
 SWAPPED = (
-    "UPDATE events SET notification_id = 1000 WHERE notification_id = 90",
-    "UPDATE events SET notification_id = 90 WHERE notification_id = 91",
-    "UPDATE events SET notification_id = 91 WHERE notification_id = 1000",
+    "UPDATE events SET notification_id = 1000 WHERE notification_id = 140",
+    "UPDATE events SET notification_id = 140 WHERE notification_id = 141",
+    "UPDATE events SET notification_id = 141 WHERE notification_id = 1000",
 )
 
 
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        ([CHANGED], {TREE: "the event at position 90 is not", SEALS: "between positions 73 and 172"}),
+        ([CHANGED], {TREE: "the event at position 140 is not", SEALS: "between positions 121 and 220"}),
         (
-            ["DELETE FROM events WHERE notification_id = 90"],
-            {TREE: "the event at position 90 is missing", SEALS: "the event at position 90 is missing"},
+            ["DELETE FROM events WHERE notification_id = 140"],
+            {TREE: "the event at position 140 is missing", SEALS: "the event at position 140 is missing"},
         ),
-        (SWAPPED, {TREE: "the event at position 90 is not", SEALS: "between positions 73 and 172"}),
+        (SWAPPED, {TREE: "the event at position 140 is not", SEALS: "between positions 121 and 220"}),
         (
-            ["DELETE FROM events WHERE notification_id > 250"],
+            ["DELETE FROM events WHERE notification_id > 300"],
             {
-                TREE: "the tree holds 22 events behind position 250",
-                SIGNED: "checkpoint 3 signs 262 events, and the history ends at 250",
-                SEALS: "the history ends before position 251, and is sealed up to 262",
+                TREE: "the tree holds 20 events behind position 300",
+                SIGNED: "checkpoint 3 signs 310 events, and the history ends at 300",
+                SEALS: "the history ends before position 301, and is sealed up to 310",
             },
         ),
         (
@@ -111,12 +110,12 @@ SWAPPED = (
             {"the guard is what the events say": "User_Liability USDT"},
         ),
         (
-            ["UPDATE postings SET balance_minor = balance_minor + 5 WHERE position = 90 AND code = 'User_Liability'"],
-            {"every line's running balance is the sum of the lines up to it": "User_Liability USDT at position 90"},
+            ["UPDATE postings SET balance_minor = balance_minor + 5 WHERE position = 140 AND code = 'User_Liability'"],
+            {"every line's running balance is the sum of the lines up to it": "User_Liability USDT at position 140"},
         ),
         (
-            ["UPDATE events SET notification_id = 9000000 WHERE notification_id = 272"],
-            {TREE: "positions 272 to 8999999 are missing"},
+            ["UPDATE events SET notification_id = 9000000 WHERE notification_id = 320"],
+            {TREE: "positions 320 to 8999999 are missing"},
         ),
         (
             ["UPDATE merkle_tiles SET hashes = set_byte(hashes, 33, 0) WHERE level = 0 AND index = 0"],
@@ -126,19 +125,19 @@ SWAPPED = (
             ["UPDATE merkle_tiles SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1) WHERE level = 1"],
             {TREE: "tile 0 of level 1 is not what the tiles below it make"},
         ),
-        (["UPDATE checkpoints SET size = 171 WHERE number = 2"], {SIGNED: "checkpoint 2 at position 171"}),
+        (["UPDATE checkpoints SET size = 219 WHERE number = 2"], {SIGNED: "checkpoint 2 at position 219"}),
         (["DELETE FROM checkpoints WHERE number = 2"], {SIGNED: "checkpoint 2 is missing"}),
         (
             ["UPDATE checkpoints SET note = replace(note, 'number 2', 'number 3') WHERE number = 2"],
-            {SIGNED: "checkpoint 2 at position 172: the signature"},
+            {SIGNED: "checkpoint 2 at position 220: the signature"},
         ),
         (
             ["UPDATE checkpoints SET blind = sha256('x') WHERE number = 2"],
-            {SIGNED: "checkpoint 2 at position 172: its receipts are not those of its events"},
+            {SIGNED: "checkpoint 2 at position 220: its receipts are not those of its events"},
         ),
         (
             ["UPDATE receipt_trees SET leaves = set_byte(leaves, 5, 0) WHERE checkpoint = 1"],
-            {SIGNED: "checkpoint 1 at position 72: the receipt trees that are kept"},
+            {SIGNED: "checkpoint 1 at position 120: the receipt trees that are kept"},
         ),
     ],
 )
@@ -162,8 +161,8 @@ def test_a_history_that_was_sealed_anew_is_found_by_the_tree(
     reseal(owner)
     found = look(database, desk)
     assert SEALS not in found
-    assert found[TREE].differences == ("the event at position 90 is not the one that the tree holds",)
-    assert "checkpoint 2 at position 172: what was signed is not the history up to there" in found[SIGNED].differences
+    assert found[TREE].differences == ("the event at position 140 is not the one that the tree holds",)
+    assert "checkpoint 2 at position 220: what was signed is not the history up to there" in found[SIGNED].differences
 
 
 def test_a_forged_tree_does_not_fit_what_was_signed(
@@ -178,7 +177,7 @@ def test_a_forged_tree_does_not_fit_what_was_signed(
         pass
     found = look(database, desk)
     assert set(found) == {SIGNED}
-    assert [sentence[:29] for sentence in found[SIGNED].differences][:1] == ["checkpoint 2 at position 172:"]
+    assert [sentence[:29] for sentence in found[SIGNED].differences][:1] == ["checkpoint 2 at position 220:"]
 
 
 def test_a_truncated_database_does_not_fit_the_archive(
@@ -186,8 +185,8 @@ def test_a_truncated_database_does_not_fit_the_archive(
 ) -> None:
     """Who removes the end of everything, seals, tree and checkpoints too, cannot remove what is outside."""
     for statement in (
-        "DELETE FROM events WHERE notification_id > 72",
-        "DELETE FROM seals WHERE last_position > 72",
+        "DELETE FROM events WHERE notification_id > 120",
+        "DELETE FROM seals WHERE last_position > 120",
         "DELETE FROM receipt_trees WHERE checkpoint > 1",
         "DELETE FROM checkpoints WHERE number > 1",
         "DELETE FROM merkle_tiles",
@@ -198,7 +197,7 @@ def test_a_truncated_database_does_not_fit_the_archive(
     found = look(database, desk)
     assert {TREE, SIGNED, SEALS} & set(found) == set()
     assert (
-        "checkpoint 2 over 172 events, which this database has not; its history ends at 72"
+        "checkpoint 2 over 220 events, which this database has not; its history ends at 120"
         in found[ARCHIVE].differences[0]
     )
 
@@ -236,7 +235,7 @@ def test_an_archive_that_was_touched_is_named(
 ) -> None:
     """A file that is missing, exchanged or changed is named by its checkpoint, without any database."""
     kept = list(desk.archive.contents())
-    assert [found.size for found, _ in check_archive(kept, [desk.signer.key])] == [72, 172, 262]
+    assert [found.size for found, _ in check_archive(kept, [desk.signer.key])] == [120, 220, 310]
     forge(kept)
     with pytest.raises(ProofRefused, match=told):
         list(check_archive(kept, [desk.signer.key]))

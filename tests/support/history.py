@@ -257,3 +257,10 @@ def batches() -> list[Sequence[Command]]:
 def append_history(ledger: Ledger) -> int:
     """Append the whole history; -> its last position."""
     return max(execute(ledger, *batch) for batch in batches())
+
+
+def append_events(ledger: Ledger, upto: int) -> int:
+    """The whole history, and openings of Alice's balance behind it up to this position, in one batch; -> the position."""
+    head = append_history(ledger)
+    assert head < upto, f"the canonical history has {head} events already"
+    return execute(ledger, *(fund(ALICE, USDT, f"opening {number}") for number in range(head, upto)))
