@@ -264,3 +264,51 @@ def test_getaccount_prints_usage_and_windows(devnet: Devnet) -> None:
     assert energy["energy_window_optimized"] is True
     assert energy["latest_consume_time_for_energy"] < devnet.chain.head.timestamp_ms - DAY_MS // 2
     assert (printed["net_window_size"], "unfrozenV2" in printed) == (28_800_000, False)
+
+
+BUILT = {
+    "freezebalancev2": {"frozen_balance": TRX, "resource": "ENERGY"},
+    "unfreezebalancev2": {"unfreeze_balance": TRX, "resource": "ENERGY"},
+    "cancelallunfreezev2": {},
+    "delegateresource": {"balance": TRX, "resource": "ENERGY", "lock": False},
+    "undelegateresource": {"balance": TRX, "resource": "ENERGY"},
+}
+"""Calls that build a transaction, in an order in which each is possible after the one before it."""
+
+
+def test_every_call_that_builds_builds_what_can_be_sent(devnet: Devnet) -> None:
+    """What a node builds is signed and taken as it is; what would be refused is not built, in java-tron's words."""
+    owner, receiver = devnet.alice, devnet.bob.address
+    devnet.freeze(owner, 100)
+    for call, fields in BUILT.items():
+        pair = {"receiver_address": receiver.hex()} if "delegate" in call else {}
+        built = post(devnet, f"/wallet/{call}", owner_address=owner.address.hex(), **pair, **fields)
+        signature = owner.sign(bytes.fromhex(built["txID"])).hex()
+        answer = post(devnet, "/wallet/broadcasttransaction", **built, signature=[signature])
+        assert answer == {"result": True, "txid": built["txID"]}, call
+        (included,) = devnet.node.mine().included
+        assert (included.transaction.txid, included.outcome.contract_ret) == (built["txID"], "SUCCESS")
+
+
+@pytest.mark.parametrize(
+    ("call", "fields", "reason"),
+    [
+        ("unfreezebalancev2", {"unfreeze_balance": TRX, "resource": "ENERGY"}, "no frozenBalance(Energy)"),
+        ("withdrawexpireunfreeze", {}, "no unFreeze balance to withdraw "),
+        ("cancelallunfreezev2", {}, "No unfreezeV2 list to cancel"),
+        (
+            "undelegateresource",
+            {"balance": TRX, "receiver_address": STRANGER.hex()},
+            "delegated Resource does not exist",
+        ),
+        (
+            "delegateresource",
+            {"balance": TRX, "receiver_address": STRANGER.hex(), "resource": "ENERGY"},
+            "delegateBalance must be less than or equal to available FreezeEnergyV2 balance",
+        ),
+    ],
+)
+def test_recorded_refusals_to_build(devnet: Devnet, call: str, fields: dict[str, Any], reason: str) -> None:
+    """The refusals that Tron's documentation shows, letter by letter."""
+    answer = post(devnet, f"/wallet/{call}", owner_address=devnet.alice.address.hex(), **fields)
+    assert answer == {"Error": f"class org.tron.core.exception.ContractValidateException : {reason}"}
