@@ -29,7 +29,7 @@ resource "aws_dynamodb_table" "this" {
       name            = global_secondary_index.key
       hash_key        = global_secondary_index.value.hash_key
       range_key       = global_secondary_index.value.range_key
-      projection_type = global_secondary_index.value.everything ? "ALL" : "KEYS_ONLY"
+      projection_type = "KEYS_ONLY"
     }
   }
 

@@ -11,10 +11,9 @@ variable "tables" {
     range_key = optional(string)
     ttl       = string
     indexes = list(object({
-      name       = string
-      hash_key   = string
-      range_key  = optional(string)
-      everything = bool
+      name      = string
+      hash_key  = string
+      range_key = optional(string)
     }))
   }))
 }

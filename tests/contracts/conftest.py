@@ -1,7 +1,7 @@
 """The backends that every port's contract runs against. One platform a parameter: one machine, and AWS over HTTP."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -17,15 +17,20 @@ from core.ports import (
     Queue,
     WebhookOutbox,
 )
+from gateways.aws.api_keys import DynamoApiKeys
+from gateways.aws.audit_log import DynamoAuditLog
+from gateways.aws.idempotency_keys import DynamoIdempotencyKeys
 from gateways.aws.session import Aws
 from gateways.aws.sqs import SqsQueue
+from gateways.aws.webhook_outbox import DynamoWebhookOutbox
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
 from gateways.embedded.connections import Connections
 from gateways.embedded.outbox import PostgresWebhookOutbox
 from gateways.embedded.outstanding import PostgresOutstanding
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.tables import PostgresApiKeys, PostgresAuditLog, PostgresIdempotencyKeys
-from tests.support.aws import made_queues
+from gateways.embedded.unsettled_webhooks import UnsettledWebhooks
+from tests.support.aws import made_queues, made_tables
 from tests.support.postgres import Database
 
 QUEUES = ("deposit-events", "payout-requests")
@@ -67,9 +72,20 @@ def embedded(request: pytest.FixtureRequest, database: Database) -> Iterator[Bac
 def aws(request: pytest.FixtureRequest, database: Database) -> Iterator[Backend]:
     """What AWS holds; all else stays in Postgres there, too."""
     services = Aws(request.getfixturevalue("aws_settings"))
-    with contextmanager(embedded)(request, database) as tables, made_queues(services, QUEUES):
+    connections = Connections(database.writer_url, connections_max=8)
+    with (
+        contextmanager(embedded)(request, database) as tables,
+        made_queues(services, QUEUES),
+        made_tables(services),
+        closing(connections),
+        closing(DynamoWebhookOutbox(services, UnsettledWebhooks(connections))) as outbox,
+    ):
         yield replace(
             tables,
+            api_keys=DynamoApiKeys(services),
+            idempotency_keys=DynamoIdempotencyKeys(services),
+            outbox=outbox,
+            audit=DynamoAuditLog(services),
             queue=lambda name, visibility_s: SqsQueue(services, name, visibility_s=visibility_s),
             backlog=1_000,
         )

@@ -149,10 +149,15 @@ class TestIdempotencyKeys:
         assert self.begin(backend, NOW + timedelta(hours=24, seconds=1)) is None
 
 
+def event_id(name: str, sequence: int = 1) -> str:
+    """A UUIDv7, so that ids sort as events do."""
+    return str(UUID(int=(0x19000000000 + sequence) << 80 | 0x7 << 76 | 0b10 << 62 | int(identifier(name)[:8], 16)))
+
+
 def delivery(name: str, sequence: int = 1, *, account_id: str = ALICE, subject: str = "payout-1") -> Delivery:
     return Delivery(
         account_id=account_id,
-        event_id=identifier(name),
+        event_id=event_id(name, sequence),
         event_type="payout.confirmed",
         subject=subject,
         sequence=sequence,
@@ -182,7 +187,7 @@ class TestWebhookOutbox:
         backend.outbox.put([delivery("one")])
         backend.outbox.put([msgspec.structs.replace(delivery("one"), payload=b"another")])
         [found] = backend.outbox.due(LATER, 10)
-        assert (found.payload, found.event_id, found.attempts) == (b"one", identifier("one"), 0)
+        assert (found.payload, found.event_id, found.attempts) == (b"one", event_id("one"), 0)
         assert self.due(backend) == []
         assert self.due(backend, LATER + timedelta(minutes=5)) == ["one"]
 
@@ -226,6 +231,52 @@ class TestWebhookOutbox:
         assert (again.status, again.attempts) == ("pending", 1)
         assert self.due(backend) == ["one"]
 
+    def test_busy_accounts_are_passed_over(self, backend: Backend) -> None:
+        """Others' events are given although theirs are older."""
+        backend.outbox.put([delivery(str(number), number, subject=f"payout-{number}") for number in range(5)])
+        backend.outbox.put([delivery("bob's", 9, account_id=BOB)])
+        assert [item.payload for item in backend.outbox.due(LATER, 10, busy=[ALICE])] == [b"bob's"]
+        assert len(backend.outbox.due(LATER, 3)) == 3
+        assert len(backend.outbox.due(LATER, 3)) == 2
+
+    def test_what_is_put_later_waits_its_turn(self, backend: Backend) -> None:
+        """Of a subject, whatever was put when, one at a time and in order; what was settled stays so if it is put again."""
+        told = [delivery(str(number), number) for number in range(4)]
+        backend.outbox.put(told[2:])
+        backend.outbox.put(told[:2])
+        order = []
+        for number in range(4):
+            [item] = backend.outbox.due(LATER + timedelta(seconds=number), 10)
+            order.append(item.payload)
+            assert backend.outbox.record(tried(item, "exhausted" if number == 2 else "delivered"))
+            backend.outbox.put(told)
+        assert order == [b"0", b"1", b"2", b"3"]
+        assert self.due(backend, LATER + timedelta(days=1)) == []
+
+    def test_what_is_redelivered_goes_before_what_follows_it(self, backend: Backend) -> None:
+        """The order of a subject holds for a repetition, too, also while the later event is on its way."""
+        backend.outbox.put([delivery("first"), delivery("second", 2)])
+        [first] = backend.outbox.due(LATER, 10)
+        assert backend.outbox.record(tried(first, "exhausted"))
+        [second] = backend.outbox.due(LATER, 10)
+        assert backend.outbox.redeliver(ALICE, first.event_id, LATER) is not None
+        assert backend.outbox.record(tried(second, "pending", retry_s=1))
+        [again] = backend.outbox.due(LATER + timedelta(minutes=1), 10)
+        assert again.payload == b"first"
+        assert backend.outbox.record(tried(again, "delivered"))
+        [last] = backend.outbox.due(LATER + timedelta(minutes=2), 10)
+        assert (last.payload, last.attempts) == (b"second", 1)
+        assert backend.outbox.record(tried(last, "delivered"))
+        assert self.due(backend, LATER + timedelta(days=1)) == []
+
+    def test_many_are_put_at_once(self, backend: Backend) -> None:
+        """Hundreds in one call, some of them known, by two processes at the same time: each is due once."""
+        told = [delivery(str(number), number, subject=f"payout-{number // 3}") for number in range(300)]
+        at_once(2, lambda process: backend.outbox.put(told[process * 20 : 280 + process * 20]))
+        assert len(backend.outbox.page(ALICE, "pending", None, 1_000)) == 300
+        given = backend.outbox.due(LATER + timedelta(hours=1), 1_000)
+        assert sorted(item.sequence for item in given) == list(range(0, 300, 3))
+
     def test_pages_go_from_new_to_old_without_gap(self, backend: Backend) -> None:
         """Pages joined are the whole list; status narrows it; others' events are not in it."""
         backend.outbox.put([delivery(str(number), number) for number in range(7)])
@@ -238,7 +289,7 @@ class TestWebhookOutbox:
         assert seen == ["6", "5", "4", "3", "2", "1", "0"]
         assert backend.outbox.page(ALICE, "delivered", None, 10) == []
         assert len(backend.outbox.page(ALICE, "pending", None, 10)) == 7
-        assert backend.outbox.find(BOB, identifier("1")) is None
+        assert backend.outbox.find(BOB, event_id("1", 1)) is None
         assert backend.outbox.find(ALICE, "no-such-form") is None
 
 
@@ -270,6 +321,32 @@ class TestAuditLog:
         assert [entry for _, entry in backend.audit.page(ALICE, None, 10)] == [
             e for e in entries[::-1] if e.account_id == ALICE
         ]
+
+    def test_no_entry_takes_anothers_place(self, backend: Backend) -> None:
+        """What happens within one microsecond is kept, all of it, and paged without a gap."""
+        acts = [[AuditEntry(ALICE, NOW, f"act.{n}.{m}", "o", "operator", {}) for m in range(3)] for n in range(5)]
+        at_once(5, lambda number: backend.audit.add(acts[number]))
+        for account_id in (ALICE, None):
+            seen, after = [], None
+            while page := backend.audit.page(account_id, after, 4):
+                seen += [entry.action for _, entry in page]
+                after = page[-1][0]
+            assert sorted(seen) == sorted(entry.action for entries in acts for entry in entries)
+            assert all(seen.index(f"act.{n}.2") < seen.index(f"act.{n}.0") for n in range(5))
+
+    def test_entries_of_many_days_are_one_log(self, backend: Backend) -> None:
+        """Pages go on over days on which nothing was done."""
+        days = [0, 1, 1, 5, 60]
+        entries = [
+            AuditEntry(BOB, NOW + timedelta(days=day), str(n), "o", "operator", {}) for n, day in enumerate(days)
+        ]
+        backend.audit.add(entries)
+        seen, after = [], None
+        while page := backend.audit.page(None, after, 2):
+            seen += [entry.action for _, entry in page]
+            after = page[-1][0]
+        assert seen == ["4", "3", "2", "1", "0"]
+        assert backend.audit.page("nobody", None, 10) == []
 
 
 def ready(number: int) -> ReadyAddress:

@@ -97,7 +97,7 @@ def made_tables(aws: Aws) -> Iterator[None]:
             {
                 "IndexName": index.name,
                 "KeySchema": key_schema(index.hash_key, index.range_key),
-                "Projection": {"ProjectionType": "ALL" if index.everything else "KEYS_ONLY"},
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
             for index in table.indexes
         ]
@@ -123,3 +123,12 @@ def made_tables(aws: Aws) -> Iterator[None]:
 def key_schema(hash_key: str, range_key: str | None) -> list[dict[str, Any]]:
     schema = [{"AttributeName": hash_key, "KeyType": "HASH"}]
     return schema + ([{"AttributeName": range_key, "KeyType": "RANGE"}] if range_key else [])
+
+
+def emptied(aws: Aws, table: names.Table) -> None:
+    """Every item is deleted, as if the table had been made anew."""
+    dynamodb, name = aws.client("dynamodb"), aws.prefix + table.name
+    keys = [table.hash_key, *filter(None, [table.range_key])]
+    for page in dynamodb.get_paginator("scan").paginate(TableName=name):
+        for item in page["Items"]:
+            dynamodb.delete_item(TableName=name, Key={key: item[key] for key in keys})

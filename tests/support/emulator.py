@@ -6,6 +6,7 @@ Without a command it prints its URL and stays; with one it runs it in MODE=aws o
 its own, and ends with it. tests/contracts/test_emulator.py says, against moto as it comes, what is mended here and why.
 """
 
+import functools
 import os
 import sys
 import threading
@@ -150,6 +151,24 @@ def mended_sqs() -> None:
     SQSBackend.change_message_visibility_batch = change_batch  # type: ignore[method-assign]
 
 
+def mended_dynamodb() -> None:
+    """One operation at a time: a conditional write is one step, and a transaction undoes nobody else's writes."""
+    from moto.dynamodb.models import DynamoDBBackend
+
+    turn = threading.RLock()
+
+    def alone(operation: Any) -> Any:
+        @functools.wraps(operation)
+        def taking_turns(*given: Any, **more: Any) -> Any:
+            with turn:
+                return operation(*given, **more)
+
+        return taking_turns
+
+    for name in ("put_item", "update_item", "delete_item", "transact_write_items", "get_item", "query", "scan"):
+        setattr(DynamoDBBackend, name, alone(getattr(DynamoDBBackend, name)))
+
+
 def serve(*, mended: bool = True) -> Any:
     """moto's server in this process, on a free port of loopback -> the server, which runs until its `shutdown`."""
     import logging
@@ -159,6 +178,7 @@ def serve(*, mended: bool = True) -> Any:
 
     if mended:
         mended_sqs()
+        mended_dynamodb()
 
     class Handler(MotoRequestHandler):
         protocol_version = "HTTP/1.1"  # connections stay open: most of a call is otherwise their making
