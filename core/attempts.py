@@ -1,6 +1,9 @@
-"""What a payout is made of: the order, the bytes of each try to fulfil it, and the proof that such a try is dead."""
+"""How anything leaves a wallet of ours: the order, the bytes of each try to fulfil it, the proof that such a try is dead.
 
-from typing import Self
+Payouts and the treasury's own instructions share `Tries`: whoever may be mined is never replaced (I7).
+"""
+
+from typing import Literal, Self
 
 import msgspec
 
@@ -65,6 +68,75 @@ class ProofOfDeath(msgspec.Struct, frozen=True):
             and self.blocks == self.last_block_number - attempt.ref_block_number > 0
             and self.last_timestamp_ms >= attempt.expiration_ms
         )
+
+
+Verdict = Literal["new", "known", "wrong"]
+"""Of a wish: it is the next thing to happen, it has happened, or it must not."""
+
+
+class Tries(msgspec.Struct, frozen=True):
+    """Every attempt at one transaction, and how far the last of them came: prepared, signed, broadcast, dead."""
+
+    made: tuple[Attempt, ...] = ()
+    signature: str | None = None
+    """Of the last attempt, once it is signed."""
+    sent: bool = False
+    """The last attempt was given to a node."""
+    dead: bool = False
+    """The last attempt can never be mined, proven."""
+
+    @property
+    def last(self) -> Attempt | None:
+        return self.made[-1] if self.made else None
+
+    @property
+    def alive(self) -> Attempt | None:
+        """The attempt that may still be mined: while there is one, no other may be prepared (I7)."""
+        return None if self.dead else self.last
+
+    # What happened
+
+    def prepared(self, attempt: Attempt) -> Self:
+        return msgspec.structs.replace(self, made=(*self.made, attempt), signature=None, sent=False, dead=False)
+
+    def signed(self, signature: str) -> Self:
+        return msgspec.structs.replace(self, signature=signature)
+
+    def broadcast(self) -> Self:
+        return msgspec.structs.replace(self, sent=True)
+
+    def expired(self) -> Self:
+        return msgspec.structs.replace(self, dead=True)
+
+    # What may happen
+
+    def has(self, txid: str) -> bool:
+        """Whether any of the attempts is this transaction."""
+        return any(attempt.txid == txid for attempt in self.made)
+
+    def preparing(self, attempt: Attempt) -> Verdict:
+        if self.last is not None and self.last.txid == attempt.txid:
+            return "known"
+        return "new" if self.alive is None and attempt.number == len(self.made) + 1 else "wrong"
+
+    def signing(self, txid: str) -> Verdict:
+        if self.last is None or self.last.txid != txid:
+            return "wrong"
+        if self.signature is not None:
+            return "known"
+        return "wrong" if self.dead else "new"
+
+    def broadcasting(self, txid: str) -> Verdict:
+        if self.alive is None or self.alive.txid != txid or self.signature is None:
+            return "wrong"
+        return "known" if self.sent else "new"
+
+    def expiring(self, txid: str, proof: ProofOfDeath) -> Verdict:
+        if self.last is None or self.last.txid != txid:
+            return "wrong"
+        if self.dead:
+            return "known"
+        return "new" if proof.covers(self.last) else "wrong"
 
 
 class PayoutWork(msgspec.Struct, frozen=True):

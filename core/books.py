@@ -21,6 +21,7 @@ PAYIN_WALLETS: Final = "Payin_Wallets_Asset"
 HOT_WALLET: Final = "Hot_Wallet_Asset"
 COLD_WALLET: Final = "Cold_Wallet_Asset"
 GAS_WALLET: Final = "Gas_Wallet_Asset"
+STAKED: Final = "Staked_Asset"
 IN_TRANSIT: Final = "In_Transit_Asset"
 CUSTODY_CONTROL: Final = "Custody_Control"
 NETWORK_FEE: Final = "Network_Fee_Expense"
@@ -35,7 +36,8 @@ TREASURY_CHART: Final[dict[str, tuple[AccountType, str]]] = {
     GAS_WALLET: ("asset", "TRX that pays for sweeps"),
     IN_TRANSIT: ("asset", "Coins between our own wallets"),
     CUSTODY_CONTROL: ("liability", "What all clients together may claim"),
-    NETWORK_FEE: ("expense", "TRX burned for energy and bandwidth"),
+    STAKED: ("asset", "TRX staked for energy and bandwidth: frozen, lent, or on its way back"),
+    NETWORK_FEE: ("expense", "TRX burned for energy and bandwidth, coins taken by a token's fee"),
     FEE_REVENUE: ("revenue", "Fees charged to clients"),
     OPERATOR_CAPITAL: ("equity", "The operator's own coins"),
     SUSPENSE: ("liability", "Coins that came without a known reason"),
@@ -60,6 +62,60 @@ def unexplained_inbound(wallet_account: str, amount_minor: int, currency: str) -
     return entry(
         debit(TREASURY, wallet_account, amount_minor, currency),
         credit(TREASURY, SUSPENSE, amount_minor, currency),
+    )
+
+
+def own_coins_arrived(wallet_account: str, amount_minor: int, currency: str) -> tuple[Posting, ...]:
+    """One wallet of ours has from another what `coins_sent` takes from that one; in whichever order the two are seen."""
+    return entry(
+        debit(TREASURY, wallet_account, amount_minor, currency),
+        credit(TREASURY, IN_TRANSIT, amount_minor, currency),
+    )
+
+
+def moved_by_hand(to_account: str, from_account: str, amount_minor: int, currency: str) -> tuple[Posting, ...]:
+    """The owner of a wallet whose key is not held here sent its coins to another wallet of ours."""
+    return entry(
+        debit(TREASURY, to_account, amount_minor, currency),
+        credit(TREASURY, from_account, amount_minor, currency),
+    )
+
+
+def coins_sent(
+    wallet_account: str, amount_minor: int, currency: str, *, taken_minor: int, burned_sun: int
+) -> tuple[Posting, ...]:
+    """A wallet of ours has sent coins to another; `taken_minor` of them is the token's own fee."""
+    return entry(
+        debit(TREASURY, IN_TRANSIT, amount_minor - taken_minor, currency),
+        debit(TREASURY, NETWORK_FEE, taken_minor, currency),
+        credit(TREASURY, wallet_account, amount_minor, currency),
+        *network_fee(wallet_account, burned_sun),
+    )
+
+
+def staked(wallet_account: str, amount_sun: int, burned_sun: int) -> tuple[Posting, ...]:
+    """TRX were frozen: still ours, and no longer to spend."""
+    return entry(
+        debit(TREASURY, STAKED, amount_sun, "TRX"),
+        credit(TREASURY, wallet_account, amount_sun, "TRX"),
+        *network_fee(wallet_account, burned_sun),
+    )
+
+
+def unstaked(wallet_account: str, returned_sun: int, burned_sun: int) -> tuple[Posting, ...]:
+    """Stake whose waiting time is over came back to its wallet; asking for it moves nothing but the fee."""
+    return entry(
+        debit(TREASURY, wallet_account, returned_sun, "TRX"),
+        credit(TREASURY, STAKED, returned_sun, "TRX"),
+        *network_fee(wallet_account, burned_sun),
+    )
+
+
+def funds_destroyed(wallet_account: str, amount_minor: int) -> tuple[Posting, ...]:
+    """The issuer destroyed what an address of ours held: who bears it is for the operator to say."""
+    return entry(
+        debit(TREASURY, SUSPENSE, amount_minor, "USDT"),
+        credit(TREASURY, wallet_account, amount_minor, "USDT"),
     )
 
 

@@ -3,8 +3,8 @@
     DepositDetected -> (DepositOrphaned -> DepositDetected)* -> DepositConfirmed
 
 Detected is shown and not spendable; confirmed stands in a solid block and moves money; orphaned left the chain.
-A TRX transfer has no log: its stream is deposit-{txid}-trx. Coins that reach an address of ours that no client has
-are booked in the treasury's Suspense.
+A TRX transfer has no log: its stream is deposit-{txid}-trx. Coins that reach an address of ours and are no client's come
+out of In_Transit_Asset where an instruction of ours sent them, else they are booked in the treasury's Suspense.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from core import books
 from core.addresses import AddressAssigned, DepositAddress, address_stream
 from core.events import Event, New, event
 from core.guard import GuardKey, guard_key
+from core.instructions import InstructionState
 from core.journal import TREASURY, Posting, derived_id
 from core.ledger import Past
 from core.rejections import ConflictingFacts, Rejection, WrongState
@@ -26,11 +27,12 @@ from core.rejections import ConflictingFacts, Rejection, WrongState
 Status = Literal["absent", "detected", "orphaned", "confirmed"]
 
 
-class TransferFact(msgspec.Struct, frozen=True):
+class TransferFact(msgspec.Struct, frozen=True, omit_defaults=True):
     """A transfer as the chain shows it: what is booked, where it stands, and since when (chain time, ms).
 
     `log_index` counts all logs of the transaction; None is a plain TRX transfer. `wallet` is the role of our address:
-    "payin", "hot", "gas" or "cold". `amount_minor` is USDT minor units, or sun.
+    "payin", "hot", "gas" or "cold", and `from_wallet` that of the sender, if it is ours. `amount_minor` is USDT minor
+    units, or sun.
     """
 
     txid: str
@@ -43,6 +45,7 @@ class TransferFact(msgspec.Struct, frozen=True):
     block_number: int
     block_id: str
     block_timestamp_ms: int
+    from_wallet: str = ""
 
     @property
     def stream(self) -> str:
@@ -165,11 +168,16 @@ class ConfirmDeposit(_DepositCommand, frozen=True, kw_only=True):
     """A transfer stands in a solid block.
 
     `account_id` and `ledger_account` are where the caller found the address assigned (`owner_of`), so that the guard
-    row is read before the decision; the address's stream decides under the append lock.
+    row is read before the decision; the address's stream decides under the append lock. `sent_by` is the stream where
+    the caller found the transaction prepared, if it is one of ours.
     """
 
     account_id: str
     ledger_account: str
+    sent_by: str | None = None
+
+    def streams(self) -> list[str]:
+        return [*super().streams(), *([self.sent_by] if self.sent_by else [])]
 
     def guards(self) -> list[GuardKey]:
         return [] if self.account_id == TREASURY else [guard_key(self.account_id, self.ledger_account)]
@@ -184,8 +192,7 @@ class ConfirmDeposit(_DepositCommand, frozen=True, kw_only=True):
             # The address was assigned between the caller's look and the append lock: look again.
             return WrongState(stream=self.fact.stream, state="assigned meanwhile", wish="confirmed")
         if account_id == TREASURY:
-            wallet_account = books.WALLET_ACCOUNTS[self.fact.wallet]
-            postings = books.unexplained_inbound(wallet_account, self.fact.amount_minor, self.fact.currency)
+            ledger_account, postings = self._of_the_treasury(past)
         else:
             postings = books.deposit_confirmed(account_id, ledger_account, self.fact.amount_minor)
         confirmed = DepositConfirmed(
@@ -197,6 +204,16 @@ class ConfirmDeposit(_DepositCommand, frozen=True, kw_only=True):
             postings=postings,
         )
         return [New(self.fact.stream, confirmed)]
+
+    def _of_the_treasury(self, past: Past) -> tuple[str, tuple[Posting, ...]]:
+        """-> (the account that the coins come out of, the entry)."""
+        fact, account = self.fact, books.WALLET_ACCOUNTS[self.fact.wallet]
+        if self.sent_by and past.state(self.sent_by, InstructionState()).tries.has(fact.txid):
+            return books.IN_TRANSIT, books.own_coins_arrived(account, fact.amount_minor, fact.currency)
+        if fact.from_wallet == "cold" and fact.wallet != "cold":  # by hand: its key is with its owner
+            entry = books.moved_by_hand(account, books.COLD_WALLET, fact.amount_minor, fact.currency)
+            return books.COLD_WALLET, entry
+        return books.SUSPENSE, books.unexplained_inbound(account, fact.amount_minor, fact.currency)
 
 
 class OrphanDeposit(_DepositCommand, frozen=True, kw_only=True):

@@ -1,5 +1,27 @@
 """Importing this module declares every event there is, so that any history can be read."""
 
-from core import accounts, addresses, deposits, notices, payouts, signing, treasury
+from core import (
+    accounts,
+    addresses,
+    deposits,
+    instructions,
+    notices,
+    payouts,
+    quarantine,
+    signing,
+    sweeps,
+    treasury,
+)
 
-__all__ = ["accounts", "addresses", "deposits", "notices", "payouts", "signing", "treasury"]
+__all__ = [
+    "accounts",
+    "addresses",
+    "deposits",
+    "instructions",
+    "notices",
+    "payouts",
+    "quarantine",
+    "signing",
+    "sweeps",
+    "treasury",
+]

@@ -11,12 +11,15 @@ that is blacklisted only rings: any payer with tainted coins could bring that ab
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-from core.events import Event, New, event
+from core import books
+from core.events import Event, New, event, upcast
 from core.guard import GuardKey
+from core.instructions import InstructionExpired, InstructionSigned
+from core.journal import Posting
 from core.ledger import Past
 from core.payouts import PayoutExpired, PayoutSigned
 from core.rejections import Rejection, sentence_of
@@ -113,9 +116,19 @@ class AddressCleared(Noticed, frozen=True, kw_only=True):
     """One of our addresses is no longer blacklisted."""
 
 
-@event("token.funds-destroyed")
+@event("token.funds-destroyed", version=2)
 class FundsDestroyed(Noticed, frozen=True, kw_only=True):
-    """The issuer destroyed what one of our addresses held: the books say more than the chain until it is adjusted."""
+    """The issuer destroyed what one of our addresses held: booked against Suspense until an operator says who bears it."""
+
+    postings: tuple[Posting, ...]
+
+
+def _unbooked(old: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 moved no money: the operator adjusted the books by hand."""
+    return old | {"postings": ()}
+
+
+upcast("token.funds-destroyed/1", "token.funds-destroyed/2", _unbooked)
 
 
 @event("wallet.permission-changed")
@@ -142,14 +155,14 @@ EVENTS: Final[dict[Kind, type[Noticed]]] = {
 
 
 class RecordNotice(msgspec.Struct, frozen=True):
-    """Keep what was seen. `payout_stream` is where the caller found its txid prepared: an outgoing one needs that."""
+    """Keep what was seen. `sent_by` is the stream where the caller found its txid prepared: an outgoing one needs that."""
 
     notice: Notice
-    payout_stream: str | None
+    sent_by: str | None
     actor: str
 
     def streams(self) -> list[str]:
-        explained = [self.payout_stream] if self.payout_stream else []
+        explained = [self.sent_by] if self.sent_by else []
         return [self.notice.stream, SIGNING, *explained]
 
     def guards(self) -> list[GuardKey]:
@@ -169,7 +182,7 @@ class RecordNotice(msgspec.Struct, frozen=True):
         if notice.kind == "token_fee_changed":
             taken = notice.basis_points and notice.maximum_fee_minor
             cause, ends = ("token_fee_on", None) if taken else (None, "token_fee_on")
-        news = [New(notice.stream, EVENTS[notice.kind](occurred_at=now, actor=self.actor, notice=notice))]
+        news = [New(notice.stream, self._noticed(now))]
         if cause is not None:
             news += stop(past, now, self.actor, cause, notice.stream, notice.moment)
         if ends is not None:
@@ -177,12 +190,19 @@ class RecordNotice(msgspec.Struct, frozen=True):
         return news
 
     def _cause_of_outgoing(self, past: Past) -> Cause | None:
-        """None where a payout explains it: its bytes were signed here and never proven dead (I7, I8)."""
-        told = [recorded.event for recorded in past.history(self.payout_stream)] if self.payout_stream else []
-        if any(isinstance(it, PayoutExpired) and it.txid == self.notice.txid for it in told):
+        """None where a payout or an instruction explains it: its bytes were signed here and never proven dead (I7, I8)."""
+        told = [recorded.event for recorded in past.history(self.sent_by)] if self.sent_by else []
+        if any(isinstance(it, PayoutExpired | InstructionExpired) and it.txid == self.notice.txid for it in told):
             return "dead_payout_mined"
-        signed = any(isinstance(it, PayoutSigned) and it.txid == self.notice.txid for it in told)
+        signed = any(isinstance(it, PayoutSigned | InstructionSigned) and it.txid == self.notice.txid for it in told)
         return None if signed else "outgoing_unexplained"
+
+    def _noticed(self, now: datetime) -> Noticed:
+        notice = self.notice
+        if notice.kind == "funds_destroyed":
+            postings = books.funds_destroyed(books.WALLET_ACCOUNTS[notice.wallet], notice.amount_minor)
+            return FundsDestroyed(occurred_at=now, actor=self.actor, notice=notice, postings=postings)
+        return EVENTS[notice.kind](occurred_at=now, actor=self.actor, notice=notice)
 
 
 _EVERY: Final = ("hot", "cold", "gas", "payin")

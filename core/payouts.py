@@ -19,7 +19,7 @@ import msgspec
 from core import books
 from core.accounts import must_be_active
 from core.addresses import DepositAddress, address_stream
-from core.attempts import Attempt, PayoutOrder, ProofOfDeath
+from core.attempts import Attempt, PayoutOrder, ProofOfDeath, Tries, Verdict
 from core.events import Event, New, event, upcast
 from core.guard import GuardKey, guard_key
 from core.journal import Posting
@@ -141,11 +141,7 @@ class Payout(msgspec.Struct, frozen=True):
 
     state: State = "absent"
     order: PayoutOrder | None = None
-    attempts: tuple[Attempt, ...] = ()
-    signature: str | None = None
-    """Of the last attempt, once it is signed."""
-    dead: bool = False
-    """The last attempt has expired, proven: the next one may be prepared."""
+    tries: Tries = Tries()
     refusal: Rejection | None = None
     txid: str | None = None
 
@@ -158,14 +154,13 @@ class Payout(msgspec.Struct, frozen=True):
             case PayoutRequested():
                 return replace(self, state="requested", order=happened.order)
             case PayoutPrepared():
-                attempts = (*self.attempts, happened.attempt)
-                return replace(self, state="pending_sign", attempts=attempts, signature=None, dead=False)
+                return replace(self, state="pending_sign", tries=self.tries.prepared(happened.attempt))
             case PayoutSigned():
-                return replace(self, signature=happened.signature)
+                return replace(self, tries=self.tries.signed(happened.signature))
             case PayoutBroadcast():
-                return replace(self, state="broadcasted", txid=happened.txid)
+                return replace(self, state="broadcasted", txid=happened.txid, tries=self.tries.broadcast())
             case PayoutExpired():
-                return replace(self, state="pending_sign", dead=True)
+                return replace(self, state="pending_sign", tries=self.tries.expired())
             case PayoutConfirmed():
                 return replace(self, state="confirmed", txid=happened.txid)
             case PayoutFailed():
@@ -175,9 +170,23 @@ class Payout(msgspec.Struct, frozen=True):
         return self
 
     @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        return self.tries.made
+
+    @property
     def attempt(self) -> Attempt | None:
         """The last attempt, whether alive or dead."""
-        return self.attempts[-1] if self.attempts else None
+        return self.tries.last
+
+    @property
+    def signature(self) -> str | None:
+        """Of the last attempt, once it is signed."""
+        return self.tries.signature
+
+    @property
+    def dead(self) -> bool:
+        """The last attempt has expired, proven: the next one may be prepared."""
+        return self.tries.dead
 
 
 class RequestPayout(msgspec.Struct, frozen=True):
@@ -258,6 +267,12 @@ class _PayoutCommand(msgspec.Struct, frozen=True):
     def _wrong(self, payout: Payout, wish: str) -> WrongState:
         return WrongState(stream=payout_stream(self.order.payout_id), state=payout.state, wish=wish)
 
+    def _held(self, payout: Payout, verdict: Verdict, wish: str) -> Sequence[New] | Rejection | None:
+        """The answer to a wish that is not the next thing to happen, None where it is; what is over, is over."""
+        if verdict == "new" and payout.order is not None and payout.state not in FINAL:
+            return None
+        return () if verdict == "known" else self._wrong(payout, wish)
+
     def _new(self, happened: Event) -> list[New]:
         return [New(payout_stream(self.order.payout_id), happened)]
 
@@ -296,12 +311,8 @@ class PreparePayout(_SigningCommand, frozen=True, kw_only=True):
 
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
         payout = self._payout(past)
-        if payout.attempt is not None and payout.attempt.txid == self.attempt.txid:
-            return ()
-        fresh = payout.state == "requested" and self.attempt.number == 1
-        again = payout.dead and payout.state == "pending_sign" and self.attempt.number == len(payout.attempts) + 1
-        if not (fresh or again):
-            return self._wrong(payout, "prepared")
+        if (held := self._held(payout, payout.tries.preparing(self.attempt), "prepared")) is not None:
+            return held
         return must_be_signing(past) or self._new(PayoutPrepared(occurred_at=now, attempt=self.attempt, **self._ids))
 
 
@@ -313,10 +324,8 @@ class SignPayout(_SigningCommand, frozen=True, kw_only=True):
 
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
         payout = self._payout(past)
-        if payout.signature is not None and payout.attempt is not None and payout.attempt.txid == self.txid:
-            return ()
-        if payout.state != "pending_sign" or payout.dead or payout.attempt is None or payout.attempt.txid != self.txid:
-            return self._wrong(payout, f"signed as {self.txid}")
+        if (held := self._held(payout, payout.tries.signing(self.txid), f"signed as {self.txid}")) is not None:
+            return held
         signed = PayoutSigned(occurred_at=now, txid=self.txid, signature=self.signature, **self._ids)
         return must_be_signing(past) or self._new(signed)
 
@@ -328,11 +337,8 @@ class BroadcastPayout(_SigningCommand, frozen=True, kw_only=True):
 
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
         payout = self._payout(past)
-        if payout.state == "broadcasted" and payout.txid == self.txid:
-            return ()
-        signed = payout.signature is not None and payout.attempt is not None and payout.attempt.txid == self.txid
-        if payout.state != "pending_sign" or payout.dead or not signed:
-            return self._wrong(payout, f"broadcast as {self.txid}")
+        if (held := self._held(payout, payout.tries.broadcasting(self.txid), f"broadcast as {self.txid}")) is not None:
+            return held
         return must_be_signing(past) or self._new(PayoutBroadcast(occurred_at=now, txid=self.txid, **self._ids))
 
 
@@ -344,12 +350,9 @@ class ExpirePayout(_PayoutCommand, frozen=True, kw_only=True):
 
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
         payout = self._payout(past)
-        if payout.attempt is None or payout.attempt.txid != self.txid or payout.state in FINAL:
-            return self._wrong(payout, f"expired as {self.txid}")
-        if payout.dead:
-            return ()
-        if not self.proof.covers(payout.attempt):
-            return self._wrong(payout, "expired without a proof from its reference block to its expiration")
+        wish = f"expired as {self.txid}, or without a proof for all its life"
+        if (held := self._held(payout, payout.tries.expiring(self.txid, self.proof), wish)) is not None:
+            return held
         return self._new(PayoutExpired(occurred_at=now, txid=self.txid, proof=self.proof, **self._ids))
 
 
@@ -365,7 +368,7 @@ class ConfirmPayout(_PayoutCommand, frozen=True, kw_only=True):
         payout = self._payout(past)
         if payout.state == "confirmed" and payout.txid == self.txid:
             return ()
-        if payout.state in FINAL or payout.order is None or all(it.txid != self.txid for it in payout.attempts):
+        if payout.state in FINAL or payout.order is None or not payout.tries.has(self.txid):
             return self._wrong(payout, f"confirmed as {self.txid}")
         order = payout.order
         return self._new(

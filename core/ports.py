@@ -330,12 +330,12 @@ class SolidLog(Protocol):
     def find(self, txid: str) -> tuple[int, str] | None:
         """The height of the block that holds a transaction of ours, and its contractRet there; None when none does."""
 
-    def keep_from(self, number: int | None) -> None:
-        """Keep everything from this height on, however long that takes; None: the usual last blocks are enough."""
+    def keep_from(self, holder: str, number: int | None) -> None:
+        """Keep everything from this height on for `holder`, however long that takes; None: it needs no old block."""
 
 
 class Attempts(Protocol):
-    """Every payout attempt whose bytes were ever prepared, by txid."""
+    """Every attempt whose bytes were ever prepared, a payout's or an instruction's, by txid."""
 
-    def payouts_of(self, txids: Sequence[str]) -> Mapping[str, str]:
-        """txid -> the payout's stream. A txid that is no attempt of ours is left out."""
+    def streams_of(self, txids: Sequence[str]) -> Mapping[str, str]:
+        """txid -> the stream of the payout or instruction. A txid that is no attempt of ours is left out."""

@@ -6,7 +6,7 @@ schema/migrations repeats the list as data (event_grants), and a trigger holds e
 from collections.abc import Mapping
 from typing import Final
 
-from core import accounts, addresses, deposits, notices, payouts, signing, treasury
+from core import accounts, addresses, deposits, instructions, notices, payouts, quarantine, signing, sweeps, treasury
 from core.events import Event
 
 OWNER: Final = "counterfoil_owner"
@@ -71,6 +71,23 @@ MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
             payouts.PayoutExpired,
             payouts.PayoutConfirmed,
             payouts.PayoutFailed,
+            instructions.InstructionGiven,
+            instructions.InstructionWithdrawn,
+            instructions.InstructionPrepared,
+            instructions.InstructionSigned,
+            instructions.InstructionBroadcast,
+            instructions.InstructionExpired,
+            instructions.InstructionConfirmed,
+            instructions.InstructionFailed,
+            sweeps.SweepPlanned,
+            sweeps.SweepFuelling,
+            sweeps.SweepFuelled,
+            sweeps.SweepConfirmed,
+            sweeps.SweepFailed,
+            sweeps.SweepDeferred,
+            sweeps.SweepReleased,
+            quarantine.AddressQuarantined,
+            quarantine.AddressReleased,
         }
     ),
 }

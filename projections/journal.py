@@ -14,6 +14,7 @@ import msgspec
 
 from core.deposits import DepositConfirmed
 from core.events import TOPICS, Event, Recorded, postings_of
+from core.instructions import InstructionConfirmed, InstructionFailed
 from core.journal import (
     account_id_of,
     entry_id,
@@ -21,6 +22,7 @@ from core.journal import (
     ledger_account_bytes,
     ledger_account_id,
 )
+from core.notices import FundsDestroyed
 from core.payouts import PayoutRequested
 from projections.binary import Id, Int4
 from projections.rows import Rows
@@ -32,13 +34,18 @@ _EVENT_TYPES: Final = {
     "payout": "payout",
     "adjustment": "adjustment",
     "transfer": "transfer",
-    "sweep": "sweep",
-    "delegation": "gas",
+    "token": "adjustment",
+    "instruction": "gas",
 }
 """The first word of an event's topic -> what its journal entries are called."""
+_COINS: Final = ("sweep", "excess", "refill")
+"""Instructions that move clients' coins between wallets of ours: their entries are called sweep; all others are about gas."""
 _REFERENCES: Final[Mapping[type[Event], str]] = {
     DepositConfirmed: "transfer.txid",
     PayoutRequested: "order.payout_id",
+    InstructionConfirmed: "txid",
+    InstructionFailed: "txid",
+    FundsDestroyed: "notice.txid",
 }
 """Where an event has what an auditor would look for, if that is not its own id, the noun's: payout_id, transfer_id, ..."""
 
@@ -144,6 +151,8 @@ def _account(book: str, code: str, currency: str) -> bytes:
 def _described(happened: Event) -> tuple[str, str | None, str]:
     """event_type, external_ref and topic of an event's entries."""
     kind, topic, reference = _description(type(happened))
+    if isinstance(happened, InstructionConfirmed | InstructionFailed) and happened.instruction.purpose in _COINS:
+        kind = "sweep"
     return kind, reference(happened), topic
 
 

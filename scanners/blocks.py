@@ -83,7 +83,7 @@ class Transfer(msgspec.Struct, frozen=True):
     amount_minor: int
     currency: str
 
-    def fact(self, ref: BlockRef, wallet: str) -> TransferFact:
+    def fact(self, ref: BlockRef, wallet: str, from_wallet: str = "") -> TransferFact:
         """The fact that is booked, once the receiver is known to be ours. Raises ImpossibleAmount above 2^63 - 1."""
         if self.amount_minor > AMOUNT_MAX:
             raise ImpossibleAmount(f"{self.txid} in block {ref.number} moves {self.amount_minor} minor units")
@@ -98,6 +98,7 @@ class Transfer(msgspec.Struct, frozen=True):
             block_number=ref.number,
             block_id=ref.block_id,
             block_timestamp_ms=ref.timestamp_ms,
+            from_wallet=from_wallet,
         )
 
 

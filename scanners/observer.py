@@ -5,7 +5,7 @@ never goes back. The head may be replaced at any time: what was announced and le
 What is told is kept until the recorder has recorded it, and told again if the queue has lost it (I11).
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -25,7 +25,7 @@ from core.ports import (
     SolidLog,
 )
 from scanners import facts
-from scanners.blocks import NodeFault, Unlinked, check, check_link, transfers
+from scanners.blocks import NodeFault, Transfer, Unlinked, check, check_link, transfers
 from scanners.branch import Branch, Seen
 from scanners.notices import addresses_in, notices, sent_by_us, tokens_addresses
 from scanners.producers import Producers
@@ -229,7 +229,7 @@ class Observer:
         asked |= {transfer.receiver for transfer in found} | {transfer.sender for transfer in found}
         wallets = self._pool.ours(list(asked)) if asked else {}
         sent = sent_by_us(block, wallets)
-        confirmed = [t.fact(block.ref, wallets[t.receiver]) for t in found if t.receiver in wallets]
+        confirmed = _to_us(found, block.ref, wallets)
         told = notices(block, receipts, found, sent, wallets, self._usdt)
         self._send("confirmed", confirmed)
         if told:
@@ -246,8 +246,8 @@ class Observer:
     def _facts(self, block: Block, receipts: Sequence[Receipt]) -> list[TransferFact]:
         """The transfers to our addresses: one question to the pool per block, however many addresses there are."""
         found = transfers(block, receipts, self._usdt)
-        wallets = self._pool.ours(list({transfer.receiver for transfer in found})) if found else {}
-        return [t.fact(block.ref, wallets[t.receiver]) for t in found if t.receiver in wallets]
+        ends = {transfer.receiver for transfer in found} | {transfer.sender for transfer in found}
+        return _to_us(found, block.ref, self._pool.ours(list(ends)) if found else {})
 
     def _send(self, kind: facts.Kind, found: Sequence[TransferFact]) -> None:
         if found:
@@ -292,6 +292,11 @@ class Observer:
         if fact.stream in waiting:
             return None
         return facts.message(facts.Report("orphaned", fact.transfer, solid), self._key)
+
+
+def _to_us(found: Sequence[Transfer], ref: BlockRef, wallets: Mapping[bytes, str]) -> list[TransferFact]:
+    """The transfers whose receiver is ours. `wallets` knows all of ours among their ends."""
+    return [it.fact(ref, wallets[it.receiver], wallets.get(it.sender, "")) for it in found if it.receiver in wallets]
 
 
 def _present(block: Block | None, number: int) -> Block:

@@ -4,7 +4,7 @@ A repeated report changes nothing (the stream's name is its idempotency key), so
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from core.addresses import DepositAddress, address_stream
@@ -103,10 +103,11 @@ class Recorder:
         reports = [fact for fact in told if isinstance(fact, facts.Report)]
         confirmed = {report.transfer.to_address for report in reports if report.kind == "confirmed"}
         owners = self._owners(sorted(confirmed)) if confirmed else {}
-        outgoing = {fact.txid for fact in told if isinstance(fact, Notice) and fact.kind == "outgoing"}
-        payouts = self._attempts.payouts_of(sorted(outgoing)) if outgoing else {}
+        sent_by = self._attempts.streams_of(sorted(txids)) if (txids := {*map(_sent_txid, told)} - {""}) else {}
         return [
-            RecordNotice(fact, payouts.get(fact.txid), ACTOR) if isinstance(fact, Notice) else _command(fact, owners)
+            RecordNotice(fact, sent_by.get(fact.txid), ACTOR)
+            if isinstance(fact, Notice)
+            else _command(fact, owners, sent_by)
             for fact in told
         ]
 
@@ -167,7 +168,14 @@ class Recorder:
         self._queue.bury(message.receipt, reason)
 
 
-def _command(report: facts.Report, owners: dict[str, DepositAddress]) -> Command:
+def _sent_txid(fact: facts.Fact) -> str:
+    """The txid of what left an address of ours, if this is about that."""
+    if isinstance(fact, Notice):
+        return fact.txid if fact.kind == "outgoing" else ""
+    return fact.transfer.txid if fact.kind == "confirmed" and fact.transfer.from_wallet else ""
+
+
+def _command(report: facts.Report, owners: dict[str, DepositAddress], sent_by: Mapping[str, str]) -> Command:
     fact = report.transfer
     match report.kind:
         case "detected":
@@ -176,4 +184,6 @@ def _command(report: facts.Report, owners: dict[str, DepositAddress]) -> Command
             return OrphanDeposit(fact, ACTOR, solid=report.solid)
         case "confirmed":
             account_id, ledger_account = owner_of(owners[fact.to_address].assigned, fact)
-            return ConfirmDeposit(fact, ACTOR, account_id=account_id, ledger_account=ledger_account)
+            return ConfirmDeposit(
+                fact, ACTOR, account_id=account_id, ledger_account=ledger_account, sent_by=sent_by.get(fact.txid)
+            )

@@ -1,32 +1,27 @@
-"""What the hot wallet can pay now, and the bytes of a payment from it.
+"""What the hot wallet can pay now, and the bytes of a payment from it."""
 
-Tron has no nonce: every signed transfer executes if the balance allows (TRON.md 12.43). So what attempts in flight may
-still take is set aside before the next one is built, in USDT, energy and TRX alike.
-"""
-
-from collections.abc import Iterable
-from typing import Self
-from uuid import UUID
+from typing import Final, Self
 
 import msgspec
 
-from core.attempts import Attempt, PayoutOrder
-from core.chain import AccountResources, BlockRef
-from core.money import format_amount
+from core.attempts import Attempt
+from core.chain import BlockRef
 from core.ports import AddressPool, Node, Unavailable
-from core.transactions import txid_of
 from core.tron import ZERO_ADDRESS, Address, InvalidAddress
-from signers.abi import balance_of_call, is_blacklisted_call, read_bool, read_uint256, transfer_call
+from signers.abi import is_blacklisted_call, read_bool, transfer_call
+from signers.funds import Funds, InFlight, Prices, Shortage
+from signers.intents import attempt_of
 from signers.transactions import (
-    Envelope,
     FeeAboveCeiling,
+    Intent,
     Trc20Transfer,
     bandwidth_bytes,
-    build,
-    burn_sun,
     envelope_for,
     fee_limit_for,
 )
+
+KEPT_MINOR: Final = 1
+"""What no payment takes: as long as the wallet holds a unit of the token, sweeps into it cost half (TRON.md 12.36)."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,48 +38,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """Exchanges' and companies' wallets are often contracts, and the token books a contract like any holder."""
 
 
-class WalletHijacked(Exception):
-    """Another key may sign for the hot wallet: signing stops until a person has looked (FAILURES 22)."""
-
-
-class Shortage(Exception):
-    """The hot wallet cannot make this payment now; the text says what it lacks. The payout waits, in its turn."""
-
-
-class Funds(msgspec.Struct):
-    """What is left to spend: solid USDT and TRX, the energy now, and what was set aside of them."""
-
-    usdt_minor: int
-    balance_sun: int
-    resources: AccountResources
-    energy_price_sun: int
-    bandwidth_price_sun: int
-    energy: int = 0
-    bandwidth: int = 0
-
-    def set_aside(self, amount_minor: int, fee_limit_sun: int, bandwidth: int) -> None:
-        """Count a payment as made. Its fee limit bounds its energy."""
-        self.usdt_minor -= amount_minor
-        self.energy += -(-fee_limit_sun // max(1, self.energy_price_sun))
-        self.bandwidth += bandwidth
-
-    def check(self) -> None:
-        """Raises Shortage unless everything set aside is covered."""
-        if self.usdt_minor < 0:
-            raise Shortage(f"it lacks {format_amount(-self.usdt_minor, 'USDT')} USDT")
-        need_sun = burn_sun(
-            self.energy,
-            self.bandwidth,
-            self.resources,
-            energy_price_sun=self.energy_price_sun,
-            bandwidth_price_sun=self.bandwidth_price_sun,
-        )
-        if need_sun > self.balance_sun:
-            raise Shortage(f"it lacks {format_amount(need_sun - self.balance_sun, 'TRX')} TRX for fees, or the energy")
-
-
 class HotWallet:
-    """The wallet at one look: the chain's head and solid block, its prices, and the wallet's funds."""
+    """The wallet at one look: the chain's prices, and the wallet's funds less what is in flight."""
 
     def __init__(
         self, node: Node, pool: AddressPool, address: Address, token: Address, rules: Rules, funds: Funds
@@ -98,36 +53,16 @@ class HotWallet:
 
     @classmethod
     def look(
-        cls,
-        node: Node,
-        pool: AddressPool,
-        address: Address,
-        token: Address,
-        rules: Rules,
-        in_flight: Iterable[tuple[PayoutOrder, Attempt]],
+        cls, node: Node, pool: AddressPool, address: Address, token: Address, rules: Rules, in_flight: InFlight
     ) -> Self:
-        """Read the funds, less what attempts in flight may take. Coins count once they are solid."""
-        answer = node.call(address, token, balance_of_call(address), solid=True)
-        usdt_minor = None if answer.reverted else read_uint256(answer.returned)
-        if usdt_minor is None:
-            raise Unavailable(f"the token {token} does not say what {address} holds: {answer.message}")
-        account = node.solid_account(address)
-        prices = node.chain_parameters()
-        funds = Funds(
-            usdt_minor=usdt_minor,
-            balance_sun=account.balance_sun if account else 0,
-            resources=node.resources(address),
-            energy_price_sun=prices["getEnergyFee"],
-            bandwidth_price_sun=prices["getTransactionFee"],
-        )
-        for order, attempt in in_flight:
-            funds.set_aside(order.amount_minor, attempt.fee_limit_sun, bandwidth_bytes(bytes.fromhex(attempt.raw_data)))
+        """Read prices and funds. Raises Unavailable."""
+        funds = Funds.look(node, address, token, Prices.of(node), in_flight, kept_minor=KEPT_MINOR)
         return cls(node, pool, address, token, rules, funds)
 
-    def unpayable(self, order: PayoutOrder) -> str | None:
+    def unpayable(self, to_address: str) -> str | None:
         """Why this payee cannot be paid at all, as a failure code. Raises Unavailable if the token does not say."""
         try:
-            payee = Address.from_base58(order.to_address)
+            payee = Address.from_base58(to_address)
         except InvalidAddress:
             return "invalid_address"
         if payee in (ZERO_ADDRESS, self._token, self._address):
@@ -148,31 +83,20 @@ class HotWallet:
                 return "payee_is_contract"
         return None
 
-    def attempt(self, order: PayoutOrder, number: int, head: BlockRef, solid: BlockRef) -> Attempt:
-        """Build the bytes and set their cost aside. Raises Shortage."""
-        intent = intent_of(order, self._address, self._token)
+    def attempt(self, name: bytes, intent: Intent, number: int, head: BlockRef, solid: BlockRef) -> Attempt:
+        """Build the bytes of an errand (its 16-byte id) and set their cost aside. Raises Shortage."""
         envelope = envelope_for(
-            UUID(order.payout_id).bytes,
+            name,
             number,
             solid,
             chain_time_ms=head.timestamp_ms,
             lifetime_ms=self._rules.lifetime_ms,
-            fee_limit_sun=self._fee_limit_sun(intent),
+            fee_limit_sun=self._fee_limit_sun(intent) if isinstance(intent, Trc20Transfer) else 0,
         )
-        raw_data = build(intent, envelope)
-        self._funds.set_aside(order.amount_minor, envelope.fee_limit_sun, bandwidth_bytes(raw_data))
+        attempt = attempt_of(intent, envelope, number)
+        self._funds.set_aside(intent, envelope.fee_limit_sun, bandwidth_bytes(bytes.fromhex(attempt.raw_data)))
         self._funds.check()
-        return Attempt(
-            number=number,
-            txid=txid_of(raw_data),
-            raw_data=raw_data.hex(),
-            expiration_ms=envelope.expiration_ms,
-            ref_block_number=envelope.ref_block_number,
-            ref_block_id=envelope.ref_block_id,
-            timestamp_ms=envelope.timestamp_ms,
-            fee_limit_sun=envelope.fee_limit_sun,
-            from_address=self._address.base58,
-        )
+        return attempt
 
     def _fee_limit_sun(self, intent: Trc20Transfer) -> int:
         """What this very transfer costs at the head, penalty included: a new holder costs twice (FAILURES 16, 17)."""
@@ -182,35 +106,9 @@ class HotWallet:
         try:
             return fee_limit_for(
                 trial.energy_used,
-                self._funds.energy_price_sun,
+                self._funds.prices.energy_sun,
                 margin_percent=self._rules.fee_margin_percent,
                 ceiling_sun=self._rules.fee_limit_sun_max,
             )
         except FeeAboveCeiling as error:
             raise Shortage(f"the fee ceiling is too low: {error}") from error
-
-
-def intent_of(order: PayoutOrder, owner: Address, token: Address) -> Trc20Transfer:
-    """What the recorded order means on chain."""
-    return Trc20Transfer(owner, token, Address.from_base58(order.to_address), order.amount_minor)
-
-
-def envelope_of(attempt: Attempt) -> Envelope:
-    """The envelope that the attempt was recorded with."""
-    return Envelope(
-        ref_block_number=attempt.ref_block_number,
-        ref_block_id=attempt.ref_block_id,
-        timestamp_ms=attempt.timestamp_ms,
-        expiration_ms=attempt.expiration_ms,
-        fee_limit_sun=attempt.fee_limit_sun,
-    )
-
-
-def check_owner(node: Node, address: Address) -> None:
-    """Raises WalletHijacked unless the address alone may sign as its owner."""
-    account = node.account(address)
-    if account is not None and set(account.owner_keys) - {address}:
-        others = ", ".join(Address(key).base58 for key in account.owner_keys if key != address)
-        raise WalletHijacked(
-            f"{others} may sign for the hot wallet {address}: nothing is signed until a person has looked"
-        )

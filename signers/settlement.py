@@ -1,4 +1,4 @@
-"""How a payout's attempt ended: read from a receipt of a solid block, or proven never to have happened.
+"""How an attempt ended: read from a receipt of a solid block, or proven never to have happened.
 
 Nothing else ends one: not what a node answered to a broadcast (FAILURES 20, 29, 30), not a returned hash (14), not what
 transfer() returned (15).
@@ -8,6 +8,7 @@ from typing import Final
 
 from core.attempts import Attempt, PayoutOrder, ProofOfDeath
 from core.chain import Receipt
+from core.instructions import ConfirmInstruction, FailInstruction, Instruction, SendToken
 from core.payouts import ConfirmPayout, FailPayout
 from core.ports import Disagreement, Node, SolidLog
 from core.tron import TRANSFER_TOPIC, Address
@@ -18,20 +19,19 @@ _TRANSFER: Final = bytes.fromhex(TRANSFER_TOPIC)
 
 
 class UnexplainedTransfer(Exception):
-    """Coins left the wallet in a payout's own transaction, but not as ordered: neither a refund nor a receipt is right."""
+    """Coins left the wallet in our own transaction, but not as ordered: neither a refund nor a receipt is right."""
 
 
-def settle(
+def settle_payout(
     order: PayoutOrder, attempt: Attempt, receipt: Receipt, token: Address, actor: str
 ) -> ConfirmPayout | FailPayout:
     """The command that a solid receipt of the attempt leads to. Raises UnexplainedTransfer."""
     left = _sent(receipt, token, Address.from_base58(attempt.from_address)) if receipt.succeeded else []
     if not left:
-        code = FAILURE_CODES.get(receipt.result, receipt.result.lower())
         return FailPayout(
             order=order,
             actor=actor,
-            failure_code="transfer_log_missing" if receipt.succeeded else code,
+            failure_code="transfer_log_missing" if receipt.succeeded else failure_code(receipt),
             txid=attempt.txid,
             burned_sun=receipt.fee_sun,
         )
@@ -49,6 +49,46 @@ def settle(
         block_timestamp_ms=receipt.block_timestamp_ms,
         burned_sun=receipt.fee_sun,
     )
+
+
+def settle_instruction(
+    instruction: Instruction, attempt: Attempt, receipt: Receipt, token: Address, actor: str
+) -> ConfirmInstruction | FailInstruction:
+    """The command that a solid receipt of the attempt leads to. Raises UnexplainedTransfer."""
+    act, taken_minor = instruction.act, 0
+    done = receipt.succeeded
+    if isinstance(act, SendToken):
+        left = _sent(receipt, token, Address.from_base58(attempt.from_address)) if done else []
+        done = bool(left)
+        payees = {to.base58 for to, _ in left}
+        if left and (sum(value for _, value in left) != act.amount_minor or act.to not in payees):
+            raise UnexplainedTransfer(
+                f"{attempt.txid} moved {left}, {instruction.stream} says otherwise: stop and look"
+            )
+        taken_minor = sum(value for to, value in left if to.base58 != act.to)
+    if not done:
+        return FailInstruction(
+            instruction,
+            actor,
+            failure_code="transfer_log_missing" if receipt.succeeded else failure_code(receipt),
+            txid=attempt.txid,
+            block_number=receipt.block_number,
+            burned_sun=receipt.fee_sun,
+        )
+    return ConfirmInstruction(
+        instruction,
+        actor,
+        txid=attempt.txid,
+        block_number=receipt.block_number,
+        block_timestamp_ms=receipt.block_timestamp_ms,
+        burned_sun=receipt.fee_sun,
+        taken_minor=taken_minor,
+        returned_sun=receipt.withdrawn_sun,
+    )
+
+
+def failure_code(receipt: Receipt) -> str:
+    return FAILURE_CODES.get(receipt.result, receipt.result.lower())
 
 
 def solid_receipt(node: Node, log: SolidLog, txid: str) -> Receipt | None:

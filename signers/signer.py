@@ -1,7 +1,7 @@
 """What the signer refuses. No signature is made over bytes that were not built here from a recorded intent (I8).
 
 Four gates, in order: the intent and envelope lie within the signer's own limits; the bytes are exactly what we build
-from them; tronpy's protobuf messages and ABI, written by others, build the same bytes and read the same fields;
+from them; protobuf messages and an ABI written by others build the same bytes and read the same fields (second_opinion.py);
 and the signature that comes back recovers to the owner. Two implementations agree, or there is no signature.
 """
 
@@ -15,13 +15,19 @@ from core.secp256k1 import CURVE_ORDER, InvalidSignature, recover, sha256
 from core.transactions import RAW, parameter_of
 from core.tron import ZERO_ADDRESS, Address
 from signers.keys import Key
+from signers.second_opinion import difference
 from signers.transactions import (
     LIFETIME_MS_MAX,
+    DelegateResource,
     Envelope,
+    FreezeBalance,
     Intent,
     InvalidTransaction,
     Trc20Transfer,
     TrxTransfer,
+    UndelegateResource,
+    UnfreezeBalance,
+    WithdrawUnfrozen,
     assemble,
     build,
 )
@@ -49,6 +55,10 @@ class Limits(msgspec.Struct, frozen=True):
     """Of one token transfer, in minor units."""
     amount_sun_max: int = MAX_MINOR
     """Of one TRX transfer."""
+    stake_sun_max: int = MAX_MINOR
+    """Of one act of staking or lending."""
+    receivers: frozenset[Address] | None = None
+    """Whom anything may go to, as the address pool knows them to be ours; None for payouts, which go to anybody."""
 
 
 class SignedTransaction(msgspec.Struct, frozen=True):
@@ -81,25 +91,44 @@ def sign(intent: Intent, envelope: Envelope, limits: Limits, raw_data: bytes, ke
 
 def _within_limits(intent: Intent, envelope: Envelope, limits: Limits) -> None:
     match intent:
-        case Trc20Transfer(contract=contract, amount=amount):
+        case Trc20Transfer(contract=contract, to=to, amount=amount):
             if contract != limits.token:
                 raise SignatureRefused("contract", f"{contract} is not the token {limits.token}")
             if not 0 < amount <= limits.amount_max:
                 raise SignatureRefused("amount", f"{amount} minor units are not within 1..{limits.amount_max}")
-        case TrxTransfer(amount_sun=amount_sun):
-            if not 0 < amount_sun <= limits.amount_sun_max:
-                raise SignatureRefused("amount", f"{amount_sun} sun are not within 1..{limits.amount_sun_max}")
-    if intent.to in (ZERO_ADDRESS, limits.token, intent.owner):
-        raise SignatureRefused("to", f"{intent.to} is the zero address, the token or the owner itself")
-    if not 0 <= envelope.fee_limit_sun <= limits.fee_limit_sun_max:
+            _check_receiver(intent.owner, to, limits)
+        case TrxTransfer(to=to, amount_sun=amount_sun):
+            _check_sun(amount_sun, limits.amount_sun_max)
+            _check_receiver(intent.owner, to, limits)
+        case FreezeBalance(amount_sun=amount_sun) | UnfreezeBalance(amount_sun=amount_sun):
+            _check_sun(amount_sun, limits.stake_sun_max)
+        case DelegateResource(receiver=to, stake_sun=stake_sun) | UndelegateResource(receiver=to, stake_sun=stake_sun):
+            _check_sun(stake_sun, limits.stake_sun_max)
+            _check_receiver(intent.owner, to, limits)
+        case WithdrawUnfrozen():
+            pass
+    fee_limit_sun_max = limits.fee_limit_sun_max if isinstance(intent, Trc20Transfer) else 0
+    if not 0 <= envelope.fee_limit_sun <= fee_limit_sun_max:
         raise SignatureRefused(
-            "fee_limit", f"{envelope.fee_limit_sun} sun are above the ceiling of {limits.fee_limit_sun_max}"
+            "fee_limit", f"{envelope.fee_limit_sun} sun are above the ceiling of {fee_limit_sun_max}"
         )
     lifetime_ms = envelope.expiration_ms - limits.chain_time_ms
     if not 0 < lifetime_ms <= min(limits.lifetime_ms_max, LIFETIME_MS_MAX):
         raise SignatureRefused(
             "expiration", f"it lies {lifetime_ms} ms after chain time, not within 1..{limits.lifetime_ms_max}"
         )
+
+
+def _check_sun(amount_sun: int, most_sun: int) -> None:
+    if not 0 < amount_sun <= most_sun:
+        raise SignatureRefused("amount", f"{amount_sun} sun are not within 1..{most_sun}")
+
+
+def _check_receiver(owner: Address, to: Address, limits: Limits) -> None:
+    if to in (ZERO_ADDRESS, limits.token, owner):
+        raise SignatureRefused("to", f"{to} is the zero address, the token or the owner itself")
+    if limits.receivers is not None and to not in limits.receivers:
+        raise SignatureRefused("to", f"{to} is no wallet of ours that this may go to")
 
 
 def _as_built_here(intent: Intent, envelope: Envelope, raw_data: bytes) -> None:
@@ -131,39 +160,9 @@ def _differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
 
 
 def _as_built_by_others(intent: Intent, envelope: Envelope, raw_data: bytes) -> None:
-    """tronpy's messages and ABI: read the bytes and write them, and both must agree with what was recorded.
-
-    Imported here, not above: only a process that signs pays for them.
-    """
-    from google.protobuf.message import DecodeError
-    from tronpy.abi import trx_abi
-    from tronpy.keys import keccak256
-    from tronpy.proto import tron_pb2
-
-    parameter: Any
-    match intent:
-        case Trc20Transfer(owner, contract, to, amount):
-            selector = keccak256(b"transfer(address,uint256)")[:4]
-            call = selector + trx_abi.encode(["address", "uint256"], [to.base58, amount])
-            parameter = tron_pb2.TriggerSmartContract(owner_address=owner, contract_address=contract, data=call)
-        case TrxTransfer(owner, to, amount_sun):
-            parameter = tron_pb2.TransferContract(owner_address=owner, to_address=to, amount=amount_sun)
-    block_id = bytes.fromhex(envelope.ref_block_id)
-    wanted = tron_pb2.Transaction.raw(
-        ref_block_bytes=block_id[6:8],
-        ref_block_hash=block_id[8:16],
-        expiration=envelope.expiration_ms,
-        timestamp=envelope.timestamp_ms,
-        fee_limit=envelope.fee_limit_sun,
-    )
-    slot = wanted.contract.add(type=tron_pb2.Transaction.Contract.ContractType.Value(parameter.DESCRIPTOR.name))
-    slot.parameter.Pack(parameter, deterministic=True)
-    try:
-        read = tron_pb2.Transaction.raw.FromString(raw_data)
-    except DecodeError as error:
-        raise SignatureRefused("second_opinion", f"tronpy cannot read raw_data: {error}") from error
-    if read != wanted or wanted.SerializeToString(deterministic=True) != raw_data:
-        raise SignatureRefused("second_opinion", "tronpy reads or writes these bytes otherwise than we do")
+    differing = difference(intent, envelope, raw_data)
+    if differing:
+        raise SignatureRefused("second_opinion", differing)
 
 
 def _signature(key: Key, owner: Address, digest: bytes) -> bytes:

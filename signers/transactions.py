@@ -23,9 +23,21 @@ from typing import Any, Final
 
 import msgspec
 
-from core.chain import AccountResources, BlockRef
+from core.chain import AccountResources, BlockRef, Resource
 from core.money import MAX_MINOR
-from core.transactions import RAW, SIGNED, TRANSFER, TRIGGER, contract_of
+from core.transactions import (
+    DELEGATE,
+    FREEZE,
+    RAW,
+    RESOURCES,
+    SIGNED,
+    TRANSFER,
+    TRIGGER,
+    UNDELEGATE,
+    UNFREEZE,
+    WITHDRAW_UNFROZEN,
+    contract_of,
+)
 from core.tron import Address, block_number
 from signers.abi import transfer_call
 
@@ -57,7 +69,55 @@ class TrxTransfer(msgspec.Struct, frozen=True, tag="trx_transfer"):
     amount_sun: int
 
 
-Intent = Trc20Transfer | TrxTransfer
+class FreezeBalance(msgspec.Struct, frozen=True, tag="freeze_balance"):
+    """`owner` stakes TRX for a resource (Stake 2.0)."""
+
+    owner: Address
+    amount_sun: int
+    resource: Resource
+
+
+class UnfreezeBalance(msgspec.Struct, frozen=True, tag="unfreeze_balance"):
+    """`owner` asks for stake back; it waits 14 days."""
+
+    owner: Address
+    amount_sun: int
+    resource: Resource
+
+
+class WithdrawUnfrozen(msgspec.Struct, frozen=True, tag="withdraw_unfrozen"):
+    """`owner` takes what has waited long enough."""
+
+    owner: Address
+
+
+class DelegateResource(msgspec.Struct, frozen=True, tag="delegate_resource"):
+    """`owner` lends `receiver` what this much stake gives, never locked: it can be taken back in the next block."""
+
+    owner: Address
+    receiver: Address
+    stake_sun: int
+    resource: Resource
+
+
+class UndelegateResource(msgspec.Struct, frozen=True, tag="undelegate_resource"):
+    """`owner` takes lent stake back from `receiver`, and the usage that belongs to it."""
+
+    owner: Address
+    receiver: Address
+    stake_sun: int
+    resource: Resource
+
+
+Intent = (
+    Trc20Transfer
+    | TrxTransfer
+    | FreezeBalance
+    | UnfreezeBalance
+    | WithdrawUnfrozen
+    | DelegateResource
+    | UndelegateResource
+)
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -141,6 +201,30 @@ def _contract(intent: Intent) -> dict[str, Any]:
         case TrxTransfer(owner, to, amount_sun):
             _positive("amount_sun", amount_sun)
             return contract_of(TRANSFER, {"owner_address": owner, "to_address": to, "amount": amount_sun})
+        case FreezeBalance(owner, amount_sun, resource):
+            _positive("amount_sun", amount_sun)
+            fields = {"owner_address": owner, "frozen_balance": amount_sun, "resource": RESOURCES.index(resource)}
+            return contract_of(FREEZE, fields)
+        case UnfreezeBalance(owner, amount_sun, resource):
+            _positive("amount_sun", amount_sun)
+            fields = {"owner_address": owner, "unfreeze_balance": amount_sun, "resource": RESOURCES.index(resource)}
+            return contract_of(UNFREEZE, fields)
+        case WithdrawUnfrozen(owner):
+            return contract_of(WITHDRAW_UNFROZEN, {"owner_address": owner})
+        case DelegateResource(owner, receiver, stake_sun, resource):
+            return contract_of(DELEGATE, _lent(owner, receiver, stake_sun, resource))
+        case UndelegateResource(owner, receiver, stake_sun, resource):
+            return contract_of(UNDELEGATE, _lent(owner, receiver, stake_sun, resource))
+
+
+def _lent(owner: Address, receiver: Address, stake_sun: int, resource: Resource) -> dict[str, Any]:
+    _positive("stake_sun", stake_sun)
+    return {
+        "owner_address": owner,
+        "resource": RESOURCES.index(resource),
+        "balance": stake_sun,
+        "receiver_address": receiver,
+    }
 
 
 def _positive(name: str, amount: int) -> None:

@@ -1,4 +1,4 @@
-"""Our own log of solid blocks, and which payout a transaction of ours belongs to. Both stay in Postgres on every platform."""
+"""Our own log of solid blocks, and what a transaction of ours was made for. Both stay in Postgres on every platform."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,7 +10,7 @@ KEPT_BLOCKS: Final = 201_600
 """A week of blocks, some 40 MB: what stays without anybody asking for it."""
 PRUNE_EVERY_BLOCKS: Final = 100
 NEEDED_FROM: Final = "solid-log"
-"""The bookmark with the height from which on everything must stay; the highest number there is when nothing must."""
+"""How the bookmarks begin with the heights from which on everything must stay: one a holder, the highest number for none."""
 
 _APPEND: Final = (
     "WITH added AS (INSERT INTO solid_blocks (number, block_id, parent_id, timestamp_ms) VALUES (%s, %s, %s, %s)"
@@ -23,14 +23,18 @@ _BLOCKS: Final = (
     " (SELECT number FROM solid_blocks WHERE number >= %(first)s AND timestamp_ms >= %(until_ms)s"
     "   ORDER BY number LIMIT 1) ORDER BY number"
 )
-_PRUNE: Final = 'DELETE FROM solid_blocks WHERE number < least(%s, (SELECT "position" FROM bookmarks WHERE name = %s))'
+_PRUNE: Final = """
+    DELETE FROM solid_blocks
+     WHERE number < least(%s, (SELECT min("position") FROM bookmarks WHERE starts_with(name, %s)))
+"""
 _KEEP_FROM: Final = (
     'INSERT INTO bookmarks (name, "position") VALUES (%s, coalesce(%s::bigint, 9223372036854775807))'
     ' ON CONFLICT (name) DO UPDATE SET "position" = excluded."position", updated_at = now()'
 )
-_PAYOUTS: Final = (
+_STREAMS: Final = " UNION ALL ".join(
     "SELECT state::jsonb -> 'attempt' ->> 'txid', originator_id FROM events"
-    " WHERE topic = 'payout.prepared/1' AND state::jsonb -> 'attempt' ->> 'txid' = ANY(%s)"
+    f" WHERE topic = '{topic}' AND state::jsonb -> 'attempt' ->> 'txid' = ANY(%(txids)s)"
+    for topic in ("payout.prepared/1", "instruction.prepared/1")
 )
 
 
@@ -57,8 +61,8 @@ class PostgresSolidLog:
         )
         return (int(rows[0][0]), str(rows[0][1])) if rows else None
 
-    def keep_from(self, number: int | None) -> None:
-        self._connections.execute(_KEEP_FROM, (NEEDED_FROM, number))
+    def keep_from(self, holder: str, number: int | None) -> None:
+        self._connections.execute(_KEEP_FROM, (f"{NEEDED_FROM}:{holder}", number))
 
 
 class PostgresAttempts:
@@ -67,5 +71,5 @@ class PostgresAttempts:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def payouts_of(self, txids: Sequence[str]) -> Mapping[str, str]:
-        return dict(self._connections.execute(_PAYOUTS, (list(txids),)))
+    def streams_of(self, txids: Sequence[str]) -> Mapping[str, str]:
+        return dict(self._connections.execute(_STREAMS, {"txids": list(txids)}))

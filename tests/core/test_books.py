@@ -114,6 +114,7 @@ def test_the_charts_are_the_specifications() -> None:
         "Hot_Wallet_Asset": "asset",
         "Cold_Wallet_Asset": "asset",
         "Gas_Wallet_Asset": "asset",
+        "Staked_Asset": "asset",
         "In_Transit_Asset": "asset",
         "Custody_Control": "liability",
         "Network_Fee_Expense": "expense",

@@ -12,8 +12,9 @@ from core.events import CLASSES, Event, UnknownTopic, decode, encode, event, pos
 from core.journal import check_balanced
 from core.ledger import Ledger
 from tests.core.record_events import example, recorded
-from tests.support.history import ALICE, TickingClock, append_history
+from tests.support.history import ALICE, TickingClock
 from tests.support.memory import MemoryStore
+from tests.support.treasury import append_treasury
 
 pytestmark = pytest.mark.fast
 
@@ -50,7 +51,7 @@ def test_every_event_survives_its_encoding(topic: str) -> None:
 def test_a_whole_history_survives_its_encoding() -> None:
     """Every event of the canonical history is read back as it was, and its postings balance (I1)."""
     store = MemoryStore()
-    append_history(Ledger(store, TickingClock()))
+    append_treasury(Ledger(store, TickingClock()))
     for item in store.events:
         assert decode(*encode(item.event)) == item.event
         check_balanced(postings_of(item.event))

@@ -67,10 +67,10 @@ def test_the_log_is_bounded_by_what_is_needed(login: Login) -> None:
     tip = KEPT_BLOCKS + 100 * PRUNE_EVERY_BLOCKS
     for number in (5, 6, 7, tip - KEPT_BLOCKS, tip - 1):
         log.append(ref(number), {txid(str(number)): "SUCCESS"})
-    signer.keep_from(6)
+    signer.keep_from("payouts", 6)
     log.append(ref(tip), {})
     assert [log.find(txid(str(number))) is None for number in (5, 6, 7)] == [True, False, False]
-    signer.keep_from(None)
+    signer.keep_from("payouts", None)
     log.append(ref(tip + PRUNE_EVERY_BLOCKS), {})
     assert [log.find(txid(str(number))) is None for number in (6, 7, tip - 1)] == [True, True, False]
 
@@ -96,8 +96,8 @@ def test_every_prepared_txid_is_found_and_no_other(login: Login, ledger: Ledger)
     paid, expired = order(ALICE, "p1", 2 * USDT), order(ALICE, "p2", 2 * USDT)
     ours = {attempt(expired, number).txid: f"payout-{expired.payout_id}" for number in (1, 2)}
     ours[attempt(paid).txid] = f"payout-{paid.payout_id}"
-    assert attempts.payouts_of([*ours, txid("somebody else's")]) == ours
-    assert attempts.payouts_of([]) == {}
+    assert attempts.streams_of([*ours, txid("somebody else's")]) == ours
+    assert attempts.streams_of([]) == {}
 
 
 def test_the_index_of_prepared_txids_serves_the_question(database: Database) -> None:

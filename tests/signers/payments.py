@@ -6,7 +6,18 @@ from core.chain import BlockRef
 from core.tron import USDT_MAINNET, Address
 from signers.keys import SoftwareKey
 from signers.signer import Limits
-from signers.transactions import Envelope, Trc20Transfer, TrxTransfer, envelope_for
+from signers.transactions import (
+    DelegateResource,
+    Envelope,
+    FreezeBalance,
+    Intent,
+    Trc20Transfer,
+    TrxTransfer,
+    UndelegateResource,
+    UnfreezeBalance,
+    WithdrawUnfrozen,
+    envelope_for,
+)
 
 KEY: Final = SoftwareKey(bytes([1]) * 32)
 USDT: Final = Address.from_base58(USDT_MAINNET)
@@ -18,6 +29,13 @@ FEE_LIMIT_SUN: Final = 15_000_000
 BLOCK: Final = BlockRef(78_861_075, f"{78_861_075:016x}" + "46a60be20a563ff1" + "0c" * 16, "00" * 32, CHAIN_TIME_MS)
 PAYOUT: Final = Trc20Transfer(owner=KEY.address, contract=USDT, to=PAYEE, amount=12_500_000)
 ACTIVATION: Final = TrxTransfer(owner=KEY.address, to=PAYEE, amount_sun=1)
+STAKING: Final[tuple[Intent, ...]] = (
+    FreezeBalance(owner=KEY.address, amount_sun=5_825_000_000, resource="ENERGY"),
+    UnfreezeBalance(owner=KEY.address, amount_sun=5_825_000_000, resource="BANDWIDTH"),
+    WithdrawUnfrozen(owner=KEY.address),
+    DelegateResource(owner=KEY.address, receiver=PAYEE, stake_sun=5_825_000_000, resource="ENERGY"),
+    UndelegateResource(owner=KEY.address, receiver=PAYEE, stake_sun=5_825_000_000, resource="ENERGY"),
+)
 LIMITS: Final = Limits(
     token=USDT, chain_time_ms=CHAIN_TIME_MS, lifetime_ms_max=LIFETIME_MS, fee_limit_sun_max=16_000_000
 )

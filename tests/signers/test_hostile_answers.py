@@ -13,7 +13,8 @@ from core.payouts import PayoutExpired, PayoutFailed
 from gateways.devnet import abi
 from gateways.devnet.in_process import InProcess
 from gateways.tron_node import TronNode
-from signers.payouts import REBROADCAST_MS, Payouts
+from signers.outgoing import REBROADCAST_MS
+from signers.payouts import Payouts
 from tests.signers.payments import KEY, PAYEE, STRANGER
 from tests.signers.test_payouts import AMOUNT, COINS, FEE, HOT, REFUSALS, UNCLEAR, World
 from tests.support.devnet import BLOCK_MS, SOLID_LAG, USDT, Fate

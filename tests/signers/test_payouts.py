@@ -26,9 +26,11 @@ from core.payouts import (
 )
 from core.ports import Message, Unavailable
 from core.tron import ZERO_ADDRESS, Address
-from signers.hot_wallet import Rules, WalletHijacked
+from signers.hot_wallet import KEPT_MINOR, Rules
 from signers.keys import Key, SoftwareKey
-from signers.payouts import REBROADCAST_MS, Payouts
+from signers.outgoing import REBROADCAST_MS
+from signers.owners import WalletHijacked
+from signers.payouts import Payouts
 from signers.settlement import UnexplainedTransfer, proof_of_death
 from signers.signer import SignatureRefused
 from tests.signers.payments import KEY, STRANGER
@@ -411,9 +413,13 @@ def test_payouts_wait_in_order_for_the_hot_wallet() -> None:
     world.live()
     assert [world.payout(wished).state for wished in (first, second, third)] == ["confirmed", "requested", "requested"]
     world.node.fund(HOT, usdt_minor=15 * COINS)
-    world.funded = (world.funded[0] + 15 * COINS, world.funded[1])
     world.live()
-    assert {world.payout(wished).state for wished in (second, third)} == {"confirmed"}
+    assert [world.payout(wished).state for wished in (second, third)] == ["confirmed", "requested"]  # a unit is kept
+    world.node.fund(HOT, usdt_minor=KEPT_MINOR)
+    world.funded = (world.funded[0] + 15 * COINS + KEPT_MINOR, world.funded[1])
+    world.live()
+    assert world.payout(third).state == "confirmed"
+    assert world.node.usdt_of(HOT) == KEPT_MINOR
     world.assert_books_are_the_chain()
 
 
@@ -696,7 +702,7 @@ def test_an_idle_worker_asks_the_node_nothing(world: World) -> None:
 
 def test_the_bookmark_stays_below_every_open_payout(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A restart reads from the oldest open payout on, not from the beginning, and misses none (I9)."""
-    monkeypatch.setattr("signers.open_payouts.SAVE_EVERY", 1)
+    monkeypatch.setattr("signers.errands.SAVE_EVERY", 1)
     world.request("done")
     world.live()
     open_one = world.request("open")
@@ -712,7 +718,7 @@ def test_a_worker_behind_the_history_promises_nothing(world: World, monkeypatch:
     """Until all that is in flight is known, the node is not asked and nothing is prepared from the same coins."""
     world.request("p1")
     head = world.store.head()
-    monkeypatch.setattr("signers.open_payouts.PAGE_EVENTS", head)
+    monkeypatch.setattr("signers.errands.PAGE_EVENTS", head)
     with monkeypatch.context() as deaf:
         deaf.setattr(world.node, "solid", None)
         assert world.worker.step()

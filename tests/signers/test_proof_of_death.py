@@ -11,7 +11,8 @@ from core.events import decode, encode
 from core.ledger import Refused
 from core.payouts import ExpirePayout, PayoutExpired
 from core.ports import Disagreement, NoSecondOpinion, Unavailable
-from signers.payouts import KEPT_ANYWAY_BLOCKS, PROOF_MS_MAX, UNSOLID_BLOCKS_MAX, Payouts
+from signers.outgoing import KEPT_ANYWAY_BLOCKS, PROOF_MS_MAX, UNSOLID_BLOCKS_MAX
+from signers.payouts import Payouts
 from signers.settlement import BrokenLog, proof_of_death
 from tests.signers.payments import KEY
 from tests.signers.test_payouts import AMOUNT, ANSWERS, HOT, LIFE_BLOCKS, World

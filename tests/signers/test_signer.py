@@ -13,11 +13,34 @@ from tronpy.keys import Signature as TronpySignature
 from core.money import MAX_MINOR
 from core.protobuf import Field, Message
 from core.secp256k1 import CURVE_ORDER, recover
-from core.transactions import ANY, CONTRACT, CONTRACT_TYPES, RAW, TRANSFER, TRIGGER, txid_of
+from core.transactions import (
+    ANY,
+    CONTRACT,
+    CONTRACT_TYPES,
+    DELEGATE,
+    FREEZE,
+    RAW,
+    TRANSFER,
+    TRIGGER,
+    UNDELEGATE,
+    UNFREEZE,
+    WITHDRAW_UNFROZEN,
+    txid_of,
+)
 from core.tron import ZERO_ADDRESS, Address
 from signers.keys import SoftwareKey
 from signers.signer import SignatureRefused, SignedTransaction, sign
-from signers.transactions import Envelope, Intent, Trc20Transfer, TrxTransfer, build
+from signers.transactions import (
+    DelegateResource,
+    Envelope,
+    FreezeBalance,
+    Intent,
+    Trc20Transfer,
+    TrxTransfer,
+    UndelegateResource,
+    UnfreezeBalance,
+    build,
+)
 from tests.signers.payments import (
     ACTIVATION,
     CHAIN_TIME_MS,
@@ -27,6 +50,7 @@ from tests.signers.payments import (
     LIMITS,
     PAYEE,
     PAYOUT,
+    STAKING,
     STRANGER,
     USDT,
     envelope,
@@ -34,7 +58,10 @@ from tests.signers.payments import (
 
 pytestmark = pytest.mark.fast
 
-CASES: list[tuple[Intent, Envelope]] = [(PAYOUT, envelope()), (ACTIVATION, envelope(fee_limit_sun=0))]
+CASES: list[tuple[Intent, Envelope]] = [
+    (PAYOUT, envelope()),
+    *((intent, envelope(fee_limit_sun=0)) for intent in (ACTIVATION, *STAKING)),
+]
 
 
 class CountingKey:
@@ -243,6 +270,12 @@ def test_two_implementations_must_agree(forged: bytes, monkeypatch: pytest.Monke
         (Trc20Transfer(KEY.address, USDT, USDT, 1), {}, "to"),
         (Trc20Transfer(KEY.address, USDT, KEY.address, 1), {}, "to"),
         (TrxTransfer(KEY.address, USDT, 1), {}, "to"),
+        (TrxTransfer(KEY.address, PAYEE, 1), {}, "fee_limit"),
+        (FreezeBalance(KEY.address, 3_000_001, "ENERGY"), {"fee_limit_sun": 0}, "amount"),
+        (UnfreezeBalance(KEY.address, 0, "ENERGY"), {"fee_limit_sun": 0}, "amount"),
+        (DelegateResource(KEY.address, PAYEE, 3_000_001, "ENERGY"), {"fee_limit_sun": 0}, "amount"),
+        (UndelegateResource(KEY.address, KEY.address, 1, "ENERGY"), {"fee_limit_sun": 0}, "to"),
+        (DelegateResource(KEY.address, PAYEE, 1, "ENERGY"), {}, "fee_limit"),
         (Trc20Transfer(KEY.address, USDT, PAYEE, 1), {"fee_limit_sun": LIMITS.fee_limit_sun_max + 1}, "fee_limit"),
         (Trc20Transfer(KEY.address, USDT, PAYEE, 1), {"expiration_ms": CHAIN_TIME_MS}, "expiration"),
         (
@@ -255,7 +288,7 @@ def test_two_implementations_must_agree(forged: bytes, monkeypatch: pytest.Monke
 )
 def test_the_signer_has_limits_of_its_own(intent: Intent, change: dict[str, Any], reason: str) -> None:
     """Even a recorded intent is refused beyond the token, amounts, fee ceiling and lifetime the signer was given."""
-    limits = msgspec.structs.replace(LIMITS, amount_max=1_000_000, amount_sun_max=2_000_000)
+    limits = msgspec.structs.replace(LIMITS, amount_max=1_000_000, amount_sun_max=2_000_000, stake_sun_max=3_000_000)
     key = CountingKey()
     with pytest.raises(SignatureRefused) as refusal:
         sign(intent, msgspec.structs.replace(envelope(), **change), limits, build(PAYOUT, envelope()), key)
@@ -302,7 +335,18 @@ def test_a_key_is_not_believed(answer: bytes) -> None:
     assert refusal.value.reason == "signature"
 
 
-def test_both_kinds_of_contract_are_fuzzed() -> None:
-    """The cases that the fuzz starts from are a contract call and a TRX transfer."""
+def test_every_kind_of_contract_is_fuzzed() -> None:
+    """The cases that the fuzz starts from are a contract call, a TRX transfer, and each act of staking."""
     kinds = [RAW.decode(build(intent, of))["contract"][0]["type"] for intent, of in CASES]
-    assert kinds == [TRIGGER, TRANSFER]
+    assert kinds == [TRIGGER, TRANSFER, FREEZE, UNFREEZE, WITHDRAW_UNFROZEN, DELEGATE, UNDELEGATE]
+
+
+def test_only_wallets_of_ours_receive_what_is_no_payout() -> None:
+    """With receivers given, nobody else's address gets a signature, whatever the recorded intent says."""
+    of = envelope(fee_limit_sun=0)
+    for receivers in (frozenset[Address](), frozenset([STRANGER])):
+        for intent in (ACTIVATION, STAKING[3], STAKING[4]):
+            with pytest.raises(SignatureRefused, match="no wallet of ours"):
+                sign(intent, of, msgspec.structs.replace(LIMITS, receivers=receivers), build(intent, of), KEY)
+    limits = msgspec.structs.replace(LIMITS, receivers=frozenset([PAYEE]))
+    assert sign(ACTIVATION, of, limits, build(ACTIVATION, of), KEY).txid

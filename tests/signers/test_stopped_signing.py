@@ -7,7 +7,7 @@ import pytest
 from core.ledger import Accepted
 from core.notices import Notice, RecordNotice
 from core.signing import ResumeSigning
-from signers.payouts import REBROADCAST_MS
+from signers.outgoing import REBROADCAST_MS
 from tests.signers.payments import STRANGER
 from tests.signers.test_payouts import AMOUNT, HOT, LIFE_BLOCKS, World
 from tests.support.devnet import BLOCK_MS, Fate

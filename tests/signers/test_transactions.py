@@ -19,6 +19,7 @@ from signers.transactions import (
     LIFETIME_MS_MAX,
     Envelope,
     FeeAboveCeiling,
+    FreezeBalance,
     Intent,
     InvalidTransaction,
     Trc20Transfer,
@@ -88,6 +89,20 @@ def test_recorded_transactions_are_built_byte_for_byte(recorded: Recorded) -> No
     else:
         assert txid_of(ours) == recorded.txid
     assert ours == theirs
+
+
+def test_a_freeze_of_the_documentation_is_built_byte_for_byte() -> None:
+    """Tron's documentation shows a FreezeBalanceV2 of 1,000 TRX for energy: its bytes and its txid are ours."""
+    recorded = bytes.fromhex(
+        "0a02283b220851bf0b88daaaea3740b8a9d8c0dd335a5b083612570a34747970652e676f6f676c65617069732e636f6d2f70726f746f"
+        "636f6c2e467265657a6542616c616e63655632436f6e7472616374121f0a1541dd791d6b49e190062d650e6a23c575510d35f2f91080"
+        "94ebdc03180170d8e7d4c0dd33"
+    )
+    raw = RAW.decode(recorded)
+    owner = Address(parameter_of(raw["contract"][0])["owner_address"])
+    built = build(FreezeBalance(owner, 1_000_000_000, "ENERGY"), recorded_envelope(raw))
+    assert built == recorded
+    assert txid_of(built) == "081256264131fbc9f3d4686aab15ae69c0e77b39d276367c11a7ab13e39747ec"
 
 
 @settings(deadline=None)  # two busy cores must not fail a property

@@ -13,6 +13,7 @@ import msgspec
 
 from core.events import Recorded, encode
 from core.guard import GuardKey
+from core.instructions import InstructionPrepared
 from core.ledger import Decided, Loaded
 from core.payouts import PayoutPrepared
 from core.ports import Message, ReadyAddress, Received
@@ -63,7 +64,7 @@ class Store:
             assert recorded.version == len(history) + 1, f"{recorded.stream} has version {recorded.version} twice"
             history.append(recorded)
             self.events.append(recorded)
-            if isinstance(recorded.event, PayoutPrepared):
+            if isinstance(recorded.event, PayoutPrepared | InstructionPrepared):
                 self._attempts[recorded.event.attempt.txid] = recorded.stream
 
     def read(self, after: int, limit: int) -> list[Recorded]:
@@ -75,7 +76,7 @@ class Store:
     def head(self) -> int:
         return len(self.events)
 
-    def payouts_of(self, txids: Sequence[str]) -> dict[str, str]:
+    def streams_of(self, txids: Sequence[str]) -> dict[str, str]:
         return {txid: self._attempts[txid] for txid in txids if txid in self._attempts}
 
 

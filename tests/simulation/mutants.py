@@ -25,7 +25,8 @@ from scanners import blocks
 from scanners.blocks import Transfer
 from scanners.branch import Branch
 from scanners.observer import Observer
-from signers.hot_wallet import envelope_of, intent_of
+from signers.errands import OpenPayout
+from signers.intents import envelope_of, intent_of_payout
 from signers.payouts import ACTOR, Payouts
 from signers.signer import Limits, sign
 from signers.transactions import assemble
@@ -126,7 +127,8 @@ class RefundOnUnclear(Payouts):
         finally:
             self._node = node
         for payout in list(self._open):
-            if payout.attempt and payout.attempt.raw_data in listening.unclear:
+            assert isinstance(payout, OpenPayout)
+            if payout.tries.alive and payout.tries.alive.raw_data in listening.unclear:
                 self._execute(
                     [_Refund(order=payout.order, actor=ACTOR, failure_code="timeout", txid=None, burned_sun=0)]
                 )
@@ -173,7 +175,7 @@ class UnrecordedBytes(Payouts):
         limits = Limits(
             token=self._token, chain_time_ms=head.timestamp_ms, lifetime_ms_max=10**7, fee_limit_sun_max=10**9
         )
-        intent = intent_of(command.order, self._key.address, self._token)
+        intent = intent_of_payout(command.order, self._key.address, self._token)
         signed = sign(intent, envelope_of(attempt), limits, bytes.fromhex(attempt.raw_data), self._key)
         self._node.broadcast(assemble(signed.raw_data, signed.signature))
         ids: dict[str, Any] = {"order": command.order, "actor": ACTOR, "txid": txid_of(signed.raw_data)}
@@ -223,7 +225,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "what a fork took away is not reported": Mutant(patch=lambda: patch.object(Branch, "orphans", lambda _: ())),
     "an unclear answer is refunded": Mutant({"payouts": RefundOnUnclear}),
     "a payout is signed again without proof of death": Mutant(
-        patch=lambda: patch("signers.payouts.proof_of_death", _hasty_proof)
+        patch=lambda: patch("signers.outgoing.proof_of_death", _hasty_proof)
     ),
     "bytes are sent before they are recorded": Mutant({"payouts": UnrecordedBytes}),
 }

@@ -257,7 +257,7 @@ class DevnetLog:
             return None
         return found[0].number, found[1].outcome.contract_ret
 
-    def keep_from(self, number: int | None) -> None:
+    def keep_from(self, holder: str, number: int | None) -> None:
         self.kept_from = number
 
     def _last(self) -> int:

@@ -1,4 +1,4 @@
-"""Canonical examples, each once, and a history that has every kind of event in it."""
+"""Canonical examples, each once, and a history that has every kind of event in it but the treasury's own (treasury.py)."""
 
 import hashlib
 from collections.abc import Sequence

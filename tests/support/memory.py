@@ -8,6 +8,7 @@ from uuid import UUID
 from core.chain import BlockRef
 from core.events import Recorded
 from core.guard import GuardKey
+from core.instructions import InstructionPrepared
 from core.ledger import Decided, Loaded
 from core.payouts import PayoutPrepared
 from core.ports import Cursor, Message, Overdue, ReadyAddress, Received
@@ -190,7 +191,7 @@ class MemorySolidLog:
     def find(self, txid: str) -> tuple[int, str] | None:
         return self.places.get(txid)
 
-    def keep_from(self, number: int | None) -> None:
+    def keep_from(self, holder: str, number: int | None) -> None:
         self.kept_from = number
 
 
@@ -200,11 +201,11 @@ class MemoryAttempts:
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
 
-    def payouts_of(self, txids: Sequence[str]) -> Mapping[str, str]:
+    def streams_of(self, txids: Sequence[str]) -> Mapping[str, str]:
         return {
             recorded.event.attempt.txid: recorded.stream
             for recorded in self.store.events
-            if isinstance(recorded.event, PayoutPrepared) and recorded.event.attempt.txid in txids
+            if isinstance(recorded.event, PayoutPrepared | InstructionPrepared) and recorded.event.attempt.txid in txids
         }
 
 
