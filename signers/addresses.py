@@ -4,18 +4,24 @@ An address goes into the pool before anybody can learn it, and the scanner match
 can be missed (I6). The same holds for the system wallets, whose addresses an event makes public.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Final, Protocol, TypeVar
 
 from core.ledger import Accepted, Failed, Ledger, Refused, Repeated
 from core.ports import AddressPool, ReadyAddress
 from core.treasury import RegisterWallet, Role
+from core.tron import Address
 from signers.derivation import DEPOSIT_ROOT, deposit_path
 from signers.keys import Keys
 
 ACTOR: Final = "system:addresses"
 BATCH: Final = 500
-_DERIVED: Final = "derived:"
+DERIVED: Final = "derived:"
+"""What a derived key's id begins with on one machine; on AWS it names the seed, too."""
+
+
+T = TypeVar("T")
 
 
 class WrongKeys(Exception):
@@ -25,10 +31,11 @@ class WrongKeys(Exception):
 class Addresses:
     """Keeps `want` addresses ready, indexes without a gap. Two at once derive the same ones, which the pool keeps once."""
 
-    def __init__(self, keys: Keys, pool: AddressPool, want: int) -> None:
+    def __init__(self, keys: Keys, pool: AddressPool, want: int, *, prefix: str = DERIVED) -> None:
         self._keys = keys
         self._pool = pool
         self._want = want
+        self._prefix = prefix
         self._recognised = False
 
     def step(self) -> bool:
@@ -36,7 +43,7 @@ class Addresses:
         missing = self._want - self._pool.ready()
         if missing <= 0:
             return False
-        first = self._pool.highest_index(f"{_DERIVED}{DEPOSIT_ROOT}/") + 1
+        first = self._pool.highest_index(f"{self._prefix}{DEPOSIT_ROOT}/") + 1
         if first and not self._recognised:
             self._recognise(first - 1)
         self._recognised = True
@@ -44,7 +51,7 @@ class Addresses:
         return True
 
     def _derive(self, index: int) -> ReadyAddress:
-        key_id = _DERIVED + deposit_path(index)
+        key_id = self._prefix + deposit_path(index)
         address = self._keys.key(key_id).address
         return ReadyAddress(base58=address.base58, hex=address.hex(), key_id=key_id)
 
@@ -56,6 +63,44 @@ class Addresses:
                 f"the keystore's seed gives {known.base58} for {known.key_id}, which the address pool does not know:"
                 " open the keystore that this pool was filled from"
             )
+
+
+class KeyMaker(Protocol):
+    """Makes a key for each deposit address. Raises Unavailable."""
+
+    def made(self) -> Iterable[tuple[str, Address]]:
+        """(key id, address) of every key that was ever made for a deposit address, whoever made it."""
+
+    def make(self) -> str:
+        """A new key -> its id."""
+
+
+class KeyedAddresses:
+    """Keeps `want` addresses ready, each with a key of its own, which costs money: none that was made is left unused."""
+
+    def __init__(self, maker: KeyMaker, keys: Keys, pool: AddressPool, want: int) -> None:
+        self._maker = maker
+        self._keys = keys
+        self._pool = pool
+        self._want = want
+        self._adopted = False
+
+    def step(self) -> bool:
+        """Add one address, if any is missing; the first step takes in what an earlier process made and did not add."""
+        if not self._adopted:
+            for made in batched(self._maker.made(), BATCH):
+                known = self._pool.ours([address.evm for _, address in made])
+                self._pool.add([self._ready(key_id) for key_id, address in made if address.evm not in known])
+            self._adopted = True
+        if self._pool.ready() >= self._want:
+            return False
+        self._pool.add([self._ready(self._maker.make())])
+        return True
+
+    def _ready(self, key_id: str) -> ReadyAddress:
+        """The address is the key's own, whatever it is called."""
+        address = self._keys.key(key_id).address
+        return ReadyAddress(base58=address.base58, hex=address.hex(), key_id=key_id)
 
 
 def register_wallets(ledger: Ledger, pool: AddressPool, keys: Keys, wallets: Mapping[Role, str]) -> None:
@@ -79,3 +124,10 @@ def register_wallets(ledger: Ledger, pool: AddressPool, keys: Keys, wallets: Map
                 raise error
             case Accepted() | Repeated():
                 pass
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of up to `size` (itertools has it from Python 3.12)."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch

@@ -86,3 +86,23 @@ def parse_path(path: str) -> list[int]:
 def deposit_path(index: int) -> str:
     """The path of the index-th deposit address, from 0."""
     return f"{DEPOSIT_ROOT}/{index}"
+
+
+class DepositKeys:
+    """The keys of the deposit addresses of one seed, by path. The four levels above them are walked once."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._root = Node.master(seed).descend(DEPOSIT_ROOT)
+
+    def key(self, path: str) -> SoftwareKey:
+        """Raises InvalidPath for a path that is no deposit address's."""
+        root, _, index = path.rpartition("/")
+        if root != DEPOSIT_ROOT:
+            raise InvalidPath(f"{path!r} is no deposit address's path: they lie below {DEPOSIT_ROOT}")
+        return self._root.descend(f"m/{index}").key()
+
+    def __repr__(self) -> str:
+        return "DepositKeys(secret)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a seed is not pickled")

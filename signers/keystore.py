@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from signers.derivation import DEPOSIT_ROOT, SEED_BYTES, InvalidPath, Node
+from signers.derivation import SEED_BYTES, DepositKeys, InvalidPath
 from signers.keys import Key, KeyNotHeld, SoftwareKey
 
 HOT: Final = "hot"
@@ -92,7 +92,7 @@ class Keystore:
         self._file = file
         self._cipher = cipher
         self._secrets = secrets
-        self._deposits: Node | None = None
+        self._deposits: DepositKeys | None = None
 
     @classmethod
     def create(
@@ -141,12 +141,11 @@ class Keystore:
         kind, _, name = key_id.partition(":")
         if kind == "keystore" and name in self._secrets and name != DEPOSIT_SEED:
             return SoftwareKey(self._secrets[name])
-        root, _, index = name.rpartition("/")
-        if kind == "derived" and root == DEPOSIT_ROOT and DEPOSIT_SEED in self._secrets:
-            if self._deposits is None:  # the four hardened levels above are walked once
-                self._deposits = Node.master(self._secrets[DEPOSIT_SEED]).descend(DEPOSIT_ROOT)
+        if kind == "derived" and DEPOSIT_SEED in self._secrets:
+            if self._deposits is None:
+                self._deposits = DepositKeys(self._secrets[DEPOSIT_SEED])
             try:
-                return self._deposits.descend(f"m/{index}").key()
+                return self._deposits.key(name)
             except InvalidPath as error:
                 raise KeyNotHeld(f"{key_id} is no key id: {error}") from error
         raise KeyNotHeld(f"the keystore {self.path} holds no key {key_id}; it holds {', '.join(self.names)}")

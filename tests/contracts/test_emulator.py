@@ -10,9 +10,14 @@ from typing import Any
 
 import boto3
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from core.secp256k1 import sha256
+from gateways.aws.kms import WALLET_KEY
 from gateways.aws.names import QUEUE_ATTRIBUTES
+from signers.kms import point_of
 from tests.support.aws import CREDENTIALS, REAL, REGION, emulator
+from tests.support.curve import recovered
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +94,17 @@ def test_dead_letters_can_be_moved_by_the_service(as_it_comes: str) -> None:
     queue = Fifo(as_it_comes, "moved")
     arn = queue.sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     queue.sqs.start_message_move_task(SourceArn=arn)
+
+
+@pytest.mark.xfail(strict=True, reason="moto 5.2.5 hashes what is signed once more, also with MessageType DIGEST")
+def test_a_digest_is_signed_as_it_is(as_it_comes: str) -> None:
+    """The signature recovers over the digest that was given."""
+    kms = client("kms", as_it_comes)
+    key_id = kms.create_key(**WALLET_KEY)["KeyMetadata"]["KeyId"]
+    digest = sha256(b"signed once")
+    point = point_of(kms.get_public_key(KeyId=key_id)["PublicKey"])
+    der = kms.sign(KeyId=key_id, Message=digest, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256")["Signature"]
+    assert point in recovered(digest, *decode_dss_signature(der))
 
 
 def test_the_contracts_hold_on_aws_itself() -> None:

@@ -120,6 +120,28 @@ def made_tables(aws: Aws) -> Iterator[None]:
             dynamodb.delete_table(TableName=aws.prefix + table.name)
 
 
+@contextlib.contextmanager
+def made_keys(aws: Aws) -> Iterator[None]:
+    """The wallets' keys and the wrapping key with their aliases, as terraform makes them; deleted as soon as AWS lets us."""
+    kms = aws.client("kms")
+    made = []
+    wallet = {"KeySpec": "ECC_SECG_P256K1", "KeyUsage": "SIGN_VERIFY"}
+    wrapping = {"KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT"}
+    specs = {
+        name: wallet if name in names.WALLET_KEYS else wrapping for name in names.WALLET_KEYS + names.WRAPPING_KEYS
+    }
+    for name, spec in specs.items():
+        key_id = kms.create_key(**spec)["KeyMetadata"]["KeyId"]
+        kms.create_alias(AliasName=names.key_alias(aws.prefix, name), TargetKeyId=key_id)
+        made.append((names.key_alias(aws.prefix, name), key_id))
+    try:
+        yield
+    finally:
+        for alias, key_id in made:
+            kms.delete_alias(AliasName=alias)
+            kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
+
+
 def key_schema(hash_key: str, range_key: str | None) -> list[dict[str, Any]]:
     schema = [{"AttributeName": hash_key, "KeyType": "HASH"}]
     return schema + ([{"AttributeName": range_key, "KeyType": "RANGE"}] if range_key else [])

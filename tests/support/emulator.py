@@ -169,6 +169,33 @@ def mended_dynamodb() -> None:
         setattr(DynamoDBBackend, name, alone(getattr(DynamoDBBackend, name)))
 
 
+def mended_kms() -> None:
+    """With MessageType DIGEST a signature is over the 32 bytes as they are."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+    from moto.kms.exceptions import ValidationException
+    from moto.kms.responses import KmsResponse
+    from moto.kms.utils import ECDSAPrivateKey
+
+    asked = threading.local()
+    sign, key_sign = KmsResponse.sign, ECDSAPrivateKey.sign
+
+    def sign_request(self: KmsResponse) -> str:
+        asked.digest = self._get_param("MessageType") == "DIGEST"
+        return sign(self)
+
+    def sign_message(self: ECDSAPrivateKey, message: bytes, signing_algorithm: str) -> bytes:
+        if not asked.digest:
+            return key_sign(self, message, signing_algorithm)
+        if len(message) != 32:
+            raise ValidationException("Digest is invalid length for algorithm ECDSA_SHA_256.")
+        return bytes(self.private_key.sign(message, ec.ECDSA(Prehashed(hashes.SHA256()))))
+
+    KmsResponse.sign = sign_request  # type: ignore[method-assign]
+    ECDSAPrivateKey.sign = sign_message  # type: ignore[method-assign]
+
+
 def serve(*, mended: bool = True) -> Any:
     """moto's server in this process, on a free port of loopback -> the server, which runs until its `shutdown`."""
     import logging
@@ -179,6 +206,7 @@ def serve(*, mended: bool = True) -> Any:
     if mended:
         mended_sqs()
         mended_dynamodb()
+        mended_kms()
 
     class Handler(MotoRequestHandler):
         protocol_version = "HTTP/1.1"  # connections stay open: most of a call is otherwise their making

@@ -1,0 +1,70 @@
+"""The seed of the deposit addresses: encrypted under a data key that only KMS can open, for the signers alone (I13).
+
+The secret holds {seed_id, data_key, nonce, ciphertext}, of which nobody can make anything without kms:Decrypt on the wrapping
+key. Its id, which stands in every derived key id, is that of the wrapping key it was made with, and stays when it is wrapped
+anew: the addresses stay, too.
+"""
+
+import base64
+import os
+import secrets
+from collections.abc import Mapping
+from typing import Final, NamedTuple, NoReturn
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateways.aws.kms import Kms
+from gateways.user_error import UserError
+
+SEED_BYTES: Final = 64
+NONCE_BYTES: Final = 12
+
+
+class Seed(NamedTuple):
+    """An unwrapped seed. It shows its id and nothing else."""
+
+    seed_id: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Seed({self.seed_id})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a seed is not pickled")
+
+
+def make(kms: Kms, wrapping_key: str) -> dict[str, str]:
+    """A new seed -> the secret's fields."""
+    return _wrapped(kms, wrapping_key, "", secrets.token_bytes(SEED_BYTES))
+
+
+def wrap_again(kms: Kms, wrapping_key: str, seed: Seed) -> dict[str, str]:
+    """The same seed under a new data key, perhaps of another wrapping key -> the secret's fields."""
+    return _wrapped(kms, wrapping_key, seed.seed_id, seed.secret)
+
+
+def unwrap(kms: Kms, wrapping_key: str, kept: Mapping[str, str]) -> Seed:
+    """Raises UserError for a secret that is none of ours or was changed."""
+    try:
+        seed_id = kept["seed_id"]
+        data_key, nonce, ciphertext = (base64.b64decode(kept[name]) for name in ("data_key", "nonce", "ciphertext"))
+        key = kms.unwrap(wrapping_key, data_key, _context(seed_id))
+        return Seed(seed_id, AESGCM(key).decrypt(nonce, ciphertext, seed_id.encode()))
+    except (KeyError, ValueError, InvalidTag) as error:
+        raise UserError("the secret deposit-seed does not hold a wrapped seed: restore its last version") from error
+
+
+def _wrapped(kms: Kms, wrapping_key: str, seed_id: str, seed: bytes) -> dict[str, str]:
+    if not seed_id:
+        seed_id, _, _ = kms.data_key(wrapping_key, _context(""))
+    _, key, wrapped = kms.data_key(wrapping_key, _context(seed_id))
+    nonce = os.urandom(NONCE_BYTES)
+    ciphertext = AESGCM(key).encrypt(nonce, seed, seed_id.encode())
+    kept = {"data_key": wrapped, "nonce": nonce, "ciphertext": ciphertext}
+    return {"seed_id": seed_id, **{name: base64.b64encode(value).decode() for name, value in kept.items()}}
+
+
+def _context(seed_id: str) -> dict[str, str]:
+    """KMS logs it, and opens the data key under no other."""
+    return {"counterfoil": "deposit-seed", "seed_id": seed_id or "new"}
