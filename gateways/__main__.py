@@ -179,17 +179,35 @@ def secret(*, data: Data = None) -> None:
 
 
 @audit.command
-def verify(
+def export(
     *,
+    output: Annotated[Path | None, Parameter(help="The file to write; without it, to standard output")] = None,
+    data: Data = None,
+) -> None:
+    """The whole history as NDJSON: events, seals, checkpoints, balances, for `audit verify FILE` and schema/verify.py."""
+    from gateways.audit import export_history
+
+    export_history(_settings(data=data), output, console)
+
+
+@audit.command
+def verify(
+    file: Annotated[Path | None, Parameter(help="An export; without it, the database itself")] = None,
+    *,
+    archive: Annotated[
+        Path | None, Parameter(help="The folder of archived checkpoints; default: the setting's")
+    ] = None,
     key: Annotated[
         list[str] | None, Parameter(help="A key that signs checkpoints, as `audit keys` prints it; several if replaced")
     ] = None,
     data: Data = None,
 ) -> None:
-    """Is the database's history the one that was signed? Exit 1 and every difference, by position, if not."""
-    from gateways.audit import verify_database
+    """Is the history, in the database or in an export, the one that was signed? Exit 1 and every difference if not."""
+    from gateways.audit import verify_database, verify_export
 
-    sys.exit(0 if verify_database(_settings(data=data), key or [], console) else 1)
+    if file is not None:
+        sys.exit(verify_export(file, key or [], archive))
+    sys.exit(0 if verify_database(_settings(data=data), key or [], archive, console) else 1)
 
 
 @audit.command

@@ -1,23 +1,54 @@
 """What the command line does for an auditor: prove the database, hand out keys, export."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
 
 import psycopg
 from rich.console import Console
 
 from core.notes import NoteKey
-from gateways.checkpoint_archive import open_archive
+from gateways.checkpoint_archive import FolderArchive, open_archive
 from gateways.embedded.connections import Connections
 from gateways.operations import print_checks, progress, visiting
 from gateways.platform import open_platform
 from gateways.roles import READER
 from gateways.settings import Settings
+from projections.export import export
 from projections.history_tree import GROW_EVENTS_MAX, HistoryTree
 from projections.reconcile import reconcile
 from projections.verify import published_keys, verify
 
 
-def verify_database(settings: Settings, keys: Sequence[str], console: Console) -> bool:
+def export_history(settings: Settings, output: Path | None, console: Console) -> None:
+    """Write the export, to standard output where no file is named: a file appears whole or not at all."""
+    with visiting(settings) as database, psycopg.connect(database.role_urls[READER]) as conn:
+        if output is None:
+            for line in export(conn):
+                sys.stdout.buffer.write(line)
+            return
+        temporary = output.with_name(f".{output.name}.part")
+        with temporary.open("wb") as file, progress(console) as bar:
+            task = bar.add_task("exporting", total=None)
+            for number, line in enumerate(export(conn), start=1):
+                file.write(line)
+                if number % 10_000 == 0:
+                    bar.update(task, completed=number)
+        temporary.replace(output)
+
+
+def verify_export(file: Path, keys: Sequence[str], archive: Path | None) -> int:
+    """Let the stand-alone verifier look, in a process that has nothing of this one -> its exit code."""
+    verifier = Path(str(resources.files("schema") / "verify.py"))
+    arguments = [argument for key in keys for argument in ("--key", key)]
+    arguments += ["--archive", str(archive)] if archive else []
+    command = [sys.executable, "-I", str(verifier), "history", str(file), *arguments]
+    return subprocess.run(command, check=False).returncode  # noqa: S603  our own file
+
+
+def verify_database(settings: Settings, keys: Sequence[str], archive: Path | None, console: Console) -> bool:
     """Print every check with its differences -> whether all hold. Everything but the chain, which reconcile asks."""
     trusted = [NoteKey.parse(key) for key in keys]
     with (
@@ -33,9 +64,8 @@ def verify_database(settings: Settings, keys: Sequence[str], console: Console) -
             conn.rollback()
             console.print("the keys are the database's own: give --key to be sure who signed")
         task = bar.add_task("hashing", total=None)
-        proven = verify(
-            conn, trusted, open_archive(settings).contents(), lambda at, of: bar.update(task, completed=at, total=of)
-        )
+        kept = FolderArchive(archive) if archive else open_archive(settings)
+        proven = verify(conn, trusted, kept.contents(), lambda at, of: bar.update(task, completed=at, total=of))
     print_checks([*replayed.checks, *proven], console)
     ok = all(check.ok for check in (*replayed.checks, *proven))
     console.print(f"{replayed.position} events; " + ("everything holds" if ok else "something does not hold"))

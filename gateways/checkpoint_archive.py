@@ -20,10 +20,10 @@ class FolderArchive:
     """The port `CheckpointArchive`: <folder>/0000/00000017.json."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def put(self, number: int, content: bytes) -> None:
-        path = self._folder / f"{number // _PER_FOLDER:04d}" / f"{number:08d}.json"
+        path = self.folder / f"{number // _PER_FOLDER:04d}" / f"{number:08d}.json"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
@@ -47,14 +47,14 @@ class FolderArchive:
             finally:
                 os.close(folder)
         except OSError as error:
-            raise Unavailable(f"the checkpoint archive {self._folder} cannot be written: {error}") from error
+            raise Unavailable(f"the checkpoint archive {self.folder} cannot be written: {error}") from error
 
     def contents(self) -> Iterator[tuple[int, bytes]]:
         try:
-            for path in sorted(self._folder.glob("[0-9]*/[0-9]*.json")):
+            for path in sorted(self.folder.glob("[0-9]*/[0-9]*.json")):
                 yield int(path.stem), path.read_bytes()
         except OSError as error:
-            raise Unavailable(f"the checkpoint archive {self._folder} cannot be read: {error}") from error
+            raise Unavailable(f"the checkpoint archive {self.folder} cannot be read: {error}") from error
 
     def _compare(self, path: Path, content: bytes) -> None:
         if path.read_bytes() != content:

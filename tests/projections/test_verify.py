@@ -19,9 +19,8 @@ from projections.reconcile import Check, reconcile
 from projections.tracking import ViewTracking
 from projections.verify import ARCHIVE, SIGNED, TREE, verify
 from tests.support.checkpoints import Desk
-from tests.support.history import ALICE, USDT, append_events, execute, fund
+from tests.support.exports import signed_history
 from tests.support.postgres import Database
-from tests.support.views import project
 
 SEALS = "positions are contiguous, every event is sealed, and the seals chain"
 Sql = Callable[[psycopg.Connection], object]
@@ -32,17 +31,8 @@ def desk(
     database: Database, ledger: Ledger, store: PostgresEventStore, tracking: ViewTracking, tmp_path: Path
 ) -> Iterator[Desk]:
     """A history of 320 events under three checkpoints: at 120, 220 and 310; the last ten are not covered yet."""
-    made = Desk(database, tmp_path / "archive")
-    append_events(ledger, 120)
-    made.sign_now()
-    for count in (100, 90):
-        execute(ledger, *(fund(ALICE, USDT, f"{count} {number}") for number in range(count)))
-        made.sign_now()
-    execute(ledger, *(fund(ALICE, USDT, f"last {number}") for number in range(10)))
-    made.checkpoints._tree.grow()
-    project(store, tracking)
-    yield made
-    made.login.close()
+    with signed_history(database, ledger, store, tracking, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -145,10 +145,11 @@ def request_payout(wished: PayoutOrder) -> RequestPayout:
 
 
 def attempt(wished: PayoutOrder, number: int = 1) -> Attempt:
+    raw_data = f"{wished.payout_id} {number}".encode()
     return Attempt(
         number=number,
-        txid=txid(f"{wished.payout_id} {number}"),
-        raw_data="0a02",
+        txid=hashlib.sha256(raw_data).hexdigest(),
+        raw_data=raw_data.hex(),
         expiration_ms=1_767_225_660_000,
         ref_block_number=100,
         ref_block_id=f"{100:016x}" + "0" * 48,

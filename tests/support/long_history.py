@@ -4,6 +4,7 @@ Events are those the ledger would have decided, in streams, with entries that ba
 guard as they leave it (I5). One cycle: 2 new deposit addresses, 5 deposits, 2 payouts, 1 transfer; 25 events, 41 lines.
 """
 
+import hashlib
 import random
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -185,10 +186,11 @@ class _World:
         stream = payout_stream(order.payout_id)
         reserve = books.payout_requested(account, order.ledger_account, order.total_minor)
         yield stream, PayoutRequested(**self._at(_API), order=order, postings=reserve)  # type: ignore[arg-type]
+        raw_data = self._txid(number) * 6
         tried = Attempt(
             number=1,
-            txid=self._txid(number),
-            raw_data=self._txid(number) * 6,
+            txid=hashlib.sha256(bytes.fromhex(raw_data)).hexdigest(),
+            raw_data=raw_data,
             expiration_ms=1_767_225_660_000 + 30 * number,
             ref_block_number=70_000_000 + number // 100,
             ref_block_id=f"{70_000_000 + number // 100:016x}" + self._txid(number // 100)[16:],

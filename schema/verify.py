@@ -1,0 +1,1138 @@
+#!/usr/bin/env python3
+"""Check a Counterfoil history, with nothing but Python's standard library and no line of Counterfoil's own code.
+
+    python3 verify.py history EXPORT.ndjson --key KEY [--archive FOLDER]     everything below, by position
+    python3 verify.py receipt RECEIPT.json --key KEY                         one client's proof, offline
+
+EXPORT is what `counterfoil audit export` writes. KEY is a verifier key (`counterfoil audit keys`), which you should have had
+from the operator by another way than the export. FOLDER is the archive of checkpoints outside the database.
+
+What is derived here from the events alone, and compared with what the export says:
+
+* positions run from 1 without a gap, each event is the one whose hash is kept, and every seal chains to the one before;
+* the Merkle tree (RFC 6962) over all events has the roots that were signed (Ed25519), and clients' receipts are of it;
+* every entry balances per book and currency; no client's liability is negative at any position; what clients may claim
+  is what the treasury's Custody_Control holds, at every position;
+* every stream is a story that can be: a transfer is credited once and for its amount, a payout leaves at most once, by
+  bytes that were prepared and whose hash is its transaction id, and what failed was given back;
+* balances and guard rows are what the events make them.
+
+An event type that this file does not know is no error: its lines count like all lines, and it is listed as
+"not known to this verifier: postings checked, story not".
+
+Three readers go through the file at the same time, each in a process of its own: the hashes, the receipts, the books.
+"""
+
+import argparse
+import base64
+import gc
+import hashlib
+import hmac
+import json
+import multiprocessing
+import re
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+
+FORMAT = "counterfoil-export/1"
+TOLD_MAX = 100  # findings of one check that are told; the others are counted
+AMOUNT_MAX = 2**63 - 1
+RECEIPT_LEAVES = 1024
+
+
+# Findings ------------------------------------------------------------------------------------------------------------
+
+
+class Findings:
+    """What does not hold, by check, each with its position. A check without findings holds."""
+
+    def __init__(self, *checks):
+        self.checks = {check: [] for check in checks}
+        self.more = dict.fromkeys(checks, 0)
+        self.notes = []
+
+    def wrong(self, check, position, sentence):
+        if len(self.checks[check]) < TOLD_MAX:
+            self.checks[check].append((position, sentence))
+        else:
+            self.more[check] += 1
+
+    @property
+    def ok(self):
+        return not any(self.checks.values())
+
+
+ORDER = "positions run from 1 without a gap"
+HASHES = "every event is the one whose hash is kept"
+SEALS = "every event is sealed, and the seals chain"
+CHECKPOINTS = "every checkpoint is signed and is of this history"
+ARCHIVE = "the archive has this history's checkpoints"
+RECEIPTS = "the receipts that clients hold are of this history"
+ENTRIES = "every entry balances per book and currency, in amounts above zero"
+ACCOUNTS = "every line is posted to an account that was opened"
+LIABILITIES = "no client liability is negative at any position"
+CUSTODY = "what clients may claim is what Custody_Control holds, at every position"
+STREAMS = "every stream's versions run from 1, each once"
+DEPOSITS = "every transfer is credited once, to its owner, for its amount"
+PAYOUTS = "every payout leaves at most once, by bytes that were prepared for it"
+OTHERS = "every other story is one that can be"
+BALANCES = "balances are what the events make them"
+GUARD = "the guard is what the events make it"
+
+
+# Ed25519 (RFC 8032) --------------------------------------------------------------------------------------------------
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
+IDENTITY = (0, 1, 1, 0)  # X, Y, Z, T: x = X/Z, y = Y/Z, xy = T/Z
+
+
+def add_points(one, other):
+    """The group's addition in extended coordinates (RFC 8032, 5.1.4)."""
+    a = (one[1] - one[0]) * (other[1] - other[0]) % P
+    b = (one[1] + one[0]) * (other[1] + other[0]) % P
+    c = 2 * one[3] * other[3] * D % P
+    d = 2 * one[2] * other[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def decode_point(encoded):
+    """32 bytes -> the point, or None where they are none (RFC 8032, 5.1.3)."""
+    if len(encoded) != 32:
+        return None
+    y = int.from_bytes(encoded, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * ROOT_OF_MINUS_1 % P
+    if (x * x - square) % P or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+def encode_point(point):
+    inverse = pow(point[2], P - 2, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+class Multiples:
+    """A fixed point's multiples by any scalar, from a table of 64 x 16: a checkpoint a minute is many in a year."""
+
+    def __init__(self, point):
+        self.rows = []
+        for _ in range(64):
+            row = [IDENTITY]
+            for _ in range(15):
+                row.append(add_points(row[-1], point))
+            self.rows.append(row)
+            point = add_points(row[-1], point)
+
+    def times(self, scalar):
+        found = IDENTITY
+        for row in self.rows:
+            found = add_points(found, row[scalar & 15])
+            scalar >>= 4
+        return found
+
+
+BASE = decode_point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+class Key:
+    """A verifier key: <name>+<key id>+<base64 of 0x01 and the public key> (C2SP signed-note)."""
+
+    base = None
+
+    def __init__(self, text):
+        name, _, rest = text.strip().partition("+")
+        key_id, _, encoded = rest.partition("+")
+        try:
+            raw = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            raw = b""
+        point = decode_point(raw[1:])
+        if raw[:1] != b"\x01" or point is None or not name:
+            raise ValueError(f"{text!r} is no Ed25519 verifier key: it has the form name+id+key")
+        self.name, self.public = name, raw[1:]
+        self.id = sha256(name.encode() + b"\n\x01" + self.public).digest()[:4]
+        if self.id.hex() != key_id:
+            raise ValueError(f"{text!r}: the id does not belong to the key")
+        self.negative = Multiples((P - point[0], point[1], 1, P - point[3]))
+        Key.base = Key.base or Multiples(BASE)
+
+    def verifies(self, message, signature):
+        """Whether s * B - h * A is R."""
+        if len(signature) != 64:
+            return False
+        s = int.from_bytes(signature[32:], "little")
+        if s >= L:
+            return False
+        h = int.from_bytes(hashlib.sha512(signature[:32] + self.public + message).digest(), "little") % L
+        return encode_point(add_points(Key.base.times(s), self.negative.times(h))) == signature[:32]
+
+
+def open_note(note, keys):
+    """The text of a note that one of the keys signed. Raises ValueError."""
+    text, separator, lines = note.rpartition("\n\n")
+    if not separator or not lines.endswith("\n"):
+        raise ValueError("it is no signed note")
+    text += "\n"
+    for line in lines.splitlines():
+        name, _, encoded = line[2:].partition(" ")
+        signature = base64.b64decode(encoded, validate=True)
+        for key in keys:
+            if (name, signature[:4]) == (key.name, key.id):
+                if key.verifies(text.encode(), signature[4:]):
+                    return text
+                raise ValueError(f"the signature of {key.name} does not fit the text")
+    raise ValueError("no key that is known has signed it")
+
+
+# The Merkle tree (RFC 6962) ------------------------------------------------------------------------------------------
+
+
+def node(left, right):
+    return sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """Grows leaf by leaf and knows its root: the hashes of the complete subtrees at its right edge."""
+
+    def __init__(self):
+        self.size = 0
+        self.edge = []
+
+    def add(self, leaf):
+        self.size += 1
+        size = self.size
+        while not size & 1:
+            leaf = sha256(b"\x01" + self.edge.pop() + leaf).digest()
+            size >>= 1
+        self.edge.append(leaf)
+
+    def root(self):
+        if not self.edge:
+            return sha256(b"").digest()
+        found = self.edge[-1]
+        for left in reversed(self.edge[:-1]):
+            found = node(left, found)
+        return found
+
+
+def full_root(leaves):
+    """Of a power of two of leaves."""
+    while len(leaves) > 1:
+        leaves = [sha256(b"\x01" + leaves[at] + leaves[at + 1]).digest() for at in range(0, len(leaves), 2)]
+    return leaves[0]
+
+
+def consistent(old_size, old_root, size, root, path):
+    """Whether the path shows that the old tree is how the new one begins (RFC 9162, 2.1.4.2)."""
+    if old_size == size:
+        return old_root == root and not path
+    if old_size & (old_size - 1) == 0:
+        path = [old_root, *path]
+    if not path:
+        return False
+    place, last = old_size - 1, size - 1
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    old = new = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            old, new = node(sibling, old), node(sibling, new)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            new = node(new, sibling)
+        place, last = place >> 1, last >> 1
+    return last == 0 and (old, new) == (old_root, root)
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+TEXT = rb'"([^"\\]*(?:\\.[^"\\]*)*)"'
+EVENT = re.compile(
+    rb'\{"kind":"event","position":(\d+),"stream":' + TEXT + rb',"version":(\d+),"topic":' + TEXT
+    + rb',"hash":"([0-9a-f]{64})","(state|text)":(.*)\}\n'
+)  # fmt: skip
+
+
+def unquoted(text):
+    """The bytes that stand between quotation marks in JSON."""
+    return json.loads(b'"' + text + b'"').encode() if b"\\" in text else text
+
+
+def event_of(line):
+    """(position, stream, version, topic, hash, state) as bytes and numbers, or None where the line is no event line."""
+    match = EVENT.fullmatch(line)
+    if match is None:
+        return None
+    position, stream, version, topic, kept, form, state = match.groups()
+    if form == b"text":
+        state = json.loads(state).encode()
+    return int(position), unquoted(stream), int(version), unquoted(topic), kept, state
+
+
+class Reader:
+    """Goes through an export line by line."""
+
+    def __init__(self, options):
+        self.options = options
+        self.header = {}
+
+    def read(self, path):
+        gc.disable()  # nothing here refers to itself, and looking for it would cost a third of the time
+        with open(path, "rb", buffering=1 << 20) as file:
+            for number, line in enumerate(file, start=1):
+                if line.startswith(b'{"kind":"event"'):
+                    self.event(number, line)
+                else:
+                    self.other(number, line)
+        self.end()
+        return self.findings
+
+    def other(self, number, line):
+        try:
+            content = json.loads(line)
+            kind = content["kind"]
+            if number == 1:
+                self.header = content
+            handle = getattr(self, f"on_{kind}", None)
+            if handle is not None:
+                handle(content)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            self.damaged(number, f"line {number} cannot be read: {error}")
+
+    def damaged(self, number, sentence):
+        """The reader of hashes tells of lines; the others pass over them."""
+
+
+# The hashes ----------------------------------------------------------------------------------------------------------
+
+
+class Hashes(Reader):
+    """Order, hashes, seals, the tree, checkpoints, the archive."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.findings = Findings(ORDER, HASHES, SEALS, CHECKPOINTS, ARCHIVE)
+        self.position = 0  # of the last event
+        self.counts = {"events": 0, "seals": 0, "checkpoints": 0}
+        self.ended = False
+        self.tree = Tree()
+        self.sealed = 0  # up to there
+        self.previous = bytes(32)
+        self.digest = sha256(self.previous)
+        self.keys = [Key(text) for text in options.key]
+        self.last_checkpoint = None  # (number, size, time)
+        self.roots = {}  # by size, where the archive has a checkpoint
+        self.notes = {}  # by number
+        self.archive = list(read_archive(options.archive)) if options.archive else []
+        self.archived_sizes = set()
+        for name, content in self.archive:
+            try:
+                self.archived_sizes.add(Checkpoint(json.loads(content)["checkpoint"].split("\n\n")[0] + "\n").size)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                self.findings.wrong(ARCHIVE, 0, f"{name} is no checkpoint")
+
+    def damaged(self, number, sentence):
+        self.findings.wrong(ORDER, self.position, f"{sentence} (behind position {self.position})")
+
+    def event(self, number, line):
+        found = event_of(line)
+        if found is None:
+            self.damaged(number, f"line {number} is no event line as the format has it")
+            return
+        position, stream, version, topic, kept, state = found
+        self.counts["events"] += 1
+        expected = self.position + 1
+        if position < expected:
+            self.findings.wrong(ORDER, position, f"it stands behind position {self.position}")
+            return
+        if position > expected:
+            missing = f"{expected}" if position == expected + 1 else f"{expected} to {position - 1}"
+            self.findings.wrong(ORDER, expected, f"missing: {missing}; {position} follows {self.position}")
+            for _ in range(min(position - expected, 1_000_000)):
+                self.tree.add(bytes(32))
+        self.position = position
+        data = b"".join(
+            (
+                position.to_bytes(8, "big"),
+                len(stream).to_bytes(4, "big"),
+                stream,
+                version.to_bytes(8, "big"),
+                len(topic).to_bytes(4, "big"),
+                topic,
+                len(state).to_bytes(4, "big"),
+                state,
+            )
+        )
+        leaf = sha256(b"\x00" + data)
+        if leaf.hexdigest().encode() != kept:
+            self.findings.wrong(HASHES, position, f"the event is not the one that was kept ({topic.decode()})")
+        self.tree.add(leaf.digest())
+        self.digest.update(data)
+        if position in self.archived_sizes:
+            self.roots[position] = self.tree.root()
+
+    def on_header(self, content):
+        if content.get("format") != FORMAT:
+            self.findings.wrong(ORDER, 0, f"this is no {FORMAT}, but {content.get('format')!r}")
+        if not self.keys:
+            self.keys = [Key(each["key"]) for each in content["keys"] if each["purpose"] == "checkpoints"]
+            self.findings.notes.append("the keys are the export's own: give --key to be sure who signed")
+
+    def on_seal(self, content):
+        self.counts["seals"] += 1
+        first, last = content["first"], content["last"]
+        where = f"the seal over {first} to {last}"
+        if first != self.sealed + 1 or last < first:
+            self.findings.wrong(SEALS, first, f"{where} does not follow the one that ends at {self.sealed}")
+        elif bytes.fromhex(content["previous"]) != self.previous:
+            self.findings.wrong(SEALS, first, f"{where} does not name the hash of the one before it")
+        if last != self.position:
+            self.findings.wrong(SEALS, last, f"{where} stands behind position {self.position}")
+        elif self.digest.hexdigest() != content["hash"]:
+            self.findings.wrong(
+                SEALS, first, f"{where}: an event between {first} and {last} is not the one that was sealed"
+            )
+        self.sealed = last
+        self.previous = bytes.fromhex(content["hash"])
+        self.digest = sha256(self.previous)
+
+    def on_checkpoint(self, content):
+        self.counts["checkpoints"] += 1
+        number, size = content["number"], content["size"]
+        where = f"checkpoint {number} over {size} events"
+        self.notes[number] = content["note"]
+        if size != self.tree.size:
+            self.findings.wrong(CHECKPOINTS, size, f"{where}: the history stands at {self.tree.size} there")
+        before = self.last_checkpoint or (0, 0, "")
+        try:
+            signed = Checkpoint(open_note(content["note"], self.keys))
+            receipts = [open_note(note, self.keys).splitlines() for note in content["receipts"]]
+        except ValueError as error:
+            self.findings.wrong(CHECKPOINTS, size, f"{where}: {error}")
+            self.last_checkpoint = (number, size, before[2])
+            return
+        if (signed.number, signed.size) != (number, size):
+            self.findings.wrong(CHECKPOINTS, size, f"{where}: what is signed is {signed.number} over {signed.size}")
+        elif number != before[0] + 1 or size <= before[1] or signed.time < before[2]:
+            self.findings.wrong(CHECKPOINTS, size, f"{where} does not follow {before[0]} over {before[1]}")
+        if size == self.tree.size and signed.root != self.tree.root():
+            sentence = (
+                f"{where}: an event between {before[1] + 1} and {size}, or before, is not the one that was signed"
+            )
+            self.findings.wrong(CHECKPOINTS, size, sentence)
+        told = [[f"{signed.origin}/receipts", str(number), signed.time, root] for root in signed.receipts]
+        if receipts != told:
+            self.findings.wrong(CHECKPOINTS, size, f"{where}: the notes of its receipts are not those that it names")
+        self.last_checkpoint = (number, size, signed.time)
+
+    def on_end(self, content):
+        self.ended = True
+        if content["head"] != self.position:
+            self.findings.wrong(
+                ORDER, self.position, f"the history ends here, and the export says at {content['head']}"
+            )
+        for name, count in self.counts.items():
+            if content[name] != count:
+                self.findings.wrong(
+                    ORDER, self.position, f"there are {count} {name}, and the export says {content[name]}"
+                )
+
+    def end(self):
+        if not self.ended:
+            self.findings.wrong(ORDER, self.position, "the export is cut off here: its last line is missing")
+        if self.sealed < self.position:
+            self.findings.wrong(SEALS, self.sealed + 1, f"positions {self.sealed + 1} to {self.position} have no seal")
+        covered = self.last_checkpoint[1] if self.last_checkpoint else 0
+        if covered < self.position:
+            self.findings.notes.append(f"positions {covered + 1} to {self.position} wait for the next checkpoint")
+        self.check_archive()
+        self.findings.notes.insert(0, f"{self.counts['events']:,} events, {self.counts['seals']:,} seals,"
+                                      f" {self.counts['checkpoints']:,} checkpoints")  # fmt: skip
+
+    def check_archive(self):
+        """Every archived checkpoint is signed, adds to the one before, and is of this history."""
+        before = None
+        for expected, (name, content) in enumerate(self.archive, start=1):
+            try:
+                kept = json.loads(content)
+                signed = Checkpoint(open_note(kept["checkpoint"], self.keys))
+                path = [base64.b64decode(step, validate=True) for step in kept["consistency"]]
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self.findings.wrong(ARCHIVE, 0, f"{name}: {error}")
+                continue
+            where = f"{name}, checkpoint {signed.number} over {signed.size} events"
+            if (signed.number, kept["number"]) != (expected, expected):
+                self.findings.wrong(ARCHIVE, signed.size, f"{where} stands where checkpoint {expected} belongs")
+            if before and not consistent(before.size, before.root, signed.size, signed.root, path):
+                self.findings.wrong(ARCHIVE, signed.size, f"{where} does not add to the one before")
+            if signed.size > self.tree.size:
+                self.findings.wrong(ARCHIVE, self.tree.size, f"{where}: the history ends at {self.tree.size}")
+            elif self.roots.get(signed.size) != signed.root:
+                self.findings.wrong(ARCHIVE, signed.size, f"{where} is not of this history")
+            elif self.notes.get(signed.number) != kept["checkpoint"]:
+                self.findings.wrong(ARCHIVE, signed.size, f"{where} is another one in the export")
+            before = signed
+        if self.archive and self.last_checkpoint and before and self.last_checkpoint[0] > before.number:
+            behind = self.last_checkpoint[0] - before.number
+            self.findings.notes.append(f"{behind} checkpoints are not in the archive yet")
+
+
+class Checkpoint:
+    """The text of a checkpoint (C2SP tlog-checkpoint): origin, size, root, and lines of Counterfoil's own."""
+
+    def __init__(self, text):
+        origin, size, root, number, self.time, *receipts = text.removesuffix("\n").split("\n")
+        if not number.startswith("number ") or any(not line.startswith("receipts ") for line in receipts):
+            raise ValueError("it is no checkpoint")
+        self.origin, self.size, self.number = origin, int(size), int(number[7:])
+        self.time = self.time.removeprefix("time ")
+        self.root = base64.b64decode(root, validate=True)
+        self.receipts = [line[9:] for line in receipts]
+
+
+def read_archive(folder):
+    """(name, content) of every archived checkpoint, by number."""
+    paths = sorted(Path(folder).rglob("*.json"), key=lambda path: int(path.stem) if path.stem.isdigit() else -1)
+    if not paths:
+        raise SystemExit(f"there is no checkpoint in {folder}")
+    for path in paths:
+        yield path.name, path.read_bytes()
+
+
+# The receipts --------------------------------------------------------------------------------------------------------
+
+SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+class Receipts(Reader):
+    """The entries that clients hold receipts of, and the trees that each checkpoint names for them."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.findings = Findings(RECEIPTS)
+        self.entries = []  # (position, account, hash) since the last checkpoint
+        self.shown = {}
+
+    def on_header(self, content):
+        self.shown = {topic.encode(): fields for topic, fields in content["shown"].items()}
+
+    def event(self, number, line):
+        found = event_of(line)
+        if found is None:
+            return
+        position, stream, version, topic, _, raw = found
+        shown = self.shown.get(topic)
+        if shown is None and b'"postings"' not in raw:
+            return
+        try:
+            state = json.loads(raw)
+            for account, text in entries_of(stream.decode(), version, topic.decode(), state, shown):
+                self.entries.append((position, account, sha256(text.encode()).digest()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.findings.wrong(RECEIPTS, position, f"no entry can be made of the event: {error!r}")
+
+    def on_checkpoint(self, content):
+        number, size, blind = content["number"], content["size"], bytes.fromhex(content["blind"])
+        leaves = []
+        for position, account, entry in self.entries:
+            salt = hmac.digest(blind, position.to_bytes(8, "big") + account.encode(), "sha256")
+            leaves.append(sha256(b"\x00" + salt + entry).digest())
+        leaves.sort()
+        self.entries = []
+        roots = []
+        for tree, start in enumerate(range(0, len(leaves), RECEIPT_LEAVES)):
+            part = leaves[start : start + RECEIPT_LEAVES]
+            for place in range(RECEIPT_LEAVES - len(part)):
+                filler = b"filler" + tree.to_bytes(4, "big") + place.to_bytes(4, "big")
+                part.append(hmac.digest(blind, filler, "sha256"))
+            roots.append(base64.b64encode(full_root(sorted(part))).decode())
+        if roots != [line[9:] for line in content["note"].split("\n") if line.startswith("receipts ")]:
+            sentence = f"checkpoint {number} over {size} events: its receipt trees are not those of its events"
+            self.findings.wrong(RECEIPTS, size, sentence)
+
+    def end(self):
+        pass
+
+
+def entries_of(stream, version, topic, state, shown):
+    """(account, text) of each client that an event concerns: what a receipt may show of it."""
+    owner = state.get("account_id") or state.get("order", {}).get("account_id")
+    lines = {}
+    for posting in state.get("postings", ()):
+        if posting["book"] != "treasury":
+            line = {name: value for name, value in posting.items() if name != "book"}
+            lines.setdefault(posting["book"], []).append(line)
+    if shown is not None and owner is not None and owner != "treasury":
+        lines.setdefault(owner, [])
+    for account, own in lines.items():
+        entry = {
+            "account_id": account,
+            "lines": own,
+            "occurred_at": state["occurred_at"],
+            "stream": stream,
+            "topic": topic,
+            "version": version,
+        }
+        if account == owner and shown:
+            for name in shown:
+                entry[name] = state[name]
+        yield account, SORTED.encode(entry)
+
+
+# The books -----------------------------------------------------------------------------------------------------------
+
+CLIENT_ASSET, CLEARING, CUSTODY_CONTROL = "System_Hot_Wallet_Asset", "Clearing_Account", "Custody_Control"
+TREASURY = {
+    "Payin_Wallets_Asset": "asset",
+    "Hot_Wallet_Asset": "asset",
+    "Cold_Wallet_Asset": "asset",
+    "Gas_Wallet_Asset": "asset",
+    "In_Transit_Asset": "asset",
+    "Custody_Control": "liability",
+    "Network_Fee_Expense": "expense",
+    "Fee_Revenue": "revenue",
+    "Operator_Capital": "equity",
+    "Suspense": "liability",
+}
+WALLETS = {
+    "hot": "Hot_Wallet_Asset",
+    "cold": "Cold_Wallet_Asset",
+    "gas": "Gas_Wallet_Asset",
+    "payin": "Payin_Wallets_Asset",
+}
+DEBIT_NORMAL = ("asset", "expense")
+
+
+class Books(Reader):
+    """Entries, accounts, balances at every position; and the stories, which need the same events."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.findings = Findings(
+            ENTRIES, ACCOUNTS, LIABILITIES, CUSTODY, STREAMS, DEPOSITS, PAYOUTS, OTHERS, BALANCES, GUARD
+        )
+        self.kinds = {("treasury", code): kind for code, kind in TREASURY.items()}
+        self.debits = {}  # (book, account, currency) -> debits minus credits
+        self.pending = {}  # the same -> detected and not confirmed
+        self.ids = {}  # ledger account id -> (book, account)
+        self.versions = {}  # stream -> its last version
+        self.stories = Stories(self)
+        self.unknown = {}  # topic -> how often
+        self.said_at = None  # the position of the balance lines
+        self.due, self.due_pending = {}, {}  # what they are yet to say
+        self.guards = set()
+
+    def event(self, number, line):
+        found = event_of(line)
+        if found is None:
+            return
+        position, stream, version, topic, _, raw = found
+        known = self.versions.get(stream, 0)
+        if version != known + 1:
+            self.findings.wrong(STREAMS, position, f"{stream.decode()} has version {version} behind {known}")
+        self.versions[stream] = version
+        try:
+            state = json.loads(raw)
+            postings = state.get("postings")
+            if postings:
+                self.post(position, postings)
+            tell = STORIES.get(topic)
+            if tell is not None:
+                check, wrong = tell(self.stories, stream.decode(), version, state)
+                if wrong:
+                    self.findings.wrong(check, position, wrong)
+            elif topic not in PLAIN:
+                self.unknown[topic] = self.unknown.get(topic, 0) + 1
+        except Impossible as impossible:
+            self.findings.wrong(PAYOUTS, position, str(impossible))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            self.findings.wrong(OTHERS, position, f"{topic.decode()} is not as such events are: {error!r}")
+
+    def post(self, position, postings):
+        """Move what the lines move, and look at everything that they touch."""
+        sums, custody, liabilities = {}, {}, []
+        for posting in postings:
+            book, account, currency = posting["book"], posting["account"], posting["currency"]
+            amount, side = posting["amount_minor"], posting["side"]
+            if type(amount) is not int or not 0 < amount <= AMOUNT_MAX or side not in ("debit", "credit"):
+                self.findings.wrong(ENTRIES, position, f"{account}: {side} {amount!r} is no line")
+                continue
+            change = amount if side == "debit" else -amount
+            sums[book, currency] = sums.get((book, currency), 0) + change
+            key = (book, account, currency)
+            self.debits[key] = balance = self.debits.get(key, 0) + change
+            kind = self.kinds.get((book, account))
+            if kind is None:
+                self.findings.wrong(ACCOUNTS, position, f"{account} of {book} was never opened")
+            if account == (CUSTODY_CONTROL if book == "treasury" else CLIENT_ASSET):
+                custody[currency] = custody.get(currency, 0) + change
+            elif balance > 0 and kind == "liability" and book != "treasury":
+                liabilities.append(key)
+        for (book, currency), difference in sums.items():
+            if difference:
+                self.findings.wrong(ENTRIES, position, f"book {book} is off by {difference} {currency}")
+        for currency, difference in custody.items():
+            if difference:
+                self.findings.wrong(
+                    CUSTODY, position, f"what clients claim and what is held part by {difference} {currency}"
+                )
+        for key in liabilities:
+            if self.debits[key] > 0:
+                self.findings.wrong(LIABILITIES, position, f"{key[1]} {key[2]} of {key[0]} is {-self.debits[key]}")
+
+    def on_balance(self, content):
+        """What the table says; it stands behind the event that it reflects."""
+        position = content["position"]
+        if self.said_at is None:
+            self.said_at = position
+            self.due = dict(self.debits)
+            self.due_pending = dict(self.pending)
+        key = (content["book"], content["account"], content["currency"])
+        kind = self.kinds.get(key[:2])
+        debits = self.due.pop(key, 0)
+        amount = debits if kind in DEBIT_NORMAL else -debits
+        for name, events in (("amount_minor", amount), ("pending_minor", self.due_pending.pop(key, 0))):
+            if content[name] != events:
+                sentence = (
+                    f"{name} of {key[1]} {key[2]} of {key[0]}: the events say {events}, the table {content[name]}"
+                )
+                self.findings.wrong(BALANCES, position, sentence)
+        if content["type"] != kind:
+            self.findings.wrong(
+                BALANCES, position, f"{key[1]} of {key[0]} is of type {kind}, in the table {content['type']}"
+            )
+
+    def on_guard(self, content):
+        owner = self.ids.get(content["ledger_account_id"])
+        if owner is None or self.kinds[owner] != "liability" or (owner, content["currency"]) in self.guards:
+            self.findings.wrong(GUARD, content["position"], f"{content['ledger_account_id']} has no row in the events")
+            return
+        self.guards.add((owner, content["currency"]))
+        balance = -self.debits.get((*owner, content["currency"]), 0)
+        if balance != content["balance_minor"]:
+            sentence = f"{owner[1]} of {owner[0]}: the events say {balance}, the guard {content['balance_minor']}"
+            self.findings.wrong(GUARD, content["position"], sentence)
+
+    def on_end(self, content):
+        head = content["head"]
+        for key, amount in (*self.due.items(), *self.due_pending.items()):
+            if amount:
+                self.findings.wrong(
+                    BALANCES, self.said_at, f"{key[1]} {key[2]} of {key[0]} is missing: {amount} in the events"
+                )
+        if self.said_at is None and any(self.debits.values()):
+            self.findings.wrong(BALANCES, head, "the export holds no balances at all")
+        for owner in self.ids.values():
+            if self.kinds[owner] == "liability" and (owner, "USDT") not in self.guards:
+                self.findings.wrong(GUARD, head, f"{owner[1]} of {owner[0]} has no guard row")
+
+    def end(self):
+        for topic, count in sorted(self.unknown.items()):
+            name = topic.decode(errors="replace")
+            self.findings.notes.append(
+                f"{name} ({count:,} events) is not known to this verifier: postings checked, story not"
+            )
+
+
+def entry(*lines):
+    """(book, account, side, amount, currency) as postings, without those of nothing."""
+    names = ("book", "account", "side", "amount_minor", "currency")
+    return [dict(zip(names, line)) for line in lines if line[3]]
+
+
+def given_back(lines):
+    """The same amount the other way: debits stand first again."""
+    other = {"debit": "credit", "credit": "debit"}
+    return [line | {"side": other[line["side"]]} for line in reversed(lines)]
+
+
+class Impossible(Exception):
+    """An event of a payout that cannot have one."""
+
+
+class Stories:
+    """What may happen in a stream, event type by event type. Each method gives a check and what is wrong, or None."""
+
+    def __init__(self, books):
+        self.books = books
+        self.deposits = {}  # stream -> (status, key of its pending amount, amount)
+        self.payouts = {}  # stream -> Payout, until it has ended
+        self.ended = {}  # stream -> how it ended
+        self.txids = {}  # of every attempt -> its payout
+        self.addresses = {}  # deposit address -> (account, ledger account)
+        self.adjusted = set()
+
+    # Deposits
+
+    def detected(self, stream, version, state):
+        wrong = self.place(stream, state)
+        status = self.deposits.get(stream, ("absent",))[0]
+        if status == "confirmed":
+            wrong = wrong or "it was credited already"
+        self.no_longer_pending(stream)
+        fact = state["transfer"]
+        key = (state["account_id"], state["ledger_account"], fact["currency"])
+        self.books.pending[key] = self.books.pending.get(key, 0) + fact["amount_minor"]
+        self.deposits[stream] = ("detected", key, fact["amount_minor"])
+        return DEPOSITS, wrong
+
+    def confirmed(self, stream, version, state):
+        wrong = self.place(stream, state)
+        if self.deposits.get(stream, ("absent",))[0] == "confirmed":
+            wrong = wrong or "it was credited already"
+        self.no_longer_pending(stream)
+        self.deposits[stream] = ("confirmed", None, 0)
+        fact, account, ledger_account = state["transfer"], state["account_id"], state["ledger_account"]
+        amount, currency = fact["amount_minor"], fact["currency"]
+        if account == "treasury":
+            wallet = WALLETS[fact["wallet"]]
+            due = entry(
+                ("treasury", wallet, "debit", amount, currency), ("treasury", "Suspense", "credit", amount, currency)
+            )
+        else:
+            due = entry(
+                (account, CLIENT_ASSET, "debit", amount, "USDT"),
+                (account, ledger_account, "credit", amount, "USDT"),
+                ("treasury", "Payin_Wallets_Asset", "debit", amount, "USDT"),
+                ("treasury", CUSTODY_CONTROL, "credit", amount, "USDT"),
+            )
+            if self.addresses.get(fact["to_address"]) != (account, ledger_account):
+                wrong = wrong or f"{fact['to_address']} was never assigned to {ledger_account} of {account}"
+        if state["postings"] != due:
+            wrong = wrong or f"the lines are not those of a deposit of {amount} {currency}"
+        return DEPOSITS, wrong
+
+    def orphaned(self, stream, version, state):
+        wrong = None if self.deposits.get(stream, ("absent",))[0] == "detected" else "it was not detected before"
+        self.no_longer_pending(stream)
+        self.deposits[stream] = ("orphaned", None, 0)
+        return DEPOSITS, wrong
+
+    def place(self, stream, state):
+        """A stream is named by the transfer's place in the chain, so that no transfer has two."""
+        fact = state["transfer"]
+        log = "trx" if fact["log_index"] is None else fact["log_index"]
+        return None if stream == f"deposit-{fact['txid']}-{log}" else "the stream is not named by its transfer"
+
+    def no_longer_pending(self, stream):
+        status, key, amount = self.deposits.get(stream, ("absent", None, 0))
+        if status == "detected":
+            self.books.pending[key] -= amount
+
+    # Payouts
+
+    def payout_requested(self, stream, version, state):
+        order = state["order"]
+        payout = Payout(order)
+        self.payouts[stream] = payout
+        wrong = (
+            None if version == 1 and stream == f"payout-{order['payout_id']}" else "it does not begin its own stream"
+        )
+        if state["postings"] != payout.reserve:
+            wrong = wrong or "the lines do not reserve amount and fee"
+        return PAYOUTS, wrong
+
+    def payout_refused(self, stream, version, state):
+        self.ended[stream] = "refused"
+        return PAYOUTS, None if version == 1 else "it does not begin its stream"
+
+    def payout_cancelled(self, stream, version, state):
+        payout = self.payout(stream)
+        wrong = None if payout.state == "requested" else f"it is {payout.state} and cannot be cancelled"
+        if state["postings"] != given_back(payout.reserve):
+            wrong = wrong or "the lines do not give back what was reserved"
+        self.end(stream, "cancelled")
+        return PAYOUTS, wrong
+
+    def payout_prepared(self, stream, version, state):
+        payout, attempt = self.payout(stream), state["attempt"]
+        txid = attempt["txid"]
+        wrong = None
+        if payout.state not in ("requested", "expired"):
+            wrong = f"another attempt is still {payout.state}"
+        elif attempt["number"] != len(payout.attempts) + 1:
+            wrong = f"attempt {attempt['number']} follows {len(payout.attempts)} others"
+        elif sha256(bytes.fromhex(attempt["raw_data"])).hexdigest() != txid:
+            wrong = "the transaction id is not the hash of the bytes"
+        elif txid in self.txids:
+            wrong = f"its transaction id is that of {self.txids[txid]}"
+        self.txids[txid] = stream
+        payout.attempts.append(attempt)
+        payout.state = "prepared"
+        return PAYOUTS, wrong
+
+    def payout_signed(self, stream, version, state):
+        return PAYOUTS, self.payout(stream).move(state["txid"], "prepared", "signed")
+
+    def payout_broadcast(self, stream, version, state):
+        return PAYOUTS, self.payout(stream).move(state["txid"], "signed", "broadcast")
+
+    def payout_expired(self, stream, version, state):
+        """Version 1 rested on a node's word; version 2 has the run of solid blocks that proves it."""
+        payout = self.payout(stream)
+        attempt = payout.attempts[-1] if payout.attempts else {"txid": None}
+        wrong = None
+        if state["txid"] != attempt["txid"] or payout.state == "expired":
+            wrong = "it is not the attempt that was alive"
+        elif "proof" in state:
+            proof = state["proof"]
+            if (
+                proof["first_block_number"] != attempt["ref_block_number"] + 1
+                or not 0 < proof["blocks"] == proof["last_block_number"] - attempt["ref_block_number"]
+                or proof["last_timestamp_ms"] < attempt["expiration_ms"]
+            ):
+                wrong = "the proof does not cover the attempt's life"
+        payout.state = "expired"
+        return PAYOUTS, wrong
+
+    def payout_confirmed(self, stream, version, state):
+        payout = self.payout(stream)
+        order = payout.order
+        wrong = None
+        if all(attempt["txid"] != state["txid"] for attempt in payout.attempts):
+            wrong = "no attempt of it has this transaction id"
+        account, total = order["account_id"], payout.total
+        due = entry(
+            (account, CLEARING, "debit", total, "USDT"),
+            (account, CLIENT_ASSET, "credit", total, "USDT"),
+            ("treasury", CUSTODY_CONTROL, "debit", total, "USDT"),
+            ("treasury", "Hot_Wallet_Asset", "credit", order["amount_minor"], "USDT"),
+            ("treasury", "Fee_Revenue", "credit", order["fee_minor"], "USDT"),
+        )
+        if state["postings"] != due + burned(state["burned_sun"]):
+            wrong = wrong or "the lines are not those of the amount and the fee that were ordered"
+        self.end(stream, "confirmed")
+        return PAYOUTS, wrong
+
+    def payout_failed(self, stream, version, state):
+        payout = self.payout(stream)
+        wrong = None
+        if state["txid"] is None and payout.state not in ("requested", "expired"):
+            wrong = f"an attempt of it is still {payout.state}: it may leave yet"
+        elif state["txid"] is not None and payout.attempts[-1]["txid"] != state["txid"]:
+            wrong = "it is not the attempt that was alive"
+        if state["postings"] != given_back(payout.reserve) + burned(state["burned_sun"]):
+            wrong = wrong or "the lines do not give back what was reserved"
+        self.end(stream, "failed")
+        return PAYOUTS, wrong
+
+    def payout(self, stream):
+        payout = self.payouts.get(stream)
+        if payout is None:
+            raise Impossible(f"the payout was {self.ended.get(stream, 'never requested')} before")
+        return payout
+
+    def end(self, stream, how):
+        del self.payouts[stream]
+        self.ended[stream] = how
+
+    # Others
+
+    def opened(self, stream, version, state):
+        key = (state["account_id"], state["code"])
+        wrong = f"{key[1]} of {key[0]} was opened before" if key in self.books.kinds else None
+        self.books.kinds[key] = state["type"]
+        self.books.ids[state["ledger_account_id"]] = key
+        return OTHERS, wrong
+
+    def assigned(self, stream, version, state):
+        address = state["address"]
+        wrong = f"{address} was assigned before" if address in self.addresses or version != 1 else None
+        self.addresses[address] = (state["account_id"], state["ledger_account"])
+        return OTHERS, wrong
+
+    def transferred(self, stream, version, state):
+        lines = state["postings"]
+        moved = [
+            (state["account_id"], state["from_ledger_account"], "debit"),
+            (state["to_account_id"], state["to_ledger_account"], "credit"),
+        ]
+        told = [(line["book"], line["account"], line["side"]) for line in lines if line["account"] != CLIENT_ASSET]
+        right = told == moved and all(line["amount_minor"] == state["amount_minor"] for line in lines)
+        return OTHERS, None if right and version == 1 else "the lines do not move the amount from the one to the other"
+
+    def adjusted_once(self, stream, version, state):
+        return OTHERS, None if version == 1 and state["reason"] else "an adjustment is one event, with a reason"
+
+
+class Payout:
+    """One payout that has not ended."""
+
+    def __init__(self, order):
+        self.order = order
+        self.state = "requested"
+        self.attempts = []
+        self.total = order["amount_minor"] + order["fee_minor"]
+        account = order["account_id"]
+        self.reserve = entry(
+            (account, order["ledger_account"], "debit", self.total, "USDT"),
+            (account, CLEARING, "credit", self.total, "USDT"),
+        )
+
+    def move(self, txid, before, after):
+        alive = self.attempts[-1]["txid"] if self.attempts else None
+        wrong = (
+            None if (self.state, alive) == (before, txid) else f"it is {self.state} as {alive}, not {before} as {txid}"
+        )
+        self.state = after
+        return wrong
+
+
+def burned(sun):
+    wallet, cost = "Hot_Wallet_Asset", "Network_Fee_Expense"
+    return entry(("treasury", cost, "debit", sun, "TRX"), ("treasury", wallet, "credit", sun, "TRX"))
+
+
+STORIES = {
+    b"deposit.detected/1": Stories.detected,
+    b"deposit.confirmed/1": Stories.confirmed,
+    b"deposit.orphaned/1": Stories.orphaned,
+    b"payout.requested/1": Stories.payout_requested,
+    b"payout.refused/1": Stories.payout_refused,
+    b"payout.cancelled/1": Stories.payout_cancelled,
+    b"payout.prepared/1": Stories.payout_prepared,
+    b"payout.signed/1": Stories.payout_signed,
+    b"payout.broadcast/1": Stories.payout_broadcast,
+    b"payout.expired/1": Stories.payout_expired,
+    b"payout.expired/2": Stories.payout_expired,
+    b"payout.confirmed/1": Stories.payout_confirmed,
+    b"payout.failed/1": Stories.payout_failed,
+    b"ledger-account.opened/1": Stories.opened,
+    b"address.assigned/1": Stories.assigned,
+    b"transfer.posted/1": Stories.transferred,
+    b"adjustment.posted/1": Stories.adjusted_once,
+}
+"""What must be true of an event beside its lines."""
+
+PLAIN = frozenset(
+    b"""
+    account.registered/1 account.renamed/1 account.suspended/1 account.reactivated/1 account.webhook-url-changed/1
+    account.webhook-disabled/1 account.webhook-secret-rotated/1 payin.requested/1 payin.disabled/1 wallet.registered/1
+    signing.stopped/1 signing.stopped/2 signing.cause-ended/1 signing.cause-ended/2 signing.resumed/1
+    token.paused/1 token.unpaused/1 token.deprecated/1 token.fee-changed/1 token.address-blacklisted/1
+    token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1 wallet.outgoing-unexplained/1
+    """.split()
+)
+"""Events that move nothing and bind nothing: they are known, and have no story to check."""
+
+
+# A receipt -----------------------------------------------------------------------------------------------------------
+
+
+def check_receipt(receipt, keys):
+    """-> the time of the checkpoint that proves it. Raises ValueError."""
+    if sha256(receipt["entry"].encode()).hexdigest() != receipt["entry_hash"]:
+        raise ValueError("the entry is not the one whose hash the receipt names")
+    if receipt.get("note") is None:
+        raise ValueError("no checkpoint covers the entry yet: ask for the receipt again after the next one")
+    origin, number, when, root = open_note(receipt["note"], keys).splitlines()
+    if not origin.endswith("/receipts") or int(number) != receipt["checkpoint"]:
+        raise ValueError("the note is not of the checkpoint that the receipt names")
+    path = [bytes.fromhex(step) for step in receipt["path"]]
+    if 1 << len(path) != RECEIPT_LEAVES or not 0 <= receipt["index"] < RECEIPT_LEAVES:
+        raise ValueError("the path has not the length of a receipt tree")
+    hashed, place = sha256(b"\x00" + bytes.fromhex(receipt["salt"] + receipt["entry_hash"])).digest(), receipt["index"]
+    for sibling in path:
+        hashed = node(sibling, hashed) if place & 1 else node(hashed, sibling)
+        place >>= 1
+    if hashed != base64.b64decode(root):
+        raise ValueError("the path leads to another root than the one that was signed")
+    return when
+
+
+# The command line ----------------------------------------------------------------------------------------------------
+
+READERS = (Books, Receipts, Hashes)
+
+
+def read(reader, options):
+    return reader(options).read(options.file)
+
+
+def verify_history(options):
+    """Every reader in a process of its own -> whether everything holds."""
+    began = time.monotonic()
+    with multiprocessing.Pool(len(READERS)) as pool:
+        found = pool.starmap(read, [(reader, options) for reader in READERS])
+    seconds = time.monotonic() - began
+    holds = all(findings.ok for findings in found)
+    if options.json:
+        told = {
+            check: [{"position": position, "wrong": sentence} for position, sentence in wrong]
+            for findings in reversed(found)
+            for check, wrong in findings.checks.items()
+        }
+        print(
+            json.dumps(
+                {"holds": holds, "checks": told, "notes": [n for f in reversed(found) for n in f.notes]}, indent=2
+            )
+        )
+        return holds
+    for findings in reversed(found):
+        for check, wrong in findings.checks.items():
+            if check == ARCHIVE and not options.archive:
+                continue
+            print(f"{'WRONG' if wrong else 'holds'}  {check}")
+            for position, sentence in wrong:
+                print(f"         position {position}: {sentence}")
+            if findings.more[check]:
+                print(f"         and {findings.more[check]} more")
+    for findings in reversed(found):
+        for note in findings.notes:
+            print(f"note   {note}")
+    print(f"{'everything holds' if holds else 'something does not hold'} ({seconds:.1f} s)")
+    return holds
+
+
+def verify_receipt(options):
+    if not options.key:
+        raise SystemExit("a receipt is checked with --key")
+    receipt = json.loads(Path(options.file).read_text(encoding="utf-8"))
+    try:
+        when = check_receipt(receipt, [Key(text) for text in options.key])
+    except (ValueError, KeyError, TypeError) as error:
+        print(f"WRONG  {error}")
+        return False
+    print(f"holds  signed at {when}, checkpoint {receipt['checkpoint']}:\n{receipt['entry']}")
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, summary in (("history", "an export, in full"), ("receipt", "one receipt of a client")):
+        command = commands.add_parser(name, help=summary)
+        command.add_argument("file")
+        command.add_argument("--key", action="append", default=[], help="a verifier key; several if one was replaced")
+        if name == "history":
+            command.add_argument("--archive", help="the folder of archived checkpoints")
+            command.add_argument("--json", action="store_true", help="findings as JSON")
+    options = parser.parse_args()
+    run = {"history": verify_history, "receipt": verify_receipt}[options.command]
+    try:
+        holds = run(options)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from None
+    sys.exit(0 if holds else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""An auditor's visit to a running installation: keys, an export, the proof of both the database and the export."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.journeys.conftest import ROOT, Installation, get, post, until
+
+VERIFIER = ROOT / "schema" / "verify.py"
+
+
+def counterfoil(running: Installation, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
+    return subprocess.run(
+        [sys.executable, "-m", "gateways", *arguments, "--data", str(running.data)],
+        cwd=ROOT,
+        env={**environment, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_an_auditor_proves_a_running_installation(installation: Installation, tmp_path: Path) -> None:
+    """While coins come and go, the database and its export verify against the key and the archive that stand outside."""
+    company = installation.company("Audited Ltd")
+    until(installation.hot_wallet)
+    until(
+        lambda: company.post("/v1/payins", json={}, headers={"idempotency-key": "one"}).is_success,
+        "an address is ready",
+    )
+    address = post(company, "/v1/payins", {}, "one")["address"]["tron_address_base58"]
+    installation.faucet(address, usdt="25")
+    until(lambda: get(company, "/v1/deposits", status="confirmed")["data"], "the deposit is credited")
+    archive = installation.data / "checkpoints"
+    until(lambda: any(archive.rglob("*.json")), "a checkpoint stands outside the database")
+    key = counterfoil(installation, "audit", "keys").stdout.split()[1]
+    proven = counterfoil(installation, "audit", "verify", "--key", key)
+    assert proven.returncode == 0, proven.stdout + proven.stderr
+    assert "everything holds" in proven.stdout
+    path = tmp_path / "export.ndjson"
+    assert counterfoil(installation, "audit", "export", "--output", str(path)).returncode == 0
+    assert json.loads(path.read_bytes().splitlines()[0])["format"] == "counterfoil-export/1"
+    again = counterfoil(installation, "audit", "verify", str(path), "--key", key, "--archive", str(archive))
+    assert again.returncode == 0, again.stdout + again.stderr
+    path.write_bytes(path.read_bytes().replace(b"25000000", b"35000000"))
+    alone = [sys.executable, "-I", str(VERIFIER), "history", str(path), "--key", key, "--archive", str(archive)]
+    found = subprocess.run(alone, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 1
+    assert "the event is not the one that was kept" in found.stdout

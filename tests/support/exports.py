@@ -1,0 +1,77 @@
+"""A history under checkpoints, its export, and the stand-alone verifier run over it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from core.ledger import Ledger
+from gateways.postgres import PostgresEventStore
+from projections.export import export
+from projections.tracking import ViewTracking
+from tests.support.checkpoints import Desk
+from tests.support.history import ALICE, USDT, append_events, execute, fund
+from tests.support.postgres import Database
+from tests.support.views import project
+
+VERIFIER = Path(__file__).parents[2] / "schema" / "verify.py"
+SIZES = (120, 220, 310)
+HEAD = 320
+
+
+@contextmanager
+def signed_history(
+    database: Database, ledger: Ledger, store: PostgresEventStore, tracking: ViewTracking, folder: Path
+) -> Iterator[Desk]:
+    """A history of 320 events under three checkpoints: at 120, 220 and 310; the last ten are not covered yet."""
+    made = Desk(database, folder / "archive")
+    append_events(ledger, SIZES[0])
+    made.sign_now()
+    for count in (SIZES[1] - SIZES[0], SIZES[2] - SIZES[1]):
+        execute(ledger, *(fund(ALICE, USDT, f"{count} {number}") for number in range(count)))
+        made.sign_now()
+    execute(ledger, *(fund(ALICE, USDT, f"last {number}") for number in range(HEAD - SIZES[2])))
+    made.checkpoints._tree.grow()
+    project(store, tracking)
+    yield made
+    made.login.close()
+
+
+def exported(database: Database) -> list[bytes]:
+    """The export's lines."""
+    with psycopg.connect(database.reader_url) as conn:
+        return list(export(conn))
+
+
+class Verdict:
+    """What the verifier said: `wrong` has the findings by check, each with its position."""
+
+    def __init__(self, exit_code: int, told: dict[str, Any]) -> None:
+        self.exit_code = exit_code
+        self.notes: list[str] = told["notes"]
+        self.wrong: dict[str, list[tuple[int, str]]] = {
+            check: [(finding["position"], finding["wrong"]) for finding in found]
+            for check, found in told["checks"].items()
+            if found
+        }
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.exit_code}, {self.wrong})"
+
+
+def verdict(lines: Sequence[bytes], folder: Path, desk: Desk | None = None, *, archive: bool = True) -> Verdict:
+    """Write the lines to a file and let the verifier look, in a Python that has nothing of ours."""
+    path = folder / "export.ndjson"
+    path.write_bytes(b"".join(lines))
+    arguments = [sys.executable, "-I", str(VERIFIER), "history", str(path), "--json"]
+    if desk is not None:
+        arguments += ["--key", str(desk.signer.key)]
+        arguments += ["--archive", str(desk.archive.folder)] if archive else []
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False, cwd=folder)
+    assert done.returncode in (0, 1), done.stderr
+    return Verdict(done.returncode, json.loads(done.stdout))
