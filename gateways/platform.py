@@ -39,6 +39,7 @@ from gateways.postgres import PostgresEventStore, datastore
 from gateways.roles import LOGINS, PROJECTOR, READER, WRITER
 from gateways.secrets_file import Secrets, SecretsFile, load_or_create
 from gateways.settings import Settings
+from gateways.telemetry.tracing import Tracing
 from gateways.tron_node import TronNode
 from gateways.user_error import UserError
 
@@ -78,6 +79,8 @@ class Platform:
     owner_url: str
     """Empty in a process that has no need of it."""
     close: Callable[[], None]
+    tracing: Tracing | None = None
+    """Where this process tells what it does; None where nobody listens."""
 
 
 class Database(NamedTuple):

@@ -20,6 +20,9 @@ from gateways.platform import Platform, open_platform
 from gateways.postgres import EVENTS_CHANNEL, PostgresEventStore, datastore
 from gateways.roles import API, CHECKPOINTER, OBSERVER, PROJECTOR, RECORDER, RELAY, SIGNER, WEBHOOKS
 from gateways.settings import GENESIS_IDS, Settings
+from gateways.telemetry.logs import configure
+from gateways.telemetry.traced import traced
+from gateways.telemetry.tracing import open_tracing
 from gateways.tron_node import check_network
 from gateways.user_error import UserError
 
@@ -107,7 +110,8 @@ def _project(platform: Platform) -> Sequence[Step]:
     login = datastore(platform.projector_url)
     store, tracking = PostgresEventStore(login), ViewTracking(login)
     queues = {name: platform.queues[f"project-{name}"] for name in VIEWS}
-    return [Projector(list(VIEWS.values()), store, tracking, queues).step]
+    on_applied = platform.tracing.projected if platform.tracing else lambda *_: None
+    return [Projector(list(VIEWS.values()), store, tracking, queues, on_applied=on_applied).step]
 
 
 def check_chain(platform: Platform) -> None:
@@ -256,8 +260,11 @@ def run_process(name: str, settings: Settings) -> None:
 
 def run_with(name: str, platform: Platform) -> None:
     """Run a process on an open platform until it is told to stop. A defect that ends it raises an alarm of its name."""
+    process = PROCESSES[name]
+    configure(platform.settings.log_level, name)
     try:
-        _run(PROCESSES[name], platform)
+        with open_tracing(platform.settings, platform.store, name) as tracing:
+            _run(process, traced(platform, process.role, tracing))
     except Unavailable:
         raise
     except Exception as error:
@@ -277,4 +284,7 @@ def _run(process: Process, platform: Platform) -> None:
     if process.follows_events:
         rest = Doorbell(platform.reader_url, [EVENTS_CHANNEL], stop)
     idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
-    run(process.steps(platform), rest, stop, idle_s=idle_s)
+    steps = process.steps(platform)
+    if platform.tracing is not None:
+        steps = [platform.tracing.step(step) for step in steps]
+    run(steps, rest, stop, idle_s=idle_s)

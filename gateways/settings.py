@@ -85,6 +85,12 @@ def _aws_prefix(text: str) -> str:
     return text
 
 
+def _udp_address(text: str) -> str:
+    if text and not re.fullmatch(r"[^\s:/]+:[1-9][0-9]{0,4}", text):
+        raise ValueError("write it as host:port, 127.0.0.1:2000 say")
+    return text
+
+
 def _long_enough(secret: SecretStr) -> SecretStr:
     if 0 < len(secret) < 32:
         raise ValueError("it must have at least 32 characters")
@@ -155,7 +161,14 @@ class Settings(BaseModel):
     payin_keys: Literal["derived", "kms"] = Field(
         "derived", description="Deposit addresses: derived from one seed, or, on AWS, a KMS key for each"
     )
-    otlp_endpoint: Url = Field("", description="Where traces are sent (OTLP over HTTP); empty: nowhere")
+    otlp_endpoint: Url = Field(
+        "", description="Where traces are sent (OTLP over HTTP); empty: to the X-Ray daemon, if any"
+    )
+    xray_daemon: Annotated[str, AfterValidator(_udp_address)] = Field(
+        "",
+        description="The X-Ray daemon as host:port; empty: none, or 127.0.0.1:2000 in MODE=aws without OTLP_ENDPOINT",
+    )
+    trace_ratio: float = Field(1.0, ge=0, le=1, description="The share of traces that are kept, from 0 to 1")
     payout_fee: Amount = Field("0", description="USDT charged for a payout, beside its amount")
     payout_min: Amount = Field("0.000001", description="The smallest payout in USDT")
     payin_min: Amount = Field("0", description="Smaller deposits are credited when solid but not announced before")
@@ -229,6 +242,11 @@ class Settings(BaseModel):
     @property
     def keystore_path(self) -> Path:
         return self.keystore if self.keystore != Path("") else self.data / "keystore.json"
+
+    @property
+    def xray_daemon_address(self) -> str:
+        """Where segments go when no collector takes spans; empty: nowhere."""
+        return self.xray_daemon or ("127.0.0.1:2000" if self.mode == "aws" else "")
 
     @property
     def checkpoint_archive_path(self) -> Path:

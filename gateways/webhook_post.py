@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpcore2
 import httpx2
@@ -45,6 +45,12 @@ class _Forbidden(Exception):
 def resolve(host: str, port: int) -> list[str]:
     """Every address of a name, in the system's order of preference."""
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+class Post(Protocol):
+    """Whoever posts a webhook."""
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply: ...
 
 
 class Poster:

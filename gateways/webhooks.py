@@ -29,7 +29,8 @@ from gateways.alarms import OPERATOR, SECRET_GENERATION, AlarmFeed
 from gateways.embedded.connections import Connections
 from gateways.loop import Step
 from gateways.platform import Platform
-from gateways.webhook_post import Poster, Reply
+from gateways.telemetry.traced import TracedPoster
+from gateways.webhook_post import Post, Poster, Reply
 from gateways.webhook_signatures import sign, signing_secrets
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class Deliverer:
         outbox: WebhookOutbox,
         store: EventStore,
         ledger: Ledger,
-        poster: Poster,
+        poster: Post,
         *,
         master: bytes,
         operator_url: str = "",
@@ -268,11 +269,12 @@ def steps(platform: Platform) -> list[Step]:
     views, operator_url = Connections(platform.reader_url), platform.settings.operator_webhook_url
     feed = Feed(views, platform.store, platform.bookmarks, platform.outbox)
     alarms = AlarmFeed(views, platform.bookmarks, platform.outbox, has_url=bool(operator_url))
+    poster = Poster(allow_loopback=platform.settings.webhook_allow_loopback)
     deliverer = Deliverer(
         platform.outbox,
         platform.store,
         platform.ledger,
-        Poster(allow_loopback=platform.settings.webhook_allow_loopback),
+        poster if platform.tracing is None else TracedPoster(poster, platform.outbox, platform.tracing),
         master=platform.secrets.webhook_master,
         operator_url=operator_url,
         clock=platform.clock,

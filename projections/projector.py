@@ -1,6 +1,6 @@
 """Step: bring views up to the history. Messages are hints at most; the event store is the truth (I3, I11)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from core.events import Recorded
@@ -38,12 +38,15 @@ class Projector:
         queues: Mapping[str, Queue] | None = None,
         *,
         batch_events_max: int = BATCH_EVENTS_MAX,
+        on_applied: Callable[[Sequence[str], Sequence[Recorded]], None] = lambda *_: None,
     ) -> None:
+        """`on_applied` hears which views have which events, once they are there."""
         self._views = {view.name: view for view in views}
         self._store = store
         self._tracking = tracking
         self._queues = [(queues or {})[name] for name in self._views if queues]
         self._batch_events_max = batch_events_max
+        self._on_applied = on_applied
         self._bookmarks: dict[str, int] | None = None
 
     def step(self) -> bool:
@@ -103,6 +106,7 @@ class Projector:
             self._bookmarks = None
         else:
             self._bookmarks |= dict.fromkeys(names, last)
+            self._on_applied(names, records)
 
 
 def check_contiguous(after: int, records: Sequence[Recorded]) -> None:

@@ -14,7 +14,6 @@ from gateways.group_commit import GroupCommit
 from gateways.http.auth import Keyring
 from gateways.http.edge import Edge, Nowhere, RateLimiter
 from gateways.http.endpoints import ENDPOINTS, Api, Endpoint
-from gateways.http.logs import configure
 from gateways.http.metrics import Metrics
 from gateways.http.openapi import NOUNS
 from gateways.http.positions import Positions
@@ -93,7 +92,6 @@ def server(platform: Platform, *, linger_s: float = LINGER_S) -> Server:
 
 def serve(platform: Platform) -> None:
     """Run until SIGTERM; returns when the last request is answered."""
-    configure(platform.settings.log_level)
     server(platform).run()
 
 

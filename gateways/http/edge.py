@@ -44,6 +44,7 @@ from gateways.http.errors import (
 )
 from gateways.http.idempotency import key_of, once
 from gateways.http.strict_json import InvalidJson, is_clean, parse
+from gateways.telemetry.exchanges import exchange
 from gateways.user_error import UserError
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ class Edge:
         began = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
+        under_way = exchange(self._api.platform.tracing, headers)
         caller: list[ApiKey] = []
         try:
             answer = await self._answer(scope, headers, receive, request_id, caller)
@@ -120,6 +122,8 @@ class Edge:
                     "api_key_id": caller[0].id if caller else None,
                 },
             )
+        if under_way is not None:
+            under_way.end(_known_method(scope["method"]), self._path, answer.status, request_id)
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str, caller: list[ApiKey]

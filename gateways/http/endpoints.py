@@ -4,6 +4,7 @@ The declaration drives routing, authentication, validation, idempotency and the 
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -25,6 +26,7 @@ from gateways.http.metrics import Metrics
 from gateways.http.positions import OPERATOR, Positions
 from gateways.http.queries import Queries, View, Watch
 from gateways.platform import Platform
+from gateways.telemetry.exchanges import here
 
 JSON: Final = b"application/json"
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -164,7 +166,10 @@ class Call:
 
     async def submit(self, command: Command) -> Accepted | Repeated:
         """The outcome once it is durable. Raises Refusal for what was refused."""
+        began_ns, under_way = time.time_ns(), here()
         outcome = await self.api.writer.submit(command)
+        if under_way is not None:
+            await under_way.committed(outcome, began_ns)
         if isinstance(outcome, Refused):
             self.api.metrics.rejected(outcome.rejection.code)
             raise Refusal(outcome.rejection)

@@ -20,8 +20,8 @@ from gateways.http import health
 from gateways.http.app import serve
 from gateways.http.edge import RateLimiter
 from gateways.http.errors import INTERNAL, catalogue
-from gateways.http.logs import JsonFormatter
 from gateways.http.openapi import document
+from gateways.telemetry.logs import JsonFormatter
 from gateways.user_error import UserError
 from tests.gateways.http.harness import OPERATOR_KEY, World, platform_of, settings_of, world
 from tests.support.postgres import Database

@@ -1,0 +1,1 @@
+"""What is told to those who watch: traces, numbers, logs. Nothing below gateways knows of it."""
