@@ -4,7 +4,7 @@
 worker) and how events are kept (the port EventStore) is nobody's business here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid4
@@ -71,9 +71,13 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """What is to be written: records at positions that follow the head without a gap (I3), and guard changes."""
+    """What is to be written: records at positions that follow the head without a gap (I3), and guard changes.
 
-    records: list[Recorded]
+    The records are decided as they are taken, once, so that a store may write the first while the rest is being decided.
+    Guard changes are complete when the records are exhausted.
+    """
+
+    records: Iterable[Recorded]
     deltas: dict[GuardKey, int]
     opened: list[GuardKey]
 
@@ -117,7 +121,7 @@ class Past:
         self._loaded = loaded
         self._states: dict[str, Any] = {}
         self._balances = dict(loaded.guards)
-        self.records: list[Recorded] = []
+        self.accepted = 0
         self.deltas: dict[GuardKey, int] = {}
         self.opened: list[GuardKey] = []
 
@@ -145,7 +149,7 @@ class Past:
             check_balanced(postings_of(new.event))
             history = self.history(new.stream)
             recorded = Recorded(
-                position=self._loaded.head + len(self.records) + 1,
+                position=self._loaded.head + self.accepted + 1,
                 stream=new.stream,
                 version=len(history) + 1,
                 event=new.event,
@@ -154,7 +158,7 @@ class Past:
             if new.stream in self._states:
                 self._states[new.stream] = self._states[new.stream].evolve(new.event)
             self._move_guard(new.event, declared)
-            self.records.append(recorded)
+            self.accepted += 1
             accepted.append(recorded)
         return tuple(accepted)
 
@@ -217,14 +221,19 @@ class Ledger:
         outcomes: list[Outcome] = []
         now = self._clock()
 
-        def decide(loaded: Loaded) -> Decided:
-            past = Past(loaded)
+        def records(past: Past) -> Iterator[Recorded]:
             for command in commands:
                 try:
-                    outcomes.append(_decide_one(command, past, now))
+                    outcome = _decide_one(command, past, now)
                 except Exception as error:
                     raise AppendFailed(error) from error
-            return Decided(past.records, past.deltas, past.opened)
+                outcomes.append(outcome)
+                if type(outcome) is Accepted:
+                    yield from outcome.events
+
+        def decide(loaded: Loaded) -> Decided:
+            past = Past(loaded)
+            return Decided(records(past), past.deltas, past.opened)
 
         self._store.append(uuid4(), streams, guards, decide)
         return outcomes

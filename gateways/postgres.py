@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -24,7 +26,8 @@ from core.events import Recorded, decode, encode
 from core.guard import GuardKey, guard_deltas
 from core.ledger import AppendFailed, Decided, InvariantBroken, Loaded
 from core.ports import Unavailable
-from core.seals import GENESIS, Sealed, seal_hash
+from core.seals import GENESIS, Sealed, canonical
+from projections.binary import bigint_array, text_array
 
 APPEND_LOCK: Final = 0x436F756E74657266
 """The advisory lock that every append holds until it has committed: position order is commit order."""
@@ -51,8 +54,12 @@ _GUARD: Final = (
 _LAST_SEAL: Final = "SELECT last_position, hash FROM seals ORDER BY last_position DESC LIMIT 1"
 _INSERT_EVENTS: Final = (
     "INSERT INTO events (originator_id, originator_version, topic, state, notification_id)"
-    " SELECT * FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[], %b::bigint[])"
+    " SELECT stream, version, topic, state, %b::bigint + place"
+    "   FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[])"
+    "        WITH ORDINALITY AS added (stream, version, topic, state, place)"
 )
+CHUNK_EVENTS: Final = 200
+"""So many are sent while the next ones are decided: the server inserts on its core what this process made on its own."""
 _OPEN_GUARD: Final = (
     "INSERT INTO guard (ledger_account_id, currency, balance_minor)"
     " SELECT id, currency, 0 FROM unnest(%b::uuid[], %b::text[]) AS opened (id, currency)"
@@ -104,6 +111,42 @@ _TCP_OPTIONS: Final = {
 }
 
 
+class _Batch:
+    """What one append writes, in one round trip: events as they are decided, guard, seal, wake-up, commit."""
+
+    def __init__(self, batch_id: UUID) -> None:
+        self._id = batch_id
+        self.positions = range(0)
+        self.sent = False
+        """Whether a COMMIT went out, so that only a look at the seals can tell what became of it."""
+
+    def write(
+        self, conn: psycopg.Connection[Any], head: int, previous: bytes, records: Iterator[Sealed], decided: Decided
+    ) -> None:
+        """Within a pipeline. Any refusal of the server leaves nothing behind, and so does an error among the decisions."""
+        seal, last = sha256(previous), head
+        while chunk := list(islice(records, CHUNK_EVENTS)):
+            positions, streams, versions, topics, states = zip(*chunk, strict=True)
+            assert (positions[0], positions[-1]) == (last + 1, last + len(chunk)), "positions follow the head (I3)"
+            seal.update(b"".join(map(canonical, chunk)))
+            columns = text_array(map(str.encode, streams)), bigint_array(versions), text_array(map(str.encode, topics))
+            conn.execute(_INSERT_EVENTS, (last, *columns, text_array(states)))
+            last += len(chunk)
+        if last == head:
+            conn.execute("ROLLBACK")
+            return
+        if decided.opened:
+            conn.execute(_OPEN_GUARD, _columns(decided.opened))
+        if decided.deltas:
+            ids, currencies = _columns(list(decided.deltas))
+            conn.execute(_MOVE_GUARD, (ids, currencies, list(decided.deltas.values())))
+        conn.execute(_INSERT_SEAL, (self._id, head + 1, last, previous, seal.digest()))
+        conn.execute(f"NOTIFY {EVENTS_CHANNEL}")
+        self.positions = range(head + 1, last + 1)
+        self.sent = True
+        conn.execute("COMMIT")
+
+
 class InDoubt(Exception):
     """The store was closed before a batch could be resolved: whether it was written is known to the next start only."""
 
@@ -150,11 +193,12 @@ class PostgresEventStore(PostgresApplicationRecorder):
     ) -> None:
         """Read, decide, write and seal in one transaction. Raises Unavailable only when nothing was written (I15)."""
 
-        def build(loaded: Loaded) -> tuple[list[Sealed], Decided]:
+        def build(loaded: Loaded) -> tuple[Iterator[Sealed], Decided]:
             decided = decide(loaded)
-            return [
+            records = (
                 (record.position, record.stream, record.version, *encode(record.event)) for record in decided.records
-            ], decided
+            )
+            return records, decided
 
         try:
             self._transact(batch_id, streams, guards, build)
@@ -188,26 +232,20 @@ class PostgresEventStore(PostgresApplicationRecorder):
         batch_id: UUID,
         streams: Sequence[str],
         guards: Sequence[GuardKey],
-        build: Callable[[Loaded], tuple[list[Sealed], Decided]],
-    ) -> list[Sealed]:
-        """One append -> its rows, durable. Whatever it raises, nothing was written: a lost COMMIT is resolved first."""
-        sent = False
-        rows: list[Sealed] = []
+        build: Callable[[Loaded], tuple[Iterator[Sealed], Decided]],
+    ) -> range:
+        """One append -> its positions, durable. Whatever it raises, nothing was written: a lost COMMIT is resolved first."""
+        batch = _Batch(batch_id)
         try:
             with self._connection() as conn:
                 loaded, previous = self._load(conn, streams, guards)
-                rows, decided = build(loaded)
-                if rows:
-                    sent = True
-                    with _first_error():
-                        self._write(conn, batch_id, previous, rows, decided)
-                else:
-                    conn.execute("ROLLBACK")
+                with _first_error(), conn.pipeline():
+                    batch.write(conn, loaded.head, previous, *build(loaded))
         except Exception:
             # No kind of error is proof: a server that dies while it commits may say anything, or nothing.
-            if not (sent and self._committed(batch_id)):
+            if not (batch.sent and self._committed(batch_id)):
                 raise
-        return rows
+        return batch.positions
 
     def _load(
         self, conn: psycopg.Connection[Any], streams: Sequence[str], guards: Sequence[GuardKey]
@@ -223,31 +261,12 @@ class PostgresEventStore(PostgresApplicationRecorder):
             balances = conn.execute(_GUARD, (ids, currencies), binary=True)
             seal = conn.execute(_LAST_SEAL, binary=True)
         last, previous = seal.fetchone() or (0, GENESIS)
+        asked = {key: key for key in guards}  # found by identity later, which is far cheaper than comparing UUIDs
+        found = [(GuardKey(account, currency), balance) for account, currency, balance in balances]
         loaded = Loaded(
-            histories=_grouped(histories),
-            guards={GuardKey(account, currency): balance for account, currency, balance in balances},
-            head=last,
+            histories=_grouped(histories), guards={asked[key]: balance for key, balance in found}, head=last
         )
         return loaded, previous
-
-    def _write(
-        self, conn: psycopg.Connection[Any], batch_id: UUID, previous: bytes, rows: list[Sealed], decided: Decided
-    ) -> None:
-        """One round trip: events, guard, seal, wake-up, commit. Any refusal of the server leaves nothing behind."""
-        first, last = rows[0][0], rows[-1][0]
-        positions, names, versions, topics, states = zip(*rows, strict=True)
-        with conn.pipeline():
-            texts = [state.decode() for state in states]
-            conn.execute(_INSERT_EVENTS, (list(names), list(versions), list(topics), texts, list(positions)))
-            if decided.opened:
-                conn.execute(_OPEN_GUARD, _columns(decided.opened))
-            if decided.deltas:
-                ids, currencies = _columns(list(decided.deltas))
-                deltas = list(decided.deltas.values())
-                conn.execute(_MOVE_GUARD, (ids, currencies, deltas))
-            conn.execute(_INSERT_SEAL, (batch_id, first, last, previous, seal_hash(previous, rows)))
-            conn.execute(f"NOTIFY {EVENTS_CHANNEL}")
-            conn.execute("COMMIT")
 
     def _committed(self, batch_id: UUID) -> bool:
         """Resolve a batch in doubt: only under the append lock does an absent seal mean that it never will be (I15).
@@ -302,25 +321,25 @@ class PostgresEventStore(PostgresApplicationRecorder):
         events = [decode(stored.topic, stored.state) for stored in stored_events]
         changes = [change for item in events for change in guard_deltas(item)]
 
-        def build(loaded: Loaded) -> tuple[list[Sealed], Decided]:
+        def build(loaded: Loaded) -> tuple[Iterator[Sealed], Decided]:
             opened = [change.key for change in changes if change.opens]
             guarded = {*loaded.guards, *opened}
             deltas = Counter[GuardKey]()
             for change in changes:
                 if change.key in guarded and not change.opens:
                     deltas[change.key] += change.delta_minor
-            return [
+            rows = (
                 (loaded.head + offset, str(stored.originator_id), stored.originator_version, stored.topic, stored.state)
                 for offset, stored in enumerate(stored_events, start=1)
-            ], Decided([], deltas, opened)
+            )
+            return rows, Decided([], deltas, opened)
 
         try:
-            rows = self._transact(uuid4(), [], [change.key for change in changes], build)
+            return list(self._transact(uuid4(), [], [change.key for change in changes], build))
         except psycopg.IntegrityError as error:
             raise persistence.IntegrityError(str(error)) from error
         except _SHUT as error:
             raise persistence.OperationalError(str(error)) from error
-        return [position for position, *_ in rows]
 
     def select_events(
         self,

@@ -6,7 +6,7 @@ comprehension over one type costs a tenth of asking every value what it is.
 
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain, repeat
 from struct import Struct
@@ -29,6 +29,8 @@ _NULL: Final = b"\xff\xff\xff\xff"
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
+_TEXT_OID: Final = 25
+_BIGINT_OID: Final = 20
 _JSON: Final = msgspec.json.encode
 _size: Final = Struct("!i").pack
 _int4: Final = Struct("!ii").pack
@@ -164,6 +166,18 @@ def copy_stream(width: int, slots: Sequence[Column | Shared], rows: Sequence[Seq
 
 class BinaryArray(bytes):
     """An array in Postgres' binary format; the statement's cast says of what."""
+
+
+def text_array(values: Iterable[bytes]) -> BinaryArray:
+    """Encoded texts, none of them NULL, as text[]."""
+    fields = [_size(len(value)) + value for value in values]
+    return BinaryArray(_array(1, 0, _TEXT_OID, len(fields), 1) + b"".join(fields))
+
+
+def bigint_array(values: Sequence[int]) -> BinaryArray:
+    """As bigint[]."""
+    fields = Struct(f"!{'iq' * len(values)}").pack(*chain.from_iterable(zip(repeat(8), values)))
+    return BinaryArray(_array(1, 0, _BIGINT_OID, len(values), 1) + fields)
 
 
 class _BinaryArrayDumper(Dumper):

@@ -47,9 +47,10 @@ class Store:
     ) -> None:
         known = {key: self.guards[key] for key in guards if key in self.guards}
         decided = decide(Loaded(self.histories(streams), known, self.head()))
-        if not decided.records:
+        records = list(decided.records)
+        if not records:
             return
-        sealed = [(it.position, it.stream, it.version, *encode(it.event)) for it in decided.records]
+        sealed = [(it.position, it.stream, it.version, *encode(it.event)) for it in records]
         assert [row[0] for row in sealed] == list(range(self.head() + 1, self.head() + 1 + len(sealed))), "I3: a gap"
         after = dict(self.guards) | dict.fromkeys(decided.opened, 0)
         for key, delta in decided.deltas.items():
@@ -59,7 +60,7 @@ class Store:
         self.seals.append(Seal(sealed[0][0], sealed[-1][0], previous, seal_hash(previous, sealed)))
         self.sealed += sealed
         self.guards = after
-        for recorded in decided.records:
+        for recorded in records:
             history = self._streams[recorded.stream]
             assert recorded.version == len(history) + 1, f"{recorded.stream} has version {recorded.version} twice"
             history.append(recorded)

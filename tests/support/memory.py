@@ -150,7 +150,7 @@ class MemoryStore:
     ) -> None:
         known = {key: self.guards[key] for key in guards if key in self.guards}
         decided = decide(Loaded(self.histories(streams), known, self.head()))
-        self.events += decided.records
+        self.events += list(decided.records)
         self.guards |= dict.fromkeys(decided.opened, 0)
         for key, delta in decided.deltas.items():
             self.guards[key] += delta
