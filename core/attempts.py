@@ -8,7 +8,7 @@ from typing import Literal, Self
 import msgspec
 
 
-class PayoutOrder(msgspec.Struct, frozen=True):
+class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
     """What the client wishes, in minor units: the recorded intent that every later step is checked against (I8)."""
 
     payout_id: str
@@ -30,7 +30,7 @@ class PayoutOrder(msgspec.Struct, frozen=True):
         return [name.removesuffix("_minor") for name in fields if getattr(self, name) != getattr(wished, name)]
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """The bytes of one try: raw_data (hex), their txid, and the chain time (ms) after which they are dead.
 
     With the order, the other fields are everything the bytes were built from: the signer builds them again (I8).

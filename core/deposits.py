@@ -27,7 +27,7 @@ from core.rejections import ConflictingFacts, Rejection, WrongState
 Status = Literal["absent", "detected", "orphaned", "confirmed"]
 
 
-class TransferFact(msgspec.Struct, frozen=True, omit_defaults=True):
+class TransferFact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A transfer as the chain shows it: what is booked, where it stands, and since when (chain time, ms).
 
     `log_index` counts all logs of the transaction; None is a plain TRX transfer. `wallet` is the role of our address:

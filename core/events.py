@@ -13,21 +13,21 @@ import msgspec
 from core.journal import Posting
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What happened, when (UTC), and who caused it: "api-key:<id>", "operator:<id>" or "system:<process>"."""
 
     occurred_at: datetime
     actor: str
 
 
-class New(msgspec.Struct, frozen=True):
+class New(msgspec.Struct, frozen=True, gc=False):
     """An event on its way into its stream."""
 
     stream: str
     event: Event
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An event in the history: its position among all events and its version within its stream, both from 1."""
 
     position: int

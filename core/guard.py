@@ -3,8 +3,8 @@
 It is derived: folding every event's `guard_deltas` from the start gives exactly its rows (I4).
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,7 +21,7 @@ class GuardKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     currency: str
 
 
-class GuardChange(msgspec.Struct, frozen=True):
+class GuardChange(NamedTuple):
     """A change of one guard row; `opens` makes the row, with balance 0."""
 
     key: GuardKey
@@ -34,15 +34,15 @@ def guard_key(book: str, code: str, currency: str = "USDT") -> GuardKey:
     return GuardKey(ledger_account_id(book, code), currency)
 
 
-def guard_deltas(event: Event) -> Iterator[GuardChange]:
+def guard_deltas(event: Event) -> list[GuardChange]:
     """What an event does to the guard: opening a liability account makes rows, postings to a client's book move them.
 
     Postings to accounts without a row (assets, which may have any balance) are given too and change nothing.
     """
     opened = getattr(event, "opens_guard", None)
-    if opened is not None:
-        for key in opened():
-            yield GuardChange(key, 0, opens=True)
+    changes = [] if opened is None else [GuardChange(key, 0, opens=True) for key in opened()]
     for posting in postings_of(event):
         if posting.book != TREASURY and posting.account != CLIENT_ASSET:
-            yield GuardChange(guard_key(posting.book, posting.account, posting.currency), signed(posting, "liability"))
+            key = guard_key(posting.book, posting.account, posting.currency)
+            changes.append(GuardChange(key, signed(posting, "liability")))
+    return changes

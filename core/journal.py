@@ -30,7 +30,7 @@ class Unbalanced(AssertionError):
     """Debits differ from credits: a defect, never a refusal (I1)."""
 
 
-class Posting(msgspec.Struct, frozen=True):
+class Posting(msgspec.Struct, frozen=True, gc=False):
     """One side of an entry: which book and ledger account, and how many minor units of which currency (> 0)."""
 
     book: str

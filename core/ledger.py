@@ -33,7 +33,7 @@ class Command(Protocol):
         """Events, or nothing when the wished state already holds, or a refusal. Never raises for what can be expected."""
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The command's events are durable; `position` is the last one's."""
 
     position: int
@@ -142,7 +142,7 @@ class Past:
         """The guarded balance in minor units, None when no such liability account is open."""
         return self._balances.get(key)
 
-    def accept(self, news: Sequence[New], declared: frozenset[GuardKey]) -> tuple[Recorded, ...]:
+    def accept(self, news: Sequence[New], declared: Sequence[GuardKey]) -> tuple[Recorded, ...]:
         """Give the events their positions and versions and move the guard. Checks I1 and that no guard was forgotten."""
         accepted = []
         for new in news:
@@ -162,20 +162,21 @@ class Past:
             accepted.append(recorded)
         return tuple(accepted)
 
-    def _move_guard(self, event: Event, declared: frozenset[GuardKey]) -> None:
+    def _move_guard(self, event: Event, declared: Sequence[GuardKey]) -> None:
+        balances, deltas = self._balances, self.deltas
         moved: list[GuardKey] = []
-        for change in guard_deltas(event):
-            if change.key not in declared:
-                raise AssertionError(f"{type(event).__name__} posts to {change.key}, which its command did not declare")
-            if change.opens:
-                self._balances[change.key] = 0
-                self.opened.append(change.key)
-            elif change.key in self._balances:
-                self._balances[change.key] += change.delta_minor
-                self.deltas[change.key] = self.deltas.get(change.key, 0) + change.delta_minor
-                moved.append(change.key)
+        for key, delta_minor, opens in guard_deltas(event):
+            if key not in declared:
+                raise AssertionError(f"{type(event).__name__} posts to {key}, which its command did not declare")
+            if opens:
+                balances[key] = 0
+                self.opened.append(key)
+            elif key in balances:
+                balances[key] += delta_minor
+                deltas[key] = deltas.get(key, 0) + delta_minor
+                moved.append(key)
         for key in moved:  # at the event's end: its own lines may pass through zero
-            if self._balances[key] < 0:
+            if balances[key] < 0:
                 raise AssertionError(f"{type(event).__name__} would overdraw {key}: the decision missed it (I5)")
 
 
@@ -215,16 +216,17 @@ class Ledger:
     def _append(self, commands: Sequence[Command]) -> list[Outcome]:
         try:
             streams = list(dict.fromkeys(stream for command in commands for stream in command.streams()))
-            guards = list(dict.fromkeys(key for command in commands for key in command.guards()))
+            declared = [command.guards() for command in commands]
+            guards = list(dict.fromkeys(key for keys in declared for key in keys))
         except Exception as error:
             raise AppendFailed(error) from error
         outcomes: list[Outcome] = []
         now = self._clock()
 
         def records(past: Past) -> Iterator[Recorded]:
-            for command in commands:
+            for command, keys in zip(commands, declared, strict=True):
                 try:
-                    outcome = _decide_one(command, past, now)
+                    outcome = _decide_one(command, keys, past, now)
                 except Exception as error:
                     raise AppendFailed(error) from error
                 outcomes.append(outcome)
@@ -251,12 +253,12 @@ class AppendFailed(Exception):
         self.error = error
 
 
-def _decide_one(command: Command, past: Past, now: datetime) -> Outcome:
+def _decide_one(command: Command, guards: Sequence[GuardKey], past: Past, now: datetime) -> Outcome:
     decision = command.decide(past, now)
     if isinstance(decision, Rejection):
         return Refused(decision)
     if not decision:
         history = past.history(command.streams()[0])
         return Repeated(history[-1].position if history else 0, tuple(history))
-    accepted = past.accept(decision, frozenset(command.guards()))
+    accepted = past.accept(decision, guards)
     return Accepted(accepted[-1].position, accepted)

@@ -1,9 +1,14 @@
 """Ledger.execute and the projectors, measured without HTTP."""
 
+import asyncio
 import gc
 import random
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import uuid4
+
+import uvloop
 
 from core.accounts import RegisterAccount
 from core.attempts import PayoutOrder
@@ -11,6 +16,7 @@ from core.journal import credit, debit, derived_id
 from core.ledger import Accepted, Ledger
 from core.payouts import RequestPayout
 from core.treasury import PostAdjustment
+from gateways.group_commit import GroupCommit
 
 ACCOUNTS = [str(derived_id("account", "bench", str(number))) for number in range(50)]
 FUNDS = 10**15
@@ -69,3 +75,39 @@ def entries_per_second(ledger: Ledger, batch: int, *, seconds: float = 4) -> flo
     rate = done / (time.perf_counter() - start)
     gc.unfreeze()
     return rate
+
+
+class Concurrent(NamedTuple):
+    """Durable entries per second over all callers, and how long a caller waited for its own."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+
+
+def concurrent(ledger: Ledger, callers: int, accounts: Sequence[str], *, seconds: float = 5) -> Concurrent:
+    """Callers that each wait for their commit before the next wish, through group commit, as HTTP requests do."""
+    waits: list[float] = []
+
+    async def call(commit: GroupCommit, until: float) -> None:
+        while (start := time.perf_counter()) < until:
+            outcome = await commit.submit(payout(random.choice(accounts)))
+            assert isinstance(outcome, Accepted)
+            waits.append(time.perf_counter() - start)
+
+    async def run() -> float:
+        commit = GroupCommit(ledger)
+        commit.start()
+        start = time.perf_counter()
+        await asyncio.gather(*(call(commit, start + seconds) for _ in range(callers)))
+        took = time.perf_counter() - start
+        await commit.close()
+        return len(waits) / took
+
+    gc.collect()
+    gc.freeze()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        rate = runner.run(run())
+    gc.unfreeze()
+    waits.sort()
+    return Concurrent(rate, waits[len(waits) // 2] * 1000, waits[len(waits) * 99 // 100] * 1000)
