@@ -76,8 +76,14 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
         row(f"Ledger.execute, batches of {batch}", engine.entries_per_second(ledger, batch, seconds=SECONDS))
     baseline()
     for callers, accounts in ((20, 50), (20, 2), (200, 50)):
-        locked = baselines.row_lock_ledger(database.owner_url, clients=min(callers, 64), seconds=SECONDS, accounts=accounts)
-        row(f"row-lock ledger, {min(callers, 64)} clients, {accounts} accounts", locked.rate, f"p99 {locked.p99_ms:.1f} ms")
+        locked = baselines.row_lock_ledger(
+            database.owner_url, clients=min(callers, 64), seconds=SECONDS, accounts=accounts
+        )
+        row(
+            f"row-lock ledger, {min(callers, 64)} clients, {accounts} accounts",
+            locked.rate,
+            f"p99 {locked.p99_ms:.1f} ms",
+        )
         found = engine.concurrent(ledger, callers, engine.ACCOUNTS[:accounts], seconds=SECONDS)
         times = (
             f"p50 {found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms; {found.rate / locked.rate:.1f}x the row-lock ledger"
