@@ -126,6 +126,16 @@ def scan(
 
 
 @app.command
+def health() -> None:
+    """Whether the processes that show themselves in COUNTERFOIL_PULSE go on; exit 1 and each that does not."""
+    from gateways.pulse import look_after
+
+    said = look_after(_settings().pulse)
+    console.print("\n".join(said) or "all go on")
+    sys.exit(1 if said else 0)
+
+
+@app.command
 def config() -> None:
     """Every setting, its value (secrets hidden), where it comes from, and what it is."""
     from gateways.operations import describe_settings

@@ -71,10 +71,21 @@ class Clockwork:
         self._stop.wait(timeout_s)
 
 
-def run(steps: Sequence[Step], rest: Rest, stop: threading.Event, *, idle_s: float = IDLE_S) -> None:
-    """Until `stop`: every step in turn. Unavailable backs off with jitter; anything else is a defect and goes up."""
+def run(
+    steps: Sequence[Step],
+    rest: Rest,
+    stop: threading.Event,
+    *,
+    idle_s: float = IDLE_S,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
+    """Until `stop`: every step in turn. Unavailable backs off with jitter; anything else is a defect and goes up.
+
+    `beat` is called at every round.
+    """
     backoff_s = BACKOFF_FIRST_S
     while not stop.is_set():
+        beat()
         busy = shut = False
         for step in steps:
             if stop.is_set():

@@ -18,6 +18,7 @@ from gateways.loop import Clockwork, Doorbell, Rest, Step, run, stop_on_signals
 from gateways.migrate import check
 from gateways.platform import Platform, open_platform
 from gateways.postgres import EVENTS_CHANNEL, PostgresEventStore, datastore
+from gateways.pulse import Pulse, folder_of
 from gateways.roles import API, CHECKPOINTER, OBSERVER, PROJECTOR, RECORDER, RELAY, SIGNER, WEBHOOKS
 from gateways.settings import GENESIS_IDS, Settings
 from gateways.telemetry.logs import configure
@@ -273,10 +274,12 @@ def run_with(name: str, platform: Platform) -> None:
 
 
 def _run(process: Process, platform: Platform) -> None:
+    pulse = Pulse(folder_of(platform.settings.pulse), process.name)
     if process.steps is None:
         from gateways.http.app import serve
 
-        serve(platform)
+        with pulse.serving(platform.settings.http_host, platform.settings.http_port):
+            serve(platform)
         return
     stop = threading.Event()
     stop_on_signals(stop)
@@ -287,4 +290,5 @@ def _run(process: Process, platform: Platform) -> None:
     steps = process.steps(platform)
     if platform.tracing is not None:
         steps = [platform.tracing.step(step) for step in steps]
-    run(steps, rest, stop, idle_s=idle_s)
+    with pulse.ending():
+        run(steps, rest, stop, idle_s=idle_s, beat=pulse.beat)

@@ -194,6 +194,9 @@ class Settings(BaseModel):
     http_connections_max: int = Field(512, ge=1, description="Open connections; more are refused")
     database_pool: int = Field(16, ge=1, le=200, description="Connections for queries of one API process")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
+    pulse: Path = Field(
+        Path(""), description="Folder where processes show that they go on, for `counterfoil health`; empty: none"
+    )
 
     @field_validator("tron_solidity_url")
     @classmethod

@@ -75,6 +75,9 @@ resource "aws_s3_bucket_logging" "checkpoints" {
   bucket        = aws_s3_bucket.checkpoints.id
   target_bucket = aws_s3_bucket.logs.id
   target_prefix = "checkpoints/"
+
+  # Without it nothing could be written there.
+  depends_on = [aws_s3_bucket_policy.logs]
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "checkpoints" {
@@ -106,7 +109,7 @@ resource "aws_s3_bucket_policy" "checkpoints" {
         {
           Sid       = "OnlyOverTls"
           Effect    = "Deny"
-          Principal = "*"
+          Principal = { AWS = "*" }
           Action    = "s3:*"
           Resource  = [aws_s3_bucket.checkpoints.arn, "${aws_s3_bucket.checkpoints.arn}/*"]
           Condition = { Bool = { "aws:SecureTransport" = "false" } }
@@ -114,13 +117,13 @@ resource "aws_s3_bucket_policy" "checkpoints" {
         {
           Sid       = "NothingIsShortened"
           Effect    = "Deny"
-          Principal = "*"
+          Principal = { AWS = "*" }
           Action    = ["s3:PutBucketObjectLockConfiguration", "s3:BypassGovernanceRetention", "s3:DeleteObjectVersion"]
           Resource  = [aws_s3_bucket.checkpoints.arn, "${aws_s3_bucket.checkpoints.arn}/*"]
           Condition = { ArnNotEquals = { "aws:PrincipalArn" = var.custodian_arns } }
         },
         merge(
-          { Sid = "NobodyElseWrites", Effect = "Deny", Principal = "*", Action = ["s3:PutObject"], Resource = "${aws_s3_bucket.checkpoints.arn}/*" },
+          { Sid = "NobodyElseWrites", Effect = "Deny", Principal = { AWS = "*" }, Action = ["s3:PutObject"], Resource = "${aws_s3_bucket.checkpoints.arn}/*" },
           length(var.writer_arns) == 0 ? {} : { Condition = { ArnNotEquals = { "aws:PrincipalArn" = var.writer_arns } } },
         ),
       ],

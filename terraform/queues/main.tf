@@ -72,7 +72,7 @@ resource "aws_sqs_queue_policy" "tls" {
     Statement = [{
       Sid       = "OnlyOverTls"
       Effect    = "Deny"
-      Principal = "*"
+      Principal = { AWS = "*" }
       Action    = "sqs:*"
       Resource  = each.value.arn
       Condition = { Bool = { "aws:SecureTransport" = "false" } }

@@ -51,6 +51,9 @@ class HttpServer:
                 self.end_headers()
                 self.wfile.write(answered.body)
 
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 

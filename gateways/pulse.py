@@ -1,0 +1,87 @@
+"""Whether the processes of a machine or a container go on: each leaves a sign in one folder, and `counterfoil health` looks.
+
+A worker touches its file at every round of its loop, so one that hangs within a step, where it neither works nor ends, is
+seen. The API is asked over HTTP.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from gateways.user_error import UserError
+
+STALE_S: Final = 180.0
+"""A round's steps are bounded and its pauses short; whoever has not come round for so long hangs."""
+ASK_S: Final = 3.0
+
+
+class Pulse:
+    """The sign of one process. Without a folder nothing is written."""
+
+    def __init__(self, folder: Path | None, name: str) -> None:
+        self._file = None if folder is None else folder / name
+
+    def beat(self) -> None:
+        """The process has come round."""
+        if self._file is not None:
+            self._file.touch()
+
+    @contextmanager
+    def serving(self, host: str, port: int) -> Iterator[None]:
+        """The process is a server: it is asked where it listens."""
+        if self._file is not None:
+            where = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  what is listened to, not asked
+            self._file.write_text(f"http://{where}:{port}/healthz", encoding="utf-8")
+        with self.ending():
+            yield
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """A process that ends in order takes its sign along; one that was killed leaves it, and is missed."""
+        try:
+            yield
+        finally:
+            if self._file is not None:
+                self._file.unlink(missing_ok=True)
+
+
+def folder_of(setting: Path) -> Path | None:
+    """The folder that a setting names, made if it is not there; None for an empty setting."""
+    if setting == Path(""):
+        return None
+    setting.mkdir(parents=True, exist_ok=True)
+    return setting
+
+
+def look_after(setting: Path) -> list[str]:
+    """What does not go on; empty when all is well. A folder without signs is not well: nothing has begun. Raises UserError."""
+    folder = folder_of(setting)
+    if folder is None:
+        raise UserError("set COUNTERFOIL_PULSE to the folder that the processes were given, to see whether they go on")
+    signs = sorted(folder.iterdir())
+    if not signs:
+        return [f"no process shows itself in {folder}"]
+    return [said for said in map(_wrong_with, signs) if said]
+
+
+def _wrong_with(sign: Path) -> str:
+    try:
+        url, seen_at = sign.read_text(encoding="utf-8"), sign.stat().st_mtime
+    except FileNotFoundError:
+        return ""  # it has just ended in order
+    if url:
+        return _unanswered(sign.name, url)
+    silent_s = time.time() - seen_at
+    return f"{sign.name} has not come round for {silent_s:.0f} s" if silent_s > STALE_S else ""
+
+
+def _unanswered(name: str, url: str) -> str:
+    try:
+        status = httpx2.get(url, timeout=ASK_S).status_code
+    except httpx2.TransportError as error:
+        return f"{name} does not answer at {url}: {error}"
+    return "" if status == 200 else f"{name} answers {status} at {url}"
