@@ -224,6 +224,21 @@ variable "postgres_version" {
   }
 }
 
+variable "database_ca_file" {
+  description = "The region's certificate authorities of RDS, in PEM: what proves to a process that it speaks to the database. https://truststore.pki.rds.amazonaws.com/REGION/REGION-bundle.pem has them."
+  type        = string
+
+  validation {
+    condition     = can(regex("-----BEGIN CERTIFICATE-----", file(var.database_ca_file)))
+    error_message = "A file with certificates in PEM: fetch https://truststore.pki.rds.amazonaws.com/REGION/REGION-bundle.pem."
+  }
+
+  validation {
+    condition     = try(length(file(var.database_ca_file)), 0) < 20000
+    error_message = "The region's bundle, not the one of all regions: it travels in the machines' user data."
+  }
+}
+
 variable "database_class" {
   description = "The size of each of the database's two machines."
   type        = string

@@ -36,12 +36,13 @@ resource "aws_launch_template" "this" {
   update_default_version = true
   ebs_optimized          = true
 
-  user_data = base64encode(templatefile("${path.module}/machine.sh.tftpl", {
+  user_data = base64gzip(templatefile("${path.module}/machine.sh.tftpl", {
     process         = each.key
     image           = var.image
     region          = var.region
     log_group       = var.log_group_names[each.key]
     environment     = var.environment
+    database_ca     = trimspace(var.database_ca)
     collector_image = local.collector_image[each.key]
     collector = templatefile("${path.module}/collector.yaml.tftpl", {
       process          = each.key

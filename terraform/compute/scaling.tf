@@ -24,7 +24,7 @@ locals {
 resource "aws_autoscaling_policy" "cpu" {
   for_each = local.by["cpu"]
 
-  name                   = "cpu"
+  name                   = "${each.key}-cpu"
   autoscaling_group_name = aws_autoscaling_group.this[each.key].name
   policy_type            = "TargetTrackingScaling"
 
@@ -40,7 +40,7 @@ resource "aws_autoscaling_policy" "cpu" {
 resource "aws_autoscaling_policy" "up" {
   for_each = local.stepped
 
-  name                      = "work-waits"
+  name                      = "${each.key}-work-waits"
   autoscaling_group_name    = aws_autoscaling_group.this[each.key].name
   policy_type               = "StepScaling"
   adjustment_type           = "ChangeInCapacity"
@@ -62,7 +62,7 @@ resource "aws_autoscaling_policy" "up" {
 resource "aws_autoscaling_policy" "down" {
   for_each = local.stepped
 
-  name                    = "nothing-waits"
+  name                    = "${each.key}-nothing-waits"
   autoscaling_group_name  = aws_autoscaling_group.this[each.key].name
   policy_type             = "StepScaling"
   adjustment_type         = "ChangeInCapacity"

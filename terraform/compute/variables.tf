@@ -108,3 +108,8 @@ variable "metrics_port" {
   description = "Where a process tells its numbers on loopback, for the collector."
   type        = number
 }
+
+variable "database_ca" {
+  description = "The certificate authorities of the database, in PEM."
+  type        = string
+}

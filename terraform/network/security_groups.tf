@@ -11,6 +11,7 @@ locals {
 }
 
 resource "aws_security_group" "balancer" {
+  # checkov:skip=CKV2_AWS_5:It is attached in another module, which the scanner does not follow.
   name_prefix = "${var.name}-balancer-"
   description = "Clients to the balancer, and the balancer to the API"
   vpc_id      = aws_vpc.this.id
@@ -42,6 +43,7 @@ resource "aws_vpc_security_group_egress_rule" "balancer" {
 }
 
 resource "aws_security_group" "process" {
+  # checkov:skip=CKV2_AWS_5:It is attached in another module, which the scanner does not follow.
   for_each = local.groups
 
   name_prefix = "${var.name}-${each.key}-"
@@ -127,6 +129,7 @@ resource "aws_vpc_security_group_egress_rule" "webhooks" {
 }
 
 resource "aws_security_group" "database" {
+  # checkov:skip=CKV2_AWS_5:It is attached in another module, which the scanner does not follow.
   name_prefix = "${var.name}-database-"
   description = "Postgres, from the processes"
   vpc_id      = aws_vpc.this.id

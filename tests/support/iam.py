@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 Context = Mapping[str, str | Sequence[str]]
@@ -14,7 +15,7 @@ class Request(NamedTuple):
     principal: str
     action: str
     resource: str
-    context: Context = {}
+    context: Context = MappingProxyType({})
 
 
 def allowed(request: Request, *, identity: Sequence[Policy] = (), resource: Policy | None = None) -> bool:

@@ -7,7 +7,7 @@ for `terraform` is skipped, with a line that says so, where the program or the p
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -88,15 +88,21 @@ class Terraform:
         return done
 
 
-def prepared(folder: Path, environment: Mapping[str, str] | None = None) -> Terraform:
-    """A copy of terraform/ in `folder`, initialised from the mirror."""
+def prepared(
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    before_init: Callable[[Path], None] = lambda _: None,
+) -> Terraform:
+    """A copy of terraform/ in `folder`, initialised from the mirror; `before_init` may change the copy."""
     binary, mirror = terraform_binary(), provider_mirror()
     copy = folder / "terraform"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
+    before_init(copy)
     settings = folder / "terraform.rc"
     settings.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
     program = Terraform(copy, binary, {"TF_CLI_CONFIG_FILE": str(settings), **(environment or {})})
-    program.run("init", "-backend=false", "-input=false", "-lockfile=readonly", "-no-color")
+    backend = [] if (copy / "emulator_override.tf").exists() else ["-backend=false"]
+    program.run("init", *backend, "-input=false", "-lockfile=readonly", "-no-color")
     return program
 
 
