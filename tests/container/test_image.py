@@ -1,0 +1,86 @@
+"""The image and the local stack, read as text: small, nobody's, nothing to write, nothing of the repository but the program."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateways.__main__ import app
+
+pytestmark = pytest.mark.fast
+
+ROOT = Path(__file__).parents[2]
+LINES = [
+    line.strip()
+    for line in re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text(encoding="utf-8")).splitlines()
+    if line.strip() and not line.startswith("#")
+]
+LAST_STAGE = LINES[max(index for index, line in enumerate(LINES) if line.startswith("FROM ")) :]
+
+
+def of(kind: str, lines: list[str] = LINES) -> list[str]:
+    """What stands behind an instruction, wherever it stands."""
+    return [line.removeprefix(kind).strip() for line in lines if line.startswith(f"{kind} ")]
+
+
+def test_both_stages_stand_on_one_exact_base() -> None:
+    """The base's tag names a patch release and a Debian: it cannot become another Python by itself."""
+    bases = {line.split()[0] for line in of("FROM")}
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:3\.1[123]\.\d+-slim-[a-z]+", bases.pop())
+
+
+def test_the_image_holds_the_program_and_nothing_of_the_repository_else() -> None:
+    """The folders that are copied are the packages and the schema; what may be sent to a build is the same, and no more."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    copied = [line.split()[0] for line in of("COPY") if not line.startswith("--from")]
+    assert set(copied) == packages | {"requirements.txt"}
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert ignored[1] == "*"
+    let_in = {line[1:].removesuffix("/**") for line in ignored if line.startswith("!")}
+    assert let_in == set(copied)
+    assert not of("ADD")
+
+
+def test_dependencies_are_wheels_known_by_their_hashes() -> None:
+    """Nothing is built, and nothing comes that the lock file does not name."""
+    (install,) = [line for line in of("RUN") if "install" in line and "pip" in line]
+    assert "--require-hashes" in install
+    assert "--only-binary :all:" in install
+    assert "-r requirements.txt" in install
+
+
+def test_what_runs_is_nobody_and_installs_nothing() -> None:
+    """The last stage has no tool chain, a numeric user that is not root, and a signal that lets work be finished."""
+    assert not [line for line in of("RUN", LAST_STAGE) if re.search(r"\b(pip|apt|apt-get|curl|wget)\b", line)]
+    assert of("USER", LAST_STAGE) == ["10001:10001"]
+    assert of("STOPSIGNAL") == ["SIGTERM"]
+    assert not [line for line in of("ENV") if re.search(r"PASSWORD|SECRET|PASSPHRASE|API_KEY|TOKEN", line)]
+
+
+def test_the_health_check_is_a_command_of_the_program() -> None:
+    """`counterfoil health` looks where the image tells the processes to show themselves."""
+    (check,) = of("HEALTHCHECK")
+    assert json.loads(check.partition("CMD ")[2]) == ["counterfoil", "health"]
+    assert "health" in app
+    assert "COUNTERFOIL_PULSE=/tmp/pulse" in of("ENV", LAST_STAGE)[0]
+
+
+def test_the_local_stack_gives_a_container_nothing_that_it_does_not_need() -> None:
+    """Read-only, without capabilities, without new privileges, as nobody; no password and no published port."""
+    stack = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    (service,) = stack["services"].values()
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"] == of("USER", LAST_STAGE)[0]
+    assert all("noexec" in each and "nosuid" in each for each in service["tmpfs"])
+    assert "environment" not in service
+    assert "ports" not in service
+    assert "privileged" not in service
+    assert service["volumes"] == ["data:/data"]
+    assert int(service["stop_grace_period"].removesuffix("s")) > 25  # longer than the server's own end
