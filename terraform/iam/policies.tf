@@ -84,7 +84,8 @@ locals {
     ]
   }
 
-  # audit_logs is written and read, never changed: it stands apart.
+  # audit_logs is written and read, never changed: it stands apart. An entry is three items in one call, and the right to that call
+  # has no finer form that leaves deletions out; point-in-time recovery has what was there.
   changed = { for name, process in var.processes : name => [for table in process.tables : table if table != "audit_logs"] }
   tables = {
     for name, process in var.processes : name => concat(
@@ -93,7 +94,7 @@ locals {
         Effect = "Allow"
         Action = [
           "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem",
-          "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem",
+          "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem", "dynamodb:BatchWriteItem",
         ]
         Resource = flatten([for table in local.changed[name] : [var.table_arns[table], "${var.table_arns[table]}/index/*"]])
       }],
@@ -106,7 +107,7 @@ locals {
       process.audits ? [{
         Sid      = "Audits"
         Effect   = "Allow"
-        Action   = ["dynamodb:PutItem"]
+        Action   = ["dynamodb:PutItem", "dynamodb:BatchWriteItem"]
         Resource = [var.table_arns["audit_logs"]]
       }] : [],
       length(process.tables) > 0 || process.audits ? [{
@@ -165,6 +166,12 @@ locals {
         Action    = ["kms:CreateKey"]
         Resource  = ["*"]
         Condition = { StringEquals = { "kms:KeySpec" = "ECC_SECG_P256K1", "kms:KeyUsage" = "SIGN_VERIFY" } }
+      },
+      {
+        Sid      = "FindsPayinKeys"
+        Effect   = "Allow"
+        Action   = ["kms:ListAliases"]
+        Resource = ["*"]
       },
       {
         Sid      = "NamesPayinKeys"
@@ -226,7 +233,7 @@ locals {
     {
       Sid      = "Audits"
       Effect   = "Allow"
-      Action   = ["dynamodb:PutItem", "dynamodb:Query"]
+      Action   = ["dynamodb:PutItem", "dynamodb:BatchWriteItem", "dynamodb:Query"]
       Resource = [var.table_arns["audit_logs"]]
     },
     {

@@ -2,6 +2,9 @@
 # but for the seed, which the signers unwrap themselves.
 
 locals {
+  # A condition needs a name even where there is nobody.
+  nobody = "arn:${var.partition}:iam::${var.account_id}:role/nobody"
+
   services = {
     data    = ["dynamodb", "rds", "s3", "aps"]
     secrets = ["secretsmanager", "rds"]
@@ -82,28 +85,30 @@ locals {
             Principal = { AWS = var.seed_users }
             Action    = ["kms:Decrypt", "kms:DescribeKey"]
             Resource  = "*"
+            Condition = { StringEquals = { "kms:EncryptionContext:counterfoil" = "deposit-seed" } }
           }],
           length(var.seed_makers) == 0 ? [] : [{
             Sid       = "Wrap"
             Effect    = "Allow"
             Principal = { AWS = var.seed_makers }
-            Action    = ["kms:Encrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"]
+            Action    = ["kms:GenerateDataKey", "kms:DescribeKey"]
             Resource  = "*"
+            Condition = { StringEquals = { "kms:EncryptionContext:counterfoil" = "deposit-seed" } }
           }],
           [
             {
               Sid       = "NobodyElseUnwraps"
               Effect    = "Deny"
               Principal = { AWS = "*" }
-              Action    = ["kms:Decrypt", "kms:ReEncryptFrom", "kms:GenerateDataKey"]
+              Action    = ["kms:Decrypt", "kms:ReEncryptFrom"]
               Resource  = "*"
-              Condition = { ArnNotEquals = { "aws:PrincipalArn" = concat(var.seed_users, ["arn:${var.partition}:iam::${var.account_id}:role/nobody"]) } }
+              Condition = { ArnNotEquals = { "aws:PrincipalArn" = length(var.seed_users) == 0 ? [local.nobody] : var.seed_users } }
             },
             {
               Sid       = "NothingIsUnwrappedElsewhere"
               Effect    = "Deny"
               Principal = { AWS = "*" }
-              Action    = ["kms:Decrypt", "kms:ReEncryptFrom"]
+              Action    = ["kms:Decrypt", "kms:ReEncryptFrom", "kms:GenerateDataKey"]
               Resource  = "*"
               Condition = { StringNotEquals = { "aws:SourceVpc" = var.vpc_id } }
             },

@@ -72,9 +72,7 @@ def test_every_table_is_there_with_its_keys_and_indexes(aws: Applied) -> None:
         assert {name: keys_of(each) for name, each in indexes.items()} == {
             index.name: (index.hash_key, index.range_key) for index in table.indexes
         }
-        for index in table.indexes:
-            held = indexes[index.name]["Projection"]["ProjectionType"]
-            assert held == ("ALL" if index.everything else "KEYS_ONLY"), index.name
+        assert {each["Projection"]["ProjectionType"] for each in indexes.values()} <= {"KEYS_ONLY"}
         assert all(each["AttributeType"] == "S" for each in its["AttributeDefinitions"])
         assert its["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
         assert its["SSEDescription"]["SSEType"] == "KMS"
@@ -223,10 +221,11 @@ def test_the_seed_is_unwrapped_by_who_derives_addresses_and_nobody_else(aws: App
     """kms:Decrypt with the seed's key is given to the processes that unwrap it, within the network; tools may only wrap."""
     alias = names.key_alias(PREFIX, names.SEED)
     everybody = [*map(role_arn, KINDS), ADMINISTRATOR, ROOT, CUSTODIAN, APPROVER]
+    inside = {**inside, "kms:EncryptionContext:counterfoil": "deposit-seed"}
     unwrapping = {each for each in everybody if may(aws, each, "kms:Decrypt", alias, inside)}
     assert unwrapping == {role_arn(name) for name, access in names.ACCESS.items() if names.SEED in access.unwraps}
     assert not any(may(aws, each, "kms:Decrypt", alias, {**inside, "aws:SourceVpc": "x"}) for each in unwrapping)
-    wrapping = {each for each in everybody if may(aws, each, "kms:Encrypt", alias, inside)}
+    wrapping = {each for each in everybody if may(aws, each, "kms:GenerateDataKey", alias, inside)}
     assert wrapping == {role_arn("tools")}
 
 
