@@ -9,8 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
-from itertools import islice
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -26,13 +24,12 @@ from core.events import Recorded, decode, encode
 from core.guard import GuardKey, guard_deltas
 from core.ledger import AppendFailed, Decided, InvariantBroken, Loaded
 from core.ports import Unavailable
-from core.seals import GENESIS, Sealed, canonical
-from projections.binary import bigint_array, text_array
+from core.seals import GENESIS, Sealed
+from gateways.batch import Batch, columns
 
 APPEND_LOCK: Final = 0x436F756E74657266
 """The advisory lock that every append holds until it has committed: position order is commit order."""
 
-EVENTS_CHANNEL: Final = "counterfoil_events"
 RESOLVE_BACKOFF_MAX_S: Final = 2.0
 
 # Whatever the database's default is: a snapshot taken before the lock was granted would show an old history.
@@ -52,31 +49,6 @@ _GUARD: Final = (
     " JOIN unnest(%b::uuid[], %b::text[]) AS wanted (ledger_account_id, currency) USING (ledger_account_id, currency)"
 )
 _LAST_SEAL: Final = "SELECT last_position, hash FROM seals ORDER BY last_position DESC LIMIT 1"
-_INSERT_EVENTS: Final = (
-    "INSERT INTO events (originator_id, originator_version, topic, state, notification_id)"
-    " SELECT stream, version, topic, state, %b::bigint + place"
-    "   FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[])"
-    "        WITH ORDINALITY AS added (stream, version, topic, state, place)"
-)
-CHUNK_EVENTS: Final = 200
-"""So many are sent while the next ones are decided: the server inserts on its core what this process made on its own."""
-_OPEN_GUARD: Final = (
-    "INSERT INTO guard (ledger_account_id, currency, balance_minor)"
-    " SELECT id, currency, 0 FROM unnest(%b::uuid[], %b::text[]) AS opened (id, currency)"
-)
-_MOVE_GUARD: Final = """
-WITH change AS (SELECT * FROM unnest(%b::uuid[], %b::text[], %b::bigint[]) AS change (id, currency, delta_minor)),
-moved AS (
-    UPDATE guard g SET balance_minor = g.balance_minor + change.delta_minor FROM change
-     WHERE g.ledger_account_id = change.id AND g.currency = change.currency
-    RETURNING 1
-)
-SELECT 1 / ((SELECT count(*) FROM moved) = (SELECT count(*) FROM change))::int
-"""
-"""A row that is not there divides by zero, which ends the transaction before its COMMIT (I4)."""
-_INSERT_SEAL: Final = (
-    "INSERT INTO seals (batch_id, first_position, last_position, previous_hash, hash) VALUES (%s, %s, %s, %s, %s)"
-)
 _FIND_SEAL: Final = "SELECT 1 FROM seals WHERE batch_id = %s"
 _READ: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
@@ -109,42 +81,6 @@ _TCP_OPTIONS: Final = {
     "tcp_user_timeout": "20000",
     "connect_timeout": "5",
 }
-
-
-class _Batch:
-    """What one append writes, in one round trip: events as they are decided, guard, seal, wake-up, commit."""
-
-    def __init__(self, batch_id: UUID) -> None:
-        self._id = batch_id
-        self.positions = range(0)
-        self.sent = False
-        """Whether a COMMIT went out, so that only a look at the seals can tell what became of it."""
-
-    def write(
-        self, conn: psycopg.Connection[Any], head: int, previous: bytes, records: Iterator[Sealed], decided: Decided
-    ) -> None:
-        """Within a pipeline. Any refusal of the server leaves nothing behind, and so does an error among the decisions."""
-        seal, last = sha256(previous), head
-        while chunk := list(islice(records, CHUNK_EVENTS)):
-            positions, streams, versions, topics, states = zip(*chunk, strict=True)
-            assert (positions[0], positions[-1]) == (last + 1, last + len(chunk)), "positions follow the head (I3)"
-            seal.update(b"".join(map(canonical, chunk)))
-            columns = text_array(map(str.encode, streams)), bigint_array(versions), text_array(map(str.encode, topics))
-            conn.execute(_INSERT_EVENTS, (last, *columns, text_array(states)))
-            last += len(chunk)
-        if last == head:
-            conn.execute("ROLLBACK")
-            return
-        if decided.opened:
-            conn.execute(_OPEN_GUARD, _columns(decided.opened))
-        if decided.deltas:
-            ids, currencies = _columns(list(decided.deltas))
-            conn.execute(_MOVE_GUARD, (ids, currencies, list(decided.deltas.values())))
-        conn.execute(_INSERT_SEAL, (self._id, head + 1, last, previous, seal.digest()))
-        conn.execute(f"NOTIFY {EVENTS_CHANNEL}")
-        self.positions = range(head + 1, last + 1)
-        self.sent = True
-        conn.execute("COMMIT")
 
 
 class InDoubt(Exception):
@@ -235,7 +171,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
         build: Callable[[Loaded], tuple[Iterator[Sealed], Decided]],
     ) -> range:
         """One append -> its positions, durable. Whatever it raises, nothing was written: a lost COMMIT is resolved first."""
-        batch = _Batch(batch_id)
+        batch = Batch(batch_id)
         try:
             with self._connection() as conn:
                 loaded, previous = self._load(conn, streams, guards)
@@ -257,7 +193,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
             if conn.info.server_version >= _LIMIT_SERVER_VERSION:
                 conn.execute(_LIMIT)
             histories = conn.execute(_STREAMS, (list(streams),), binary=True)
-            ids, currencies = _columns(guards)
+            ids, currencies = columns(guards)
             balances = conn.execute(_GUARD, (ids, currencies), binary=True)
             seal = conn.execute(_LAST_SEAL, binary=True)
         last, previous = seal.fetchone() or (0, GENESIS)
@@ -419,7 +355,3 @@ def _grouped(rows: Any) -> dict[str, list[Recorded]]:
     for row in rows:
         grouped.setdefault(row[1], []).append(_recorded(row))
     return grouped
-
-
-def _columns(keys: Sequence[GuardKey]) -> tuple[list[UUID], list[str]]:
-    return [key.ledger_account_id for key in keys], [key.currency for key in keys]

@@ -14,10 +14,11 @@ from core.ports import Unavailable
 from core.tron import SUN_PER_TRX
 from gateways.alarms import alarm_name
 from gateways.aws.names import DEPOSIT_EVENTS, PAYOUT_REQUESTS
+from gateways.batch import EVENTS_CHANNEL
 from gateways.loop import Clockwork, Doorbell, Rest, Step, run, stop_on_signals
 from gateways.migrate import check
 from gateways.platform import Platform, open_platform
-from gateways.postgres import EVENTS_CHANNEL, PostgresEventStore, datastore
+from gateways.postgres import PostgresEventStore, datastore
 from gateways.pulse import Pulse, folder_of
 from gateways.roles import API, CHECKPOINTER, OBSERVER, PROJECTOR, RECORDER, RELAY, SIGNER, WEBHOOKS
 from gateways.settings import GENESIS_IDS, Settings

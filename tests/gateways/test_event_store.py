@@ -22,6 +22,7 @@ from core.rejections import InsufficientFunds
 from core.seals import BrokenSeal
 from core.treasury import InternalTransferPosted, SystemWalletRegistered
 from gateways import postgres as adapter
+from gateways.batch import EVENTS_CHANNEL
 from gateways.embedded_postgres import EmbeddedPostgres
 from gateways.migrate import OWNER, ROLES
 from gateways.postgres import PostgresEventStore, datastore
@@ -350,7 +351,7 @@ def test_the_history_reads_in_psql(ledger: Ledger, database: Database) -> None:
 def test_an_append_rings_the_bell(store: PostgresEventStore, database: Database) -> None:
     """One append is one notification, which arrives when the events can be read."""
     with psycopg.connect(database.reader_url, autocommit=True) as conn:
-        conn.execute(f"LISTEN {adapter.EVENTS_CHANNEL}")
+        conn.execute(f"LISTEN {EVENTS_CHANNEL}")
         append(store, "s", 5)
         assert len(list(conn.notifies(timeout=10, stop_after=1))) == 1
         assert len(list(conn.notifies(timeout=0.05))) == 0

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from core.ledger import Ledger
+from gateways.batch import EVENTS_CHANNEL
 from gateways.loop import Doorbell, run
-from gateways.postgres import EVENTS_CHANNEL, PostgresEventStore
+from gateways.postgres import PostgresEventStore
 from projections import VIEWS
 from projections.projector import Projector
 from projections.tracking import ViewTracking
