@@ -177,13 +177,13 @@ class InstructionState(msgspec.Struct, frozen=True):
     state: State = "absent"
     instruction: Instruction | None = None
     tries: Tries = Tries()
-    given_at: datetime | None = None
+    end: InstructionConfirmed | InstructionFailed | InstructionWithdrawn | None = None
 
     def evolve(self, happened: Event) -> Self:
         replace = msgspec.structs.replace
         match happened:
             case InstructionGiven():
-                return replace(self, state="given", instruction=happened.instruction, given_at=happened.occurred_at)
+                return replace(self, state="given", instruction=happened.instruction)
             case InstructionPrepared():
                 return replace(self, state="prepared", tries=self.tries.prepared(happened.attempt))
             case InstructionSigned():
@@ -193,12 +193,16 @@ class InstructionState(msgspec.Struct, frozen=True):
             case InstructionExpired():
                 return replace(self, state="given", tries=self.tries.expired())
             case InstructionConfirmed():
-                return replace(self, state="confirmed")
+                return replace(self, state="confirmed", end=happened)
             case InstructionFailed():
-                return replace(self, state="failed")
+                return replace(self, state="failed", end=happened)
             case InstructionWithdrawn():
-                return replace(self, state="withdrawn")
+                return replace(self, state="withdrawn", end=happened)
         return self
+
+    @property
+    def over(self) -> bool:
+        return self.state in FINAL
 
 
 def giving(past: Past, now: datetime, actor: str, instruction: Instruction) -> Sequence[New] | Rejection:

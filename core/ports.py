@@ -104,6 +104,10 @@ class Staking(Protocol):
         """Chain time of the next maintenance: prices and energy factors stay as they are until then."""
 
 
+class Chain(Node, Staking, Protocol):
+    """A node, asked for everything there is."""
+
+
 class Network(Protocol):
     """Who produces blocks, as the nodes state it. Raises Unavailable."""
 
@@ -285,6 +289,31 @@ class AddressPool(Protocol):
 
     def ours(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
         """Which of these 20-byte addresses are ours, with their wallet role: payin, hot, cold, gas."""
+
+    def key_ids(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
+        """Which key signs for each of these, where one is known here."""
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """What the events say a deposit address holds, and how many sweeps of it were ever planned."""
+
+    address: str
+    usdt_minor: int
+    trx_sun: int
+    sweeps: int
+
+
+class Holdings(Protocol):
+    """The deposit addresses by what they hold, as a view has it: a hint where to look, the chain is asked before anything."""
+
+    def richest(self, usdt_minor: int, limit: int) -> Sequence[Holding]:
+        """Those with at least so much USDT that are not set aside, the richest first."""
+
+    def left_over(self, trx_sun: int, usdt_minor: int, limit: int) -> Sequence[Holding]:
+        """Those with at least so many TRX and less USDT than this, not set aside, the richest first."""
+
+    def set_aside(self) -> Sequence[str]:
+        """Addresses in quarantine because the token's issuer blacklisted them."""
 
 
 class Cursor(msgspec.Struct, frozen=True):

@@ -17,9 +17,6 @@ import msgspec
 from core.events import Event, New, event
 from core.guard import GuardKey
 from core.instructions import (
-    FINAL as INSTRUCTION_FINAL,
-)
-from core.instructions import (
     Delegate,
     Instruction,
     InstructionConfirmed,
@@ -224,7 +221,7 @@ class _SweepCommand(msgspec.Struct, frozen=True):
         """Open, and what was given last is over: the one moment in which something else may begin (I7)."""
         if sweep.order != self.order or sweep.state in FINAL or self.last != (sweep.given[-1] if sweep.given else None):
             return False
-        return self.last is None or self._last(past).state in INSTRUCTION_FINAL
+        return self.last is None or self._last(past).over
 
     def _last(self, past: Past) -> InstructionState:
         return past.state(instruction_stream(self.last or ""), InstructionState())

@@ -51,6 +51,7 @@ DEPLOYMENTS: Final[Mapping[str, Deployment]] = {
     # Each view's segments are one group, in order: more machines than views have nothing to do.
     "project": Deployment(Scale("queue_age", queues=_PROJECTORS, machines_max=len(_PROJECTORS))),
     "payouts": Deployment(Scale("fixed"), reaches=("nodes",)),
+    "sweeps": Deployment(Scale("fixed"), reaches=("nodes",)),
     "addresses": Deployment(Scale("fixed")),
     "checkpoints": Deployment(Scale("fixed")),
     "webhooks": Deployment(Scale("lag", metric="webhook_backlog_seconds", machines_max=4), reaches=("webhooks",)),

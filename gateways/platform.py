@@ -18,6 +18,7 @@ from core.ports import (
     AuditLog,
     Bookmarks,
     Cursors,
+    Holdings,
     IdempotencyKeys,
     Outstanding,
     Queue,
@@ -28,6 +29,7 @@ from gateways.alarms import Alarms
 from gateways.aws.names import QUEUES
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
 from gateways.embedded.connections import Connections
+from gateways.embedded.holdings import PostgresHoldings
 from gateways.embedded.outbox import PostgresWebhookOutbox
 from gateways.embedded.outstanding import PostgresOutstanding
 from gateways.embedded.queue import PostgresQueue
@@ -64,6 +66,7 @@ class Platform:
     outbox: WebhookOutbox
     audit: AuditLog
     pool: AddressPool
+    holdings: Holdings
     cursors: Cursors
     bookmarks: Bookmarks
     solid_log: SolidLog
@@ -154,6 +157,7 @@ def embedded(settings: Settings, database: Database | None = None, role: str = W
         outbox=PostgresWebhookOutbox(connections),
         audit=PostgresAuditLog(connections),
         pool=PostgresAddressPool(connections),
+        holdings=PostgresHoldings(connections),
         cursors=PostgresCursors(connections),
         bookmarks=PostgresBookmarks(connections),
         solid_log=PostgresSolidLog(connections),

@@ -153,6 +153,16 @@ def _payouts(platform: Platform) -> Sequence[Step]:
     return [platform.node.on_one(payouts.step)]
 
 
+def _sweeps(platform: Platform) -> Sequence[Step]:
+    from gateways.treasury import steps
+
+    check_chain(platform)
+    importlib.import_module("tronpy.proto.tron_pb2")
+    keys = open_keystore(platform.settings)
+    register(platform, keys)
+    return [platform.node.on_one(step) for step in steps(platform, keys)]
+
+
 def _addresses(platform: Platform) -> Sequence[Step]:
     from signers.addresses import Addresses
 
@@ -233,6 +243,15 @@ PROCESSES: Final[dict[str, Process]] = {
             _payouts,
             follows_events=True,
             public_idle_s=1.5,
+        ),
+        Process(
+            "sweeps",
+            "Sweeps deposit addresses, and makes the treasury's other transactions.",
+            SIGNER,
+            (*_DATABASE, *_NODE, *_KEYS, "SWEEP_THRESHOLD", "SWEEP_INTERVAL_S", "HOT_FLOOR", "HOT_CEILING"),
+            _sweeps,
+            follows_events=True,
+            public_idle_s=3.0,
         ),
         Process(
             "addresses", "Keeps deposit addresses ready.", SIGNER, (*_DATABASE, *_KEYS, "ADDRESS_POOL"), _addresses

@@ -173,7 +173,29 @@ class Settings(BaseModel):
     payout_min: Amount = Field("0.000001", description="The smallest payout in USDT")
     payin_min: Amount = Field("0", description="Smaller deposits are credited when solid but not announced before")
     sweep_threshold: Amount = Field("50", description="USDT on a deposit address that make a sweep worth its cost")
-    fee_limit_max_trx: int = Field(60, ge=1, le=1000, description="The most TRX a payout may burn")
+    sweep_max: Amount = Field("1000000", description="The most USDT that one sweep moves; the rest waits for the next")
+    sweep_cost_max_percent: int = Field(
+        5, ge=1, le=100, description="The most a sweep may cost, as a share of what it moves"
+    )
+    sweep_interval_s: int = Field(
+        600, ge=0, le=86_400, description="Chain time between two looks for what is to be swept; 0: only by hand"
+    )
+    sweeps_open_max: int = Field(50, ge=1, le=1000, description="How many sweeps may be under way at the same time")
+    trx_price: Amount = Field("0.30", description="What a TRX costs in USDT, to weigh what a sweep burns")
+    gas_daily_max_trx: int = Field(
+        5_000, ge=1, description="The most TRX that sweeps may take from the gas wallet within 24 hours"
+    )
+    left_over_trx: int = Field(
+        5, ge=0, description="TRX on an address without USDT to sweep that are taken back to the gas wallet; 0: none"
+    )
+    hot_floor: Amount = Field("0", description="USDT below which the hot wallet raises an alarm; sweeps fill it first")
+    hot_ceiling: Amount = Field(
+        "0",
+        description="USDT above which sweeps go to the cold wallet, and the hot wallet sends what is too much; 0: none",
+    )
+    fee_limit_max_trx: int = Field(
+        60, ge=1, le=1000, description="The most TRX a payout or a sweep's transfer may burn"
+    )
     payout_expiration_s: int = Field(120, ge=30, le=3600, description="Chain time after which unsent bytes are dead")
     address_pool: int = Field(200, ge=1, le=100_000, description="How many deposit addresses are kept ready")
     rate_limit: Annotated[str, AfterValidator(_rate)] = Field("600/minute", description="Requests per API key")
@@ -211,6 +233,13 @@ class Settings(BaseModel):
         if keys.get_secret_value().count(",") > info.data.get("tron_node_url", "").count(","):
             raise ValueError("it has more keys than TRON_NODE_URL has nodes")
         return keys
+
+    @field_validator("hot_ceiling")
+    @classmethod
+    def _above_the_floor(cls, ceiling: str, info: ValidationInfo) -> str:
+        if 0 < _minor(ceiling) <= _minor(info.data.get("hot_floor", "0")):
+            raise ValueError("it must lie above HOT_FLOOR")
+        return ceiling
 
     @field_validator("payin_keys")
     @classmethod
@@ -264,6 +293,11 @@ class Settings(BaseModel):
         except OSError as error:
             raise InvalidSettings(f"{PREFIX}KEYSTORE_PASSPHRASE_FILE cannot be read: {error}") from error
         return lines[0] if lines else ""
+
+    @staticmethod
+    def minor(amount: str) -> int:
+        """An amount of these settings in minor units of USDT."""
+        return _minor(amount)
 
     @property
     def payout_fee_minor(self) -> int:

@@ -7,10 +7,12 @@ from typing import Final
 from projections.accounts import AccountsView
 from projections.balances import BalancesView
 from projections.deposits import DepositsView
+from projections.holdings import HoldingsView
 from projections.journal import JournalView
 from projections.notifications import NotificationsView
 from projections.payins import PayinsView
 from projections.payouts import PayoutsView
+from projections.sweeps import SweepsView
 from projections.view import View
 from projections.wallets import WalletsView
 
@@ -21,10 +23,12 @@ VIEWS: Final[Mapping[str, View]] = MappingProxyType(
             AccountsView(),
             BalancesView(),
             DepositsView(),
+            HoldingsView(),
             JournalView(),
             NotificationsView(),
             PayinsView(),
             PayoutsView(),
+            SweepsView(),
             WalletsView(),
         )
     }

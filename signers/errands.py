@@ -12,7 +12,6 @@ from typing import Final, Protocol
 from core.attempts import Attempt, PayoutOrder, ProofOfDeath, Tries
 from core.chain import Receipt
 from core.events import Recorded
-from core.instructions import FINAL as INSTRUCTION_FINAL
 from core.instructions import (
     BroadcastInstruction,
     ExpireInstruction,
@@ -165,7 +164,7 @@ class OpenInstruction(_Remembered):
 
     @property
     def over(self) -> bool:
-        return self.state.state in INSTRUCTION_FINAL
+        return self.state.over
 
     def intent(self, payer: Address, token: Address) -> Intent:  # noqa: ARG002  it names its wallet itself
         return intent_of_instruction(self.instruction, token)

@@ -78,7 +78,8 @@ class Funds(msgspec.Struct):
             kept_minor=kept_minor,
         )
         for intent, attempt in in_flight:
-            funds.set_aside(intent, attempt.fee_limit_sun, bandwidth_bytes(bytes.fromhex(attempt.raw_data)))
+            size = bandwidth_bytes(bytes.fromhex(attempt.raw_data))
+            funds.set_aside(intent, attempt.fee_limit_sun, size, activates=isinstance(intent, TrxTransfer))
         return funds
 
     def set_aside(self, intent: Intent, fee_limit_sun: int, bandwidth: int, *, activates: bool = False) -> None:

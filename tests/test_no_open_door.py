@@ -106,9 +106,9 @@ def _secrets(made: SecretsFile) -> set[str]:
 
 
 def test_only_signers_are_given_the_keystore() -> None:
-    """The process that answers the network, and every other one but the two that derive and sign, needs no key of a wallet."""
+    """The process that answers the network, and every other one but the three that derive and sign, needs no key of a wallet."""
     holders = {name for name, process in PROCESSES.items() if any("KEYSTORE" in need for need in process.needs)}
-    assert holders == {"payouts", "addresses"}
+    assert holders == {"payouts", "addresses", "sweeps"}
     edge = [path for path in SOURCES if path.relative_to(ROOT).parts[:2] == ("gateways", "http")]
     assert edge
     assert [path.name for path in edge if "keystore" in path.read_text(encoding="utf-8").lower()] == []

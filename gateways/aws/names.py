@@ -190,6 +190,15 @@ ACCESS: Final[dict[str, Access]] = {
         knows=(HOT, GAS),
         audits=True,
     ),
+    "sweeps": Access(
+        secrets=(FOR_SEED, *_NODE),
+        logins=(SIGNER, READER),
+        signs=(GAS,),
+        knows=(HOT, GAS),
+        unwraps=(SEED,),
+        payin_keys=True,
+        audits=True,
+    ),
     "addresses": Access(
         secrets=(FOR_SEED,), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True, audits=True
     ),

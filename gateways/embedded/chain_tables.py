@@ -62,6 +62,12 @@ class PostgresAddressPool:
         )
         return {bytes(evm): wallet for evm, wallet in rows}
 
+    def key_ids(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
+        rows = self._connections.execute(
+            "SELECT evm, key_id FROM addresses WHERE evm = ANY(%s) AND key_id IS NOT NULL", (list(evm_addresses),)
+        )
+        return {bytes(evm): key_id for evm, key_id in rows}
+
 
 class PostgresCursors:
     """The port `Cursors`, on chain_cursors."""

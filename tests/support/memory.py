@@ -1,5 +1,6 @@
 """Ports in memory for pure journeys: queue, cursors, pool and event store, and a crash at any chosen call of any of them."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -8,10 +9,13 @@ from uuid import UUID
 from core.chain import BlockRef
 from core.events import Recorded
 from core.guard import GuardKey
+from core.holdings import movements
 from core.instructions import InstructionPrepared
 from core.ledger import Decided, Loaded
 from core.payouts import PayoutPrepared
-from core.ports import Cursor, Message, Overdue, ReadyAddress, Received
+from core.ports import Cursor, Holding, Message, Overdue, ReadyAddress, Received
+from core.quarantine import AddressQuarantined, AddressReleased
+from core.sweeps import SweepPlanned
 from core.tron import Address
 
 
@@ -112,6 +116,7 @@ class MemoryPool:
 
     def __init__(self, wallets: Mapping[Address, str]) -> None:
         self.wallets = {address.evm: role for address, role in wallets.items()}
+        self.ids: dict[bytes, str] = {}
         self.questions = 0
 
     def take(self) -> ReadyAddress | None:
@@ -121,7 +126,10 @@ class MemoryPool:
         raise NotImplementedError
 
     def add_wallet(self, role: str, base58: str, key_id: str | None) -> None:
-        self.wallets[Address.from_base58(base58).evm] = role
+        evm = Address.from_base58(base58).evm
+        self.wallets[evm] = role
+        if key_id is not None:
+            self.ids[evm] = key_id
 
     def ready(self) -> int:
         return 0
@@ -132,6 +140,9 @@ class MemoryPool:
     def ours(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
         self.questions += 1
         return {evm: self.wallets[evm] for evm in evm_addresses if evm in self.wallets}
+
+    def key_ids(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
+        return {evm: self.ids[evm] for evm in evm_addresses if evm in self.ids}
 
 
 class MemoryStore:
@@ -242,3 +253,45 @@ class Fuse:
                 return call
 
         return Fused()
+
+
+class MemoryHoldings:
+    """The port `Holdings`, read from a store."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self._read = 0
+        self.rows: dict[str, dict[str, int]] = {}
+        self.planned: Counter[str] = Counter()
+        self.held: dict[str, str] = {}
+
+    def richest(self, usdt_minor: int, limit: int) -> list[Holding]:
+        found = [it for it in self._all() if it.usdt_minor >= usdt_minor]
+        return sorted(found, key=lambda it: (-it.usdt_minor, it.address))[:limit]
+
+    def left_over(self, trx_sun: int, usdt_minor: int, limit: int) -> list[Holding]:
+        found = [it for it in self._all() if it.trx_sun >= trx_sun and it.usdt_minor < usdt_minor]
+        return sorted(found, key=lambda it: (-it.trx_sun, it.address))[:limit]
+
+    def set_aside(self) -> list[str]:
+        self._all()
+        return sorted(address for address, reason in self.held.items() if reason == "blacklisted")
+
+    def _all(self) -> list[Holding]:
+        for recorded in self.store.events[self._read :]:
+            happened = recorded.event
+            for moved in movements(happened):
+                row = self.rows.setdefault(moved.address, {"USDT": 0, "TRX": 0})
+                row[moved.currency] += moved.delta_minor
+            if isinstance(happened, SweepPlanned):
+                self.planned[happened.sweep.address] += 1
+            elif isinstance(happened, AddressQuarantined):
+                self.held[happened.address] = happened.reason
+            elif isinstance(happened, AddressReleased):
+                self.held.pop(happened.address, None)
+        self._read = len(self.store.events)
+        return [
+            Holding(address, row["USDT"], row["TRX"], self.planned[address])
+            for address, row in self.rows.items()
+            if address not in self.held
+        ]
