@@ -30,6 +30,8 @@ alarms = App(name="alarms", help="See what was raised, and the secret that signs
 app.command(alarms)
 audit = App(name="audit", help="Prove the history: checkpoints, exports, what changed between two positions")
 app.command(audit)
+receipt = App(name="receipt", help="Check what a client holds")
+app.command(receipt)
 console = Console(highlight=False)
 
 
@@ -234,6 +236,18 @@ def regrow_tree(*, data: Data = None) -> None:
     from gateways.audit import regrow_tree
 
     regrow_tree(_settings(data=data), console)
+
+
+@receipt.command(name="verify")
+def verify_receipt(
+    file: Annotated[Path, Parameter(help="A receipt as GET /v1/receipts/{position} answers it")],
+    *,
+    key: Annotated[list[str], Parameter(help="The key that signs checkpoints, as the operator gave it to you")],
+) -> None:
+    """Check a client's receipt offline: the entry, its path, the signature. Exit 1 with the reason if it proves nothing."""
+    from gateways.audit import verify_receipt
+
+    sys.exit(0 if verify_receipt(file, key, console) else 1)
 
 
 @tx.command

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+import msgspec
 import psycopg
 from rich.console import Console
 
-from core.notes import NoteKey
+from core.merkle import ProofRefused
+from core.notes import NoteKey, NoteRefused
+from core.receipts import Receipt, check
 from gateways.checkpoint_archive import FolderArchive, open_archive
 from gateways.embedded.connections import Connections
 from gateways.operations import print_checks, progress, visiting
@@ -70,6 +73,28 @@ def verify_database(settings: Settings, keys: Sequence[str], archive: Path | Non
     ok = all(check.ok for check in (*replayed.checks, *proven))
     console.print(f"{replayed.position} events; " + ("everything holds" if ok else "something does not hold"))
     return ok
+
+
+def verify_receipt(file: Path, keys: Sequence[str], console: Console) -> bool:
+    """Print what the receipt proves, or why it proves nothing."""
+    try:
+        receipt = msgspec.json.decode(file.read_bytes(), type=Receipt)
+        refused: Exception = NoteRefused("no key was given")
+        for key in keys:
+            try:
+                note = check(receipt, NoteKey.parse(key))
+            except NoteRefused as error:
+                refused = error
+            else:
+                console.print(
+                    f"signed by {note.origin} at {note.made_at:%Y-%m-%d %H:%M:%S} UTC, checkpoint {note.number}:"
+                )
+                console.print(receipt.entry, soft_wrap=True)
+                return True
+    except (ProofRefused, msgspec.DecodeError) as error:
+        refused = error
+    console.print(f"this proves nothing: {refused}", soft_wrap=True)
+    return False
 
 
 def print_keys(settings: Settings, console: Console) -> None:

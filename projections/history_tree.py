@@ -119,10 +119,10 @@ class HistoryTree:
         with self._nodes() as nodes:
             return root(nodes, size)
 
-    def inclusion_path(self, position: int, size: int) -> list[bytes]:
-        """From the event at a position to the root of the first `size`."""
+    def inclusion(self, position: int, size: int) -> tuple[bytes, list[bytes]]:
+        """The leaf of the event at a position, and the path from it to the root of the first `size`."""
         with self._nodes() as nodes:
-            return inclusion_path(nodes, position - 1, size)
+            return nodes(0, position - 1), inclusion_path(nodes, position - 1, size)
 
     def consistency_path(self, old_size: int, size: int) -> list[bytes]:
         with self._nodes() as nodes:

@@ -234,6 +234,13 @@ class PayoutsPage(Page):
     state: Literal["requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"] | None = None
 
 
+class ReceiptsPage(Page):
+    """The receipts of one object."""
+
+    subject: Annotated[str, Field(min_length=1, max_length=200)]
+    """Which object: its stream, such as `payout-<id>`, `payin-<id>`, `transfer-<id>` or `deposit-<tx_hash>-<log_index>`."""
+
+
 class EventsPage(Read):
     """Events behind a sequence number, in order."""
 

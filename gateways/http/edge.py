@@ -43,6 +43,7 @@ from gateways.http.errors import (
     problem_of,
 )
 from gateways.http.idempotency import key_of, once
+from gateways.http.promises import PREFERRED, promises
 from gateways.http.strict_json import InvalidJson, is_clean, parse
 from gateways.telemetry.exchanges import exchange
 from gateways.user_error import UserError
@@ -152,10 +153,14 @@ class Edge:
             call.idempotency_key = key_of(headers.get(b"idempotency-key"))
         body = _body(endpoint.body, await _read_body(headers, receive))
         if endpoint.body is None:
-            return await endpoint.handle(call)
-        if endpoint.creates == "stored":
-            return await once(call, f"{method} {scope['path']}", body, lambda: endpoint.handle(call, body))
-        return await endpoint.handle(call, body)
+            answer = await endpoint.handle(call)
+        elif endpoint.creates == "stored":
+            answer = await once(call, f"{method} {scope['path']}", body, lambda: endpoint.handle(call, body))
+        else:
+            answer = await endpoint.handle(call, body)
+        if headers.get(b"prefer") == PREFERRED:
+            answer = answer._replace(headers=(*answer.headers, *promises(call)))
+        return answer
 
 
 class Nowhere:

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, LiteralString, NamedTuple, TypeVar
 import msgspec
 from pydantic import BaseModel
 
+from core.events import Recorded
 from core.ledger import Accepted, Command, Failed, Refused, Repeated
 from core.ports import ApiKey, AuditEntry
 from core.rejections import NotFound, Rejection
@@ -149,6 +150,8 @@ class Call:
         self.min_position: int | None = None
         self.position: int | None = None
         """What the answer reflects: the header Counterfoil-Position."""
+        self.written: Sequence[Recorded] = ()
+        """What this request has written, for who prefers a receipt."""
 
     @property
     def account_id(self) -> str:
@@ -175,6 +178,8 @@ class Call:
             raise Refusal(outcome.rejection)
         if isinstance(outcome, Failed):
             raise outcome.error
+        if isinstance(outcome, Accepted):
+            self.written = outcome.events
         return outcome
 
     def shown(self, position: int) -> Position:

@@ -19,7 +19,7 @@ from core.rejections import (
     code_of,
 )
 from gateways import VERSION
-from gateways.http import accounts, health, ledger, operator, payins, payouts, webhooks
+from gateways.http import accounts, health, ledger, operator, payins, payouts, proofs, webhooks
 from gateways.http.answers import Answer
 from gateways.http.endpoints import ENDPOINTS, Endpoint
 from gateways.http.errors import (
@@ -47,6 +47,7 @@ NOUNS: Final = {
     "Payins": payins,
     "Payouts": payouts,
     "Webhooks": webhooks,
+    "Proofs": proofs,
     "Operator": operator,
     "Service": health,
 }
@@ -62,6 +63,7 @@ A custodial gateway for USDT on Tron.
 **Idempotency**: every POST that creates needs an `Idempotency-Key`; repeated, it gets the first answer again, byte for
 byte, with `Idempotency-Replayed: true`.
 **Consistency**: a write answers with `position`; a GET with `?min_position=` waits until its view reflects it.
+**Receipts** prove offline that what was answered stands in the history, which is signed every minute: GET /v1/receipts.
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`; every code is listed below.
 """
 
@@ -143,6 +145,7 @@ def _answer(declared: Endpoint) -> dict[str, Any]:
         headers["Counterfoil-Position"] = _header("The position in the history that this answer reflects.")
     if declared.creates != "nothing":
         headers["Idempotency-Replayed"] = _header("`true` on a repetition of the first answer.")
+        headers["Counterfoil-Receipt"] = _header("`position=...; entry=<SHA-256>` of each event, for Prefer: receipt.")
     answer: dict[str, Any] = {"description": declared.sentence, "headers": headers}
     if declared.answer is not None:
         answer["content"] = {declared.media_type: {"schema": _schema(declared.answer)}}
@@ -183,13 +186,23 @@ def _parameters(declared: Endpoint) -> list[dict[str, Any]]:
                 "schema": text,
             }
         )
+        parameters.append(
+            {
+                "name": "Prefer",
+                "in": "header",
+                "required": False,
+                "description": "`receipt`: the answer names the hash of what it wrote, in Counterfoil-Receipt.",
+                "schema": {"type": "string", "enum": ["receipt"]},
+            }
+        )
     return parameters
 
 
 def _query_parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
     parameters = []
-    for name, schema in query.model_json_schema().get("properties", {}).items():
-        parameter = {"name": name, "in": "query", "required": False}
+    described = query.model_json_schema()
+    for name, schema in described.get("properties", {}).items():
+        parameter = {"name": name, "in": "query", "required": name in described.get("required", ())}
         description = schema.pop("description", None)
         if description:
             parameter["description"] = " ".join(description.split())

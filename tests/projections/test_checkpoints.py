@@ -51,7 +51,9 @@ def test_the_tree_is_the_histories(database: Database, ledger: Ledger, desk: Des
     found, hashes = tiles(database), leaves(database)
     assert tree.size == len(hashes) == 100
     assert tree.root(100) == root(nodes_of(hashes), 100)
-    check_inclusion(hashes[27], 27, 60, tree.inclusion_path(28, 60), tree.root(60))
+    leaf, path = tree.inclusion(28, 60)
+    assert leaf == hashes[27]
+    check_inclusion(leaf, 27, 60, path, tree.root(60))
     check_consistency(40, tree.root(40), 100, tree.root(100), tree.consistency_path(40, 100))
     owner = Connections(database.owner_url)
     HistoryTree(owner.transaction).forget()
