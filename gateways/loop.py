@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import psycopg
 
 from core.ports import Unavailable
+from gateways.embedded.connections import Login, conninfo_of
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ class Rest(Protocol):
 class Doorbell:
     """Waits on Postgres' NOTIFY, which is a wake-up and never the only one (FAILURES 35)."""
 
-    def __init__(self, url: str, channels: Sequence[str], stop: threading.Event) -> None:
-        self._url = url
+    def __init__(self, login: Login, channels: Sequence[str], stop: threading.Event) -> None:
+        self._login = login
         self._channels = channels
         self._stop = stop
         self._conn: psycopg.Connection | None = None
@@ -44,13 +45,13 @@ class Doorbell:
         """Returns at a notification, at a stop, or after the time."""
         try:
             if self._conn is None:
-                self._conn = psycopg.connect(self._url, autocommit=True)
+                self._conn = psycopg.connect(conninfo_of(self._login), autocommit=True)
                 for channel in self._channels:
                     self._conn.execute(f"LISTEN {channel}")
                 return  # what came before we listened is looked at once
             for _ in self._conn.notifies(timeout=timeout_s, stop_after=1):
                 pass
-        except (psycopg.OperationalError, psycopg.InterfaceError):
+        except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable):
             self._close()
             self._stop.wait(timeout_s)
 
@@ -102,6 +103,27 @@ def run(
         backoff_s = BACKOFF_FIRST_S
         if not busy:
             rest.wait(idle_s)
+
+
+def run_side_by_side(steps: Sequence[Step], stop: threading.Event, *, idle_s: float = IDLE_S) -> None:
+    """Each step in a loop of its own, for steps that wait at their own queues. The first defect stops all, and goes up."""
+    defects: list[BaseException] = []
+
+    def follow(step: Step) -> None:
+        try:
+            run([step], Clockwork(stop), stop, idle_s=idle_s)
+        except BaseException as defect:  # raised below, in the thread that was asked
+            defects.append(defect)
+            stop.set()
+
+    threads = [threading.Thread(target=follow, args=(step,), daemon=True) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():  # a join without end would keep signals from being heard
+            thread.join(0.5)
+    if defects:
+        raise defects[0]
 
 
 def stop_on_signals(stop: threading.Event) -> None:

@@ -87,9 +87,9 @@ class InDoubt(Exception):
     """The store was closed before a batch could be resolved: whether it was written is known to the next start only."""
 
 
-def datastore(conninfo: str, *, connections_max: int = 4, open_timeout_s: float = 10) -> PostgresDatastore:
-    """eventsourcing's datastore over any libpq connection string."""
-    given = conninfo_to_dict(conninfo)
+def datastore(login: Login, *, connections_max: int = 4, open_timeout_s: float = 10) -> PostgresDatastore:
+    """eventsourcing's datastore over any libpq connection string. Each new connection asks for the password that holds now."""
+    given = conninfo_to_dict(conninfo_of(login))
     store = PostgresDatastore(
         dbname=str(given.pop("dbname", "postgres")),
         host=str(given.pop("host", "")),
@@ -101,11 +101,16 @@ def datastore(conninfo: str, *, connections_max: int = 4, open_timeout_s: float 
         pool_size=1,
         max_overflow=connections_max - 1,
         pool_open_timeout=open_timeout_s,
+        get_password_func=None if isinstance(login, str) else lambda: _password(login),
     )
     options = " ".join(f"-c {name}={value}" for name, value in _SESSION_OPTIONS.items())
     assert isinstance(store.pool.kwargs, dict)
     store.pool.kwargs.update({**_TCP_OPTIONS, **given, "options": f"{options} {given.get('options') or ''}".strip()})
     return store
+
+
+def _password(login: Login) -> str:
+    return str(conninfo_to_dict(conninfo_of(login)).get("password") or "")
 
 
 class PostgresEventStore(PostgresApplicationRecorder):

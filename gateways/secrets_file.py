@@ -4,6 +4,7 @@ import fcntl
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +36,14 @@ class Secrets:
     """Every account's webhook secrets follow from it and a generation number."""
     deposit_fact_key: bytes
     """The observer's MAC over deposit facts (I14)."""
+
+    def webhook_masters(self) -> Sequence[bytes]:
+        """The master, then those before it whose secrets still sign."""
+        return (self.webhook_master,)
+
+    def deposit_fact_keys(self) -> Sequence[bytes]:
+        """The key, then those before it whose proofs are still believed."""
+        return (self.deposit_fact_key,)
 
     def __repr__(self) -> str:
         return "Secrets(hidden)"

@@ -25,10 +25,12 @@ from core.accounts import (
 from core.events import Event
 from core.ledger import EventStore, Ledger
 from core.ports import Bookmarks, Delivery, DeliveryStatus, WebhookOutbox
+from core.rotation import Rotating, rotating
 from gateways.alarms import OPERATOR, SECRET_GENERATION, AlarmFeed
 from gateways.embedded.connections import Connections
 from gateways.loop import Step
 from gateways.platform import Platform
+from gateways.roles import READER
 from gateways.telemetry.traced import TracedPoster
 from gateways.webhook_post import Post, Poster, Reply
 from gateways.webhook_signatures import sign, signing_secrets
@@ -139,7 +141,7 @@ class Deliverer:
         ledger: Ledger,
         poster: Post,
         *,
-        master: bytes,
+        master: bytes | Rotating,
         operator_url: str = "",
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
@@ -148,7 +150,7 @@ class Deliverer:
         self._store = store
         self._ledger = ledger
         self._poster = poster
-        self._master = master
+        self._masters = rotating(master)
         self._operator_url = operator_url
         self._clock = clock
         self._jitter = jitter
@@ -212,9 +214,8 @@ class Deliverer:
         return started
 
     def _submit(self, url: str, delivery: Delivery, endpoint: Endpoint, now: datetime) -> Future[Reply]:
-        secrets = signing_secrets(
-            self._master, delivery.account_id, endpoint.secret_generation, endpoint.rotated_at, now
-        )
+        whose = (delivery.account_id, endpoint.secret_generation, endpoint.rotated_at, now)
+        secrets = [secret for master in self._masters() for secret in signing_secrets(master, *whose)]
         headers = {
             "content-type": "application/json",
             "user-agent": "Counterfoil",
@@ -266,7 +267,7 @@ class Deliverer:
 
 def steps(platform: Platform) -> list[Step]:
     """The steps of the process, in the order of the work."""
-    views, operator_url = Connections(platform.reader_url), platform.settings.operator_webhook_url
+    views, operator_url = Connections(platform.logins[READER]), platform.settings.operator_webhook_url
     feed = Feed(views, platform.store, platform.bookmarks, platform.outbox)
     alarms = AlarmFeed(views, platform.bookmarks, platform.outbox, has_url=bool(operator_url))
     poster = Poster(allow_loopback=platform.settings.webhook_allow_loopback)
@@ -275,7 +276,7 @@ def steps(platform: Platform) -> list[Step]:
         platform.store,
         platform.ledger,
         poster if platform.tracing is None else TracedPoster(poster, platform.outbox, platform.tracing),
-        master=platform.secrets.webhook_master,
+        master=platform.secrets.webhook_masters,
         operator_url=operator_url,
         clock=platform.clock,
         jitter=random.SystemRandom().random,

@@ -12,6 +12,7 @@ import msgspec
 from core.deposits import TransferFact
 from core.notices import Notice
 from core.ports import Message
+from core.rotation import Rotating, rotating
 
 Kind = Literal["detected", "confirmed", "orphaned"]
 
@@ -52,7 +53,7 @@ _ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
 _FACTS: Final[msgspec.json.Decoder[Fact]] = msgspec.json.Decoder(Fact)
 
 
-def message(fact: Fact, key: bytes) -> Message:
+def message(fact: Fact, key: bytes | Rotating) -> Message:
     """A fact as the queue takes it: in order per address, or among notices; and once per stream, kind and block."""
     group = fact.transfer.to_address if isinstance(fact, Report) else NOTICES
     return Message(body=seal(_ENCODE(fact), key), group=group, key=name(fact))
@@ -64,17 +65,18 @@ def name(fact: Fact) -> str:
     return f"{fact.kind}:{fact.stream}:{block_id}"
 
 
-def seal(report: bytes, key: bytes) -> bytes:
+def seal(report: bytes, key: bytes | Rotating) -> bytes:
     """A report's JSON, with its proof beside it."""
-    return _ENCODE(_Envelope(report=msgspec.Raw(report), mac=_mac(report, key)))
+    return _ENCODE(_Envelope(report=msgspec.Raw(report), mac=_mac(report, rotating(key)()[0])))
 
 
-def open(body: bytes, key: bytes) -> Fact:  # noqa: A001 (the opposite of seal, always written facts.open)
+def open(body: bytes, key: bytes | Rotating) -> Fact:  # noqa: A001 (the opposite of seal, always written facts.open)
     """The fact in a message. Raises Forged for anything that was not sealed with this key."""
     try:
         envelope = _ENVELOPES.decode(body)
         report = bytes(envelope.report)
-        if not hmac.compare_digest(_mac(report, key).encode(), envelope.mac.encode()):
+        proofs = [_mac(report, each).encode() for each in rotating(key)()]
+        if not any([hmac.compare_digest(proof, envelope.mac.encode()) for proof in proofs]):
             raise Forged("its proof does not fit its words")
         return _FACTS.decode(report)
     except (msgspec.DecodeError, UnicodeError) as error:

@@ -24,6 +24,7 @@ from core.ports import (
     SecondOpinion,
     SolidLog,
 )
+from core.rotation import Rotating
 from scanners import facts
 from scanners.blocks import NodeFault, Transfer, Unlinked, check, check_link, transfers
 from scanners.branch import Branch, Seen
@@ -66,7 +67,7 @@ class Observer:
         outstanding: Outstanding,
         *,
         usdt: bytes,
-        key: bytes,
+        key: bytes | Rotating,
         start: int | None = None,
         announce_min_minor: int = 0,
         producers: Producers | None = None,

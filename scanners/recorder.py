@@ -13,6 +13,7 @@ from core.ledger import Accepted, Command, EventStore, Failed, Ledger, Outcome, 
 from core.notices import Notice, Noticed, RecordNotice
 from core.ports import Alarm, Attempts, Outstanding, Queue, Received, Unavailable
 from core.rejections import ConflictingFacts, WrongState
+from core.rotation import Rotating
 from core.signing import SigningStopped
 from scanners import facts
 
@@ -36,7 +37,7 @@ class Recorder:
         attempts: Attempts,
         outstanding: Outstanding,
         *,
-        key: bytes,
+        key: bytes | Rotating,
         alarm: Alarm,
     ) -> None:
         self._queue = queue

@@ -1,16 +1,24 @@
 """A small pool of connections for the embedded adapters; Postgres' own errors become Unavailable at this door."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from core.ports import Unavailable
+
+
+Login = str | Callable[[], str]
+"""A libpq connection string, or what gives the one that holds now: a password may be replaced while processes run."""
+
+
+def conninfo_of(login: Login) -> str:
+    return login if isinstance(login, str) else login()
 
 
 def uuid_of(text: str) -> UUID | None:
@@ -29,14 +37,13 @@ def with_options(url: str, options: str) -> str:
 class Connections:
     """Transactions on one login. Opened at first use, so that a process that never needs it holds none."""
 
-    def __init__(self, url: str, *, connections_max: int = 4, wait_s: float = 5) -> None:
+    def __init__(self, login: Login, *, connections_max: int = 4, wait_s: float = 5) -> None:
         self._pool = ConnectionPool(
-            url,
+            lambda: _with_plans(conninfo_of(login)),
             min_size=0,
             max_size=connections_max,
             open=False,
             timeout=wait_s,
-            kwargs={"options": with_options(url, "-c plan_cache_mode=force_custom_plan")},
         )
 
     @contextmanager
@@ -57,3 +64,7 @@ class Connections:
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _with_plans(url: str) -> str:
+    return make_conninfo(url, options=with_options(url, "-c plan_cache_mode=force_custom_plan"))

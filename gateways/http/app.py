@@ -20,6 +20,7 @@ from gateways.http.positions import Positions
 from gateways.http.queries import Queries, Watch
 from gateways.http.server import LINGER_S, Server
 from gateways.platform import Platform
+from gateways.roles import READER
 
 THREADS: Final = 16
 """For the sync ports: key look-ups, idempotency records, the outbox."""
@@ -29,7 +30,7 @@ def create_app(platform: Platform) -> Starlette:
     """The ASGI application. Its lifespan starts the writer and the reader's pool, and ends them in reverse."""
     settings = platform.settings
     metrics = Metrics()
-    queries = Queries(platform.reader_url, settings.database_pool)
+    queries = Queries(platform.logins[READER], settings.database_pool)
     api = Api(
         platform=platform,
         keyring=Keyring(

@@ -6,11 +6,12 @@ from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from core.ports import Unavailable
-from gateways.embedded.connections import with_options
+from gateways.embedded.connections import Login, with_options
 from gateways.group_commit import Busy
 from gateways.http.errors import PositionBeyondHead, ProjectionBehind, Refusal
 
@@ -47,16 +48,20 @@ class Found(NamedTuple):
 class Queries:
     """The reader's pool. Every method raises Busy or Unavailable rather than wait for seconds."""
 
-    def __init__(self, url: str, connections_max: int) -> None:
+    def __init__(self, login: Login, connections_max: int) -> None:
+        async def conninfo() -> str:
+            """Asked for each new connection; a secret store that answers late must not hold up the event loop."""
+            url = login if isinstance(login, str) else await asyncio.to_thread(login)
+            return make_conninfo(url, options=with_options(url, _OPTIONS))
+
         self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
-            url,
+            conninfo,
             min_size=min(2, connections_max),
             max_size=connections_max,
             max_waiting=WAITING_PER_CONNECTION * connections_max,
             timeout=POOL_WAIT_S,
             kwargs={
                 "autocommit": True,
-                "options": with_options(url, _OPTIONS),
                 "prepare_threshold": 1,
                 "application_name": "counterfoil-api",
             },
