@@ -10,10 +10,11 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo up test check simulate simulate-many bench format openapi platform scan lock clean
+.PHONY: help demo demo-aws up test check simulate simulate-many bench format openapi platform scan lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
+> @echo "make demo-aws            the same on SQS, DynamoDB, KMS and Secrets Manager, emulated on this machine"
 > @echo "make up      every process, until Ctrl-C"
 > @echo "make test    all tests (starts every server it needs)"
 > @echo "make check   ruff, mypy, import contracts, fast tests"
@@ -39,6 +40,9 @@ $(DEV): $(RUNTIME) requirements-dev.txt
 
 demo: $(RUNTIME)
 > @$(BIN)/python -m gateways demo
+
+demo-aws: $(DEV)
+> @$(BIN)/python -m tests.support.emulator $(BIN)/python -m gateways demo
 
 up: $(RUNTIME)
 > @$(BIN)/python -m gateways up

@@ -27,7 +27,7 @@ from projections.verify import published_keys, verify
 
 def export_history(settings: Settings, output: Path | None, console: Console) -> None:
     """Write the export, to standard output where no file is named: a file appears whole or not at all."""
-    with visiting(settings) as database, psycopg.connect(database.role_urls[READER]) as conn:
+    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
         if output is None:
             for line in export(conn):
                 sys.stdout.buffer.write(line)
@@ -99,7 +99,7 @@ def verify_receipt(file: Path, keys: Sequence[str], console: Console) -> bool:
 
 def print_keys(settings: Settings, console: Console) -> None:
     """One line a key: what it signs, and the key itself."""
-    with visiting(settings) as database, psycopg.connect(database.role_urls[READER]) as conn:
+    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
         rows = conn.execute("SELECT purpose, key FROM note_keys ORDER BY purpose, since").fetchall()
     for purpose, key in rows:
         console.print(f"{purpose:<12} {key}", soft_wrap=True)

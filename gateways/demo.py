@@ -24,9 +24,8 @@ from rich.table import Table
 from core.money import format_amount, parse_amount
 from gateways import settings as settings_module
 from gateways import up
-from gateways.platform import open_database, open_platform
+from gateways.platform import open_database, open_platform, operator_key
 from gateways.roles import READER
-from gateways.secrets_file import load_or_create
 from gateways.settings import Settings
 from gateways.user_error import UserError
 from gateways.webhook_signatures import verify
@@ -58,7 +57,7 @@ def run(console: Console, *, block_ms: int) -> int:
             address_pool=20,
         )
         devnet_port = up.free_port()
-        operator_key = load_or_create(data / "secrets.json").operator_api_key
+        operator = operator_key(settings)
         world = multiprocessing.get_context("fork").Process(
             target=_world, args=(settings, devnet_port, block_ms), name="world"
         )
@@ -66,7 +65,7 @@ def run(console: Console, *, block_ms: int) -> int:
         story.title("Counterfoil demo: one deposit, one payout, on a ledger that can be replayed")
         world.start()
         try:
-            _Journey(story, settings, operator_key, f"http://127.0.0.1:{devnet_port}").play(world.is_alive)
+            _Journey(story, settings, operator, f"http://127.0.0.1:{devnet_port}").play(world.is_alive)
         except (Mismatch, UserError) as error:
             console.print(f"\n[red]mismatch:[/red] {error}", soft_wrap=True)
             return 1
@@ -143,8 +142,8 @@ class _Journey:
 
     def play(self, alive: Callable[[], bool]) -> None:
         self._wait_for_world(alive)
-        database = open_database(self._settings, load_or_create(self._settings.data / "secrets.json"))
-        self._history = psycopg.connect(database.role_urls[READER], autocommit=True)
+        database = open_database(self._settings)
+        self._history = psycopg.connect(database.url(READER), autocommit=True)
         handler: type[_Receiver] = type("Receiver", (_Receiver,), {"arrived": []})
         with self._history, http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as backend:
             threading.Thread(target=backend.serve_forever, daemon=True).start()

@@ -22,6 +22,7 @@ IDLE_S: Final = 0.25
 """Without a wake-up, a step is asked again after so long: a lost NOTIFY delays, it never stops."""
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
+ROUND_S: Final = 0.5
 
 Step = Callable[[], bool]
 
@@ -105,23 +106,35 @@ def run(
             rest.wait(idle_s)
 
 
-def run_side_by_side(steps: Sequence[Step], stop: threading.Event, *, idle_s: float = IDLE_S) -> None:
-    """Each step in a loop of its own, for steps that wait at their own queues. The first defect stops all, and goes up."""
-    defects: list[BaseException] = []
+def run_side_by_side(
+    steps: Sequence[Step],
+    stop: threading.Event,
+    *,
+    idle_s: float = IDLE_S,
+    beat: Callable[[], None] = lambda: None,
+) -> None:
+    """Each step in a loop of its own, for steps that wait at their own queues. The first defect stops all, and goes up.
 
-    def follow(step: Step) -> None:
+    `beat` is called when every one of them has come round: one that hangs is missed.
+    """
+    defects: list[BaseException] = []
+    rounds: set[int] = set()
+
+    def follow(number: int, step: Step) -> None:
         try:
-            run([step], Clockwork(stop), stop, idle_s=idle_s)
+            run([step], Clockwork(stop), stop, idle_s=idle_s, beat=lambda: rounds.add(number))
         except BaseException as defect:  # raised below, in the thread that was asked
             defects.append(defect)
             stop.set()
 
-    threads = [threading.Thread(target=follow, args=(step,), daemon=True) for step in steps]
+    threads = [threading.Thread(target=follow, args=each, daemon=True) for each in enumerate(steps)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        while thread.is_alive():  # a join without end would keep signals from being heard
-            thread.join(0.5)
+    while alive := [thread for thread in threads if thread.is_alive()]:
+        alive[0].join(ROUND_S)
+        if len(rounds) == len(steps):
+            rounds.clear()
+            beat()
     if defects:
         raise defects[0]
 

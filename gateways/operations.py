@@ -16,9 +16,9 @@ from rich.table import Table
 from core.money import format_amount
 from core.tron import Address
 from gateways.alarms import OPERATOR, last_alarms, operator_secret
-from gateways.embedded.connections import Connections
+from gateways.embedded.connections import Connections, conninfo_of
 from gateways.migrate import migrate
-from gateways.platform import Database, Platform, open_database, open_platform, refuse_other_modes
+from gateways.platform import Database, Platform, open_database, open_platform, utc_now
 from gateways.postgres import PostgresEventStore, datastore
 from gateways.roles import API, OBSERVER, PROJECTOR, READER
 from gateways.secrets_file import load_or_create
@@ -41,16 +41,14 @@ _PAID_ADDRESSES: Final = (
 
 def migrate_database(settings: Settings) -> list[str]:
     """-> the migrations applied now."""
-    kept = load_or_create(settings.data / "secrets.json")
     with visiting(settings) as database:
-        return migrate(database.owner_url, kept.role_passwords if database.server else None)
+        return migrate(conninfo_of(database.owner_url), database.passwords())
 
 
 @contextlib.contextmanager
 def visiting(settings: Settings) -> Iterator[Database]:
     """The database for a command that comes and goes: a server of ours that was down before is down again afterwards."""
-    refuse_other_modes(settings)
-    database = open_database(settings, load_or_create(settings.data / "secrets.json"))
+    database = open_database(settings)
     try:
         yield database
     finally:
@@ -94,7 +92,7 @@ def rebuild_views(settings: Settings, names: Sequence[str], console: Console) ->
         open_platform(settings, PROJECTOR, database) as platform,
         progress(console) as bar,
     ):
-        login = datastore(platform.projector_url)
+        login = datastore(platform.logins[PROJECTOR])
         task = bar.add_task("rebuilding", total=None)
 
         def tell(reached: int, aim: int) -> None:
@@ -243,7 +241,7 @@ def resume_signing(settings: Settings, reason: str, console: Console) -> None:
 def show_alarms(settings: Settings, limit: int, console: Console) -> None:
     """The last alarms and what became of their webhooks, or that there was none."""
     with visiting(settings) as database, open_platform(settings, API, database) as platform:
-        login = Connections(platform.reader_url)
+        login = Connections(platform.logins[READER])
         try:
             raised = [(each, platform.outbox.find(OPERATOR, each.event_id)) for each in last_alarms(login, limit)]
         finally:
@@ -260,4 +258,9 @@ def show_alarms(settings: Settings, limit: int, console: Console) -> None:
 
 def alarm_secret(settings: Settings) -> str:
     """What signs the operator's webhooks, for the machine that receives them."""
+    if settings.mode == "aws":
+        from gateways.aws.secrets import AwsSecrets, SecretStore
+        from gateways.aws.session import Aws
+
+        return operator_secret(AwsSecrets(SecretStore(Aws(settings)), utc_now).webhook_master)
     return operator_secret(load_or_create(settings.data / "secrets.json").keys.webhook_master)

@@ -26,6 +26,7 @@ from core.ledger import AppendFailed, Decided, InvariantBroken, Loaded
 from core.ports import Unavailable
 from core.seals import GENESIS, Sealed
 from gateways.batch import Batch, columns
+from gateways.embedded.connections import Login, conninfo_of
 
 APPEND_LOCK: Final = 0x436F756E74657266
 """The advisory lock that every append holds until it has committed: position order is commit order."""

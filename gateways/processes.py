@@ -6,7 +6,7 @@ This list serves `counterfoil run`, `counterfoil up` and the documentation; noth
 import importlib
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +15,14 @@ from core.tron import SUN_PER_TRX
 from gateways.alarms import alarm_name
 from gateways.aws.names import DEPOSIT_EVENTS, PAYOUT_REQUESTS
 from gateways.batch import EVENTS_CHANNEL
-from gateways.loop import Clockwork, Doorbell, Rest, Step, run, stop_on_signals
+from gateways.embedded.connections import conninfo_of
+from gateways.keys import deposit_addresses, open_keys, register
+from gateways.loop import Clockwork, Doorbell, Rest, Step, run, run_side_by_side, stop_on_signals
 from gateways.migrate import check
 from gateways.platform import Platform, open_platform
 from gateways.postgres import PostgresEventStore, datastore
 from gateways.pulse import Pulse, folder_of
-from gateways.roles import API, CHECKPOINTER, OBSERVER, PROJECTOR, RECORDER, RELAY, SIGNER, WEBHOOKS
+from gateways.roles import API, CHECKPOINTER, OBSERVER, PROJECTOR, READER, RECORDER, RELAY, SIGNER, WEBHOOKS
 from gateways.settings import GENESIS_IDS, Settings
 from gateways.telemetry.logs import configure
 from gateways.telemetry.traced import traced
@@ -30,11 +32,14 @@ from gateways.user_error import UserError
 
 if TYPE_CHECKING:
     from scanners.observer import Observer
-    from signers.keystore import Keystore
 
 _DATABASE: Final = ("DATABASE_URL",)
 _NODE: Final = ("NETWORK", "TRON_NODE_URL", "USDT_CONTRACT")
 _KEYS: Final = ("KEYSTORE", "KEYSTORE_PASSPHRASE")
+
+
+AT_QUEUE_IDLE_S: Final = 0.01
+"""A step that has waited at its queue needs no rest."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,19 @@ class Process:
     idle_s: float = 0.25
     public_idle_s: float = 0.25
     """The rest where every look is a question to a public node, whose blocks come every 3 s."""
+    waits_at_queues: bool = False
+    """On AWS its steps wait for messages, each at its own queue, and are not woken otherwise."""
 
 
 def _relay(platform: Platform) -> Sequence[Step]:
-    from gateways.relay import Relay
+    from gateways.relay import Relay, Sends, SendsAtOnce
     from projections import VIEWS
 
-    projectors = [platform.queues[f"project-{view}"] for view in VIEWS]
-    return [Relay(platform.store, platform.bookmarks, projectors, platform.queues[PAYOUT_REQUESTS]).step]
+    projectors: Sequence[Sends] = [platform.queues[f"project-{view}"] for view in VIEWS]
+    if platform.settings.mode == "aws":  # where each call is a journey over the network
+        projectors = [SendsAtOnce(projectors)]
+    queues = projectors, platform.queues[PAYOUT_REQUESTS]
+    return [Relay(platform.store, platform.bookmarks, *queues, platform.segments).step]
 
 
 def _observe(platform: Platform) -> Sequence[Step]:
@@ -81,7 +91,7 @@ def observer(platform: Platform) -> "Observer":
         platform.solid_log,
         platform.outstanding,
         usdt=settings.usdt.evm,
-        key=platform.secrets.deposit_fact_key,
+        key=platform.secrets.deposit_fact_keys,
         announce_min_minor=settings.payin_min_minor,
         producers=Producers(platform.node),
         opinion=platform.node,
@@ -97,7 +107,7 @@ def _record(platform: Platform) -> Sequence[Step]:
         platform.store,
         platform.attempts,
         platform.outstanding,
-        key=platform.secrets.deposit_fact_key,
+        key=platform.secrets.deposit_fact_keys,
         alarm=platform.alarm,
     )
     return [recorder.step]
@@ -109,11 +119,17 @@ def _project(platform: Platform) -> Sequence[Step]:
     from projections.tracking import ViewTracking
 
     # The projector's own login: it reads the history and writes views, and can append nothing.
-    login = datastore(platform.projector_url)
-    store, tracking = PostgresEventStore(login), ViewTracking(login)
-    queues = {name: platform.queues[f"project-{name}"] for name in VIEWS}
     on_applied = platform.tracing.projected if platform.tracing else lambda *_: None
-    return [Projector(list(VIEWS.values()), store, tracking, queues, on_applied=on_applied).step]
+
+    def projector(names: Collection[str]) -> Step:
+        login = datastore(platform.logins[PROJECTOR])
+        queues = {name: platform.queues[f"project-{name}"] for name in names}
+        views = [VIEWS[name] for name in names]
+        return Projector(views, PostgresEventStore(login), ViewTracking(login), queues, on_applied=on_applied).step
+
+    if platform.settings.mode == "aws":  # each waits at its own queue, which brings it the events
+        return [projector([name]) for name in VIEWS]
+    return [projector(VIEWS.keys())]
 
 
 def check_chain(platform: Platform) -> None:
@@ -123,7 +139,6 @@ def check_chain(platform: Platform) -> None:
 
 def _payouts(platform: Platform) -> Sequence[Step]:
     from signers.hot_wallet import Rules
-    from signers.keystore import HOT
     from signers.payouts import Payouts
 
     settings = platform.settings
@@ -131,8 +146,8 @@ def _payouts(platform: Platform) -> Sequence[Step]:
     importlib.import_module(
         "tronpy.proto.tron_pb2"
     )  # the second opinion takes a second to load: not at the first payout
-    keys = open_keystore(settings)
-    register(platform, keys)
+    held = open_keys(platform)
+    register(platform, held)
     payouts = Payouts(
         platform.ledger,
         platform.store,
@@ -141,7 +156,7 @@ def _payouts(platform: Platform) -> Sequence[Step]:
         platform.node,
         platform.solid_log,
         platform.pool,
-        keys.key(f"keystore:{HOT}"),
+        held.wallet("hot"),
         settings.usdt,
         Rules(
             lifetime_ms=settings.payout_expiration_s * 1000,
@@ -158,32 +173,15 @@ def _sweeps(platform: Platform) -> Sequence[Step]:
 
     check_chain(platform)
     importlib.import_module("tronpy.proto.tron_pb2")
-    keys = open_keystore(platform.settings)
-    register(platform, keys)
-    return [platform.node.on_one(step) for step in steps(platform, keys)]
+    held = open_keys(platform, deposits=True)
+    register(platform, held)
+    return [platform.node.on_one(step) for step in steps(platform, held)]
 
 
 def _addresses(platform: Platform) -> Sequence[Step]:
-    from signers.addresses import Addresses
-
-    keys = open_keystore(platform.settings)
-    register(platform, keys)
-    return [Addresses(keys, platform.pool, platform.settings.address_pool).step]
-
-
-def register(platform: Platform, keys: "Keystore") -> None:
-    """The hot and the gas wallet, known to the history and to the scanner."""
-    from signers.addresses import register_wallets
-    from signers.keystore import GAS, HOT
-
-    register_wallets(platform.ledger, platform.pool, keys, {"hot": f"keystore:{HOT}", "gas": f"keystore:{GAS}"})
-
-
-def open_keystore(settings: Settings) -> "Keystore":
-    """The keystore with the passphrase from its setting or its file. Raises KeystoreUnusable."""
-    from signers.keystore import Keystore
-
-    return Keystore.open(settings.keystore_path, settings.passphrase())
+    held = open_keys(platform, deposits=True)
+    register(platform, held)
+    return [deposit_addresses(platform, held)]
 
 
 def _checkpoints(platform: Platform) -> Sequence[Step]:
@@ -231,9 +229,23 @@ PROCESSES: Final[dict[str, Process]] = {
             _observe,
             public_idle_s=1.5,
         ),
-        Process("record", "Turns what was observed into events.", RECORDER, _DATABASE, _record, idle_s=0.1),
         Process(
-            "project", "Keeps every view up with the history.", PROJECTOR, _DATABASE, _project, follows_events=True
+            "record",
+            "Turns what was observed into events.",
+            RECORDER,
+            _DATABASE,
+            _record,
+            idle_s=0.1,
+            waits_at_queues=True,
+        ),
+        Process(
+            "project",
+            "Keeps every view up with the history.",
+            PROJECTOR,
+            _DATABASE,
+            _project,
+            follows_events=True,
+            waits_at_queues=True,
         ),
         Process(
             "payouts",
@@ -275,7 +287,7 @@ def run_process(name: str, settings: Settings) -> None:
     if name not in PROCESSES:
         raise UserError(f"there is no process {name!r}: choose one of {', '.join(PROCESSES)}")
     with open_platform(settings, PROCESSES[name].role) as platform:
-        check(platform.owner_url)
+        check(conninfo_of(platform.logins[PROCESSES[name].role]))
         run_with(name, platform)
 
 
@@ -303,12 +315,15 @@ def _run(process: Process, platform: Platform) -> None:
         return
     stop = threading.Event()
     stop_on_signals(stop)
-    rest: Rest = Clockwork(stop)
-    if process.follows_events:
-        rest = Doorbell(platform.reader_url, [EVENTS_CHANNEL], stop)
-    idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
     steps = process.steps(platform)
     if platform.tracing is not None:
         steps = [platform.tracing.step(step) for step in steps]
+    rest: Rest = Clockwork(stop)
+    if process.follows_events:
+        rest = Doorbell(platform.logins[READER], [EVENTS_CHANNEL], stop)
+    idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
     with pulse.ending():
-        run(steps, rest, stop, idle_s=idle_s, beat=pulse.beat)
+        if process.waits_at_queues and platform.settings.mode == "aws":
+            run_side_by_side(steps, stop, idle_s=AT_QUEUE_IDLE_S, beat=pulse.beat)
+        else:
+            run(steps, rest, stop, idle_s=idle_s, beat=pulse.beat)

@@ -5,6 +5,7 @@ which queues and readers put up with. Positions have no gaps (I3), so nothing ca
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ from core.attempts import PayoutWork
 from core.events import Recorded
 from core.ledger import EventStore
 from core.payouts import PayoutExpired, PayoutRequested
-from core.ports import Bookmarks, Message, Queue, Unavailable
+from core.ports import Bookmarks, Message, Unavailable
 from projections.segments import SEGMENT_BYTES_MAX, EventFields, Segment
 
 BOOKMARK: Final = "relay"
@@ -88,6 +89,27 @@ def _prompts_around(segments: Sequence[Segment], after: int, upto: int) -> Seque
     return covered
 
 
+class Sends(Protocol):
+    """As much of a queue as is sent to."""
+
+    def send(self, messages: Sequence[Message]) -> None: ...
+
+
+class SendsAtOnce:
+    """Several queues that are sent the same, at the same time."""
+
+    def __init__(self, queues: Sequence[Sends]) -> None:
+        self._queues = queues
+        self._threads = ThreadPoolExecutor(len(queues), thread_name_prefix="send")
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Returns when all have them; the first error is raised when the others are done."""
+        sent = [self._threads.submit(queue.send, messages) for queue in self._queues]
+        wait(sent)
+        for each in sent:
+            each.result()
+
+
 class Relay:
     """Follows the history for all queues together: a queue that is shut holds the others, none loses anything."""
 
@@ -95,8 +117,8 @@ class Relay:
         self,
         store: EventStore,
         bookmarks: Bookmarks,
-        projectors: Sequence[Queue],
-        payouts: Queue,
+        projectors: Sequence[Sends],
+        payouts: Sends,
         segments: Segments | None = None,
         *,
         batch_events_max: int = BATCH_EVENTS_MAX,

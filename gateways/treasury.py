@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.tron import SUN_PER_TRX
+from gateways.keys import HeldKeys
 from gateways.loop import Step
 from gateways.platform import Platform
 from gateways.settings import Settings
 from signers.instructions import Instructions
 from signers.instructions import Rules as InstructionRules
-from signers.keys import Keys
-from signers.keystore import GAS
 from signers.plan import Rules
 from signers.sweeps import Sweeps
 
@@ -32,9 +31,9 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
-def steps(platform: Platform, keys: Keys) -> Sequence[Step]:
+def steps(platform: Platform, held: HeldKeys) -> Sequence[Step]:
     """What `counterfoil run sweeps` does."""
-    settings, gas = platform.settings, keys.key(f"keystore:{GAS}")
+    settings, gas = platform.settings, held.wallet("gas")
     fee_limit_sun_max = settings.fee_limit_max_trx * SUN_PER_TRX
     sweeps = Sweeps(
         platform.ledger,
@@ -58,7 +57,7 @@ def steps(platform: Platform, keys: Keys) -> Sequence[Step]:
         platform.solid_log,
         platform.pool,
         gas,
-        keys,
+        held.keys,
         settings.usdt,
         InstructionRules(lifetime_ms=INSTRUCTION_LIFETIME_MS, fee_limit_sun_max=fee_limit_sun_max),
         alarm=platform.alarm,

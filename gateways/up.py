@@ -17,9 +17,10 @@ import httpx2
 from pydantic import SecretStr
 from rich.console import Console
 
+from gateways.embedded.connections import conninfo_of
 from gateways.loop import stop_on_signals
 from gateways.migrate import migrate
-from gateways.platform import Database, open_database, open_platform
+from gateways.platform import Database, open_database, open_platform, operator_key
 from gateways.processes import PROCESSES, check_chain, run_with
 from gateways.roles import OBSERVER
 from gateways.secrets_file import SecretsFile, load_or_create
@@ -67,21 +68,21 @@ def start(
     """
     importlib.import_module("gateways.http.app")  # once here, for all the children
     settings.data.mkdir(parents=True, exist_ok=True)
-    kept = load_or_create(settings.data / "secrets.json")
     settings = _with_free_port(settings)
     devnet_url = None
     devnet_port = devnet_port or free_port()
     if settings.network == "devnet" and not settings.tron_node_url:
         devnet_url = f"http://127.0.0.1:{devnet_port}"
         settings = settings.model_copy(update={"tron_node_url": devnet_url})
-    settings = _with_keystore(settings, kept)
-    database = open_database(settings, kept)
+    if settings.mode == "embedded":
+        settings = _with_keystore(settings, load_or_create(settings.data / "secrets.json"))
+    database = open_database(settings)
     if database.server is not None:
         ending.callback(database.server.stop)
     ending.callback(supervisor.stop)
-    migrate(database.owner_url, kept.role_passwords if database.server else None)
-    operator_key = settings.operator_api_key.get_secret_value() or kept.operator_api_key
-    settings = settings.model_copy(update={"operator_api_key": SecretStr(operator_key)})
+    migrate(conninfo_of(database.owner_url), database.passwords())
+    operator = operator_key(settings)
+    settings = settings.model_copy(update={"operator_api_key": SecretStr(operator)})
     if devnet_url is not None:
         supervisor.start("devnet", _devnet(devnet_port, block_ms, settings.data / "devnet"))
         wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
@@ -91,7 +92,7 @@ def start(
     for process in PROCESSES.values():
         supervisor.start(process.name, _process(process.name, settings, database))
     api_url = f"http://{settings.http_host}:{settings.http_port}"
-    return World(settings, database, api_url, operator_key, devnet_url)
+    return World(settings, database, api_url, operator, devnet_url)
 
 
 def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:

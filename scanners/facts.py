@@ -76,7 +76,7 @@ def open(body: bytes, key: bytes | Rotating) -> Fact:  # noqa: A001 (the opposit
         envelope = _ENVELOPES.decode(body)
         report = bytes(envelope.report)
         proofs = [_mac(report, each).encode() for each in rotating(key)()]
-        if not any([hmac.compare_digest(proof, envelope.mac.encode()) for proof in proofs]):
+        if not any(hmac.compare_digest(proof, envelope.mac.encode()) for proof in proofs):
             raise Forged("its proof does not fit its words")
         return _FACTS.decode(report)
     except (msgspec.DecodeError, UnicodeError) as error:

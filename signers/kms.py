@@ -63,6 +63,11 @@ class KmsKeys:
         self._known: dict[str, Key] = {}
         self._lock = threading.Lock()
 
+    @property
+    def derived_prefix(self) -> str:
+        """What the ids of keys derived from this seed begin with."""
+        return f"{PREFIX}{self._seed_id}:"
+
     def key(self, key_id: str) -> Key:
         """Raises KeyNotHeld; UnfitKey for a key of another kind. KMS is asked once for each public key."""
         key, _, path = key_id.removeprefix(PREFIX).partition(":")

@@ -106,7 +106,7 @@ def _secrets(made: SecretsFile) -> set[str]:
 
 
 def test_only_signers_are_given_the_keystore() -> None:
-    """The process that answers the network, and every other one but the three that derive and sign, needs no key of a wallet."""
+    """The process that answers the network, and every other but the three that derive and sign, needs no key of a wallet."""
     holders = {name for name, process in PROCESSES.items() if any("KEYSTORE" in need for need in process.needs)}
     assert holders == {"payouts", "addresses", "sweeps"}
     edge = [path for path in SOURCES if path.relative_to(ROOT).parts[:2] == ("gateways", "http")]

@@ -200,7 +200,7 @@ ACCESS: Final[dict[str, Access]] = {
         audits=True,
     ),
     "addresses": Access(
-        secrets=(FOR_SEED,), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True, audits=True
+        secrets=(FOR_SEED, *_NODE), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True, audits=True
     ),
     "checkpoints": Access(secrets=(FOR_CHECKPOINTS,), logins=(CHECKPOINTER,), archives=True),
     "webhooks": Access(tables=(WEBHOOK_EVENTS,), secrets=(FOR_WEBHOOKS,), logins=(WEBHOOKS, READER), audits=True),

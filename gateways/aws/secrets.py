@@ -126,19 +126,19 @@ class AwsSecrets(Secrets):
     _clock: Callable[[], datetime]
 
     @property
-    def api_key_pepper(self) -> bytes:  # type: ignore[override]
+    def api_key_pepper(self) -> bytes:
         return self._one(FOR_API, "api_key_pepper")
 
     @property
-    def position_key(self) -> bytes:  # type: ignore[override]
+    def position_key(self) -> bytes:
         return self._one(FOR_API, "position_key")
 
     @property
-    def webhook_master(self) -> bytes:  # type: ignore[override]
+    def webhook_master(self) -> bytes:
         return self.webhook_masters()[0]
 
     @property
-    def deposit_fact_key(self) -> bytes:  # type: ignore[override]
+    def deposit_fact_key(self) -> bytes:
         return self.deposit_fact_keys()[0]
 
     def webhook_masters(self) -> Sequence[bytes]:
@@ -169,5 +169,7 @@ def key_in(name: str, fields: Mapping[str, str], field: str) -> bytes:
     except (KeyError, ValueError):
         key = b""
     if len(key) != 32:
-        raise UserError(f"the field {field} of the secret {name} is no key of 32 bytes in hex: restore its last version")
+        raise UserError(
+            f"the field {field} of the secret {name} is no key of 32 bytes in hex: restore its last version"
+        )
     return key

@@ -12,7 +12,6 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from core.ports import Unavailable
 
-
 Login = str | Callable[[], str]
 """A libpq connection string, or what gives the one that holds now: a password may be replaced while processes run."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.ports import Unavailable
 from gateways import loop
-from gateways.loop import Clockwork, Doorbell, run, stop_on_signals
+from gateways.loop import Clockwork, Doorbell, run, run_side_by_side, stop_on_signals
 from tests.support.postgres import Database
 
 
@@ -121,3 +121,47 @@ def test_a_doorbell_without_a_server_is_a_clock(stop: threading.Event) -> None:
     bell.wait(0.01)
     stop.set()
     bell.wait(60)
+
+
+@pytest.mark.fast
+def test_steps_side_by_side_do_not_wait_for_each_other(stop: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that hangs holds no other up; and the process shows no sign of life until that one comes round, too."""
+    monkeypatch.setattr(loop, "ROUND_S", 0.01)
+    hangs, goes_on = threading.Event(), threading.Event()
+    beats = turns = beats_until_release = 0
+
+    def hanging() -> bool:
+        hangs.set()
+        goes_on.wait(20)
+        return True
+
+    def working() -> bool:
+        nonlocal turns, beats_until_release
+        assert hangs.wait(20)
+        turns += 1
+        if turns == 100:
+            beats_until_release = beats
+            goes_on.set()
+        elif turns > 100 and beats > beats_until_release:
+            stop.set()
+        return bool(stop.wait(0.001)) or True
+
+    def beat() -> None:
+        nonlocal beats
+        beats += 1
+
+    run_side_by_side([hanging, working], stop, idle_s=0, beat=beat)
+    assert turns > 100
+    assert beats_until_release <= 1  # both had come round once when the one began to hang
+
+
+@pytest.mark.fast
+def test_a_defect_of_one_ends_all_side_by_side(stop: threading.Event) -> None:
+    """It is raised when the others have ended, as a defect of the process."""
+
+    def broken() -> bool:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_side_by_side([lambda: False, broken], stop, idle_s=0.01)
+    assert stop.is_set()

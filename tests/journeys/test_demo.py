@@ -1,18 +1,26 @@
-"""`make demo`, as a new user runs it."""
+"""`make demo` and `make demo-aws`, as a new user runs them."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_demo_ends_with_balances_a_zero_trial_balance_and_ledger_equal_to_chain(tmp_path: Path) -> None:
-    """With an empty home the demo exits 0 and its last lines say that books and chain agree."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
+DEMO = [sys.executable, "-m", "gateways", "demo", "--block-ms", "60"]
+
+
+@pytest.mark.parametrize("before", [[], [sys.executable, "-m", "tests.support.emulator"]], ids=["demo", "demo-aws"])
+def test_the_demo_ends_with_balances_a_zero_trial_balance_and_ledger_equal_to_chain(
+    before: list[str], tmp_path: Path
+) -> None:
+    """With an empty home the demo exits 0 and its last lines say that books and chain agree; in MODE=aws, too."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERFOIL_", "AWS_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "gateways", "demo", "--block-ms", "60"],
+        before + DEMO,
         cwd=ROOT,
         env={**environment, "HOME": str(tmp_path), "COLUMNS": "160"},
         capture_output=True,

@@ -154,3 +154,34 @@ def emptied(aws: Aws, table: names.Table) -> None:
     for page in dynamodb.get_paginator("scan").paginate(TableName=name):
         for item in page["Items"]:
             dynamodb.delete_item(TableName=name, Key={key: item[key] for key in keys})
+
+
+@contextlib.contextmanager
+def made_secrets(aws: Aws) -> Iterator[None]:
+    """The secrets, empty, as terraform makes them."""
+    manager = aws.client("secretsmanager")
+    made = [names.secret_name(aws.prefix, name) for name in (*names.SECRETS, *names.LOGIN_SECRETS, names.OWNER_LOGIN)]
+    for name in made:
+        manager.create_secret(Name=name)
+    try:
+        yield
+    finally:
+        for name in made:
+            manager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+@contextlib.contextmanager
+def made_everything(settings: Settings, owner_url: str) -> Iterator[None]:
+    """All that terraform makes, and what `counterfoil secrets make` puts into it; the owner's login is the database's."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    from gateways.aws.secret_values import make
+    from gateways.aws.secrets import SecretStore
+
+    aws = Aws(settings)
+    with made_queues(aws), made_tables(aws), made_keys(aws), made_secrets(aws):
+        owner = conninfo_to_dict(owner_url)
+        login = {"username": str(owner["user"]), "password": str(owner.get("password") or "-")}
+        SecretStore(aws).put(names.OWNER_LOGIN, login)
+        make(settings)
+        yield

@@ -8,10 +8,13 @@ its own, and ends with it. tests/contracts/test_emulator.py says, against moto a
 
 import functools
 import os
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 DEDUPLICATION_MS: Final = 300_000
@@ -221,8 +224,13 @@ def serve(*, mended: bool = True) -> Any:
 
 
 def main(command: Sequence[str]) -> int:
-    server = serve(mended="--as-it-comes" not in command)
-    print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    mended = "--as-it-comes" not in command
+    server = serve(mended=mended)
+    url = f"http://127.0.0.1:{server.server_port}"
+    if mended and command:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return run_on_aws(command, url)
+    print(url, flush=True)
     parent = os.getppid()
 
     def end_with_parent() -> None:
@@ -233,6 +241,25 @@ def main(command: Sequence[str]) -> int:
     threading.Thread(target=end_with_parent, daemon=True).start()
     server.serve_forever()
     return 0
+
+
+def run_on_aws(command: Sequence[str], url: str) -> int:
+    """The command in MODE=aws, on the emulator at `url`, where all is as terraform and `counterfoil secrets make` leave it."""
+    from gateways import settings
+    from gateways.embedded_postgres import EmbeddedPostgres
+    from tests.support.aws import CREDENTIALS, REGION, made_everything
+
+    os.environ.update(CREDENTIALS)
+    with tempfile.TemporaryDirectory(prefix="cf-") as folder:
+        Path(folder).chmod(0o755)
+        postgres = EmbeddedPostgres(Path(folder) / "pg")
+        try:
+            given = {"MODE": "aws", "AWS_ENDPOINT_URL": url, "AWS_REGION": REGION, "DATABASE_URL": postgres.url}
+            environment = {settings.PREFIX + name: value for name, value in given.items()}
+            with made_everything(settings.load(environment), postgres.url):
+                return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+        finally:
+            postgres.stop()
 
 
 if __name__ == "__main__":
