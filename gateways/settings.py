@@ -6,6 +6,7 @@ An unknown COUNTERFOIL_ variable is an error: a typing mistake must not silently
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
@@ -88,6 +89,13 @@ def _aws_prefix(text: str) -> str:
 def _udp_address(text: str) -> str:
     if text and not re.fullmatch(r"[^\s:/]+:[1-9][0-9]{0,4}", text):
         raise ValueError("write it as host:port, 127.0.0.1:2000 say")
+    return text
+
+
+def _networks(text: str) -> str:
+    if text:
+        for each in text.split(","):
+            ip_network(each.strip())
     return text
 
 
@@ -212,6 +220,10 @@ class Settings(BaseModel):
     checkpoint_bucket: str = Field("", description="On AWS, the bucket with object lock that keeps every checkpoint")
     checkpoint_origin: str = Field(
         "", description="The name under which checkpoints are signed; empty: counterfoil/NETWORK"
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        "",
+        description="Networks of load balancers, with commas between, whose X-Forwarded-For is believed; empty: nobody's",
     )
     http_connections_max: int = Field(512, ge=1, description="Open connections; more are refused")
     database_pool: int = Field(16, ge=1, le=200, description="Connections for queries of one API process")

@@ -42,6 +42,7 @@ locals {
       COUNTERFOIL_PAYIN_KEYS            = var.payin_keys
       COUNTERFOIL_HTTP_HOST             = "0.0.0.0"
       COUNTERFOIL_HTTP_PORT             = tostring(local.http_port)
+      COUNTERFOIL_TRUSTED_PROXIES       = join(",", module.network.balancer_cidrs)
       COUNTERFOIL_DATABASE_URL          = "postgresql://${module.database.address}:${module.database.port}/${module.database.database}?sslmode=verify-full&sslrootcert=/etc/counterfoil/rds.pem"
       COUNTERFOIL_DATABASE_OWNER_SECRET = module.database.owner_secret_arn
       COUNTERFOIL_HOT_KMS_KEY           = module.keys.wallet_arns["hot"]
@@ -69,7 +70,6 @@ module "network" {
   tron_node_ports = var.tron_node_ports
   webhook_ports   = var.webhook_ports
   http_port       = local.http_port
-  session_manager = var.session_manager
   log_key_arn     = module.keys.wrapping_arns["logs"]
   log_days        = var.log_days
 }
@@ -120,6 +120,7 @@ module "secrets" {
     secret => [for name, process in local.processes : local.roles[name] if contains(process.secrets, secret)]
   }
   writer_arns         = concat([local.roles["tools"]], var.key_custodian_arns)
+  guardian_arns       = var.key_custodian_arns
   rotated             = [for secret in local.platform.secrets : secret if startswith(secret, "counterfoil/database/")]
   rotation_lambda_arn = var.rotation_lambda_arn
   rotation_role_arn   = var.rotation_role_arn
@@ -179,9 +180,9 @@ module "iam" {
   repository_arn        = aws_ecr_repository.this.arn
   checkpoints_arn       = module.archive.checkpoints_arn
   payin_keys            = var.payin_keys
-  session_manager       = var.session_manager
   metrics_workspace_arn = module.observability.prometheus_arn
   github_repository     = var.github_repository
+  github_provider_arn   = var.github_provider_arn
   state_arn             = var.state_arn
 }
 
@@ -249,6 +250,7 @@ module "observability" {
   target_group_arn_suffix = module.balancer.target_group_arn_suffix
   group_names             = module.compute.group_names
   running                 = var.image_digest != ""
+  signer_profiles         = [for name, process in local.processes : module.iam.instance_profile_arns[name] if process.signer]
   key_arns                = concat(values(module.keys.wallet_arns), [module.keys.wrapping_arns["seed"]])
   grafana                 = var.grafana
   sampling_rate           = var.sampling_rate

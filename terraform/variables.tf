@@ -205,12 +205,6 @@ variable "blocked_countries" {
   default     = []
 }
 
-variable "session_manager" {
-  description = "Whether people enter machines through Session Manager. There is no other way in."
-  type        = bool
-  default     = true
-}
-
 # Database
 
 variable "postgres_version" {
@@ -394,7 +388,7 @@ variable "settings" {
   validation {
     condition = length(setintersection(keys(var.settings), [
       "TRON_API_KEY", "OPERATOR_API_KEY", "KEYSTORE_PASSPHRASE", "DATABASE_URL", "MODE", "NETWORK", "TRON_NODE_URL", "AWS_PREFIX",
-      "AWS_REGION", "PAYIN_KEYS", "HTTP_HOST", "HTTP_PORT", "DATABASE_OWNER_SECRET",
+      "AWS_REGION", "PAYIN_KEYS", "HTTP_HOST", "HTTP_PORT", "DATABASE_OWNER_SECRET", "TRUSTED_PROXIES",
     ])) == 0
     error_message = "Secrets belong into Secrets Manager, and the others follow from variables of their own."
   }
@@ -464,6 +458,12 @@ variable "github_repository" {
     condition     = var.github_repository == "" || can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.github_repository))
     error_message = "owner/name."
   }
+}
+
+variable "github_provider_arn" {
+  description = "GitHub's identity provider where the account has it already; empty: one is made."
+  type        = string
+  default     = ""
 }
 
 variable "state_arn" {

@@ -16,6 +16,7 @@ from gateways.http.edge import Edge, Nowhere, RateLimiter
 from gateways.http.endpoints import ENDPOINTS, Api, Endpoint
 from gateways.http.metrics import Metrics
 from gateways.http.openapi import NOUNS
+from gateways.http.peers import Peers, networks
 from gateways.http.positions import Positions
 from gateways.http.queries import Queries, Watch
 from gateways.http.server import LINGER_S, Server
@@ -45,6 +46,7 @@ def create_app(platform: Platform) -> Starlette:
         positions=Positions(platform.secrets.position_key),
         metrics=metrics,
         token=settings.usdt,
+        peers=Peers(networks(settings.trusted_proxies)),
     )
 
     @contextlib.asynccontextmanager

@@ -139,8 +139,8 @@ class Edge:
         caller.append(await self._api.keyring.caller(headers.get(b"x-api-key")))
         self._limiter.count(caller[0])
         must_have(caller[0], endpoint.permission)
-        client = scope.get("client")
-        call = Call(self._api, caller[0], scope["path_params"], request_id, client[0] if client else None)
+        address = self._api.peers.address(scope, headers)
+        call = Call(self._api, caller[0], scope["path_params"], request_id, address)
         query = _query(endpoint.query, scope["query_string"])
         if isinstance(query, Read):
             if query.min_position is not None:

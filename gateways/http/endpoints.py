@@ -24,6 +24,7 @@ from gateways.http.auth import Keyring
 from gateways.http.bodies import Page, Query, Read
 from gateways.http.errors import Refusal
 from gateways.http.metrics import Metrics
+from gateways.http.peers import Peers
 from gateways.http.positions import OPERATOR, Positions
 from gateways.http.queries import Queries, View, Watch
 from gateways.platform import Platform
@@ -58,6 +59,7 @@ class Api:
     metrics: Metrics
     token: Address
     """The USDT contract."""
+    peers: Peers
     running: set[tuple[str, str]] = field(default_factory=set)
     """(account, Idempotency-Key) of payouts whose first request is under way here."""
     draining: bool = False

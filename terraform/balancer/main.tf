@@ -51,6 +51,10 @@ resource "aws_lb_listener" "https" {
   ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
   certificate_arn   = var.certificate_arn
 
+  routing_http_response_server_enabled                         = false
+  routing_http_response_strict_transport_security_header_value = "max-age=63072000"
+  routing_http_response_x_content_type_options_header_value    = "nosniff"
+
   default_action {
     type             = "forward"
     target_group_arn = aws_lb_target_group.api.arn

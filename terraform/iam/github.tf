@@ -7,10 +7,11 @@ locals {
     image = "repo:${var.github_repository}:ref:refs/heads/main"
     plan  = "repo:${var.github_repository}:environment:terraform-plan"
   }
+  github_provider_arn = var.github_provider_arn != "" ? var.github_provider_arn : one(aws_iam_openid_connect_provider.github[*].arn)
 }
 
 resource "aws_iam_openid_connect_provider" "github" {
-  count = var.github_repository == "" ? 0 : 1
+  count = var.github_repository == "" || var.github_provider_arn != "" ? 0 : 1
 
   url            = "https://token.actions.githubusercontent.com"
   client_id_list = ["sts.amazonaws.com"]
@@ -26,7 +27,7 @@ resource "aws_iam_role" "github" {
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
-      Principal = { Federated = aws_iam_openid_connect_provider.github[0].arn }
+      Principal = { Federated = local.github_provider_arn }
       Action    = "sts:AssumeRoleWithWebIdentity"
       Condition = {
         StringEquals = {

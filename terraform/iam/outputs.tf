@@ -12,3 +12,8 @@ output "github_role_arns" {
   description = "Roles of the workflows: image, plan."
   value       = { for name, role in aws_iam_role.github : name => role.arn }
 }
+
+output "instance_profile_arns" {
+  description = "Their ARNs."
+  value       = { for name, profile in aws_iam_instance_profile.process : name => profile.arn }
+}

@@ -37,7 +37,8 @@ locals {
     },
   ]
 
-  sessions = var.session_manager ? [{
+  # A tools machine is entered by people. No other machine is: whoever sits on a signer's is the signer.
+  sessions = [{
     Sid    = "Sessions"
     Effect = "Allow"
     Action = [
@@ -45,7 +46,7 @@ locals {
       "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
     ]
     Resource = ["*"]
-  }] : []
+  }]
 
   logs = {
     for kind in local.kinds : kind => [{
@@ -261,7 +262,6 @@ resource "aws_iam_role_policy" "process" {
     Version = "2012-10-17"
     Statement = concat(
       local.machine,
-      local.sessions,
       local.logs[each.key],
       local.sends[each.key],
       local.receives[each.key],

@@ -86,11 +86,6 @@ variable "payin_keys" {
   type        = string
 }
 
-variable "session_manager" {
-  description = "Whether machines can be entered through Session Manager."
-  type        = bool
-}
-
 variable "metrics_workspace_arn" {
   description = "The Prometheus workspace that collectors write to."
   type        = string
@@ -103,5 +98,10 @@ variable "github_repository" {
 
 variable "state_arn" {
   description = "ARN of the state's object, s3 bucket/key, that a plan reads; empty where no workflow plans."
+  type        = string
+}
+
+variable "github_provider_arn" {
+  description = "GitHub's identity provider where the account has it already; empty: one is made."
   type        = string
 }

@@ -2,10 +2,11 @@
 # from elsewhere, smuggled onto a machine, carry nothing out through it.
 
 locals {
-  interfaces = toset(concat(
-    ["sqs", "kms", "secretsmanager", "logs", "monitoring", "xray", "aps-workspaces", "sts", "ecr.api", "ecr.dkr"],
-    var.session_manager ? ["ssm", "ssmmessages", "ec2messages"] : [],
-  ))
+  interfaces = toset([
+    "sqs", "kms", "secretsmanager", "logs", "monitoring", "xray", "aps-workspaces", "sts", "ecr.api", "ecr.dkr", "ssm", "ssmmessages",
+  ])
+  # Where data could be carried out to, the other end must be this account's as well.
+  data = toset(["sqs", "kms", "secretsmanager"])
   own_account = {
     Sid       = "OwnAccount"
     Effect    = "Allow"
@@ -14,6 +15,10 @@ locals {
     Resource  = "*"
     Condition = { StringEquals = { "aws:PrincipalAccount" = var.account_id } }
   }
+  own_data = merge(local.own_account, {
+    Sid       = "OwnData"
+    Condition = { StringEquals = { "aws:PrincipalAccount" = var.account_id, "aws:ResourceAccount" = var.account_id } }
+  })
   # What no principal of ours signs for: image layers of ECR and Amazon Linux packages are read from buckets of AWS.
   buckets_of_aws = {
     Sid       = "LayersAndPackages"
@@ -36,7 +41,7 @@ resource "aws_vpc_endpoint" "interface" {
   subnet_ids          = [for zone in var.zones : aws_subnet.this["endpoints-${zone}"].id]
   security_group_ids  = [aws_security_group.endpoints.id]
   private_dns_enabled = true
-  policy              = jsonencode({ Version = "2012-10-17", Statement = [local.own_account] })
+  policy              = jsonencode({ Version = "2012-10-17", Statement = [contains(local.data, each.value) ? local.own_data : local.own_account] })
   tags                = { Name = "${var.name}-${each.value}" }
 }
 
@@ -45,7 +50,7 @@ resource "aws_vpc_endpoint" "s3" {
   service_name      = "com.amazonaws.${var.region}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = values(aws_route_table.outward)[*].id
-  policy            = jsonencode({ Version = "2012-10-17", Statement = [local.own_account, local.buckets_of_aws] })
+  policy            = jsonencode({ Version = "2012-10-17", Statement = [local.own_data, local.buckets_of_aws] })
   tags              = { Name = "${var.name}-s3" }
 }
 
@@ -54,6 +59,6 @@ resource "aws_vpc_endpoint" "dynamodb" {
   service_name      = "com.amazonaws.${var.region}.dynamodb"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = values(aws_route_table.outward)[*].id
-  policy            = jsonencode({ Version = "2012-10-17", Statement = [local.own_account] })
+  policy            = jsonencode({ Version = "2012-10-17", Statement = [local.own_data] })
   tags              = { Name = "${var.name}-dynamodb" }
 }

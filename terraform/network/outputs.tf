@@ -26,3 +26,8 @@ output "nat_addresses" {
   description = "From these addresses webhooks and questions to nodes come: clients may want to allow them."
   value       = values(aws_eip.nat)[*].public_ip
 }
+
+output "balancer_cidrs" {
+  description = "The balancer's subnets: whose X-Forwarded-For the API believes."
+  value       = local.cidrs_of["public"]
+}

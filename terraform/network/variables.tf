@@ -67,11 +67,6 @@ variable "http_port" {
   type        = number
 }
 
-variable "session_manager" {
-  description = "Whether machines can be entered through Session Manager; its endpoints are made only then."
-  type        = bool
-}
-
 variable "log_key_arn" {
   description = "The KMS key of the flow logs."
   type        = string

@@ -167,3 +167,28 @@ resource "aws_cloudwatch_event_target" "refused" {
   rule = aws_cloudwatch_event_rule.refused.name
   arn  = aws_sns_topic.alarms.arn
 }
+
+# A machine with a signer's rights that no auto scaling group has started was started by a person.
+resource "aws_cloudwatch_event_rule" "by_hand" {
+  name        = "${var.name}-signer-by-hand"
+  description = "Somebody gives a machine the rights of a signer"
+  event_pattern = jsonencode({
+    source      = ["aws.ec2"]
+    detail-type = ["AWS API Call via CloudTrail"]
+    detail = {
+      eventSource  = ["ec2.amazonaws.com"]
+      eventName    = ["RunInstances", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation", "ModifyInstanceAttribute"]
+      userIdentity = { invokedBy = [{ exists = false }] }
+      "$or" = [
+        { requestParameters = { iamInstanceProfile = { arn = var.signer_profiles } } },
+        { requestParameters = { iamInstanceProfile = { name = [for arn in var.signer_profiles : element(split("/", arn), 1)] } } },
+        { requestParameters = { AssociateIamInstanceProfileRequest = { IamInstanceProfile = { Name = [for arn in var.signer_profiles : element(split("/", arn), 1)] } } } },
+      ]
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "by_hand" {
+  rule = aws_cloudwatch_event_rule.by_hand.name
+  arn  = aws_sns_topic.alarms.arn
+}

@@ -102,3 +102,8 @@ variable "data_key_arn" {
   description = "The KMS key of metrics."
   type        = string
 }
+
+variable "signer_profiles" {
+  description = "ARNs of the instance profiles whose machines may sign."
+  type        = list(string)
+}

@@ -32,11 +32,22 @@ resource "aws_secretsmanager_secret_policy" "this" {
         Sid       = "NobodyElseWrites"
         Effect    = "Deny"
         Principal = { AWS = "*" }
-        Action    = ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret", "secretsmanager:DeleteSecret"]
+        Action    = ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret", "secretsmanager:UpdateSecretVersionStage"]
         Resource  = "*"
         Condition = {
           ArnNotEquals = { "aws:PrincipalArn" = compact(concat(var.writer_arns, contains(var.rotated, each.key) ? [var.rotation_role_arn] : [])) }
         }
+      },
+      {
+        Sid       = "NobodyElseOpens"
+        Effect    = "Deny"
+        Principal = { AWS = "*" }
+        Action = [
+          "secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy", "secretsmanager:DeleteSecret",
+          "secretsmanager:ReplicateSecretToRegions",
+        ]
+        Resource  = "*"
+        Condition = { ArnNotEquals = { "aws:PrincipalArn" = var.guardian_arns } }
       },
     ]
   })

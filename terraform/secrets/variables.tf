@@ -43,3 +43,8 @@ variable "rotation_role_arn" {
   description = "The rotation function's role, which then may read and write the logins."
   type        = string
 }
+
+variable "guardian_arns" {
+  description = "Principals that may change who reads a secret, or delete one."
+  type        = list(string)
+}

@@ -52,6 +52,7 @@ def test_variables_are_read_once_and_overridden_by_flags(monkeypatch: pytest.Mon
         ("ADDRESS_POOL", "0", "1"),
         ("WEBHOOK_ALLOW_LOOPBACK", "perhaps", "boolean"),
         ("LOG_LEVEL", "loud", "'debug'"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,balancer", "balancer"),
         ("AWS_PREFIX", "Two", "a hyphen at the end"),
         ("PAYIN_KEYS", "kms", "MODE=aws"),
     ],

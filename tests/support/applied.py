@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import unquote
 
 import boto3
@@ -76,25 +77,31 @@ _LACKING: Final = {
 """Calls that the emulator does not have, or whose effect it does not tell."""
 
 
-class Applied(NamedTuple):
-    """What stands there: a session to ask with, Terraform's outputs, and Terraform itself."""
+class Applied:
+    """What stands there: clients to ask with, Terraform's outputs, and Terraform itself. Policies are asked for once."""
 
-    session: boto3.session.Session
-    url: str
-    outputs: Mapping[str, Any]
-    terraform: Terraform
+    def __init__(
+        self, session: boto3.session.Session, url: str, outputs: Mapping[str, Any], terraform: Terraform
+    ) -> None:
+        self._session = session
+        self.url = url
+        self.outputs = outputs
+        self.terraform = terraform
+        self.client = cache(self._client)
+        self.role_policies = cache(self._role_policies)
+        self.key = cache(self._key)
 
-    def client(self, service: str) -> Any:
-        return self.session.client(service, endpoint_url=self.url)
+    def _client(self, service: str) -> Any:
+        return self._session.client(service, endpoint_url=self.url)
 
-    def role_policies(self, process: str) -> list[Policy]:
+    def _role_policies(self, process: str) -> list[Policy]:
         """The identity policies of a process' role."""
         iam, role = self.client("iam"), f"{PREFIX}counterfoil-{process}"
         names = iam.list_role_policies(RoleName=role)["PolicyNames"]
         documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
         return [json.loads(unquote(each)) if isinstance(each, str) else each for each in documents]
 
-    def key(self, alias: str) -> tuple[str, Policy]:
+    def _key(self, alias: str) -> tuple[str, Policy]:
         """ARN and policy of a key."""
         kms = self.client("kms")
         arn = kms.describe_key(KeyId=alias)["KeyMetadata"]["Arn"]

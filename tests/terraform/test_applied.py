@@ -116,6 +116,7 @@ def test_the_settings_are_ones_the_program_takes(aws: Applied) -> None:
     given = aws.outputs["settings"]
     settings = load({name: value for name, value in given.items() if name.startswith("COUNTERFOIL_")})
     assert (settings.mode, settings.network, settings.aws_prefix) == ("aws", "mainnet", PREFIX)
+    assert len(settings.trusted_proxies.split(",")) == 2
     assert len(settings.nodes) == 3
     assert settings.payout_fee == "0.5"
     assert "sslmode=verify-full" in settings.database_url.get_secret_value()
@@ -284,6 +285,8 @@ def test_a_secret_is_read_by_the_processes_that_the_program_names(aws: Applied) 
         }
         assert who("secretsmanager:GetSecretValue") == readers | {role_arn("tools"), CUSTODIAN}, name
         assert who("secretsmanager:PutSecretValue") == {role_arn("tools"), CUSTODIAN}, name
+        for opening in ("PutResourcePolicy", "DeleteResourcePolicy", "DeleteSecret"):
+            assert who(f"secretsmanager:{opening}") == {CUSTODIAN}, (name, opening)
 
 
 def test_a_process_uses_the_queues_and_tables_that_the_program_names(aws: Applied) -> None:

@@ -1,6 +1,7 @@
 """Accounts and API keys over HTTP: what the operator keeps, who may do what, and when a key is dead."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -8,7 +9,8 @@ import pytest
 
 from gateways.http import auth
 from gateways.http.endpoints import ENDPOINTS, Endpoint
-from tests.gateways.http.harness import EVERYTHING, OPERATOR_KEY, PAYEE, World, until
+from tests.gateways.http.harness import EVERYTHING, OPERATOR_KEY, PAYEE, World, until, world
+from tests.support.postgres import Database
 
 SOME_ID = "0196b5a0-0000-7000-8000-000000000000"
 
@@ -167,6 +169,14 @@ def test_nobody_sees_anothers(api: World) -> None:
 
 def _without_id(problem: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in problem.items() if name != "request_id"}
+
+
+def test_behind_a_balancer_the_client_s_own_address_is_kept(database: Database, tmp_path: Path) -> None:
+    """The audit log has the address that a balancer of ours saw, whatever the client says of itself."""
+    with world(database, tmp_path, trusted_proxies="127.0.0.0/8") as behind:
+        said = {"x-forwarded-for": "198.51.100.1, 203.0.113.9"}
+        behind.operator.made("/v1/accounts", {"name": "Acme"}, **said)
+        assert behind.operator.shown("/v1/audit-logs")["data"][0]["ip_address"] == "203.0.113.9"
 
 
 def test_acts_are_in_the_audit_log(api: World) -> None:
