@@ -1,7 +1,9 @@
 """Migrations: once each, in order, whoever runs them and however many at once; a database that does not fit is refused."""
 
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -9,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from gateways.embedded_postgres import EmbeddedPostgres
 from gateways.migrate import Migration, SchemaMismatch, check, migrate, migrations
+from gateways.roles import API, LOGINS
 
 NAMES = [migration.name for migration in migrations()]
 
@@ -103,3 +106,24 @@ def test_everything_belongs_to_the_owner_who_cannot_log_in(empty_database: str) 
         assert conn.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'counterfoil_owner'").fetchone() == (
             False,
         )
+
+
+def test_an_owner_who_is_no_superuser_is_enough() -> None:
+    """A managed Postgres gives no superuser: a login that may make roles and owns the database migrates it, twice."""
+    with tempfile.TemporaryDirectory(prefix="cf-") as folder:
+        server = EmbeddedPostgres(Path(folder) / "pg")
+        try:
+            with psycopg.connect(server.url, autocommit=True) as conn:
+                conn.execute("CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD 'of-a-test-only'")
+                conn.execute("CREATE DATABASE managed OWNER admin")
+            url = make_conninfo(server.url, dbname="managed", user="admin", password="of-a-test-only")
+            passwords = dict.fromkeys(LOGINS, "of-a-test-only")
+            assert migrate(url, passwords) == NAMES
+            assert migrate(url, passwords) == []
+            check(url)
+            with psycopg.connect(make_conninfo(url, user=API)) as conn:
+                assert conn.execute("SELECT count(*) FROM events").fetchone() == (0,)
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    conn.execute("DELETE FROM events")
+        finally:
+            server.stop()
