@@ -11,6 +11,7 @@ from gateways.http.alarm_metrics import measure_alarms
 from gateways.http.answers import Health
 from gateways.http.bodies import Query
 from gateways.http.endpoints import Api, Call, Reply, endpoint, reply
+from gateways.http.guides import page
 from gateways.http.metrics import Scanner
 from gateways.http.positions import OPERATOR
 from gateways.migrate import migrations
@@ -71,6 +72,28 @@ async def openapi_document(api: Api) -> Reply:  # noqa: ARG001
 async def docs(api: Api) -> Reply:  # noqa: ARG001
     """The documentation as a page that loads nothing from elsewhere. No key is needed."""
     return Reply(200, _page(), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))
+
+
+@endpoint("GET", "/docs/integrate", None, str, public=True, media_type="text/html")
+async def integrate(api: Api) -> Reply:  # noqa: ARG001
+    """How a client integrates, as a page. No key is needed."""
+    return _guide("integrate")
+
+
+@endpoint("GET", "/docs/verify", None, str, public=True, media_type="text/html")
+async def verify(api: Api) -> Reply:  # noqa: ARG001
+    """How an auditor verifies the history, as a page. No key is needed."""
+    return _guide("verify")
+
+
+@endpoint("GET", "/docs/extend", None, str, public=True, media_type="text/html")
+async def extend(api: Api) -> Reply:  # noqa: ARG001
+    """How an engineer extends this program, as a page. No key is needed."""
+    return _guide("extend")
+
+
+def _guide(name: str) -> Reply:
+    return Reply(200, page(name), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))
 
 
 async def _database(api: Api) -> list[str]:

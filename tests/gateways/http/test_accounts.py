@@ -9,6 +9,7 @@ import pytest
 
 from gateways.http import auth
 from gateways.http.endpoints import ENDPOINTS, Endpoint
+from gateways.http.guides import GUIDES
 from tests.gateways.http.harness import EVERYTHING, OPERATOR_KEY, PAYEE, World, until, world
 from tests.support.postgres import Database
 
@@ -109,7 +110,10 @@ def test_no_endpoint_answers_without_a_key(shared: World) -> None:
     for declared in PROTECTED:
         answer = client.request(declared.method, _path(declared), content=b"{")
         assert (declared.path, answer.status_code) == (declared.path, 401)
-    assert {one.path for one in ENDPOINTS if one.public} == {"/healthz", "/readyz", "/openapi.json", "/docs"}
+    assert {one.path for one in ENDPOINTS if one.public} == {
+        *("/healthz", "/readyz", "/openapi.json", "/docs"),
+        *(f"/docs/{guide}" for guide in GUIDES),
+    }
 
 
 def test_every_permission_is_asked_for(shared: World) -> None:

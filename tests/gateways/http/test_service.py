@@ -20,6 +20,7 @@ from gateways.http import health
 from gateways.http.app import serve
 from gateways.http.edge import RateLimiter
 from gateways.http.errors import INTERNAL, catalogue
+from gateways.http.guides import GUIDES
 from gateways.http.openapi import document
 from gateways.telemetry.logs import JsonFormatter
 from gateways.user_error import UserError
@@ -70,10 +71,11 @@ def test_it_is_alive_and_ready(api: World) -> None:
     assert client.shown("/healthz") == {"status": "ok", "wrong": []}
     assert client.shown("/readyz") == {"status": "ok", "wrong": []}
     assert client.shown("/openapi.json") == document()
-    page = client.get("/docs")
-    assert page.headers["content-type"].startswith("text/html")
-    assert not re.search(r"(src|href)=\"(https?:)?//", page.text)
-    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for path in ("/docs", *(f"/docs/{guide}" for guide in GUIDES)):
+        page = client.get(path)
+        assert page.headers["content-type"].startswith("text/html")
+        assert not re.search(r"(src|href)=\"(https?:)?//", page.text)
+        assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
 def test_a_database_of_another_version_is_not_ready(api: World) -> None:
