@@ -10,14 +10,14 @@ from core import books
 from core.addresses import RequestPayin
 from core.attempts import PayoutOrder
 from core.events import Event
-from core.instructions import Freeze, GiveInstruction, Instruction
+from core.instructions import Freeze, GiveInstruction, Instruction, InstructionGiven
 from core.journal import TREASURY, derived_id
 from core.ledger import Ledger
 from core.payouts import Payout, payout_stream
 from core.sweeps import Sweep, SweepOrder, SweepPlanned
 from core.treasury import RegisterWallet
 from core.tron import SUN_PER_TRX, Address
-from gateways.devnet import accounts, node
+from gateways.devnet import abi, accounts, node
 from gateways.devnet.genesis import USDT
 from gateways.devnet.in_process import InProcess
 from gateways.tron_node import TronNode
@@ -198,6 +198,13 @@ class TreasuryWorld:
         """Prices and factors from the next block on."""
         self.devnet.decree(decrees)
 
+    def owner_calls(self, signature: str, *words: Address | int) -> None:
+        """The token's owner calls it, in the next block."""
+        data = abi.selector_of(signature)
+        data += b"".join(abi.of_uint(it) if isinstance(it, int) else abi.of_address(it.evm) for it in words)
+        assert self.devnet.call(self.devnet.chain.genesis.treasury, USDT, data).accepted
+        self.mine()
+
     def freeze(self, trx: int, resource: str) -> None:
         key = str(derived_id("instruction", "freeze", f"{trx} {resource}"))
         act = Freeze(trx * SUN_PER_TRX, resource)  # type: ignore[arg-type]
@@ -261,6 +268,28 @@ class TreasuryWorld:
                 return
         raise AssertionError("the workers find work for ever")
 
+    def work_but_sweeps(self) -> None:
+        """The chain's news and the transactions under way, while no sweep goes further."""
+        self.record()
+        for _ in range(200):
+            if not self.instructions.step() | self.payouts.step():
+                return
+        raise AssertionError("the workers find work for ever")
+
+    def until(self, state: str) -> None:
+        """To the moment at which the only sweep has come so far, and nothing else has happened since."""
+        for _ in range(200):
+            self.sweeps.step()
+            if [self.sweep(it).state for it in self.orders()] == [state]:
+                return
+            self.work_but_sweeps()
+            self.mine()
+        raise AssertionError(f"no sweep was ever {state}")
+
+    def until_fuelled(self) -> None:
+        """Its transfer is instructed, and no byte of it is made."""
+        self.until("fuelled")
+
     def live(self, blocks: int) -> None:
         for _ in range(blocks):
             self.work()
@@ -285,6 +314,9 @@ class TreasuryWorld:
 
     def orders(self) -> list[SweepOrder]:
         return [happened.sweep for happened in self.events(SweepPlanned)]
+
+    def given(self, purpose: str) -> list[Instruction]:
+        return [it.instruction for it in self.events(InstructionGiven) if it.instruction.purpose == purpose]
 
     def sweep(self, of: SweepOrder) -> Sweep:
         state = Sweep()
