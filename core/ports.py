@@ -215,6 +215,13 @@ class Delivery(msgspec.Struct, frozen=True):
     next_retry_at: datetime | None = None
 
 
+class Backlog(msgspec.Struct, frozen=True):
+    """Webhooks that should have been sent by now: how many, and since when the first of them."""
+
+    deliveries: int
+    since: datetime | None
+
+
 class WebhookOutbox(Protocol):
     """Webhook events that are to be delivered, or were."""
 
@@ -226,6 +233,9 @@ class WebhookOutbox(Protocol):
 
         Accounts in `busy` are passed over. What is given is not given again for a minute.
         """
+
+    def backlog(self, now: datetime, limit: int) -> Backlog:
+        """What is due and not handed out, counted up to `limit`. What waits behind another of its subject is not due."""
 
     def record(self, delivery: Delivery) -> bool:
         """Keep the outcome of attempt number `delivery.attempts`; False when another process already did."""

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from core.ledger import Command, Failed, InvariantBroken, Ledger, Outcome
@@ -46,13 +46,11 @@ class GroupCommit:
         *,
         batch_max: int = BATCH_COMMANDS_MAX,
         waiting_max: int = WAITING_COMMANDS_MAX,
-        on_batch: Callable[[int], None] = lambda _: None,
         alarm: Alarm = log_alarm,
     ) -> None:
         self._ledger = ledger
         self._batch_max = batch_max
         self._waiting_max = waiting_max
-        self._on_batch = on_batch
         self._alarm = alarm
         self._arriving: list[_Waiting] = []
         self._waiting: deque[_Waiting] = deque()
@@ -115,7 +113,6 @@ class GroupCommit:
         if self._ended is not None:
             self._end(batch, self._ended)
             return
-        self._on_batch(len(batch))
         try:
             outcomes = self._ledger.execute([waiting.command for waiting in batch])
         except Unavailable as error:

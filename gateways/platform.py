@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -42,6 +42,7 @@ from gateways.relay import Prompts, Segments
 from gateways.roles import API, LOGINS, PROJECTOR, READER, WRITER
 from gateways.secrets_file import Secrets, SecretsFile, load_or_create
 from gateways.settings import Settings
+from gateways.telemetry.numbers import Numbers
 from gateways.telemetry.tracing import Tracing
 from gateways.tron_node import TronNode
 
@@ -86,6 +87,8 @@ class Platform:
     close: Callable[[], None]
     tracing: Tracing | None = None
     """Where this process tells what it does; None where nobody listens."""
+    numbers: Numbers = field(default_factory=Numbers)
+    """What this process counts."""
 
     @property
     def reader_url(self) -> str:

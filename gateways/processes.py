@@ -24,6 +24,7 @@ from gateways.postgres import PostgresEventStore, datastore
 from gateways.pulse import Pulse, folder_of
 from gateways.roles import API, CHECKPOINTER, OBSERVER, PROJECTOR, READER, RECORDER, RELAY, SIGNER, WEBHOOKS
 from gateways.settings import GENESIS_IDS, Settings
+from gateways.telemetry.counted import counted
 from gateways.telemetry.logs import configure
 from gateways.telemetry.traced import traced
 from gateways.telemetry.tracing import open_tracing
@@ -296,7 +297,11 @@ def run_with(name: str, platform: Platform) -> None:
     process = PROCESSES[name]
     configure(platform.settings.log_level, name)
     try:
-        with open_tracing(platform.settings, platform.store, name) as tracing:
+        settings, numbers = platform.settings, platform.numbers
+        with (
+            open_tracing(settings, platform.store, name) as tracing,
+            numbers.served(settings.metrics_host, settings.metrics_port),
+        ):
             _run(process, traced(platform, process.role, tracing))
     except Unavailable:
         raise
@@ -315,7 +320,7 @@ def _run(process: Process, platform: Platform) -> None:
         return
     stop = threading.Event()
     stop_on_signals(stop)
-    steps = process.steps(platform)
+    steps = [platform.numbers.step(step) for step in process.steps(counted(platform, process.name))]
     if platform.tracing is not None:
         steps = [platform.tracing.step(step) for step in steps]
     rest: Rest = Clockwork(stop)

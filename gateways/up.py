@@ -89,8 +89,10 @@ def start(
     else:
         with open_platform(settings, OBSERVER, database) as platform:
             check_chain(platform)
-    for process in PROCESSES.values():
-        supervisor.start(process.name, _process(process.name, settings, database))
+    for number, process in enumerate(PROCESSES.values()):
+        port = settings.metrics_port and settings.metrics_port + number
+        own = settings.model_copy(update={"metrics_port": port})
+        supervisor.start(process.name, _process(process.name, own, database))
     api_url = f"http://{settings.http_host}:{settings.http_port}"
     return World(settings, database, api_url, operator, devnet_url)
 

@@ -16,14 +16,15 @@ data "aws_availability_zones" "this" {
 }
 
 locals {
-  platform   = jsondecode(file("${path.module}/platform.json"))
-  processes  = local.platform.processes
-  name       = "${var.prefix}counterfoil"
-  account_id = data.aws_caller_identity.this.account_id
-  partition  = data.aws_partition.this.partition
-  zones      = length(var.zones) > 0 ? var.zones : slice(data.aws_availability_zones.this.names, 0, 2)
-  http_port  = 8080
-  image      = var.image_digest == "" ? "" : "${aws_ecr_repository.this.repository_url}@${var.image_digest}"
+  platform     = jsondecode(file("${path.module}/platform.json"))
+  processes    = local.platform.processes
+  name         = "${var.prefix}counterfoil"
+  account_id   = data.aws_caller_identity.this.account_id
+  partition    = data.aws_partition.this.partition
+  zones        = length(var.zones) > 0 ? var.zones : slice(data.aws_availability_zones.this.names, 0, 2)
+  http_port    = 8080
+  metrics_port = 9464
+  image        = var.image_digest == "" ? "" : "${aws_ecr_repository.this.repository_url}@${var.image_digest}"
 
   wallets = keys(local.platform.wallet_keys)
   roles   = module.iam.role_arns
@@ -43,6 +44,7 @@ locals {
       COUNTERFOIL_HTTP_HOST             = "0.0.0.0"
       COUNTERFOIL_HTTP_PORT             = tostring(local.http_port)
       COUNTERFOIL_TRUSTED_PROXIES       = join(",", module.network.balancer_cidrs)
+      COUNTERFOIL_METRICS_PORT          = tostring(local.metrics_port)
       COUNTERFOIL_DATABASE_URL          = "postgresql://${module.database.address}:${module.database.port}/${module.database.database}?sslmode=verify-full&sslrootcert=/etc/counterfoil/rds.pem"
       COUNTERFOIL_DATABASE_OWNER_SECRET = module.database.owner_secret_arn
       COUNTERFOIL_HOT_KMS_KEY           = module.keys.wallet_arns["hot"]
@@ -215,7 +217,7 @@ module "compute" {
   image              = local.image
   collector_image    = var.collector_image
   remote_write_url   = module.observability.remote_write_url
-  metrics_port       = local.http_port
+  metrics_port       = local.metrics_port
   ami_id             = var.ami_id
   architecture       = var.architecture
   instance_types     = var.instance_types

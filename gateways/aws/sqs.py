@@ -135,6 +135,9 @@ class SqsQueue:
     def depth(self) -> int:
         return self._depth(self._name)
 
+    def oldest_s(self) -> None:
+        """CloudWatch alone knows: ApproximateAgeOfOldestMessage, which is alarmed and scaled by there."""
+
     def purge(self) -> None:
         with doors(self._name):
             self._sqs.purge_queue(QueueUrl=self._url(self._name))

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from core.ports import Delivery, DeliveryStatus, Unavailable
+from core.ports import Backlog, Delivery, DeliveryStatus, Unavailable
 from gateways.aws.dynamodb import (
     TRANSACTION_MAX,
     Cancelled,
@@ -189,6 +189,16 @@ class DynamoWebhookOutbox:
         except ConditionFailed:
             return None
         return _delivery(claimed)
+
+    def backlog(self, now: datetime, limit: int) -> Backlog:
+        values = {"pending": "pending", "now": stamp(now)}
+        due = "#status = :pending AND #next_retry_at <= :now"
+        times: list[str] = []
+        for page, _ in self._items.pages(due, values=values, index=INDEX, limit=min(limit, PAGE)):
+            times += [item["next_retry_at"] for item in page]
+            if len(times) >= limit:
+                break
+        return Backlog(len(times[:limit]), optional_time(times[0] if times else None))
 
     def record(self, delivery: Delivery) -> bool:
         of = (delivery.account_id, delivery.subject)

@@ -36,9 +36,9 @@ def with_options(url: str, options: str) -> str:
 class Connections:
     """Transactions on one login. Opened at first use, so that a process that never needs it holds none."""
 
-    def __init__(self, login: Login, *, connections_max: int = 4, wait_s: float = 5) -> None:
+    def __init__(self, login: Login, *, connections_max: int = 4, wait_s: float = 5, options: str = "") -> None:
         self._pool = ConnectionPool(
-            lambda: _with_plans(conninfo_of(login)),
+            lambda: _with_plans(conninfo_of(login), options),
             min_size=0,
             max_size=connections_max,
             open=False,
@@ -65,5 +65,5 @@ class Connections:
         self._pool.close()
 
 
-def _with_plans(url: str) -> str:
-    return make_conninfo(url, options=with_options(url, "-c plan_cache_mode=force_custom_plan"))
+def _with_plans(url: str, options: str) -> str:
+    return make_conninfo(url, options=with_options(url, f"-c plan_cache_mode=force_custom_plan {options}"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from core.ports import Delivery, DeliveryStatus
+from core.ports import Backlog, Delivery, DeliveryStatus
 from gateways.embedded.connections import Connections, uuid_of
 
 TTL: Final = timedelta(days=30)
@@ -15,13 +15,21 @@ _COLUMNS: Final = (
     "account_id, event_id::text, event_type, subject, sequence, payload, status, attempts, created_at,"
     " last_attempt_at, last_error, next_retry_at"
 )
-_DUE: Final = f"""
-WITH due AS (
-    SELECT account_id, event_id FROM webhook_events w
-     WHERE status = 'pending' AND next_retry_at <= %(now)s AND account_id <> ALL(%(busy)s::text[])
+_IS_DUE: Final = """
+           status = 'pending' AND next_retry_at <= %(now)s
        AND NOT EXISTS (SELECT 1 FROM webhook_events e
                         WHERE e.account_id = w.account_id AND e.subject = w.subject AND e.status = 'pending'
                           AND e.sequence < w.sequence)
+"""
+_BACKLOG: Final = f"""
+SELECT count(*), min(next_retry_at) FROM (
+    SELECT next_retry_at FROM webhook_events w WHERE {_IS_DUE} ORDER BY next_retry_at LIMIT %(limit)s
+) AS due
+"""
+_DUE: Final = f"""
+WITH due AS (
+    SELECT account_id, event_id FROM webhook_events w
+     WHERE {_IS_DUE} AND account_id <> ALL(%(busy)s::text[])
      ORDER BY next_retry_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE webhook_events w SET next_retry_at = %(leased)s FROM due
@@ -66,6 +74,10 @@ class PostgresWebhookOutbox:
         given = {"now": now, "limit": limit, "leased": now + LEASE, "busy": list(busy)}
         rows = self._connections.execute(_DUE, given)
         return sorted((_delivery(row) for row in rows), key=lambda item: (item.created_at, item.sequence))
+
+    def backlog(self, now: datetime, limit: int) -> Backlog:
+        [(deliveries, since)] = self._connections.execute(_BACKLOG, {"now": now, "limit": limit})
+        return Backlog(deliveries, since)
 
     def record(self, delivery: Delivery) -> bool:
         rows = self._connections.execute(

@@ -61,6 +61,9 @@ _DEAD: Final = (
     "SELECT id::text, body, group_id, reason, attempts, buried_at FROM queue_dead_letters WHERE queue = %s"
     " ORDER BY buried_at, id LIMIT %s"
 )
+_OLDEST: Final = (
+    "SELECT coalesce(greatest(extract(epoch FROM now() - min(sent_at)), 0), 0) FROM queue_messages WHERE queue = %s"
+)
 _REDRIVE: Final = """
 WITH gone AS (
     DELETE FROM queue_dead_letters WHERE queue = %s AND id::text = ANY(%s) RETURNING id, queue, group_id, body
@@ -142,6 +145,10 @@ class PostgresQueue:
     def depth(self) -> int:
         [(waiting,)] = self._connections.execute("SELECT count(*) FROM queue_messages WHERE queue = %s", (self._name,))
         return int(waiting)
+
+    def oldest_s(self) -> float:
+        [(age_s,)] = self._connections.execute(_OLDEST, (self._name,))
+        return float(age_s)
 
     def purge(self) -> None:
         self._connections.execute("DELETE FROM queue_messages WHERE queue = %s", (self._name,))

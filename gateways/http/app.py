@@ -22,6 +22,8 @@ from gateways.http.queries import Queries, Watch
 from gateways.http.server import LINGER_S, Server
 from gateways.platform import Platform
 from gateways.roles import READER
+from gateways.telemetry.counted import counted_ledger
+from gateways.telemetry.gauges import Installation, QueueGauges, SigningGauge, WebhookGauges, reader_of
 
 THREADS: Final = 16
 """For the sync ports: key look-ups, idempotency records, the outbox."""
@@ -30,7 +32,8 @@ THREADS: Final = 16
 def create_app(platform: Platform) -> Starlette:
     """The ASGI application. Its lifespan starts the writer and the reader's pool, and ends them in reverse."""
     settings = platform.settings
-    metrics = Metrics()
+    numbers = platform.numbers
+    metrics = Metrics(numbers)
     queries = Queries(platform.logins[READER], settings.database_pool)
     api = Api(
         platform=platform,
@@ -40,7 +43,7 @@ def create_app(platform: Platform) -> Starlette:
             settings.operator_api_key.get_secret_value(),
             platform.clock,
         ),
-        writer=GroupCommit(platform.ledger, on_batch=metrics.batch, alarm=platform.alarm),
+        writer=GroupCommit(counted_ledger(platform), alarm=platform.alarm),
         queries=queries,
         watch=Watch(queries),
         positions=Positions(platform.secrets.position_key),
@@ -49,18 +52,28 @@ def create_app(platform: Platform) -> Starlette:
         peers=Peers(networks(settings.trusted_proxies)),
     )
 
+    reader = reader_of(platform.logins[READER])
+    gauges = [Installation(reader), SigningGauge(platform.store), WebhookGauges(platform.outbox, platform.clock)]
+    if settings.mode == "embedded":  # on AWS each consumer tells of its own queues, and has the right to ask
+        gauges.append(QueueGauges(platform.queues))
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="http-port")
         asyncio.get_running_loop().set_default_executor(threads)
         api.writer.start()
         await queries.open()
+        for gauge in gauges:
+            numbers.registry.register(gauge)
         try:
             yield
         finally:
             await api.writer.close()
             await api.keyring.close()
             await queries.close()
+            for gauge in gauges:
+                numbers.registry.unregister(gauge)
+            reader.close()
 
     limiter = RateLimiter(settings.rate_limit)
     app = Starlette(lifespan=lifespan)

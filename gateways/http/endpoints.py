@@ -176,7 +176,6 @@ class Call:
         if under_way is not None:
             await under_way.committed(outcome, began_ns)
         if isinstance(outcome, Refused):
-            self.api.metrics.rejected(outcome.rejection.code)
             raise Refusal(outcome.rejection)
         if isinstance(outcome, Failed):
             raise outcome.error

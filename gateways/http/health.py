@@ -1,20 +1,20 @@
 """For machines that watch: alive, ready, metrics; and for people who integrate: the document and the docs page."""
 
+import asyncio
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from core.ports import Unavailable
-from gateways.http.alarm_metrics import measure_alarms
 from gateways.http.answers import Health
 from gateways.http.bodies import Query
 from gateways.http.endpoints import Api, Call, Reply, endpoint, reply
 from gateways.http.guides import page
-from gateways.http.metrics import Scanner
 from gateways.http.positions import OPERATOR
 from gateways.migrate import migrations
+from gateways.telemetry.gauges import SCANNER
 
 BEHIND_EVENTS_MAX: Final = 10_000
 SCANNER_LAG_S_MAX: Final = 600
@@ -26,11 +26,13 @@ _POLICY: Final = (
     b" base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _APPLIED: Final = "SELECT version, checksum FROM schema_migrations"
-# By the time of the last block that was taken, not of taking it: who works without a pause and too slowly lags as well.
-_SCANNER: Final = (
-    "SELECT last_block_number, extract(epoch FROM now() - coalesce(to_timestamp(timestamp_ms / 1000.0), updated_at))::float8"
-    " FROM chain_cursors LEFT JOIN solid_blocks ON number = last_block_number WHERE id = 'solid'"
-)
+
+
+class Scanner(NamedTuple):
+    """The last solid block that was scanned, and how many seconds ago the chain made it."""
+
+    block_number: int
+    lag_s: float
 
 
 @endpoint("GET", "/healthz", None, Health, public=True)
@@ -56,10 +58,8 @@ async def readyz(api: Api) -> Reply:
 
 @endpoint("GET", "/metrics", OPERATOR, str, query=Query, media_type="text/plain")
 async def metrics(call: Call) -> Reply:
-    """Numbers of this process in Prometheus' text format."""
-    await _measure_scanner(call.api)
-    await measure_alarms(call.api.metrics.alarms, call.api.queries, call.api.platform.store)
-    return Reply(200, call.api.metrics.text(), _PROMETHEUS)
+    """Numbers of this process and of the whole installation in Prometheus' text format."""
+    return Reply(200, await asyncio.to_thread(call.api.metrics.text), _PROMETHEUS)
 
 
 @endpoint("GET", "/openapi.json", None, dict[str, Any], public=True)
@@ -116,16 +116,8 @@ async def _database(api: Api) -> list[str]:
 
 async def _scanner(api: Api) -> Scanner | None:
     """None where no block was ever scanned: a new installation is behind nothing."""
-    rows = await api.queries.fetch(_SCANNER)
+    rows = await api.queries.fetch(SCANNER)
     return Scanner(*rows[0]) if rows else None
-
-
-async def _measure_scanner(api: Api) -> None:
-    """A database that cannot be read leaves the lag unknown, and the other numbers are told all the same."""
-    try:
-        api.metrics.scanner(await _scanner(api))
-    except Unavailable:
-        api.metrics.scanner(None)
 
 
 @cache

@@ -20,7 +20,7 @@ from core.ledger import EventStore
 from core.ports import Delivery, Unavailable
 
 DEPOSIT: Final = "deposit-"
-DATED_BY_FIRST_EVENT: Final = ("payout-", "instruction-")
+DATED_BY_FIRST_EVENT: Final = ("payout-", "instruction-", "sweep-")
 """Streams that begin with what somebody asked for: the trace begins when that was recorded."""
 KNOWN_MAX: Final = 20_000
 

@@ -101,6 +101,13 @@ class TestQueue:
         queue.send([message("a", 2)])
         assert bodies(queue.receive(10)) == ["a2"]
 
+    def test_the_oldest_message_has_an_age_where_the_platform_tells_it(self, queue: Queue) -> None:
+        """None without any; on AWS, CloudWatch alone knows."""
+        before = queue.oldest_s()
+        queue.send([message("a", 1)])
+        after = queue.oldest_s()
+        assert (before, after) == (None, None) or (before == 0 and after is not None and 0 <= after < 60)
+
     def test_nothing_is_no_message(self, queue: Queue) -> None:
         """Empty calls do nothing; unknown receipts are forgiven."""
         queue.send([])

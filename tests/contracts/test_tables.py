@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from core.ports import ApiKey, AuditEntry, Cursor, Delivery, ReadyAddress
+from core.ports import ApiKey, AuditEntry, Backlog, Cursor, Delivery, ReadyAddress
 from tests.contracts.conftest import Backend
 from tests.support.history import ALICE, BOB, address
 
@@ -211,6 +211,19 @@ class TestWebhookOutbox:
         found = backend.outbox.find(ALICE, item.event_id)
         assert found is not None
         assert (found.status, found.attempts) == ("delivered", 1)
+
+    def test_the_backlog_is_what_should_have_been_sent(self, backend: Backend) -> None:
+        """Heads that are due and not handed out, and since when; what waits behind another one, or for later, is none."""
+        outbox = backend.outbox
+        assert outbox.backlog(LATER, 10) == Backlog(0, None)
+        outbox.put(
+            [delivery("a"), delivery("b", 2), *(delivery(f"c{n}", n, subject=f"payout-{n}") for n in range(3, 7))]
+        )
+        assert outbox.backlog(LATER, 10) == Backlog(5, NOW + timedelta(seconds=1))
+        assert outbox.backlog(LATER, 3) == Backlog(3, NOW + timedelta(seconds=1))
+        assert outbox.backlog(NOW + timedelta(seconds=3), 10) == Backlog(2, NOW + timedelta(seconds=1))
+        assert len(outbox.due(LATER, 10)) == 5
+        assert outbox.backlog(LATER, 10) == Backlog(0, None)
 
     def test_two_processes_share_what_is_due(self, backend: Backend) -> None:
         """Nothing is given to both."""

@@ -137,7 +137,7 @@ def test_metrics_are_prometheus_text(api: World) -> None:
     answer = api.operator.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert 'counterfoil_http_requests_total{method="POST",route="/v1/payouts",status="422"} 1.0' in answer.text
-    assert "counterfoil_commit_batch_commands_count" in answer.text
+    assert "counterfoil_ledger_batch_commands_count" in answer.text
 
 
 def test_each_key_has_its_rate(database: Database, tmp_path: Path) -> None:
