@@ -68,7 +68,7 @@ class Queue(Protocol):
     def depth(self) -> int:
         """About how many messages wait or are in flight."""
 
-    def oldest_s(self) -> float | None:
+    def oldest_s(self) -> int | None:
         """For how many seconds the oldest message has been here, 0 without any; None where only the platform's own
         monitoring knows."""
 

@@ -146,9 +146,9 @@ class PostgresQueue:
         [(waiting,)] = self._connections.execute("SELECT count(*) FROM queue_messages WHERE queue = %s", (self._name,))
         return int(waiting)
 
-    def oldest_s(self) -> float:
+    def oldest_s(self) -> int:
         [(age_s,)] = self._connections.execute(_OLDEST, (self._name,))
-        return float(age_s)
+        return int(age_s)
 
     def purge(self) -> None:
         self._connections.execute("DELETE FROM queue_messages WHERE queue = %s", (self._name,))

@@ -1,19 +1,25 @@
 """One deposit and one payout through a whole installation, as those see them who watch it: traces, logs, numbers."""
 
+import contextlib
 import re
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx2
 import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from gateways.processes import PROCESSES
 from gateways.secrets_file import load_or_create
+from gateways.up import free_port
 from signers.keystore import GAS, HOT, Keystore
 from tests.journeys.conftest import Installation, get, post, until
 from tests.support.http_server import Answered, Asked, HttpServer, serving
+from tests.support.numbers import samples
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 URL_TOKEN = "a-token-in-the-path-of-a-webhook-url"
@@ -41,7 +47,8 @@ class Journey(NamedTuple):
     webhooks: HttpServer
     txid: str
     payout_id: str
-    metrics: str
+    numbers: dict[str, str]
+    """What each process told Prometheus."""
 
     def spans(self) -> list[Told]:
         return [span for asked in list(self.collector.asked) for span in spans_of(asked)]
@@ -75,7 +82,13 @@ def journey() -> Iterator[Journey]:
         serving(lambda _: Answered(204)) as webhooks,
         tempfile.TemporaryDirectory(prefix="cf-traces-") as folder,
     ):
-        settings = {"otlp_endpoint": collector.url, "webhook_allow_loopback": "true", "log_level": "debug"}
+        metrics_port = free_ports(len(PROCESSES))
+        settings = {
+            "metrics_port": str(metrics_port),
+            "otlp_endpoint": collector.url,
+            "webhook_allow_loopback": "true",
+            "log_level": "debug",
+        }
         running = Installation(Path(folder) / "data", **settings).start()
         running.faucet(running.hot_wallet(), usdt="1000", trx="1000")
         company = running.company(webhook_url=f"{webhooks.url}/{URL_TOKEN}")
@@ -85,12 +98,29 @@ def journey() -> Iterator[Journey]:
         company.headers["traceparent"] = f"00-{CALLERS_TRACE}-b7ad6b7169203331-01"
         payout_id = post(company, "/v1/payouts", {"to_address": PAYEE, "amount": "5"})["id"]
         until(lambda: heard(webhooks, "payout.confirmed"), "the payout's webhook")
+        numbers = {
+            name: httpx2.get(f"http://127.0.0.1:{metrics_port + number}/metrics", timeout=30).text
+            for number, name in enumerate(PROCESSES)
+        }
         with running.operator() as operator:
-            metrics = operator.get("/metrics").text
+            numbers["/metrics"] = operator.get("/metrics").text
         webhook_secret = get(company, "/v1/webhook-secret")["secret"]
         known = {running.operator_key, company.headers["x-api-key"], webhook_secret}
         assert running.stop() == 0  # what waits to be sent is sent by who ends in order
-        yield Journey(running.data, known, collector, webhooks, txid, payout_id, metrics)
+        yield Journey(running.data, known, collector, webhooks, txid, payout_id, numbers)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that nobody listens on now."""
+    while True:
+        first = free_port()
+        try:
+            with contextlib.ExitStack() as taken:
+                for port in range(first, first + count):
+                    taken.enter_context(socket.create_server(("127.0.0.1", port)))
+        except (OSError, OverflowError):
+            continue
+        return first
 
 
 def heard(webhooks: HttpServer, kind: str) -> Any:
@@ -156,6 +186,38 @@ def test_a_webhook_carries_its_trace(journey: Journey, kind: str) -> None:
     assert asked.headers["x-amzn-trace-id"] == f"Root={root};Parent={post.span_id};Sampled=1"
 
 
+def test_a_log_line_leads_to_its_trace_and_a_request_to_its_payout(journey: Journey) -> None:
+    """Every process logs JSON lines with its name; the request's line has the trace that the payout went on with."""
+    lines = {
+        name: [msgspec.json.decode(line) for line in (journey.data / "logs" / f"{name}.log").read_text().splitlines()]
+        for name in PROCESSES
+    }
+    assert {(name, line["process"]) for name, found in lines.items() for line in found} <= {(n, n) for n in PROCESSES}
+    told = journey.trace(**{"counterfoil.stream": f"payout-{journey.payout_id}"})
+    [request] = [line for line in lines["api"] if (line.get("method"), line.get("route")) == ("POST", "/v1/payouts")]
+    assert request["trace_id"] == told[0].trace_id
+    steps = {each.trace_id for each in journey.spans() if each.name == "payouts step"}
+    broadcast = [line for line in lines["payouts"] if ": broadcast " in line["message"]]
+    assert broadcast
+    assert {line["trace_id"] for line in broadcast} <= steps
+
+
+def test_every_process_tells_its_numbers(journey: Journey) -> None:
+    """Each has a port of its own, without a key; what only one knows, that one tells, and the API tells of all."""
+    told = {name: samples(text) for name, text in journey.numbers.items()}
+    for name in PROCESSES.keys() - {"api"}:
+        assert told[name]["counterfoil_steps_total{outcome=idle}"] > 0, name
+    assert told["observe"]["counterfoil_scanner_lag_blocks"] < 100
+    assert told["record"]["counterfoil_events_appended_total{event=deposit.confirmed}"] >= 3
+    assert told["record"]["counterfoil_queue_messages{queue=deposit-events}"] < 100
+    assert told["payouts"]["counterfoil_events_appended_total{event=payout.confirmed}"] == 1
+    assert told["webhooks"]["counterfoil_webhook_backlog_seconds"] < 60
+    for name in ("api", "/metrics"):
+        assert told[name]["counterfoil_http_requests_total{method=POST,route=/v1/payouts,status=202}"] == 1
+        assert told[name]["counterfoil_database_reachable"] == 1
+        assert 0 <= told[name]["counterfoil_scanner_lag_seconds"] < 600
+
+
 def test_nothing_that_is_told_holds_a_secret(journey: Journey) -> None:
     """No key, password, seed, webhook secret or token of a URL stands in a log, a span or a number (I13)."""
     data = journey.data
@@ -168,10 +230,9 @@ def test_nothing_that_is_told_holds_a_secret(journey: Journey) -> None:
     told = {
         **logs,
         "spans": "".join(repr(each) for each in journey.spans()),
-        "metrics": journey.metrics,
+        **{f"numbers of {name}": text for name, text in journey.numbers.items()},
     }
     assert len(secrets) > 10
     assert len(logs) > 8
-    assert '"route":"/v1/payouts"' in logs["api.log"]
     assert [(name, secret[:4]) for name, text in told.items() for secret in secrets if secret in text] == []
     assert not re.search(r"cf_live_\w{20}|whsec_\w{20}", "".join(told.values()))

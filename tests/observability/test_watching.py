@@ -1,0 +1,168 @@
+"""Alert rules and dashboard: they ask for what the program tells, and ring when they should."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from core.ports import Backlog
+from gateways.alarms import alarm_name
+from gateways.http.metrics import Metrics
+from gateways.platform import utc_now
+from gateways.settings import Settings
+from gateways.telemetry.counted import WatchedChain
+from gateways.telemetry.gauges import QUESTIONS, Installation, QueueGauges, SigningGauge, WebhookGauges
+from gateways.telemetry.numbers import Numbers
+from tests.support.numbers import samples
+from tests.test_house_rules import ROOT, SOURCES
+
+pytestmark = pytest.mark.fast
+
+RULES = ROOT / "terraform" / "observability" / "alerts.yaml"
+UNIT_TESTS = Path(__file__).with_name("alerts_test.yaml")
+DASHBOARD = json.loads((ROOT / "terraform" / "observability" / "dashboard.json").read_text())
+GROUPS = yaml.safe_load(RULES.read_text())["groups"]
+ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
+ASKED = re.compile(r"\b(?:counterfoil|process)_\w+")
+BY = re.compile(r"\bby \(([^)]*)\)")
+FOREIGN_LABELS = {"job", "instance", "process", "le"}
+"""Whoever scrapes gives them, or a histogram has them."""
+
+
+class Anything:
+    """Answers every question of the gauges with one row of numbers, one message, one webhook."""
+
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        wanted = next((each for each in QUESTIONS if each.sql == sql), None)
+        return [("a", 1)] if wanted is None else [(*wanted.labels, *(1 for _ in wanted.gauges))]
+
+    def backlog(self, *_: object) -> Backlog:
+        return Backlog(1, utc_now())
+
+    def histories(self, _: object) -> dict[str, list[Any]]:
+        return {}
+
+    def depth(self) -> int:
+        return 1
+
+    dead_depth = oldest_s = depth
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, set[str]]:
+    """Every name that a process tells, with its labels."""
+    numbers, anything = Numbers(), Anything()
+    given: Any = anything
+    Metrics(numbers).answered("GET", "/", 200, 0.1)
+    WatchedChain(numbers)
+    numbers.rejected("code")
+    numbers.step(lambda: True)()
+    numbers._events.labels("deposit.confirmed")
+    for gauges in (Installation(given), SigningGauge(given), QueueGauges({"q": given}), WebhookGauges(given, utc_now)):
+        numbers.registry.register(gauges)
+    found: dict[str, set[str]] = {}
+    for sample in samples(numbers.text().decode()):
+        name, _, labels = sample.partition("{")
+        found[name] = {label.partition("=")[0] for label in labels.rstrip("}").split(",") if label}
+    return found
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    """(where, expression) of all that is asked."""
+    for name, rule in ALERTS.items():
+        yield name, rule["expr"]
+        yield from ((name, text) for text in re.findall(r'query "(.*?)"', rule["annotations"]["description"]))
+    for panel in DASHBOARD["panels"]:
+        yield from ((panel["title"], target["expr"]) for target in panel.get("targets", []))
+
+
+@pytest.mark.parametrize(("where", "expression"), list(queries()), ids=lambda text: str(text)[:60])
+def test_a_query_asks_for_what_is_told(told: dict[str, set[str]], where: str, expression: str) -> None:
+    """Every name in it is one that a process tells, and it groups by labels that those names have."""
+    names = set(ASKED.findall(re.sub(r"""(["']).*?\1""", "", BY.sub("", expression))))
+    assert names <= told.keys(), where
+    labels = {label.strip() for group in BY.findall(expression) for label in group.split(",")}
+    assert labels <= FOREIGN_LABELS.union(*(told[name] for name in names)), where
+
+
+def test_all_that_is_told_of_the_installation_is_shown(told: dict[str, set[str]]) -> None:
+    """A number that no panel and no rule asks for need not be told."""
+    asked = {name for _, expression in queries() for name in ASKED.findall(expression)}
+    parts = re.compile(r"_(bucket|sum|count)$")
+    ours = {name for name in told if name.startswith("counterfoil_") and not parts.search(name)}
+    assert ours - asked == {"counterfoil_scanner_block", "counterfoil_chain_solid_block"}
+
+
+def test_alarms_that_wake_somebody_are_alarms_of_the_program() -> None:
+    """Each name in the rule of broken invariants is raised somewhere: a literal, or a defect's class."""
+    raised = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Constant(value=str(text)):
+                    raised.add(text)
+                case ast.ClassDef(name=name):
+                    raised.add(alarm_name(type(name, (Exception,), {})()))
+    [named] = re.findall(r'name=~"(.*?)"', ALERTS["CounterfoilInvariantAlarm"]["expr"])
+    assert set(named.split("|")) <= raised
+
+
+def test_every_rule_says_how_bad_it_is_and_what_to_do() -> None:
+    """Severity, a summary and a description; and a unit test in which it rings."""
+    text = UNIT_TESTS.read_text()
+    cases = yaml.safe_load(text)["tests"]
+    ringing = {
+        case["alertname"] for test in cases for case in test.get("alert_rule_test", []) if case.get("exp_alerts")
+    }
+    ringing |= {
+        name
+        for test in cases
+        for case in test.get("promql_expr_test", [])
+        for name in re.findall(r'alertname="(\w+)"', case["expr"])
+        if case["exp_samples"]
+    }
+    assert ringing == ALERTS.keys()
+    for name, rule in ALERTS.items():
+        assert rule["labels"]["severity"] in ("critical", "warning"), name
+        assert rule["annotations"].keys() == {"summary", "description"}, name
+
+
+def test_promtool_takes_the_rules_and_they_ring_when_they_should() -> None:
+    """`promtool check rules` and `promtool test rules`, as an operator's Prometheus reads them."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not here: install the package prometheus to check the alert rules")
+    for command in (["check", "rules", str(RULES)], ["test", "rules", str(UNIT_TESTS)]):
+        done = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_dashboard_is_what_grafana_imports() -> None:
+    """Ids are unique, panels do not overlap, and each asks the data source that is chosen above."""
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert at["x"] + at["w"] <= 24
+        assert not taken & cells, panel["title"]
+        taken |= cells
+        if panel["type"] != "row":
+            assert panel["datasource"]["uid"] == "${datasource}"
+            assert panel["description"]
+
+
+def test_the_collector_scrapes_where_processes_tell() -> None:
+    """terraform gives every process the port that its collector asks, and scaling's metric is one that is told."""
+    main = (ROOT / "terraform" / "main.tf").read_text()
+    assert re.search(r"COUNTERFOIL_METRICS_PORT\s*= tostring\(local\.metrics_port\)", main)
+    assert re.search(r"\n  metrics_port\s*= local\.metrics_port\n", main)
+    assert Settings().metrics_port == 0
