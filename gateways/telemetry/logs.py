@@ -13,8 +13,8 @@ _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 _QUIETER: Final = {
     "psycopg.pool": logging.ERROR,
     "opentelemetry": logging.ERROR,
+    "aws_xray_sdk": logging.CRITICAL,  # a datagram that nobody took is no error
     # At debug they tell headers and bodies, which are not ours to log (I13).
-    "aws_xray_sdk": logging.WARNING,
     "boto3": logging.WARNING,
     "botocore": logging.WARNING,
     "httpcore2": logging.WARNING,
