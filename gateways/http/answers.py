@@ -126,7 +126,10 @@ class Deposit(Answer, frozen=True):
 
 
 class Balance(Answer, frozen=True):
-    """What a ledger account holds; `pending_minor` was seen on the chain and cannot be spent yet."""
+    """What a ledger account holds; `pending_minor` was seen on the chain and cannot be spent yet.
+
+    Of a time before, `pending_minor` is null: what is not booked is in no past balance.
+    """
 
     ledger_account_id: UUID
     code: str
@@ -134,7 +137,7 @@ class Balance(Answer, frozen=True):
     currency: str
     amount: str
     amount_minor: int
-    pending_minor: int
+    pending_minor: int | None
     updated_at: Time
 
 

@@ -207,6 +207,15 @@ class Read(Query):
     """Wait (up to 5 s) until the view reflects this position, which an earlier answer gave."""
 
 
+class AsOf(Read):
+    """What can be asked as it was before."""
+
+    as_of_position: Annotated[str, Field(max_length=64)] | None = None
+    """As it was when the history had come to this position, which an earlier answer gave."""
+    as_of: Instant | None = None
+    """As it was at this time."""
+
+
 class Page(Read):
     """What every list takes."""
 
@@ -215,14 +224,14 @@ class Page(Read):
     """`next_cursor` of the page before."""
 
 
-class DepositsPage(Page):
+class DepositsPage(Page, AsOf):
     """Deposits, of one status or one address."""
 
     status: Literal["detected", "confirmed", "orphaned"] | None = None
     address: Annotated[str, Field(max_length=100)] | None = None
 
 
-class JournalPage(Page):
+class JournalPage(Page, AsOf):
     """Journal entries, of one ledger account."""
 
     ledger_account: Code | None = None

@@ -240,11 +240,12 @@ def page_reply(call: Call, page: Page, rows: Sequence[tuple[int, Answer]]) -> Re
     return Reply(200, _ENCODER.encode(body))
 
 
-def before(call: Call, page: Page) -> int:
-    """The position that the page lies behind: lists run from the newest to the oldest."""
+def before(call: Call, page: Page, cut: int | None = None) -> int:
+    """The position that the page lies behind: lists run from the newest, or from a position before, to the oldest."""
+    newest = NEWEST if cut is None else cut + 1
     if page.after is None:
-        return NEWEST
-    return call.api.positions.read(call.caller, page.after, "?after")
+        return newest
+    return min(newest, call.api.positions.read(call.caller, page.after, "?after"))
 
 
 NEWEST: Final = 2**62

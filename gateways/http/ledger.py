@@ -18,7 +18,8 @@ from core.rejections import (
 from core.treasury import InternalTransferPosted, PostTransfer
 from gateways.http.accounts import id_in
 from gateways.http.answers import Balance, JournalEntry, LedgerAccount, Posting, Transfer, all_of, listed, money
-from gateways.http.bodies import JournalPage, NewLedgerAccount, NewTransfer, Page, Read
+from gateways.http.as_of import cut_of, stopped
+from gateways.http.bodies import AsOf, JournalPage, NewLedgerAccount, NewTransfer, Page, Read
 from gateways.http.endpoints import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import Refusal
 from gateways.http.positions import position_of
@@ -30,6 +31,17 @@ _LEDGER_ACCOUNTS: Final = (
 _BALANCES: Final = (
     "SELECT ledger_account_id, code, type, currency, amount_minor, pending_minor, updated_at FROM balances"
     " WHERE account_id = %(account_id)s::uuid ORDER BY code, currency"
+)
+# Which accounts there were, and the last line of each up to there: one look into an index an account.
+_BALANCES_AS_OF: Final = (
+    "SELECT b.ledger_account_id, b.code, b.type, b.currency,"
+    " CASE WHEN b.type IN ('asset', 'expense') THEN 1 ELSE -1 END * coalesce(last.balance_minor, 0),"
+    " NULL, coalesce(last.created_at, l.created_at)"
+    " FROM ledger_accounts AS l JOIN balances AS b ON b.ledger_account_id = l.id"
+    " LEFT JOIN LATERAL (SELECT p.balance_minor, p.created_at FROM postings AS p"
+    '   WHERE p.ledger_account_id = b.ledger_account_id AND p.currency = b.currency AND p."position" <= %(cut)s'
+    '   ORDER BY p."position" DESC, p.line DESC LIMIT 1) AS last ON true'
+    ' WHERE l.account_id = %(account_id)s::uuid AND l."position" <= %(cut)s ORDER BY b.code, b.currency'
 )
 _ENTRY: Final = 'SELECT id, event_type, external_ref, created_at, "position" FROM journal_entries'
 _ENTRIES: Final = (
@@ -90,26 +102,33 @@ async def list_ledger_accounts(call: Call, page: Page) -> Reply:
     return page_reply(call, page, [(row[-1], LedgerAccount(*row[:-1])) for row in rows])
 
 
-@endpoint("GET", "/v1/balances", "ledger:read", all_of(Balance))
-async def get_balances(call: Call, _: Read) -> Reply:
-    """What every ledger account of the book holds, zero included."""
-    rows = await call.read("balances", _BALANCES, account_id=call.account_id)
-    return reply(all_of(Balance)([_balance(row) for row in rows]))
+@endpoint("GET", "/v1/balances", "ledger:read", all_of(Balance), query=AsOf)
+async def get_balances(call: Call, asked: AsOf) -> Reply:
+    """What every ledger account of the book holds, zero included; or held before."""
+    cut = await cut_of(call, asked)
+    if cut is None:
+        rows = await call.read("balances", _BALANCES, account_id=call.account_id)
+    else:
+        await call.reached("accounts")
+        await call.reached("balances")
+        rows = await call.read("journal", _BALANCES_AS_OF, account_id=call.account_id, cut=cut)
+    return stopped(call, reply(all_of(Balance)([_balance(row) for row in rows])), cut)
 
 
 @endpoint("GET", "/v1/journal-entries", "ledger:read", listed(JournalEntry), query=JournalPage)
 async def list_journal_entries(call: Call, page: JournalPage) -> Reply:
-    """What was posted to the account's book, newest first, with its postings."""
+    """What was posted to the account's book, newest first, with its postings; or up to a time before."""
+    cut = await cut_of(call, page)
     one_account = page.ledger_account is not None
     rows = await call.read(
         "journal",
         _WITH_POSTINGS.format(_ENTRIES_OF_ACCOUNT if one_account else _ENTRIES),
         account_id=call.account_id,
-        before=before(call, page),
+        before=before(call, page, cut),
         limit=page.limit + 1,
         ledger_account_id=str(ledger_account_id(call.account_id, page.ledger_account or "")),
     )
-    return page_reply(call, page, _entries(rows))
+    return stopped(call, page_reply(call, page, _entries(rows)), cut)
 
 
 @endpoint("GET", "/v1/journal-entries/{id}", "ledger:read", JournalEntry, refusals=(NotFound,))

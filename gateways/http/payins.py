@@ -18,7 +18,9 @@ from core.rejections import (
 from core.tron import Address
 from gateways.http.accounts import id_in
 from gateways.http.answers import AddressInList, Deposit, Payin, PayinAddress, listed, money
+from gateways.http.as_of import cut_of, stopped
 from gateways.http.bodies import DepositsPage, NewPayin, Page, Read
+from gateways.http.deposits_as_of import deposits_as_of
 from gateways.http.endpoints import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import Refusal
 from gateways.http.positions import position_of
@@ -192,7 +194,10 @@ async def get_payin_address(call: Call, _: Read) -> Reply:
 
 @endpoint("GET", "/v1/deposits", "payins:read", listed(Deposit), query=DepositsPage)
 async def list_deposits(call: Call, page: DepositsPage) -> Reply:
-    """Transfers to the account's addresses, newest first."""
+    """Transfers to the account's addresses, newest first, as they stand; or stood before."""
+    cut = await cut_of(call, page)
+    if cut is not None:
+        return stopped(call, await deposits_as_of(call, page, cut), cut)
     rows = await call.read(
         "deposits",
         f'{_DEPOSITS} WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
