@@ -8,6 +8,7 @@ import pytest
 
 from gateways.http import queries
 from gateways.http.endpoints import ENDPOINTS
+from projections import VIEWS
 from tests.gateways.http.harness import PAYEE, World, template_of, until
 
 
@@ -109,16 +110,7 @@ def test_projections_show_their_progress(api: World) -> None:
     """Every view's position and distance, which is zero once all are projected; the answer waits for nobody."""
     api.company()
     before = api.operator.shown("/v1/projections")["data"]
-    assert {view["name"] for view in before} == {
-        "accounts",
-        "balances",
-        "deposits",
-        "journal",
-        "notifications",
-        "payins",
-        "payouts",
-        "wallets",
-    }
+    assert {view["name"] for view in before} == set(VIEWS)
     assert all(view["behind"] > 0 for view in before)
     api.project()
     until(lambda: all(view["behind"] == 0 for view in api.operator.shown("/v1/projections")["data"]))
