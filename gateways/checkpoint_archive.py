@@ -62,5 +62,9 @@ class FolderArchive:
 
 
 def open_archive(settings: Settings) -> CheckpointArchive:
-    """The archive of this platform."""
+    """The archive of this platform. Raises UserError."""
+    if settings.mode == "aws":
+        from gateways.aws import checkpoints
+
+        return checkpoints.open_archive(settings)
     return FolderArchive(settings.checkpoint_archive_path)

@@ -1,4 +1,4 @@
-"""The Ed25519 keys that sign notes on one machine, each in a file for its owner's eyes only.
+"""The Ed25519 keys that sign notes: on one machine each in a file for its owner's eyes only, on AWS in a secret.
 
 The file is one line, as the Go checksum database writes its keys: PRIVATE+KEY+<name>+<key id>+<base64 of 0x01 and the seed>.
 """
@@ -20,10 +20,12 @@ _PREFIX: Final = "PRIVATE+KEY+"
 _ED25519: Final = b"\x01"
 
 Purpose = Literal["checkpoints", "statements"]
+_FIELDS: Final[dict[Purpose, str]] = {"checkpoints": "checkpoint_seed", "statements": "statement_seed"}
+"""On AWS, the field of the secret of the purpose's name."""
 
 
-class FileNoteSigner:
-    """The port `NoteSigner` over a key file; `repr` shows nothing of the key (I13)."""
+class SeedSigner:
+    """The port `NoteSigner` over a key's 32 bytes; `repr` shows nothing of them (I13)."""
 
     def __init__(self, name: str, seed: bytes) -> None:
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
@@ -38,29 +40,33 @@ class FileNoteSigner:
 
 
 def open_signer(settings: Settings, purpose: Purpose) -> NoteSigner:
-    """The key of a purpose, made at its first use. Raises UnsafeFile, DamagedFile, UserError."""
+    """The key of a purpose; on one machine it is made at its first use. Raises UnsafeFile, DamagedFile, UserError."""
     name = settings.checkpoint_origin or f"counterfoil/{settings.network}"
     if purpose != "checkpoints":
         name = f"{name}/{purpose}"
     if not is_name(name):
         raise UserError(f"COUNTERFOIL_CHECKPOINT_ORIGIN {name!r} names no log: it has no spaces and no plus signs")
+    if settings.mode == "aws":
+        from gateways.aws import checkpoints
+
+        return checkpoints.open_signer(settings, name, purpose, _FIELDS[purpose])
     return load_or_create(settings.data / f"{purpose}.key", name)
 
 
-def load_or_create(path: Path, name: str) -> FileNoteSigner:
+def load_or_create(path: Path, name: str) -> SeedSigner:
     """The key in a file, or a fresh one of this name. A key that exists keeps the name it was made with."""
     try:
         return _read(path)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         seed = secrets.token_bytes(32)
-        key = FileNoteSigner(name, seed).key
+        key = SeedSigner(name, seed).key
         encoded = base64.b64encode(_ED25519 + seed).decode()
         write_private(path, f"{_PREFIX}{key.name}+{key.key_id.hex()}+{encoded}\n".encode())
         return _read(path)
 
 
-def _read(path: Path) -> FileNoteSigner:
+def _read(path: Path) -> SeedSigner:
     refuse_if_shared(path)
     text = path.read_text(encoding="utf-8").strip()
     name, _, rest = text.removeprefix(_PREFIX).partition("+")
@@ -70,7 +76,7 @@ def _read(path: Path) -> FileNoteSigner:
     except (binascii.Error, ValueError):
         seed = b""
     if text.startswith(_PREFIX) and is_name(name) and len(seed) == 33 and seed[:1] == _ED25519:
-        signer = FileNoteSigner(name, seed[1:])
+        signer = SeedSigner(name, seed[1:])
         if signer.key.key_id.hex() == key_id:
             return signer
     raise DamagedFile(f"{path} does not hold a signing key: restore it from a backup; what it signed stays valid")

@@ -115,6 +115,7 @@ FOR_FACTS: Final = "deposit-facts"
 FOR_SEED: Final = "deposit-seed"
 FOR_NODE: Final = "tron-node"
 FOR_CHECKPOINTS: Final = "checkpoints"
+FOR_STATEMENTS: Final = "statements"
 
 SECRETS: Final = {
     FOR_API: ("api_key_pepper", "position_key", "operator_api_key"),
@@ -123,6 +124,7 @@ SECRETS: Final = {
     FOR_SEED: ("seed_id", "data_key", "nonce", "ciphertext"),
     FOR_NODE: ("tron_api_key",),
     FOR_CHECKPOINTS: ("checkpoint_seed",),
+    FOR_STATEMENTS: ("statement_seed",),
 }
 """Name -> the fields of its JSON object, all strings. Peppers, masters and keys are 32 bytes in hex. `counterfoil secrets
 make` fills what is empty; tron-node may stay without a value."""
@@ -177,7 +179,9 @@ _NODE: Final = (FOR_NODE,)
 _PROJECTS: Final = tuple(PROJECT + view for view in VIEWS)
 
 ACCESS: Final[dict[str, Access]] = {
-    "api": Access(tables=TABLES, secrets=(FOR_API, FOR_WEBHOOKS, *_NODE), logins=(API, READER), audits=True),
+    "api": Access(
+        tables=TABLES, secrets=(FOR_API, FOR_WEBHOOKS, FOR_STATEMENTS, *_NODE), logins=(API, READER), audits=True
+    ),
     "relay": Access(sends=(PAYOUT_REQUESTS, *_PROJECTS), logins=(RELAY, READER)),
     "observe": Access(sends=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS, *_NODE), logins=(OBSERVER,)),
     "record": Access(receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,), audits=True),

@@ -19,6 +19,7 @@ from gateways.aws.names import (
     FOR_CHECKPOINTS,
     FOR_FACTS,
     FOR_SEED,
+    FOR_STATEMENTS,
     FOR_WEBHOOKS,
     SECRETS,
     login_secret,
@@ -35,7 +36,14 @@ from gateways.user_error import UserError
 DATABASE: Final = "database"
 ROTATED: Final = (FOR_WEBHOOKS, FOR_FACTS, FOR_SEED, DATABASE)
 """What may be replaced while everything runs."""
-_KEYS: Final = {"api_key_pepper", "position_key", "webhook_master", "deposit_fact_key", "checkpoint_seed"}
+_KEYS: Final = {
+    "api_key_pepper",
+    "position_key",
+    "webhook_master",
+    "deposit_fact_key",
+    "checkpoint_seed",
+    "statement_seed",
+}
 
 
 def make(settings: Settings) -> list[str]:
@@ -44,7 +52,7 @@ def make(settings: Settings) -> list[str]:
     aws = Aws(settings)
     store = SecretStore(aws)
     wanted: dict[str, Callable[[], Mapping[str, str]]] = {
-        name: partial(_fresh, name) for name in (FOR_API, FOR_WEBHOOKS, FOR_FACTS, FOR_CHECKPOINTS)
+        name: partial(_fresh, name) for name in (FOR_API, FOR_WEBHOOKS, FOR_FACTS, FOR_CHECKPOINTS, FOR_STATEMENTS)
     }
     if settings.payin_keys == "derived":
         wanted[FOR_SEED] = partial(seed.make, Kms(aws), wrapping_key(settings))

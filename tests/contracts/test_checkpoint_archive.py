@@ -1,22 +1,53 @@
 """The port `CheckpointArchive`: what is kept there stays as it is."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.checkpoints import ArchiveConflict, CheckpointArchive
+from core.notes import opened, signed
 from core.ports import Unavailable
-from gateways.checkpoint_archive import FolderArchive
+from gateways.aws import checkpoints
+from gateways.aws.names import FOR_CHECKPOINTS, secret_name
+from gateways.aws.secrets import SecretStore
+from gateways.aws.session import Aws
+from gateways.checkpoint_archive import FolderArchive, open_archive
+from gateways.note_keys import open_signer
+from gateways.settings import Settings
+from gateways.user_error import UserError
+from tests.support.aws import REAL, REGION
 
-pytestmark = pytest.mark.fast
+
+@pytest.fixture
+def bucket(aws_settings: Settings) -> str:
+    """A bucket with versions and object lock, as terraform makes it. What is locked cannot be removed: not on AWS itself."""
+    if REAL:
+        pytest.skip("a locked object would stay for as long as the lock says")
+    s3 = Aws(aws_settings).client("s3")
+    name = f"{aws_settings.aws_prefix}checkpoints"
+    s3.create_bucket(
+        Bucket=name,
+        ObjectLockEnabledForBucket=True,
+        CreateBucketConfiguration={"LocationConstraint": REGION},
+    )
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Years": 1}}
+    s3.put_object_lock_configuration(
+        Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    return name
 
 
 class TestCheckpointArchive:
     """Every adapter."""
 
-    @pytest.fixture(params=["folder"])
+    @pytest.fixture(params=["folder", "s3"])
     def archive(self, request: pytest.FixtureRequest, tmp_path: Path) -> CheckpointArchive:
-        return FolderArchive(tmp_path / "archive")
+        if request.param == "folder":
+            return FolderArchive(tmp_path / "archive")
+        settings: Settings = request.getfixturevalue("aws_settings")
+        named = settings.model_copy(update={"checkpoint_bucket": request.getfixturevalue("bucket")})
+        return open_archive(named)
 
     def test_an_empty_archive_has_nothing(self, archive: CheckpointArchive) -> None:
         """Before the first checkpoint there is none."""
@@ -42,6 +73,34 @@ class TestCheckpointArchive:
         assert list(archive.contents()) == [(1, b"one")]
 
 
+def test_an_object_has_one_version(aws_settings: Settings, bucket: str) -> None:
+    """What was put twice was written once: no older version hides behind a newer one."""
+    archive = checkpoints.S3Archive(Aws(aws_settings), bucket)
+    archive.put(1, b"one")
+    archive.put(1, b"one")
+    listed: Any = Aws(aws_settings).client("s3").list_object_versions(Bucket=bucket)
+    assert len(listed["Versions"]) == 1
+
+
+def test_aws_without_a_bucket_says_what_to_set(aws_settings: Settings) -> None:
+    """The setting is named."""
+    with pytest.raises(UserError, match="COUNTERFOIL_CHECKPOINT_BUCKET"):
+        open_archive(aws_settings)
+
+
+def test_on_aws_the_key_is_the_secret_s(aws_settings: Settings) -> None:
+    """Two processes that read one secret sign as one key; nothing is made where there is none."""
+    manager = Aws(aws_settings).client("secretsmanager")
+    manager.create_secret(Name=secret_name(aws_settings.aws_prefix, FOR_CHECKPOINTS))
+    with pytest.raises(UserError, match="secrets make"):
+        open_signer(aws_settings, "checkpoints")
+    SecretStore(Aws(aws_settings)).put(FOR_CHECKPOINTS, {"checkpoint_seed": bytes(range(32)).hex()})
+    one, other = (open_signer(aws_settings, "checkpoints") for _ in range(2))
+    assert opened(signed("text\n", one.key, one.sign), other.key) == "text\n"
+    assert one.key.name == "counterfoil/devnet"
+
+
+@pytest.mark.fast
 def test_a_folder_that_cannot_be_written_is_a_shut_door(tmp_path: Path) -> None:
     """The checkpoint stays in the database and is put there later."""
     (tmp_path / "file").write_bytes(b"")
@@ -49,6 +108,7 @@ def test_a_folder_that_cannot_be_written_is_a_shut_door(tmp_path: Path) -> None:
         FolderArchive(tmp_path / "file").put(1, b"one")
 
 
+@pytest.mark.fast
 def test_a_file_is_whole_and_read_only(tmp_path: Path) -> None:
     """Nobody finds half a checkpoint, nor the temporary file it was written as."""
     FolderArchive(tmp_path).put(17, b"one")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.notes import opened, signed
-from gateways.note_keys import FileNoteSigner, load_or_create, open_signer
+from gateways.note_keys import SeedSigner, load_or_create, open_signer
 from gateways.secrets_file import DamagedFile, UnsafeFile
 from gateways.settings import Settings
 from gateways.user_error import UserError
@@ -58,5 +58,5 @@ def test_a_damaged_key_is_not_replaced(tmp_path: Path, damage: str) -> None:
 
 def test_a_signer_shows_nothing_of_its_key() -> None:
     """Neither repr nor str holds the seed (I13)."""
-    signer = FileNoteSigner("n", bytes(range(32)))
+    signer = SeedSigner("n", bytes(range(32)))
     assert bytes(range(32)).hex() not in repr(signer) + str(signer) + repr(vars(signer))
