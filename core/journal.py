@@ -18,7 +18,8 @@ TREASURY: Final = "treasury"
 
 _NAMESPACE: Final = UUID("6b1f6f0e-0f0c-5d5b-9a55-7a1c1b7f3c11")
 TREASURY_ACCOUNT_ID: Final = uuid5(_NAMESPACE, TREASURY)
-_DEBIT_NORMAL: Final = frozenset({"asset", "expense"})
+DEBIT_NORMAL: Final = frozenset({"asset", "expense"})
+"""The types of ledger account that grow by debits."""
 _NAMESPACE_BYTES: Final = _NAMESPACE.bytes
 _UNNAMED: Final = ~(0xF << 76 | 0b11 << 62)
 _VERSION_5: Final = 0x5 << 76 | 0b10 << 62
@@ -82,7 +83,7 @@ def _mirrored(one: Posting, other: Posting) -> bool:
 
 def signed(posting: Posting, account_type: AccountType) -> int:
     """The change of the account's balance in its normal direction: a liability grows by credits, an asset by debits."""
-    grows = posting.side == ("debit" if account_type in _DEBIT_NORMAL else "credit")
+    grows = posting.side == ("debit" if account_type in DEBIT_NORMAL else "credit")
     return posting.amount_minor if grows else -posting.amount_minor
 
 

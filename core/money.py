@@ -33,5 +33,5 @@ def parse_amount(text: str, currency: str) -> int:
 def format_amount(minor: int, currency: str) -> str:
     """12500000 USDT minor units -> "12.500000"; a negative balance keeps its sign."""
     exponent = EXPONENTS[currency]
-    whole, fraction = divmod(abs(minor), 10**exponent)
-    return f"{'-' if minor < 0 else ''}{whole}.{fraction:0{exponent}d}"
+    digits = str(abs(minor)).zfill(exponent + 1)
+    return f"{'-' if minor < 0 else ''}{digits[:-exponent]}.{digits[-exponent:]}"

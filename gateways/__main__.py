@@ -13,6 +13,7 @@ from rich.table import Table
 
 from gateways import VERSION
 from gateways import settings as settings_module
+from gateways.user_error import UserError
 
 Data = Annotated[Path | None, Parameter(help="Folder of the embedded database, keystore and chain")]
 
@@ -99,11 +100,40 @@ def migrate(*, data: Data = None) -> None:
 
 
 @app.command
-def rebuild(*views: str, data: Data = None) -> None:
-    """Rebuild views from events, beside the ones that serve, and swap them in."""
-    from gateways.operations import rebuild_views
+def rebuild(
+    *views: str,
+    workers: Annotated[int | None, Parameter(help="Processes at work, as many as there are cores")] = None,
+    hold: Annotated[bool, Parameter(help="Wait, once verified, for --resume before the swap")] = False,
+    pause: Annotated[str | None, Parameter(help="Let the rebuild of this view rest")] = None,
+    resume: Annotated[str | None, Parameter(help="Let it go on, or let a held one serve")] = None,
+    cancel: Annotated[str | None, Parameter(help="End the rebuild of this view; what serves, serves on")] = None,
+    rollback: Annotated[
+        str | None, Parameter(help="Let the version of this view that served before serve again")
+    ] = None,
+    into: Annotated[str | None, Parameter(help="Fill a new schema instead, for somebody to look at")] = None,
+    to_position: Annotated[int | None, Parameter(help="With --into: as the views were there")] = None,
+    account: Annotated[str | None, Parameter(help="With --into: what they have of one account")] = None,
+    data: Data = None,
+) -> None:
+    """Rebuild views from events, all or those named, beside the ones that serve; verify them and swap them in."""
+    from gateways import rebuild_command as command
 
-    rebuild_views(_settings(data=data), list(views), console)
+    settings = _settings(data=data)
+    if rollback is not None:
+        command.roll_back(settings, rollback, console)
+    elif pause is not None:
+        command.steer(settings, pause, "pause", console)
+    elif resume is not None:
+        command.steer(settings, resume, "go", console)
+    elif cancel is not None:
+        command.steer(settings, cancel, "cancel", console)
+    elif into is not None:
+        command.scratch(settings, views, into, to_position, account, console)
+    elif to_position is not None or account is not None:
+        raise UserError("--to-position and --account need --into SCHEMA: what serves is never cut short")
+    else:
+        done = command.rebuild_views(settings, views, console, workers=workers or command.cores(), hold=hold)
+        sys.exit(0 if done else 1)
 
 
 @app.command

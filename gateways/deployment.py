@@ -14,8 +14,6 @@ from typing import Any, Final, Literal
 from gateways.aws import names
 from gateways.processes import PROCESSES
 
-_PROJECTORS: Final = tuple(name for name in names.QUEUES if name.startswith(names.PROJECT))
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -48,8 +46,9 @@ DEPLOYMENTS: Final[Mapping[str, Deployment]] = {
     "relay": Deployment(Scale("fixed")),
     "observe": Deployment(Scale("fixed"), reaches=("nodes",)),
     "record": Deployment(Scale("queue_age", queues=(names.DEPOSIT_EVENTS,), machines_max=4)),
-    # Each view's segments are one group, in order: more machines than views have nothing to do.
-    "project": Deployment(Scale("queue_age", queues=_PROJECTORS, machines_max=len(_PROJECTORS))),
+    # One takes every view through a batch together, read and decoded once: a second would only take turns with it.
+    "project": Deployment(Scale("fixed")),
+    "rebuild": Deployment(Scale("fixed")),
     "payouts": Deployment(Scale("fixed"), reaches=("nodes",)),
     "sweeps": Deployment(Scale("fixed"), reaches=("nodes",)),
     "addresses": Deployment(Scale("fixed")),

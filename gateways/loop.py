@@ -25,6 +25,7 @@ BACKOFF_MAX_S: Final = 10.0
 ROUND_S: Final = 0.5
 
 Step = Callable[[], bool]
+"""One bounded piece of work -> whether there may be more. An attribute `rest_s` of it says how long to leave it alone then."""
 
 
 class Rest(Protocol):
@@ -104,6 +105,8 @@ def run(
         backoff_s = BACKOFF_FIRST_S
         if not busy:
             rest.wait(idle_s)
+        elif rest_s := max(getattr(step, "rest_s", 0.0) for step in steps):
+            stop.wait(rest_s)
 
 
 def run_side_by_side(

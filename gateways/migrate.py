@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from gateways.roles import OWNER, ROLES
+from projections import VIEWS
 
 MIGRATE_LOCK: Final = 0x436F756E7465724D
 
@@ -53,6 +54,7 @@ def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
             if migration.version not in known:
                 _apply(conn, migration)
                 done.append(migration.name)
+        _register_views(conn)
         return done
 
 
@@ -102,6 +104,25 @@ def _apply(conn: psycopg.Connection, migration: Migration) -> None:
         conn.execute(sql.SQL("GRANT SELECT ON schema_migrations TO {}").format(_names(ROLES)))
 
 
+def _register_views(conn: psycopg.Connection) -> None:
+    """Every view has its bookmark, and its tables are known to the functions that rebuild it."""
+    rows = [
+        (view.name, place, table.name, table.grows)
+        for view in VIEWS.values()
+        for place, table in enumerate(view.tables, start=1)
+    ]
+    with conn.transaction(), conn.cursor() as cursor:
+        cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
+        cursor.executemany(
+            "INSERT INTO projection_tracking VALUES (%s, 0) ON CONFLICT DO NOTHING", [(name,) for name in VIEWS]
+        )
+        if cursor.execute("SELECT view, place, table_name, grows FROM view_tables ORDER BY 1, 2").fetchall() != sorted(
+            rows
+        ):
+            cursor.execute("DELETE FROM view_tables")
+            cursor.executemany("INSERT INTO view_tables VALUES (%s, %s, %s, %s)", rows)
+
+
 def _make_roles(conn: psycopg.Connection, passwords: Mapping[str, str]) -> None:
     """The owner cannot log in; the others can only where a password is given, else a login role is granted them."""
     for role in (OWNER, *ROLES):
@@ -112,6 +133,8 @@ def _make_roles(conn: psycopg.Connection, passwords: Mapping[str, str]) -> None:
                 sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(passwords[role]))
             )
     conn.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(sql.Identifier(OWNER)))
+    database = sql.Identifier(conn.info.dbname)
+    conn.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, sql.Identifier(OWNER)))
     conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(_names((OWNER, *ROLES))))
 
 

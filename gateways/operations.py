@@ -19,16 +19,12 @@ from gateways.alarms import OPERATOR, last_alarms, operator_secret
 from gateways.embedded.connections import Connections, conninfo_of
 from gateways.migrate import migrate
 from gateways.platform import Database, Platform, open_database, open_platform, utc_now
-from gateways.postgres import PostgresEventStore, datastore
-from gateways.roles import API, OBSERVER, PROJECTOR, READER
+from gateways.roles import API, OBSERVER, READER
 from gateways.secrets_file import load_or_create
 from gateways.settings import PREFIX, Settings
 from gateways.signing import holding, resume
 from gateways.user_error import UserError
-from projections import VIEWS
-from projections.rebuild import rebuild
 from projections.reconcile import Check, reconcile
-from projections.tracking import ViewTracking
 from projections.trial_balance import trial_balance
 from signers.abi import balance_of_call, read_uint256
 
@@ -79,32 +75,6 @@ def progress(console: Console) -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
-
-
-def rebuild_views(settings: Settings, names: Sequence[str], console: Console) -> None:
-    """Rebuild the named views, or all. Raises UserError for a name that is none."""
-    unknown = [name for name in names if name not in VIEWS]
-    if unknown:
-        raise UserError(f"there is no view {', '.join(unknown)}: choose from {', '.join(VIEWS)}")
-    views = [VIEWS[name] for name in names or VIEWS]
-    with (
-        visiting(settings) as database,
-        open_platform(settings, PROJECTOR, database) as platform,
-        progress(console) as bar,
-    ):
-        login = datastore(platform.logins[PROJECTOR])
-        task = bar.add_task("rebuilding", total=None)
-
-        def tell(reached: int, aim: int) -> None:
-            bar.update(task, completed=reached, total=aim)
-
-        results = rebuild(views, PostgresEventStore(login), ViewTracking(login), tell)
-        login.close()
-    for result in results:
-        rows = sum(result.rows.values())
-        changed = sum(result.differences.values())
-        verdict = f"{changed} rows differed and were replaced" if result.changed else "as it was"
-        console.print(f"{result.view}: {rows} rows from {result.position} events, {verdict}")
 
 
 def reconcile_books(settings: Settings, console: Console) -> bool:

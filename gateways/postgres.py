@@ -156,7 +156,11 @@ class PostgresEventStore(PostgresApplicationRecorder):
     def read(self, after: int, limit: int) -> list[Recorded]:
         """Events behind a position, in order."""
         with self._reading() as conn:
-            return [_recorded(row) for row in conn.execute(_READ, (after, limit), binary=True)]
+            rows = conn.execute(_READ, (after, limit), binary=True).fetchall()
+        return [
+            Recorded(position, stream, version, decode(topic, state))
+            for position, stream, version, topic, state in rows
+        ]
 
     def histories(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
         """Whole streams, from their start."""

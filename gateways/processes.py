@@ -4,6 +4,7 @@ This list serves `counterfoil run`, `counterfoil up` and the documentation; noth
 """
 
 import importlib
+import os
 import secrets
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -133,6 +134,13 @@ def _project(platform: Platform) -> Sequence[Step]:
     return [projector(VIEWS.keys())]
 
 
+def _rebuild(platform: Platform) -> Sequence[Step]:
+    from gateways.rebuilding import NICENESS, Rebuilding
+
+    os.nice(NICENESS)
+    return [Rebuilding(platform.logins[PROJECTOR])]
+
+
 def check_chain(platform: Platform) -> None:
     """Raises WrongNetwork unless the node's block 0 is the configured network's, and the one this database began with."""
     check_network(platform.node, platform.cursors, GENESIS_IDS.get(platform.settings.network))
@@ -248,6 +256,7 @@ PROCESSES: Final[dict[str, Process]] = {
             follows_events=True,
             waits_at_queues=True,
         ),
+        Process("rebuild", "Builds new versions of views while the old ones serve.", PROJECTOR, _DATABASE, _rebuild),
         Process(
             "payouts",
             "Builds, signs and broadcasts payouts, and sees them through.",

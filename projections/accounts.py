@@ -71,6 +71,7 @@ class AccountsView(View):
     """Tables accounts and ledger_accounts."""
 
     name = "accounts"
+    weight_ns = 300
     tables = (_ACCOUNTS, _LEDGER_ACCOUNTS)
     events = (*get_args(AccountEvent), LedgerAccountOpened)
 

@@ -15,7 +15,7 @@ from core.accounts import GUARDED_CURRENCIES, LedgerAccountOpened
 from core.books import TREASURY_CHART
 from core.deposits import DepositDetected
 from core.events import Recorded, postings_of
-from core.journal import TREASURY, AccountType, account_id_of, ledger_account_bytes, signed
+from core.journal import DEBIT_NORMAL, TREASURY, AccountType, account_id_of, ledger_account_bytes
 from projections.binary import Id
 from projections.deposits import DepositEvent, row_id
 from projections.rows import Kept, Rows
@@ -53,6 +53,7 @@ class BalancesView(View):
     """Tables balances and pending_deposits."""
 
     name = "balances"
+    weight_ns = 2_500
     tables = (BALANCES, _PENDING)
     events = events_with_postings() | {LedgerAccountOpened, *get_args(DepositEvent)}
 
@@ -76,7 +77,8 @@ class BalancesView(View):
         for posting in postings_of(happened):
             key = ledger_account_bytes(posting.book, posting.account), posting.currency
             row = balances[key] or _opened(balances, posting.book, posting.account, posting.currency, at)
-            row.amount_minor += signed(posting, row.type)
+            grows = (posting.side == "debit") is (row.type in DEBIT_NORMAL)
+            row.amount_minor += posting.amount_minor if grows else -posting.amount_minor
             row.updated_at = at
             balances.touched[key] = None
         if isinstance(happened, DepositEvent):

@@ -1,8 +1,8 @@
 """One batch of events on its way into the tables of some views: read what the folds will look at, fold, write."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 from psycopg import Cursor
@@ -19,14 +19,24 @@ COPY_ROWS_MIN: Final = 200
 
 
 class Folds:
-    """Some views' rows in memory, and which of them fold which event. Pure, unless `load` is not."""
+    """Some views' rows in memory, and which of them fold which event. Pure, but for what their rows may look up."""
 
-    def __init__(self, views: Iterable[View], load: Load | None = None) -> None:
-        self._rows = {view: Rows(view.tables, load) for view in views}
+    def __init__(self, rows: Mapping[View, Rows]) -> None:
+        self._rows = rows
         self._folds: dict[type[Event], list[Callable[[Recorded], None]]] = {}
-        for view, rows in self._rows.items():
+        for view in rows:
             for kind in view.events:
-                self._folds.setdefault(kind, []).append(partial(view.fold, rows))
+                self._folds.setdefault(kind, []).append(partial(view.fold, rows[view]))
+
+    @classmethod
+    def of(cls, views: Iterable[View], load: Load | None = None) -> Self:
+        """Without `load`, all there is is in memory."""
+        return cls({view: Rows(view.tables, load) for view in views})
+
+    @property
+    def complete(self) -> bool:
+        """Whether all there is is in memory."""
+        return all(rows.complete for rows in self._rows.values())
 
     def rows(self, table: Table[R]) -> Kept[R]:
         """The rows of one table of theirs."""
@@ -35,11 +45,12 @@ class Folds:
     def needs(self, records: Sequence[Recorded]) -> dict[Table[Any], list[Key]]:
         """What to read before, by table."""
         wanted: dict[Table[Any], dict[Key, None]] = {}
-        for view in self._rows:
+        for view, rows in self._rows.items():
             for record in records:
                 if type(record.event) in view.events:
                     for table, key in view.needs(record):
-                        wanted.setdefault(table, {})[key] = None
+                        if key not in rows[table]:
+                            wanted.setdefault(table, {})[key] = None
         return {table: list(keys) for table, keys in wanted.items()}
 
     def learn(self, table: Table[Any], keys: Sequence[Key], rows: Sequence[Any]) -> None:
@@ -75,7 +86,7 @@ def load_with(cursor: Cursor[Any]) -> Load:
 
 def project(cursor: Cursor[Any], views: Iterable[View], records: Sequence[Recorded]) -> None:
     """Read, fold and write one batch."""
-    folds = Folds(views, load_with(cursor))
+    folds = Folds.of(views, load_with(cursor))
     read_ahead(cursor, folds, records)
     folds.apply(records)
     write(cursor, folds.take())

@@ -35,6 +35,7 @@ _JSON: Final = msgspec.json.encode
 _size: Final = Struct("!i").pack
 _int4: Final = Struct("!ii").pack
 _int8: Final = Struct("!iq").pack
+_two_int8s: Final = Struct("!iqiq").pack
 _bool: Final = Struct("!i?").pack
 _width: Final = Struct("!h").pack
 _array: Final = Struct("!iiIii").pack
@@ -124,6 +125,12 @@ class Column(NamedTuple):
         """The values as one parameter, to be cast to the type's array."""
         head = _array(1, int(self.nullable), self.type.oid, len(values), 1)
         return BinaryArray(head + b"".join(self.fields(values)))
+
+
+def time_and_position(at: datetime, position: int) -> bytes:
+    """The values of the two columns that end every row which an event makes, as the one value of a `Shared`."""
+    since = at - _EPOCH
+    return _two_int8s(8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds, 8, position)
 
 
 class Shared:

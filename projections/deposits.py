@@ -52,6 +52,7 @@ class DepositsView(View):
     """Table observed_transactions."""
 
     name = "deposits"
+    weight_ns = 3_000
     tables = (_DEPOSITS,)
     events = get_args(DepositEvent)
 
@@ -88,7 +89,27 @@ def _evolved(row: DepositRow | None, record: Recorded) -> DepositRow:
     if kind is DepositOrphaned:
         assert row is not None, f"{record.stream} begins with being orphaned"
         return msgspec.structs.replace(row, status="orphaned", orphaned_at=at)
-    fact, confirmed = happened.transfer, kind is DepositConfirmed
+    if row is None or not _unchanged(row, happened):
+        row = _seen(row, record, happened)
+    if kind is DepositDetected:
+        return row
+    entry = _entry(record, happened)
+    return msgspec.structs.replace(row, status="confirmed", journal_entry_id=entry, confirmed_at=at)
+
+
+def _unchanged(row: DepositRow, happened: DepositDetected | DepositConfirmed) -> bool:
+    """Whether the row says already where the transfer stands and whose it is. False is no harm: the row is made anew."""
+    return (
+        row.status == "detected"
+        and row.account_id is account_id_of(happened.account_id)
+        and row.ledger_account == happened.ledger_account
+        and row.raw_event == happened.transfer
+    )
+
+
+def _seen(row: DepositRow | None, record: Recorded, happened: DepositDetected | DepositConfirmed) -> DepositRow:
+    """The deposit as it stands in its block, detected. Its first sighting stays."""
+    fact, at = happened.transfer, happened.occurred_at
     return DepositRow(
         id=row.id if row else deposit_id(fact.txid, fact.log_index),
         account_id=account_id_of(happened.account_id),
@@ -103,11 +124,11 @@ def _evolved(row: DepositRow | None, record: Recorded) -> DepositRow:
         block_id=fact.block_id,
         amount_minor=fact.amount_minor,
         currency=fact.currency,
-        status="confirmed" if confirmed else "detected",
+        status="detected",
         raw_event=fact,
-        journal_entry_id=_entry(record, happened) if confirmed else None,
+        journal_entry_id=None,
         detected_at=row.detected_at if row else at,
-        confirmed_at=at if confirmed else None,
+        confirmed_at=None,
         orphaned_at=None,
         created_at=row.created_at if row else at,
         position=row.position if row else record.position,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cache, lru_cache
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import msgspec
@@ -24,7 +24,7 @@ from core.journal import (
 )
 from core.notices import FundsDestroyed
 from core.payouts import PayoutRequested
-from projections.binary import Id, Int4
+from projections.binary import Id, Int4, time_and_position
 from projections.rows import Rows
 from projections.tables import Key, Table
 from projections.view import View, events_with_postings
@@ -87,8 +87,9 @@ class RunningBalanceRow(msgspec.Struct):
 
 
 _ACCOUNT: Final = ("ledger_account_id", "code", "currency")
-_ENTRIES: Final = Table("journal_entries", EntryRow, grows=True)
-_POSTINGS: Final = Table("postings", PostingRow, grows=True, shared=(_ACCOUNT,))
+_EVENT: Final = ("created_at", "position")
+_ENTRIES: Final = Table("journal_entries", EntryRow, grows=True, shared=(_EVENT,))
+_POSTINGS: Final = Table("postings", PostingRow, grows=True, shared=(_ACCOUNT, _EVENT))
 _RUNNING: Final = Table("running_balances", RunningBalanceRow, key=("ledger_account_id", "currency"))
 _account_values: Final = _POSTINGS.shared_values(*_ACCOUNT)
 
@@ -97,8 +98,15 @@ class JournalView(View):
     """Tables journal_entries and postings, which only grow, and where each account's balance stands."""
 
     name = "journal"
+    weight_ns = 5_500
     tables = (_ENTRIES, _POSTINGS, _RUNNING)
     events = events_with_postings()
+    forbids: ClassVar[Mapping[str, str]] = {
+        "debits must equal credits (I1)": """
+            SELECT format('journal entry %s is off in %s', journal_entry_id, currency) FROM postings
+             GROUP BY journal_entry_id, currency
+            HAVING sum(CASE side WHEN 'debit' THEN amount_minor ELSE -amount_minor END) <> 0 LIMIT 1"""
+    }
 
     def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
         for posting in postings_of(record.event):
@@ -110,8 +118,8 @@ class JournalView(View):
         if not happened.postings:
             return
         running, entries, postings = rows[_RUNNING], rows.added(_ENTRIES), rows.added(_POSTINGS)
-        position, occurred_at = record.position, happened.occurred_at
-        event = event_key(record.stream, record.version, occurred_at)
+        event = event_key(record.stream, record.version, happened.occurred_at)
+        event_values = time_and_position(happened.occurred_at, record.position)
         begun: dict[str, list[Any]] = {}  # book -> its entry's id, the same as bytes, its last line
         for posting in happened.postings:
             book, code, currency, amount = posting.book, posting.account, posting.currency, posting.amount_minor
@@ -119,7 +127,7 @@ class JournalView(View):
             if entry is None:
                 number = entry_id(event, len(begun))
                 entry = begun[book] = [number, number.to_bytes(16, "big"), 0]
-                entries.append((entry[1], account_id_of(book), *_described(happened), occurred_at, position))
+                entries.append((entry[1], account_id_of(book), *_described(happened), event_values))
             entry[2] = line = entry[2] + 1
             key = ledger_account_bytes(book, code), currency
             balance = running[key]
@@ -136,8 +144,7 @@ class JournalView(View):
                     posting.side,
                     line,
                     balance.balance_minor,
-                    occurred_at,
-                    position,
+                    event_values,
                 )
             )
 

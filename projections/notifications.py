@@ -6,6 +6,7 @@ client_objects until their last event, so that the view needs no other view.
 
 from collections.abc import Iterable
 from datetime import datetime
+from struct import Struct
 from typing import Any, Final, TypeVar, get_args
 from uuid import UUID
 
@@ -14,16 +15,17 @@ import msgspec
 from core.deposits import DepositConfirmed, DepositDetected, DepositOrphaned
 from core.events import Event, Recorded
 from core.journal import TREASURY, account_id_of, event_key
-from core.payouts import PayoutBroadcast, PayoutCancelled, PayoutConfirmed, PayoutFailed
+from core.payouts import PayoutBroadcast, PayoutCancelled, PayoutConfirmed, PayoutFailed, PayoutRequested
 from projections import deposits, payouts
 from projections.binary import Id, Json
 from projections.deposits import DepositEvent, DepositRow
-from projections.payouts import PayoutEvent, PayoutRow
+from projections.payouts import PayoutRow
 from projections.rows import Rows
 from projections.tables import Key, Table
 from projections.view import View
 
 _LOW_42_BITS: Final = (1 << 42) - 1
+_two_halves: Final = Struct("!QQ").pack
 _TOLD: Final = {
     DepositDetected: "deposit.detected",
     DepositConfirmed: "deposit.confirmed",
@@ -73,8 +75,10 @@ class NotificationsView(View):
     """Tables client_events, client_sequences and client_objects."""
 
     name = "notifications"
+    weight_ns = 6_500
     tables = (_CLIENT_EVENTS, _SEQUENCES, _OBJECTS)
-    events = (*get_args(DepositEvent), *get_args(PayoutEvent))
+    events = (*get_args(DepositEvent), PayoutRequested, PayoutBroadcast, PayoutConfirmed, PayoutFailed, PayoutCancelled)
+    """Not what happens to a payout between two things that its client is told: none of it shows in the next."""
 
     def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
         if record.version > 1:
@@ -127,8 +131,8 @@ class NotificationsView(View):
 def event_id(record: Recorded, sequence: int) -> bytes:
     """A UUIDv7 of the event's time, then the account's own sequence (so ids sort as events do), then 42 bits of a hash."""
     key = event_key(record.stream, record.version, record.event.occurred_at)
-    low = (sequence & 0xFFFFF) << 42 | (key >> 16) & _LOW_42_BITS
-    return (key >> 80 << 80 | 0x7 << 76 | (sequence >> 20 & 0xFFF) << 64 | 0b10 << 62 | low).to_bytes(16, "big")
+    head, low = key >> 80 << 16 | 0x7000 | sequence >> 20 & 0xFFF, sequence & 0xFFFFF
+    return _two_halves(head, 0b10 << 62 | low << 42 | key >> 16 & _LOW_42_BITS)
 
 
 def _id_of(happened: Event) -> UUID:

@@ -53,6 +53,7 @@ class PayinsView(View):
     """Tables payin_addresses and payin_requests."""
 
     name = "payins"
+    weight_ns = 1_000
     tables = (_ADDRESSES, _PAYINS)
     events = get_args(PayinEvent)
 

@@ -67,6 +67,7 @@ class PayoutsView(View):
     """Table payout_requests."""
 
     name = "payouts"
+    weight_ns = 1_500
     tables = (_PAYOUTS,)
     events = get_args(PayoutEvent)
 

@@ -145,7 +145,7 @@ class _Replay:
         self._bookmarks = bookmarks
         self._progress = progress
         self._head = _one(conn, "SELECT coalesce(max(notification_id), 0) FROM events")
-        self._folds = Folds([BalancesView()])
+        self._folds = Folds.of([BalancesView()])
         self._balances = self._folds.rows(BALANCES)
         self.position = 0
         self.guard: dict[Key, int] = {}

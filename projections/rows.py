@@ -52,6 +52,11 @@ class Kept(dict[Key, R | None], Generic[R]):
         self[key] = row
         self.touched[key] = None
 
+    @property
+    def looks_up(self) -> bool:
+        """Whether there may be rows that are not in memory."""
+        return self._load is not None
+
     def learn(self, keys: Iterable[Key], rows: Iterable[R]) -> None:
         """Take what the database has of these keys."""
         self.update(dict.fromkeys(keys))
@@ -132,6 +137,11 @@ class Rows:
     def added(self, table: Table[Any]) -> Added:
         """Where new rows of a table that grows are put."""
         return self._tables[table]  # type: ignore[return-value]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all there is is in memory."""
+        return not any(isinstance(rows, Kept) and rows.looks_up for rows in self._tables.values())
 
     def take(self) -> list[Changes]:
         """What is to be written since the last time, tables that others refer to first."""

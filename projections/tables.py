@@ -35,6 +35,7 @@ class Table(Generic[R]):
     ) -> None:
         self.name = name
         self.row = row
+        self.key = tuple(key)
         self.grows = grows
         self.key_of: Callable[[R], Key] = attrgetter(*key)
         self.columns = columns_of(row)

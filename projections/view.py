@@ -1,6 +1,6 @@
 """What a view is: a name, tables, the events it folds, and how each becomes rows."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from core.events import CLASSES, Event, Recorded
@@ -17,6 +17,11 @@ class View:
     """Every table of the view, those first that others refer to."""
     events: ClassVar[Collection[type[Event]]]
     """The events it folds; of the others it hears nothing."""
+
+    weight_ns: ClassVar[int] = 1_000
+    """What an event of a busy day costs it in a rebuild: workers divide the views by it."""
+    forbids: ClassVar[Mapping[str, str]] = {}
+    """What must hold of a new version before it serves -> a query whose every row is a violation."""
 
     def open(self, rows: Rows, first: Recorded) -> None:
         """What stands before any event: called once, with the first event of the history."""

@@ -33,6 +33,7 @@ class WalletsView(View):
     """Table system_wallets."""
 
     name = "wallets"
+    weight_ns = 200
     tables = (_WALLETS,)
     events = (SystemWalletRegistered,)
 

@@ -186,6 +186,7 @@ ACCESS: Final[dict[str, Access]] = {
     "observe": Access(sends=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS, *_NODE), logins=(OBSERVER,)),
     "record": Access(receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,), audits=True),
     "project": Access(receives=_PROJECTS, logins=(PROJECTOR, READER)),
+    "rebuild": Access(logins=(PROJECTOR,)),
     "payouts": Access(
         receives=(PAYOUT_REQUESTS,),
         secrets=_NODE,

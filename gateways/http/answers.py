@@ -291,12 +291,49 @@ class AuditRecord(Answer, frozen=True):
         return cls(**{name: getattr(entry, name) for name in cls.__struct_fields__})
 
 
+class ComparedTable(Answer, frozen=True):
+    """A table of a new version beside the one that serves: rows that only one has, or both differently. Examples are keys."""
+
+    rows: int
+    extra: int
+    missing: int
+    changed: int
+    examples: list[str]
+
+
+class Rebuild(Answer, frozen=True):
+    """The last rebuild of a view: what is wished, how far it is, and what was found when both versions were compared."""
+
+    state: Literal[
+        "requested", "building", "indexing", "verifying", "verified", "done", "failed", "cancelled", "rolled back"
+    ]
+    wish: Literal["go", "pause", "cancel", "roll back"]
+    hold: bool
+    """It waits, once verified, for a resume before it serves."""
+    position: int
+    aim: int
+    percent: int
+    events_per_second: int | None
+    left_s: int | None
+    share_percent: int
+    """The part of its time that it takes, so that requests stay fast."""
+    tables: dict[str, ComparedTable]
+    error: str | None
+    requested_by: str
+    requested_at: Time
+    started_at: Time | None
+    ended_at: Time | None
+
+
 class Projection(Answer, frozen=True):
-    """How far a view came, and how many events it is behind."""
+    """How far a view came, how many events it is behind, and its last rebuild."""
 
     name: str
     position: int
     behind: int
+    rebuild: Rebuild | None
+    rollback_position: int | None
+    """Where the version that served before stands, if there is one."""
 
 
 class TrialBalanceLine(Answer, frozen=True):

@@ -14,6 +14,7 @@ from gateways.group_commit import GroupCommit
 from gateways.http.auth import Keyring
 from gateways.http.edge import Edge, Nowhere, RateLimiter
 from gateways.http.endpoints import ENDPOINTS, Api, Endpoint
+from gateways.http.foreground import Foreground
 from gateways.http.metrics import Metrics
 from gateways.http.openapi import NOUNS
 from gateways.http.peers import Peers, networks
@@ -48,6 +49,7 @@ def create_app(platform: Platform) -> Starlette:
         watch=Watch(queries),
         positions=Positions(platform.secrets.position_key),
         metrics=metrics,
+        foreground=Foreground(platform),
         token=settings.usdt,
         peers=Peers(networks(settings.trusted_proxies)),
     )
@@ -65,9 +67,11 @@ def create_app(platform: Platform) -> Starlette:
         await queries.open()
         for gauge in gauges:
             numbers.registry.register(gauge)
+        api.foreground.start()
         try:
             yield
         finally:
+            await api.foreground.close()
             await api.writer.close()
             await api.keyring.close()
             await queries.close()

@@ -168,6 +168,13 @@ class NewAdjustment(Body):
     postings: Annotated[list[AdjustmentPosting], Field(min_length=2, max_length=POSTINGS_MAX)]
 
 
+class NewRebuild(Body):
+    """How a view is to be rebuilt."""
+
+    hold: bool = False
+    """Wait, once verified, for a resume before the new version serves."""
+
+
 class RotateSecret(Body):
     """Nothing is asked."""
 

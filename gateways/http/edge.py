@@ -108,6 +108,7 @@ class Edge:
         await send_reply(send, answer, request_id)
         seconds = time.perf_counter() - began
         self._api.metrics.answered(_known_method(scope["method"]), self._path, answer.status, seconds)
+        self._api.foreground.answered(seconds)
         if access_log.isEnabledFor(logging.INFO):
             access_log.info(
                 "%s %s %d",

@@ -23,6 +23,7 @@ from gateways.http.answers import Answer, Position
 from gateways.http.auth import Keyring
 from gateways.http.bodies import Page, Query, Read
 from gateways.http.errors import Refusal
+from gateways.http.foreground import Foreground
 from gateways.http.metrics import Metrics
 from gateways.http.peers import Peers
 from gateways.http.positions import OPERATOR, Positions
@@ -57,6 +58,7 @@ class Api:
     watch: Watch
     positions: Positions
     metrics: Metrics
+    foreground: Foreground
     token: Address
     """The USDT contract."""
     peers: Peers

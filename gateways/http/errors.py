@@ -110,6 +110,30 @@ class RateLimited(Rejection, frozen=True):
     limit: str
 
 
+class RebuildGoesOn(Rejection, frozen=True):
+    """A rebuild of {view} goes on already: see GET /v1/projections/{view}, or cancel it."""
+
+    status: ClassVar[int] = 409
+
+    view: str
+
+
+class NoRebuildGoesOn(Rejection, frozen=True):
+    """No rebuild of {view} goes on."""
+
+    status: ClassVar[int] = 409
+
+    view: str
+
+
+class NothingToRollBack(Rejection, frozen=True):
+    """There is no version of {view} that served before, or a rebuild of it goes on: cancel that first."""
+
+    status: ClassVar[int] = 409
+
+    view: str
+
+
 class WebhookUrlMissing(Rejection, frozen=True):
     """The account has no webhook_url: ask the operator to set one."""
 

@@ -19,7 +19,7 @@ from core.rejections import (
     code_of,
 )
 from gateways import VERSION
-from gateways.http import accounts, health, ledger, operator, payins, payouts, proofs, webhooks
+from gateways.http import accounts, health, ledger, operator, payins, payouts, projections, proofs, webhooks
 from gateways.http.answers import Answer
 from gateways.http.endpoints import ENDPOINTS, Endpoint
 from gateways.http.errors import (
@@ -49,6 +49,7 @@ NOUNS: Final = {
     "Webhooks": webhooks,
     "Proofs": proofs,
     "Operator": operator,
+    "Projections": projections,
     "Service": health,
 }
 """The document's tags: importing these modules is what declares the endpoints."""

@@ -1,4 +1,4 @@
-"""What only the operator sees and does: corrections, wallets, the audit log, the views' progress, the trial balance."""
+"""What only the operator sees and does: corrections, wallets, the audit log, the trial balance."""
 
 import asyncio
 from typing import Final
@@ -10,7 +10,6 @@ from core.treasury import AdjustmentPosted, PostAdjustment
 from gateways.http.answers import (
     Adjustment,
     AuditRecord,
-    Projection,
     SystemWallet,
     TrialBalance,
     TrialBalanceLine,
@@ -79,16 +78,6 @@ async def list_audit_logs(call: Call, page: AuditPage) -> Reply:
     records = [AuditRecord.of(entry) for _, entry in kept[: page.limit]]
     more = len(kept) > page.limit
     return reply(listed(AuditRecord)(records, more, kept[page.limit - 1][0] if more else None))
-
-
-@endpoint("GET", "/v1/projections", OPERATOR, all_of(Projection))
-async def list_projections(call: Call, _: Read) -> Reply:
-    """How far every view came. The position of this answer is that of the view furthest behind."""
-    bookmarks = await call.api.queries.bookmarks()
-    head = await call.api.queries.head()
-    call.position = min(bookmarks.values())
-    views = [Projection(name, position, max(0, head - position)) for name, position in sorted(bookmarks.items())]
-    return reply(all_of(Projection)(views))
 
 
 @endpoint("GET", "/v1/trial-balance", OPERATOR, TrialBalance)

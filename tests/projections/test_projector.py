@@ -16,12 +16,12 @@ from gateways.postgres import PostgresEventStore, datastore
 from gateways.relay import FullSegments
 from projections import VIEWS
 from projections.projector import GapInHistory, Projector
-from projections.rebuild import rebuild
 from projections.segments import Segment
 from projections.tracking import ViewTracking
 from tests.support.history import ALICE, USDT, append_history, execute, fund
 from tests.support.memory import MemoryQueue
 from tests.support.postgres import Database
+from tests.support.rebuilding import differing, rebuilt, wish, worker
 from tests.support.views import live_rows, project
 
 VIEW = VIEWS["balances"]
@@ -220,19 +220,20 @@ def test_storm(database: Database, ledger: Ledger, store: PostgresEventStore) ->
     append_history(ledger)
     views = datastore(database.projector_url, connections_max=16)
     tracking, reading = ViewTracking(views), PostgresEventStore(views)
-    appended = threading.Event()
+    appended, both = threading.Event(), [VIEW, VIEWS["journal"]]
 
     def keep_projecting(batch_events_max: int) -> None:
-        projectors = [
-            Projector([view], reading, tracking, batch_events_max=batch_events_max) for view in (VIEW, VIEWS["journal"])
-        ]
+        projectors = [Projector([view], reading, tracking, batch_events_max=batch_events_max) for view in both]
         while not appended.is_set() or any(tracking.bookmark(view) < store.head() for view in ("balances", "journal")):
             for projector in projectors:
                 projector.step()
 
     def keep_rebuilding() -> None:
+        rebuilding = worker(database, reading, both, segment_events_max=10)
         while not appended.is_set():
-            rebuild([VIEW, VIEWS["journal"]], reading, tracking, batch_events_max=10)
+            wish(database, both)
+            rebuilding.step()
+        rebuilding.close()
 
     with ThreadPoolExecutor(5) as pool:
         running = [pool.submit(keep_projecting, size) for size in (3, 5, 50)]
@@ -244,7 +245,9 @@ def test_storm(database: Database, ledger: Ledger, store: PostgresEventStore) ->
             appended.set()
         for future in running:
             future.result()
-    assert [result.changed for result in rebuild([VIEW, VIEWS["journal"]], reading, tracking)] == [False, False]
+    found = rebuilt(database, reading, both)
+    assert [(row.state, differing(row)) for row in found.values()] == [("done", {}), ("done", {})]
+    assert found["journal"].position == store.head()
     views.close()
 
 

@@ -1,0 +1,111 @@
+"""Rebuilds at work: a step that keeps clients fast, workers of a command line, and what both tell."""
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import psycopg
+from psycopg import Connection
+
+from core.ports import Unavailable
+from gateways.embedded.connections import Login, conninfo_of, with_options
+from gateways.pace import STALE_S, Pace, Told
+from gateways.postgres import PostgresEventStore, datastore
+from projections import VIEWS, rebuilds
+from projections.rebuild import Rebuild
+from projections.view import View
+
+log = logging.getLogger(__name__)
+
+HEAR_EVERY_S: Final = 0.1
+NICENESS: Final = 10
+"""Where processor time is short, those who serve clients come first."""
+_FOREGROUND: Final = (
+    "SELECT extract(epoch FROM clock_timestamp() - max(told_at))::float8, max(p95_ms) FROM foreground"
+    " WHERE told_at > clock_timestamp() - make_interval(secs => %s)"
+)
+
+
+def connect(login: Login) -> Connection[Any]:
+    """A connection of a rebuild's own."""
+    url = conninfo_of(login)
+    return psycopg.connect(url, autocommit=True, options=with_options(url, "-c jit=off"), connect_timeout=5)
+
+
+class Rebuilding:
+    """The step of the process `rebuild`: works on what is wished for, at a pace that clients do not feel.
+
+    `rest_s` says how long to leave it alone after the last call.
+    """
+
+    def __init__(self, login: Login, views: Iterable[View] = VIEWS.values()) -> None:
+        self._login = login
+        self._reading = datastore(login)
+        self.rebuild = Rebuild(
+            list(views), PostgresEventStore(self._reading), lambda: connect(login), time.monotonic_ns
+        )
+        self._pace = Pace()
+        self._ear: Connection[Any] | None = None
+        self._heard_at = float("-inf")
+        self._busy = False
+        self.rest_s = 0.0
+
+    def __call__(self) -> bool:
+        if self._busy:
+            self._hear()
+            if self._pace.rests:
+                self.rest_s = HEAR_EVERY_S
+                return True
+        self.rebuild.share_percent = max(1, round(100 * self._pace.share))
+        begun = time.monotonic()
+        self._busy = self.rebuild.step()
+        self.rest_s = self._pace.rest_s(time.monotonic() - begun) if self._busy else 0.0
+        return self._busy
+
+    def close(self) -> None:
+        self.rebuild.close()
+        self._reading.close()
+        if self._ear is not None:
+            self._ear.close()
+
+    def _hear(self) -> None:
+        now = time.monotonic()
+        if now - self._heard_at < HEAR_EVERY_S:
+            return
+        self._heard_at = now
+        try:
+            if self._ear is None:
+                self._ear = connect(self._login)
+            [(ago_s, p95_ms)] = self._ear.execute(_FOREGROUND, (STALE_S,)).fetchall()
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self._ear = None
+            raise Unavailable(f"the views' database is shut: {error}") from error
+        now = time.monotonic()
+        self._pace.hear(None if ago_s is None else Told(round(now - ago_s, 2), p95_ms), now)
+
+
+def work(login: Login, names: Sequence[str]) -> None:
+    """A worker of a command line: until none of these views' rebuilds goes on any more, or all of them are paused or held."""
+    os.nice(NICENESS)
+    paced = Rebuilding(login, [VIEWS[name] for name in names])
+    try:
+        with connect(login) as conn:
+            while any(_goes_on(row) for row in rebuilds.load(conn, names).values()):
+                busy = paced()
+                time.sleep(paced.rest_s if busy else HEAR_EVERY_S)
+    finally:
+        paced.close()
+
+
+def _goes_on(row: rebuilds.RebuildRow) -> bool:
+    return row.unfinished and row.wish != "pause" and not (row.state == "verified" and row.hold)
+
+
+def shares(names: Sequence[str], workers: int) -> list[list[str]]:
+    """The views divided among workers, each with about the same to do."""
+    groups: list[list[str]] = [[] for _ in range(max(1, min(workers, len(names))))]
+    for name in sorted(names, key=lambda name: -VIEWS[name].weight_ns):
+        min(groups, key=lambda group: sum(VIEWS[each].weight_ns for each in group)).append(name)
+    return groups
