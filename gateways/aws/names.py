@@ -184,7 +184,9 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "relay": Access(sends=(PAYOUT_REQUESTS, *_PROJECTS), logins=(RELAY, READER)),
     "observe": Access(sends=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS, *_NODE), logins=(OBSERVER,)),
-    "record": Access(receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,), audits=True),
+    "record": Access(
+        sends=(DEPOSIT_EVENTS,), receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,), audits=True
+    ),
     "project": Access(receives=_PROJECTS, logins=(PROJECTOR, READER)),
     "rebuild": Access(logins=(PROJECTOR,)),
     "payouts": Access(

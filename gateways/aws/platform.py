@@ -4,11 +4,13 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
+from core.ports import Queue
 from gateways.aws.api_keys import DynamoApiKeys
 from gateways.aws.audit_log import DynamoAuditLog
+from gateways.aws.bundles import BundledQueue
 from gateways.aws.idempotency_keys import DynamoIdempotencyKeys
 from gateways.aws.logins import database_of
-from gateways.aws.names import FOR_API, FOR_NODE, MESSAGE_BYTES_MAX, PAYOUT_REQUESTS, QUEUES
+from gateways.aws.names import DEPOSIT_EVENTS, FOR_API, FOR_NODE, MESSAGE_BYTES_MAX, PAYOUT_REQUESTS, QUEUES
 from gateways.aws.secrets import AwsSecrets, SecretStore
 from gateways.aws.session import Aws
 from gateways.aws.sqs import POLL_S, SqsQueue
@@ -41,15 +43,17 @@ def aws(settings: Settings, role: str) -> Platform:
         idempotency_keys=DynamoIdempotencyKeys(services),
         outbox=outbox,
         audit=DynamoAuditLog(services),
-        queues={name: SqsQueue(services, name, poll_s=poll_s(name)) for name in QUEUES},
+        queues={name: queue(services, name) for name in QUEUES},
         segments=FullSegments(base.store.datastore, bytes_max=MESSAGE_BYTES_MAX),
         close=close,
     )
 
 
-def poll_s(queue: str) -> int:
-    """The signer has more to do than to wait for its queue; recorder and projectors have not."""
-    return 0 if queue == PAYOUT_REQUESTS else POLL_S
+def queue(services: Aws, name: str) -> Queue:
+    """A queue as its receiver wants it: the signer has more to do than to wait for one, recorder and projectors have not."""
+    if name == DEPOSIT_EVENTS:
+        return BundledQueue(SqsQueue(services, name, poll_s=POLL_S))
+    return SqsQueue(services, name, poll_s=0 if name == PAYOUT_REQUESTS else POLL_S)
 
 
 def with_secrets(settings: Settings, role: str, secrets: SecretStore) -> Settings:

@@ -117,6 +117,13 @@ class SqsQueue:
             self._dead.put(poison.message_id, poison.body, poison.group, poison.attempts, reason)
             self.delete([receipt])
 
+    def bury_part(self, receipt: str, part: int, body: bytes, group: str, reason: str) -> None:
+        """A part of a message that is in flight; the message stays there."""
+        with self._lock:
+            whole = self._flying.get(receipt)
+        if whole is not None:
+            self._dead.put(f"{whole.message_id}-{part}", text_of(body), group, whole.attempts, reason)
+
     def dead(self, limit: int) -> list[DeadLetter]:
         return self._dead.look(limit)
 

@@ -65,6 +65,10 @@ class MemoryQueue:
         _, message, _ = self.flying.pop(receipt)
         self.buried.append((message.body, reason))
 
+    def bury_part(self, receipt: str, part: int, body: bytes, group: str, reason: str) -> None:
+        assert receipt in self.flying
+        self.buried.append((body, reason))
+
     def depth(self) -> int:
         return len(self.waiting) + len(self.flying)
 
