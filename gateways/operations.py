@@ -36,7 +36,12 @@ _PAID_ADDRESSES: Final = (
 
 
 def migrate_database(settings: Settings) -> list[str]:
-    """-> the migrations applied now."""
+    """-> the migrations applied now. On AWS the queues come first: the database's version is what lets processes start."""
+    if settings.mode == "aws":
+        from gateways.aws.queue_sizes import widen
+        from gateways.aws.session import Aws
+
+        widen(Aws(settings))
     with visiting(settings) as database:
         return migrate(conninfo_of(database.owner_url), database.passwords())
 

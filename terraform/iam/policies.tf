@@ -226,6 +226,12 @@ locals {
       Resource = values(var.dead_letter_arns)
     },
     {
+      Sid      = "WidensQueues"
+      Effect   = "Allow"
+      Action   = ["sqs:SetQueueAttributes"]
+      Resource = concat(values(var.queue_arns), values(var.dead_letter_arns))
+    },
+    {
       Sid      = "SendsThemAgain"
       Effect   = "Allow"
       Action   = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]

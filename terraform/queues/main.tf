@@ -9,8 +9,8 @@ locals {
     throughput   = var.attributes["FifoThroughputLimit"]
     by_content   = var.attributes["ContentBasedDeduplication"] == "true"
     encrypted    = var.attributes["SqsManagedSseEnabled"] == "true"
-    # SQS takes 1 MiB; this version of the provider refuses more than 256 KiB. No message of ours is larger: a segment ends
-    # before (SEGMENT_BYTES_MAX), and 1 MiB is what a batch of messages may have together.
+    # SQS takes 1 MiB; this version of the provider refuses more than 256 KiB. `counterfoil migrate` widens the queues before any
+    # process may start, and what it set is left alone.
     message_bytes_max = min(262144, tonumber(var.attributes["MaximumMessageSize"]))
   }
 }
@@ -27,6 +27,8 @@ resource "aws_sqs_queue" "dead_letters" {
   max_message_size            = local.common.message_bytes_max
   visibility_timeout_seconds  = local.common.visibility_s
   sqs_managed_sse_enabled     = local.common.encrypted
+
+  lifecycle { ignore_changes = [max_message_size] }
 }
 
 resource "aws_sqs_queue" "this" {
@@ -47,6 +49,8 @@ resource "aws_sqs_queue" "this" {
     deadLetterTargetArn = aws_sqs_queue.dead_letters[each.key].arn
     maxReceiveCount     = tonumber(var.attributes["maxReceiveCount"])
   })
+
+  lifecycle { ignore_changes = [max_message_size] }
 }
 
 resource "aws_sqs_queue_redrive_allow_policy" "this" {

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateways.aws.session import Aws
+from gateways.settings import load
 from tests.support.aws import CREDENTIALS, REGION, emulator
 from tests.support.iam import Policy
 from tests.support.terraform import Terraform, prepared, provider_mirror, terraform_binary
@@ -91,6 +93,11 @@ class Applied:
         self.role_policies = cache(self._role_policies)
         self.key = cache(self._key)
 
+    def services(self) -> Aws:
+        """The program's own clients, for the settings that machines are given."""
+        given = {name: value for name, value in self.outputs["settings"].items() if name.startswith("COUNTERFOIL_")}
+        return Aws(load(given, aws_endpoint_url=self.url))
+
     def _client(self, service: str) -> Any:
         return self._session.client(service, endpoint_url=self.url)
 
@@ -152,6 +159,8 @@ def applied(folder: Path) -> Iterator[Applied]:
 def emulator_of(patch: pytest.MonkeyPatch) -> AbstractContextManager[str]:
     """The emulator, with the policies that AWS itself keeps: two of our roles have one of them."""
     patch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+    for name, value in CREDENTIALS.items():
+        patch.setenv(name, value)
     return emulator()
 
 
