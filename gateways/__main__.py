@@ -33,6 +33,8 @@ audit = App(name="audit", help="Prove the history: checkpoints, exports, what ch
 app.command(audit)
 receipt = App(name="receipt", help="Check what a client holds")
 app.command(receipt)
+statement = App(name="statement", help="An account's book in a period, signed")
+app.command(statement)
 console = Console(highlight=False)
 
 
@@ -266,6 +268,32 @@ def regrow_tree(*, data: Data = None) -> None:
     from gateways.audit import regrow_tree
 
     regrow_tree(_settings(data=data), console)
+
+
+@statement.command(name="make")
+def make_statement(
+    account: Annotated[str, Parameter(help="The account's id, or treasury")],
+    *,
+    from_: Annotated[str, Parameter(name="--from", help="Its beginning, as 2026-11-01T00:00:00Z")],
+    until: Annotated[str, Parameter(help="Its end, which is the beginning of the next")],
+    format: Literal["json", "csv"] = "json",  # noqa: A002
+    output: Annotated[Path | None, Parameter(help="The file to write; without it, to standard output")] = None,
+    data: Data = None,
+) -> None:
+    """What an account held and every line of its book in a period; signed once the period is over."""
+    from gateways.statement_files import make
+
+    make(_settings(data=data), account, from_, until, format, output)
+
+
+@statement.command(name="verify")
+def verify_statement(
+    file: Path, *, key: Annotated[list[str], Parameter(help="The key that signs statements, from `audit keys`")]
+) -> None:
+    """Is this file the statement that was signed? Exit 1 with the reason if not."""
+    from gateways.statement_files import verify
+
+    sys.exit(0 if verify(file, key, console) else 1)
 
 
 @receipt.command(name="verify")

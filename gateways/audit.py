@@ -15,6 +15,7 @@ from core.notes import NoteKey, NoteRefused
 from core.receipts import Receipt, check
 from gateways.checkpoint_archive import FolderArchive, open_archive
 from gateways.embedded.connections import Connections
+from gateways.note_keys import open_signer
 from gateways.operations import print_checks, progress, visiting
 from gateways.platform import open_platform
 from gateways.roles import READER
@@ -101,10 +102,10 @@ def print_keys(settings: Settings, console: Console) -> None:
     """One line a key: what it signs, and the key itself."""
     with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
         rows = conn.execute("SELECT purpose, key FROM note_keys ORDER BY purpose, since").fetchall()
-    for purpose, key in rows:
+    for purpose, key in [*rows, ("statements", str(open_signer(settings, "statements").key))]:
         console.print(f"{purpose:<12} {key}", soft_wrap=True)
     if not rows:
-        console.print("no key has signed yet: the process `checkpoints` makes one when it starts")
+        console.print("no checkpoint was signed yet: the process `checkpoints` makes one when it starts")
 
 
 def regrow_tree(settings: Settings, console: Console) -> None:

@@ -3,6 +3,7 @@
 
     python3 verify.py history EXPORT.ndjson --key KEY [--archive FOLDER]     everything below, by position
     python3 verify.py receipt RECEIPT.json --key KEY                         one client's proof, offline
+    python3 verify.py statement FILE --key KEY                               a signed statement, JSON or CSV
 
 EXPORT is what `counterfoil audit export` writes. KEY is a verifier key (`counterfoil audit keys`), which you should have had
 from the operator by another way than the export. FOLDER is the archive of checkpoints outside the database.
@@ -1058,6 +1059,44 @@ def check_receipt(receipt, keys):
     return when
 
 
+# A statement ---------------------------------------------------------------------------------------------------------
+
+
+def check_statement(file, keys):
+    """-> what was signed of it. Raises ValueError."""
+    if file.startswith(b'{"statement":'):
+        form = "json"
+        body, _, rest = file[len(b'{"statement":') :].rpartition(b',"signature":')
+        note = json.loads(rest.rstrip()[:-1])
+        add_up(json.loads(body))
+    else:
+        form = "csv"
+        lines = file.splitlines(keepends=True)
+        body = b"".join(line for line in lines if not line.startswith(b"# "))
+        note = b"".join(line[2:] for line in lines if line.startswith(b"# ")).decode()
+    if not note or "\n\n" not in note:
+        raise ValueError("it is not signed: its period was not over")
+    text = open_note(note, keys)
+    if text.splitlines()[-1] != f"{form} sha256 {sha256(body).hexdigest()}":
+        raise ValueError("it is not the file that was signed")
+    return text
+
+
+def add_up(statement):
+    """Every account's lines lead from its opening balance over each running balance to its closing one."""
+    kinds = {(held["ledger_account"], held["currency"]): held["type"] for held in statement["balances"]}
+    balances = {(held["ledger_account"], held["currency"]): held["opening_minor"] for held in statement["balances"]}
+    for line in statement["lines"]:
+        key = (line["ledger_account"], line["currency"])
+        grows = (line["side"] == "debit") == (kinds[key] in DEBIT_NORMAL)
+        balances[key] += line["amount_minor"] if grows else -line["amount_minor"]
+        if balances[key] != line["balance_minor"]:
+            raise ValueError(f"the line of {line['at']} does not lead to its balance")
+    for held in statement["balances"]:
+        if balances[held["ledger_account"], held["currency"]] != held["closing_minor"]:
+            raise ValueError(f"the lines of {held['ledger_account']} do not lead to its closing balance")
+
+
 # The command line ----------------------------------------------------------------------------------------------------
 
 READERS = (Books, Receipts, Hashes)
@@ -1115,10 +1154,26 @@ def verify_receipt(options):
     return True
 
 
+def verify_statement(options):
+    if not options.key:
+        raise SystemExit("a statement is checked with --key")
+    try:
+        text = check_statement(Path(options.file).read_bytes(), [Key(text) for text in options.key])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        print(f"WRONG  {error}")
+        return False
+    print(f"holds  {text}")
+    return True
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, summary in (("history", "an export, in full"), ("receipt", "one receipt of a client")):
+    for name, summary in (
+        ("history", "an export, in full"),
+        ("receipt", "one receipt of a client"),
+        ("statement", "a signed statement"),
+    ):
         command = commands.add_parser(name, help=summary)
         command.add_argument("file")
         command.add_argument("--key", action="append", default=[], help="a verifier key; several if one was replaced")
@@ -1126,7 +1181,7 @@ def main():
             command.add_argument("--archive", help="the folder of archived checkpoints")
             command.add_argument("--json", action="store_true", help="findings as JSON")
     options = parser.parse_args()
-    run = {"history": verify_history, "receipt": verify_receipt}[options.command]
+    run = {"history": verify_history, "receipt": verify_receipt, "statement": verify_statement}[options.command]
     try:
         holds = run(options)
     except (OSError, ValueError) as error:

@@ -1,41 +1,19 @@
-"""As of: what a list or a balance was at an earlier position or time. The answer names the position it stopped at.
-
-A time stands for the longest beginning of the history in which everything happened by then: an event that a slow clock dates
-back does not come into a past that was told before.
-"""
+"""As of: what a list or a balance was at an earlier position or time. The answer names the position it stopped at."""
 
 from datetime import datetime, timedelta
-from typing import Final, LiteralString
 
 from gateways.http.bodies import AsOf
 from gateways.http.endpoints import Call, Reply
 from gateways.http.errors import PositionBeyondHead, ProjectionBehind, Refusal, invalid
-
-UNTILED_EVENTS_MAX: Final = 10_000
-"""So many events that the tree does not hold yet are looked through; more, and the tree is behind."""
-
-# A tile's `latest_at` never falls: the first one that reaches the time holds the first event that does.
-_BEFORE: Final[LiteralString] = """
-WITH tile AS (
-    SELECT index * 256 AS after FROM merkle_tiles WHERE level = 0 AND latest_at >= %(at)s ORDER BY latest_at, index LIMIT 1),
-start AS (
-    SELECT after, 256 AS events FROM tile
-    UNION ALL SELECT size, %(untiled)s FROM merkle_tree WHERE NOT EXISTS (SELECT FROM tile))
-SELECT notification_id - 1
-  FROM (SELECT notification_id, (state::jsonb ->> 'occurred_at')::timestamptz AS occurred_at
-          FROM events WHERE notification_id > (SELECT after FROM start)
-         ORDER BY notification_id LIMIT (SELECT events FROM start)) AS looked_at
- WHERE occurred_at >= %(at)s ORDER BY notification_id LIMIT 1
-"""
-_UNTILED: Final[LiteralString] = "SELECT coalesce(max(notification_id), 0), (SELECT size FROM merkle_tree) FROM events"
+from projections.as_of import BEFORE, UNTILED, UNTILED_EVENTS_MAX
 
 
 async def position_before(call: Call, at: datetime) -> tuple[int, bool]:
     """-> (the last position of what happened before the time, whether anything happened since)."""
-    rows = await call.api.queries.fetch(_BEFORE, {"at": at, "untiled": UNTILED_EVENTS_MAX})
+    rows = await call.api.queries.fetch(BEFORE, {"at": at, "untiled": UNTILED_EVENTS_MAX})
     if rows:
         return int(rows[0][0]), True
-    [(head, tiled)] = await call.api.queries.fetch(_UNTILED)
+    [(head, tiled)] = await call.api.queries.fetch(UNTILED)
     if head - tiled > UNTILED_EVENTS_MAX:
         raise Refusal(ProjectionBehind())
     return int(head), False

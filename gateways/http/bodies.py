@@ -250,6 +250,15 @@ class PayoutsPage(Page):
     state: Literal["requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"] | None = None
 
 
+class Period(Read):
+    """From a time, which is in it, until another, which is not."""
+
+    from_: Annotated[Instant, Field(alias="from")]
+    """The beginning, which belongs to the period."""
+    until: Instant
+    """The end, which does not: the beginning of the next."""
+
+
 class ReceiptsPage(Page):
     """The receipts of one object."""
 

@@ -273,12 +273,13 @@ def _unasked(model: type[Query]) -> Query:
 
 def _query(model: type[Query], raw: bytes) -> Query:
     """The validated query parameters. Raises Refusal (422)."""
-    if not raw:
+    if not raw and not any(field.is_required() for field in model.model_fields.values()):
         return _unasked(model)
     if len(raw) > QUERY_BYTES_MAX:
         raise invalid("?", f"the query is longer than {QUERY_BYTES_MAX} bytes")
     try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
+        text = raw.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict") if text else []
     except ValueError:
         raise invalid("?", "is no well-formed query") from None
     given = dict(pairs)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Literal, LiteralString, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, NamedTuple, TypeVar
 
 import msgspec
 from pydantic import BaseModel
@@ -30,6 +30,9 @@ from gateways.http.positions import OPERATOR, Positions
 from gateways.http.queries import Queries, View, Watch
 from gateways.platform import Platform
 from gateways.telemetry.exchanges import here
+
+if TYPE_CHECKING:
+    from gateways.http.statements import Desk
 
 JSON: Final = b"application/json"
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -61,6 +64,7 @@ class Api:
     foreground: Foreground
     token: Address
     """The USDT contract."""
+    statements: "Desk"
     peers: Peers
     running: set[tuple[str, str]] = field(default_factory=set)
     """(account, Idempotency-Key) of payouts whose first request is under way here."""

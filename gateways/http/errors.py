@@ -144,6 +144,12 @@ class PositionBeyondHead(Rejection, frozen=True):
     """min_position is beyond the last event there is: it must be a position that this server gave out."""
 
 
+class PeriodTooLong(Rejection, frozen=True):
+    """The period has more than {lines_max} lines: ask for shorter ones."""
+
+    lines_max: int
+
+
 class ProjectionBehind(Rejection, frozen=True):
     """The view has not reached min_position yet: try again in a moment."""
 

@@ -23,6 +23,7 @@ from gateways.http.bodies import AsOf, JournalPage, NewLedgerAccount, NewTransfe
 from gateways.http.endpoints import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import Refusal
 from gateways.http.positions import position_of
+from projections.as_of import BALANCES
 
 _LEDGER_ACCOUNTS: Final = (
     'SELECT id, code, name, type, status, created_at, "position" FROM ledger_accounts'
@@ -31,17 +32,6 @@ _LEDGER_ACCOUNTS: Final = (
 _BALANCES: Final = (
     "SELECT ledger_account_id, code, type, currency, amount_minor, pending_minor, updated_at FROM balances"
     " WHERE account_id = %(account_id)s::uuid ORDER BY code, currency"
-)
-# Which accounts there were, and the last line of each up to there: one look into an index an account.
-_BALANCES_AS_OF: Final = (
-    "SELECT b.ledger_account_id, b.code, b.type, b.currency,"
-    " CASE WHEN b.type IN ('asset', 'expense') THEN 1 ELSE -1 END * coalesce(last.balance_minor, 0),"
-    " NULL, coalesce(last.created_at, l.created_at)"
-    " FROM ledger_accounts AS l JOIN balances AS b ON b.ledger_account_id = l.id"
-    " LEFT JOIN LATERAL (SELECT p.balance_minor, p.created_at FROM postings AS p"
-    '   WHERE p.ledger_account_id = b.ledger_account_id AND p.currency = b.currency AND p."position" <= %(cut)s'
-    '   ORDER BY p."position" DESC, p.line DESC LIMIT 1) AS last ON true'
-    ' WHERE l.account_id = %(account_id)s::uuid AND l."position" <= %(cut)s ORDER BY b.code, b.currency'
 )
 _ENTRY: Final = 'SELECT id, event_type, external_ref, created_at, "position" FROM journal_entries'
 _ENTRIES: Final = (
@@ -107,12 +97,13 @@ async def get_balances(call: Call, asked: AsOf) -> Reply:
     """What every ledger account of the book holds, zero included; or held before."""
     cut = await cut_of(call, asked)
     if cut is None:
-        rows = await call.read("balances", _BALANCES, account_id=call.account_id)
+        found = [_balance(row) for row in await call.read("balances", _BALANCES, account_id=call.account_id)]
     else:
         await call.reached("accounts")
         await call.reached("balances")
-        rows = await call.read("journal", _BALANCES_AS_OF, account_id=call.account_id, cut=cut)
-    return stopped(call, reply(all_of(Balance)([_balance(row) for row in rows])), cut)
+        rows = await call.read("journal", BALANCES, account_id=call.account_id, cut=cut)
+        found = [_balance((*row[:-1], None, row[-1])) for row in rows]
+    return stopped(call, reply(all_of(Balance)(found)), cut)
 
 
 @endpoint("GET", "/v1/journal-entries", "ledger:read", listed(JournalEntry), query=JournalPage)

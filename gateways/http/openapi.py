@@ -19,7 +19,18 @@ from core.rejections import (
     code_of,
 )
 from gateways import VERSION
-from gateways.http import accounts, health, ledger, operator, payins, payouts, projections, proofs, webhooks
+from gateways.http import (
+    accounts,
+    health,
+    ledger,
+    operator,
+    payins,
+    payouts,
+    projections,
+    proofs,
+    statements,
+    webhooks,
+)
 from gateways.http.answers import Answer
 from gateways.http.endpoints import ENDPOINTS, Endpoint
 from gateways.http.errors import (
@@ -44,6 +55,7 @@ from gateways.http.errors import (
 NOUNS: Final = {
     "Accounts": accounts,
     "Ledger": ledger,
+    "Statements": statements,
     "Payins": payins,
     "Payouts": payouts,
     "Webhooks": webhooks,

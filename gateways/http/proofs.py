@@ -121,7 +121,9 @@ async def list_receipts(call: Call, page: ReceiptsPage) -> Reply:
 async def list_verification_keys(call: Call, _: Read) -> Reply:
     """The public keys that receipts, checkpoints and statements are checked with."""
     await _of_the_history(call)
-    return reply(all_of(VerificationKey)([VerificationKey(*row) for row in await call.api.queries.fetch(_KEYS)]))
+    keys = [VerificationKey(*row) for row in await call.api.queries.fetch(_KEYS)]
+    signer = await asyncio.to_thread(lambda: call.api.statements.signer)
+    return reply(all_of(VerificationKey)([*keys, VerificationKey("statements", str(signer.key))]))
 
 
 @endpoint("GET", "/v1/checkpoints", OPERATOR, listed(Checkpoint), query=Page)

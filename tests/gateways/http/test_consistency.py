@@ -86,7 +86,12 @@ def test_every_get_says_what_it_reflects(api: World) -> None:
         "/v1/payin-addresses/{id}": payin["address"]["id"],
         "/v1/journal-entries/{id}": entry["id"],
     }
-    queries = {"/v1/receipts": {"subject": f"payout-{payout['id']}"}}
+    period = {"from": "2020-01-01T00:00:00Z", "until": "2021-01-01T00:00:00Z"}
+    queries = {
+        "/v1/receipts": {"subject": f"payout-{payout['id']}"},
+        "/v1/statements": period,
+        "/v1/statements.csv": period,
+    }
     asked = 0
     # There is neither a deposit nor a checkpoint here.
     unasked = ("/metrics", "/v1/deposits/{id}", "/v1/checkpoints/{number}", "/v1/inclusion-proofs/{position}")

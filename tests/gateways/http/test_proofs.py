@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.merkle import check_consistency, check_inclusion
-from core.notes import opened
+from core.notes import NoteKey, opened
 from core.receipts import Receipt, check
 from projections.checkpoints import publish_key
 from tests.gateways.http.harness import PAYEE, Client, World
@@ -195,4 +195,6 @@ def test_the_operator_sees_checkpoints_and_how_they_follow(api: World, desk: Des
 def test_keys_are_shown_to_everybody_with_a_key(api: World, desk: Desk) -> None:
     """The public half, in the form the verifiers take."""
     acme = api.company()
-    assert acme.shown("/v1/verification-keys")["data"] == [{"purpose": "checkpoints", "key": str(desk.signer.key)}]
+    first, second = acme.shown("/v1/verification-keys")["data"]
+    assert first == {"purpose": "checkpoints", "key": str(desk.signer.key)}
+    assert (second["purpose"], NoteKey.parse(second["key"]).name) == ("statements", "counterfoil/devnet/statements")
