@@ -191,7 +191,7 @@ class Settings(BaseModel):
     sweep_threshold: Amount = Field("50", description="USDT on a deposit address that make a sweep worth its cost")
     sweep_max: Amount = Field("1000000", description="The most USDT that one sweep moves; the rest waits for the next")
     sweep_cost_max_percent: int = Field(
-        5, ge=1, le=100, description="The most a sweep may cost, as a share of what it moves"
+        2, ge=1, le=100, description="The most a sweep may cost, as a share of what it moves"
     )
     sweep_interval_s: int = Field(
         600, ge=0, le=86_400, description="Chain time between two looks for what is to be swept; 0: only by hand"

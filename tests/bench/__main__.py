@@ -29,7 +29,7 @@ from gateways.supervisor import Supervisor
 from projections import VIEWS
 from projections.projector import Projector
 from projections.tracking import ViewTracking
-from tests.bench import baselines, engine, load, scanner
+from tests.bench import baselines, engine, load, scanner, treasury
 
 BATCHES = (1, 10, 100, 1000)
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
@@ -108,6 +108,7 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     console.print(f"  verified, from memory              {found.verified:,.0f}")
     console.print(f"  fetched over HTTP and verified     {found.fetched_and_verified:,.0f}")
     console.print(f"  tronpy, fetched and not verified   {found.tronpy_fetched:,.0f}")
+    console.print("\n" + "\n".join(treasury.lines(treasury.table())))
 
 
 def _projection(database: Database) -> float:

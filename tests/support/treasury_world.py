@@ -6,6 +6,8 @@ From the chain to the books everything is the product's own; only ports are memo
 from hashlib import sha256
 from typing import Any
 
+import httpx2
+
 from core import books
 from core.addresses import RequestPayin
 from core.attempts import PayoutOrder
@@ -19,7 +21,6 @@ from core.treasury import RegisterWallet
 from core.tron import SUN_PER_TRX, Address
 from gateways.devnet import abi, accounts, node
 from gateways.devnet.genesis import USDT
-from gateways.devnet.in_process import InProcess
 from gateways.tron_node import TronNode
 from scanners.observer import Observer
 from scanners.recorder import Recorder
@@ -30,6 +31,7 @@ from signers.keys import Key, SoftwareKey
 from signers.payouts import Payouts
 from signers.plan import Rules
 from signers.sweeps import Sweeps
+from tests.simulation.system import Backend
 from tests.support.history import ACTOR, ALICE, TickingClock, execute, order, register, request_payout
 from tests.support.memory import (
     MemoryAttempts,
@@ -94,7 +96,8 @@ class TreasuryWorld:
         self.interval_ms = interval_ms
         self.now_ms = START_MS
         self.devnet = node.Node(node.Config(paused=True), lambda: self.now_ms)
-        self.node = TronNode("http://devnet", transport=InProcess(self.devnet))
+        self.node = TronNode("http://devnet", transport=httpx2.BaseTransport())
+        self.node._http = Backend(self.devnet, lambda _: None)  # type: ignore[assignment]
         self.keys = Keystore()
         self.hot, self.gas = (self.keys.key(f"keystore:{role}").address for role in ("hot", "gas"))
         self.cold = self.keys.key("keystore:cold").address
