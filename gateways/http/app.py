@@ -10,7 +10,6 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.routing import Route, Router
 
-from gateways.embedded.connections import Connections
 from gateways.group_commit import GroupCommit
 from gateways.http.auth import Keyring
 from gateways.http.edge import Edge, Nowhere, RateLimiter
@@ -23,7 +22,6 @@ from gateways.http.positions import Positions
 from gateways.http.queries import Queries, Watch
 from gateways.http.server import LINGER_S, Server
 from gateways.http.statements import Desk
-from gateways.note_keys import open_signer
 from gateways.platform import Platform
 from gateways.roles import READER
 from gateways.telemetry.counted import counted_ledger
@@ -55,9 +53,7 @@ def create_app(platform: Platform) -> Starlette:
         foreground=Foreground(platform),
         token=settings.usdt,
         peers=Peers(networks(settings.trusted_proxies)),
-        statements=Desk(
-            Connections(platform.logins[READER], connections_max=2), lambda: open_signer(settings, "statements")
-        ),
+        statements=Desk.of(platform),
     )
 
     reader = reader_of(platform.logins[READER])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Self
 from uuid import UUID
 
 from core.notes import NoteSigner
@@ -10,6 +11,9 @@ from gateways.http.answers import Answer
 from gateways.http.bodies import Period
 from gateways.http.endpoints import JSON, Call, Reply, endpoint
 from gateways.http.errors import PeriodTooLong, ProjectionBehind, Refusal, invalid
+from gateways.note_keys import open_signer
+from gateways.platform import Platform
+from gateways.roles import READER
 from projections import statements
 from projections.statements import Format, Statement, TooManyLines, ViewsBehind
 
@@ -33,6 +37,12 @@ class Desk:
         self._open_signer = open_signer
         self._signer: NoteSigner | None = None
         self._two = asyncio.Semaphore(2)
+
+    @classmethod
+    def of(cls, platform: Platform) -> Self:
+        """On the reader's login, with the platform's key."""
+        connections = Connections(platform.logins[READER], connections_max=2)
+        return cls(connections, lambda: open_signer(platform.settings, "statements"))
 
     @property
     def signer(self) -> NoteSigner:
