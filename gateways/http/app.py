@@ -55,7 +55,6 @@ def create_app(platform: Platform) -> Starlette:
         peers=Peers(networks(settings.trusted_proxies)),
         statements=Desk.of(platform),
     )
-
     reader = reader_of(platform.logins[READER])
     gauges = [Installation(reader), SigningGauge(platform.store), WebhookGauges(platform.outbox, platform.clock)]
     if settings.mode == "embedded":  # on AWS each consumer tells of its own queues, and has the right to ask
