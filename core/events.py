@@ -70,6 +70,18 @@ def upcast(old_topic: str, new_topic: str, change: Upcaster) -> None:
     _UPCASTERS[old_topic] = (new_topic, change)
 
 
+def read_as(topic: str) -> str | None:
+    """The topic under which this program reads what is stored under that one; None when it cannot."""
+    while topic in _UPCASTERS:
+        topic = _UPCASTERS[topic][0]
+    return topic if topic in CLASSES else None
+
+
+def readable() -> set[str]:
+    """Every topic, of today or before, that this program can read."""
+    return {topic for topic in (*CLASSES, *_UPCASTERS) if read_as(topic) is not None}
+
+
 def encode(item: Event) -> tuple[str, bytes]:
     """-> (topic, JSON). Raises ValueError for U+0000, which Postgres' jsonb, and so the auditor's view, cannot read."""
     state = _ENCODER.encode(item)

@@ -139,6 +139,14 @@ def rebuild(
 
 
 @app.command
+def census(*, data: Data = None) -> None:
+    """Which events are stored, by type and version, and how each is read. Exit 1 when one cannot be."""
+    from gateways.operations import show_census
+
+    sys.exit(0 if show_census(_settings(data=data), console) else 1)
+
+
+@app.command
 def reconcile(*, data: Data = None) -> None:
     """Trial balance; events = guard = views; ledger = chain. Exit 1 and every difference when something does not hold."""
     from gateways.operations import reconcile_books

@@ -11,8 +11,10 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg import sql
 
+import core.history  # noqa: F401  declares every event, so that all that can be read is known
 from gateways.roles import OWNER, ROLES
 from projections import VIEWS
+from projections.census import census
 
 MIGRATE_LOCK: Final = 0x436F756E7465724D
 
@@ -49,6 +51,7 @@ def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
         _make_roles(conn, passwords or {})
         known = _applied(conn)
         check_known(known)
+        _check_readable(conn)
         done = []
         for migration in migrations():
             if migration.version not in known:
@@ -81,6 +84,19 @@ def check_known(applied: Mapping[int, str]) -> None:
                 f"migration {ours[version].name} was applied with another text: this program and the database"
                 " come from different versions; install the one that made the database"
             )
+
+
+def _check_readable(conn: psycopg.Connection) -> None:
+    """Raises SchemaMismatch when the history holds an event that this program cannot read: nothing is changed then."""
+    if conn.execute("SELECT to_regclass('events')").fetchone() == (None,):
+        return
+    strange = [counted for counted in census(conn) if counted.read_as is None]
+    if strange:
+        told = ", ".join(f"{each.topic} ({each.events}, the last at position {each.last})" for each in strange)
+        raise SchemaMismatch(
+            f"the history holds events that this program cannot read: {told};"
+            " install the version that wrote them, or a newer one"
+        )
 
 
 def _applied(conn: psycopg.Connection) -> dict[int, str]:

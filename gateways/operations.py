@@ -24,6 +24,7 @@ from gateways.secrets_file import load_or_create
 from gateways.settings import PREFIX, Settings
 from gateways.signing import holding, resume
 from gateways.user_error import UserError
+from projections.census import census
 from projections.reconcile import Check, reconcile
 from projections.trial_balance import trial_balance
 from signers.abi import balance_of_call, read_uint256
@@ -96,6 +97,29 @@ def reconcile_books(settings: Settings, console: Console) -> bool:
     print_checks(found.checks, console)
     console.print(f"{found.position} events; " + ("everything holds" if found.ok else "something does not hold"))
     return found.ok
+
+
+def show_census(settings: Settings, console: Console) -> bool:
+    """Print a line for each type and version of event that is stored -> whether all can be read."""
+    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
+        counted = census(conn)
+    table = Table("topic", "events", "first", "last", "read", box=None, pad_edge=False)
+    for each in counted:
+        how = (
+            "CANNOT BE READ"
+            if each.read_as is None
+            else "as it is"
+            if each.read_as == each.topic
+            else f"as {each.read_as}"
+        )
+        table.add_row(each.topic, str(each.events), str(each.first), str(each.last), how)
+    console.print(table)
+    total, strange = sum(each.events for each in counted), sum(each.read_as is None for each in counted)
+    console.print(
+        f"{total} events of {len(counted)} kinds; "
+        + (f"{strange} kinds cannot be read" if strange else "all can be read")
+    )
+    return not strange
 
 
 def print_checks(checks: Sequence[Check], console: Console) -> None:

@@ -4,6 +4,7 @@ What stands there was written by some version of this program and must be readab
 changed.
 """
 
+import hashlib
 import json
 import types
 import typing
@@ -17,6 +18,8 @@ import core.history  # noqa: F401  declares every event
 from core.events import CLASSES, encode
 
 RECORDED = Path(__file__).with_name("recorded_events.json")
+DIGESTS = Path(__file__).with_name("recorded_events.sha256")
+"""A line for each recorded event, added with it: whoever changes what was recorded has to change two files."""
 
 
 def example(kind: Any, name: str = "text") -> Any:
@@ -41,11 +44,23 @@ def recorded() -> dict[str, Any]:
     return json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}  # type: ignore[no-any-return]
 
 
+def digest(fields: Any) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def digests() -> dict[str, str]:
+    """topic -> the digest that its fields were recorded with."""
+    lines = DIGESTS.read_text(encoding="utf-8").splitlines() if DIGESTS.exists() else []
+    return {topic: kept for kept, topic in (line.split("  ") for line in lines)}
+
+
 def main() -> None:
     known = recorded()
     for topic, kind in sorted(CLASSES.items()):
         known.setdefault(topic, json.loads(encode(example(kind))[1]))
     RECORDED.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    kept = {topic: digest(fields) for topic, fields in known.items()} | digests()
+    DIGESTS.write_text("".join(f"{kept[topic]}  {topic}\n" for topic in sorted(kept)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ import pytest
 
 import core.history  # noqa: F401  declares every event
 from core import events
-from core.events import CLASSES, Event, UnknownTopic, decode, encode, event, postings_of, upcast
+from core.events import CLASSES, Event, UnknownTopic, decode, encode, event, postings_of, readable, upcast
 from core.journal import check_balanced
 from core.ledger import Ledger
-from tests.core.record_events import example, recorded
+from tests.core.record_events import digest, digests, example, recorded
 from tests.support.history import ALICE, TickingClock
 from tests.support.memory import MemoryStore
 from tests.support.treasury import append_treasury
@@ -24,6 +24,19 @@ RECORDED = recorded()
 def test_every_event_is_recorded() -> None:
     """Each topic has an example in recorded_events.json: `python -m tests.core.record_events` adds new ones."""
     assert set(CLASSES) <= set(RECORDED)
+
+
+def test_every_version_that_can_be_read_is_recorded() -> None:
+    """So has every older version that an upcaster lifts: keep its example when you raise the version."""
+    assert sorted(readable() - set(RECORDED)) == [], "run `python -m tests.core.record_events` before raising a version"
+
+
+def test_what_is_recorded_stays() -> None:
+    """No recorded event was changed or removed: what some version wrote is stored somewhere. A change is a new version."""
+    kept = digests()
+    assert sorted(RECORDED) == sorted(kept), "run `python -m tests.core.record_events`; lines are added, never removed"
+    changed = [topic for topic, fields in RECORDED.items() if digest(fields) != kept[topic]]
+    assert changed == [], f"restore {', '.join(changed)}: give the event a new version and an upcaster instead"
 
 
 @pytest.mark.parametrize("topic", sorted(RECORDED))

@@ -11,7 +11,20 @@ import pytest
 pytestmark = pytest.mark.fast
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["demo", "up", "run", "devnet", "migrate", "rebuild", "reconcile", "scan", "tx", "config", "openapi"]
+COMMANDS = [
+    "demo",
+    "up",
+    "run",
+    "devnet",
+    "migrate",
+    "rebuild",
+    "census",
+    "reconcile",
+    "scan",
+    "tx",
+    "config",
+    "openapi",
+]
 
 
 def counterfoil(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":

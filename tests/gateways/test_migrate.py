@@ -9,9 +9,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from core.ledger import Ledger
 from gateways.embedded_postgres import EmbeddedPostgres
 from gateways.migrate import Migration, SchemaMismatch, check, migrate, migrations
 from gateways.roles import API, LOGINS
+from projections.census import Counted, census
+from tests.support.history import append_history
+from tests.support.postgres import Database
 
 NAMES = [migration.name for migration in migrations()]
 
@@ -127,3 +131,31 @@ def test_an_owner_who_is_no_superuser_is_enough() -> None:
                     conn.execute("DELETE FROM events")
         finally:
             server.stop()
+
+
+def test_a_history_that_cannot_be_read_is_left_alone(database: Database) -> None:
+    """A program that does not know a stored event refuses to migrate, names it and its last position, and changes nothing."""
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        conn.execute("SET ROLE counterfoil_writer")
+        conn.execute("INSERT INTO events VALUES ('account-x', 1, 'account.registered/9', '{}', 1)")
+        conn.execute("RESET ROLE")
+        before = conn.execute("SELECT count(*) FROM schema_migrations").fetchone()
+        with pytest.raises(SchemaMismatch, match=r"account\.registered/9 \(1, the last at position 1\)"):
+            migrate(database.owner_url)
+        assert conn.execute("SELECT count(*) FROM schema_migrations").fetchone() == before
+
+
+def test_census_counts_types_and_versions(database: Database, ledger: Ledger) -> None:
+    """Each topic with its number and its place, older versions with the topic they are lifted to, unknown ones with none."""
+    head = append_history(ledger)
+    with psycopg.connect(database.owner_url) as conn:
+        conn.execute("SET ROLE counterfoil_writer")
+        conn.execute("INSERT INTO events VALUES ('payout-x', 1, 'payout.expired/1', '{}', %s)", (head + 1,))
+        conn.execute("INSERT INTO events VALUES ('payout-y', 1, 'payout.expired/3', '{}', %s)", (head + 2,))
+        counted = {each.topic: each for each in census(conn)}
+        conn.rollback()
+    assert sum(each.events for each in counted.values()) == head + 2
+    assert counted["payout.expired/1"] == Counted("payout.expired/1", 1, head + 1, head + 1, "payout.expired/2")
+    assert counted["payout.expired/2"].read_as == "payout.expired/2"
+    assert counted["payout.expired/3"].read_as is None
+    assert counted["account.registered/1"].events == 2

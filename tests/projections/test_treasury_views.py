@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from core.ledger import Ledger
 from core.quarantine import QuarantineAddress
@@ -14,14 +12,11 @@ from gateways.embedded.holdings import PostgresHoldings
 from gateways.postgres import PostgresEventStore
 from gateways.roles import SIGNER
 from projections import VIEWS
-from projections.batch import project as apply
 from projections.tracking import ViewTracking
-from tests.projections.test_views import _cut
 from tests.support.history import ALICE_ADDRESS, BOB_ADDRESS, HOT_WALLET, USDT, execute, txid
 from tests.support.postgres import Database
-from tests.support.rebuilding import differing, rebuilt
 from tests.support.treasury import append_treasury, attempt_of, step, sweep_order, treasury_batches
-from tests.support.views import live_rows, project, rows
+from tests.support.views import project
 
 NAMES = ("sweeps", "holdings", "journal", "balances", "wallets")
 ALL = [VIEWS[name] for name in NAMES]
@@ -36,29 +31,6 @@ def projected(
     project(store, tracking)
     with psycopg.connect(database.reader_url, autocommit=True) as conn:
         yield conn
-
-
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cuts=st.sets(st.floats(0, 1), max_size=20))
-def test_any_split(
-    projected: psycopg.Connection, store: PostgresEventStore, tracking: ViewTracking, cuts: set[float]
-) -> None:
-    """However the history is cut into batches, every table ends with the same bytes."""
-    records = store.read(0, 1_000)
-    expected = live_rows(tracking, ALL)
-    with tracking.connection() as conn, conn.transaction(force_rollback=True), conn.cursor() as cursor:
-        for view in ALL:
-            for table in reversed(view.tables):
-                cursor.execute(f"DELETE FROM {table}")
-            for batch in _cut(records, cuts):
-                apply(cursor, [view], batch)
-        assert rows(conn, ALL) == expected
-
-
-def test_rebuilt_equals_live(projected: psycopg.Connection, store: PostgresEventStore, database: Database) -> None:
-    """A rebuild finds the live rows as they must be."""
-    found = rebuilt(database, store, ALL)
-    assert [(row.view, differing(row)) for row in found.values() if row.state != "done" or differing(row)] == []
 
 
 def test_sweeps(projected: psycopg.Connection) -> None:

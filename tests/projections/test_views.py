@@ -1,27 +1,22 @@
 """Views: the same events in any split give the same rows, and the rows say what happened (I4)."""
 
-import itertools
 from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from core import books
-from core.events import Recorded
 from core.journal import TREASURY, TREASURY_ACCOUNT_ID, derived_id, ledger_account_id
 from core.ledger import Ledger
 from gateways.http.answers import Deposit, Payout
 from gateways.postgres import PostgresEventStore
 from projections import VIEWS
-from projections.batch import project as apply
 from projections.tracking import ViewTracking
 from tests.support.history import ALICE, BOB, BOB_ADDRESS, USDT, append_history, detect, execute, orphan, transfer
 from tests.support.postgres import Database
-from tests.support.views import live_rows, project, rows
+from tests.support.views import project
 
 
 @pytest.fixture
@@ -33,29 +28,6 @@ def projected(
     project(store, tracking)
     with psycopg.connect(database.reader_url, autocommit=True) as conn:
         yield conn
-
-
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cuts=st.sets(st.floats(0, 1), max_size=20))
-def test_any_split(
-    projected: psycopg.Connection, store: PostgresEventStore, tracking: ViewTracking, cuts: set[float]
-) -> None:
-    """However the history is cut into batches, every table of every view ends with the same bytes."""
-    records = store.read(0, 1_000)
-    expected = live_rows(tracking)
-    with tracking.connection() as conn, conn.transaction(force_rollback=True), conn.cursor() as cursor:
-        for view in VIEWS.values():
-            for table in reversed(view.tables):
-                cursor.execute(f"DELETE FROM {table}")
-            for batch in _cut(records, cuts):
-                apply(cursor, [view], batch)
-        assert rows(conn) == expected
-
-
-def _cut(records: list[Recorded], cuts: set[float]) -> Iterator[list[Recorded]]:
-    ends = sorted({*(1 + int(cut * (len(records) - 1)) for cut in cuts), len(records)})
-    for first, last in itertools.pairwise([0, *ends]):
-        yield records[first:last]
 
 
 def test_balances(projected: psycopg.Connection) -> None:
