@@ -6,7 +6,9 @@ from psycopg import Connection
 
 from core.events import read_as
 
-_COUNT: Final = 'SELECT topic, count(*), min(notification_id), max(notification_id) FROM events GROUP BY topic ORDER BY topic COLLATE "C"'
+_COUNT: Final = """
+SELECT topic, count(*), min(notification_id), max(notification_id) FROM events GROUP BY topic ORDER BY topic COLLATE "C"
+"""
 
 
 class Counted(NamedTuple):
