@@ -40,7 +40,7 @@ class Corpus:
         self._strangers = [Address.from_evm(bytes([90 + n]) * 20) for n in range(20)]
         system.devnet.give_trx(self.poor.address, 100_000 * COINS)
         self._customers.approve(USDT, self.genesis.fake_usdt)
-        system.mine(2)
+        system.mine(25)  # no fork takes away what customers pay with
 
     def block(self) -> None:
         """A block full of payments."""

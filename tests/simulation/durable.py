@@ -179,6 +179,7 @@ class Pool:
         self.wallets: dict[bytes, str] = {}
         self._ready: list[ReadyAddress] = []
         self._key_ids: list[str] = []
+        self._key_of: dict[bytes, str] = {}
 
     def take(self) -> ReadyAddress | None:
         return self._ready.pop(0) if self._ready else None
@@ -190,6 +191,7 @@ class Pool:
                 self.wallets[evm] = "payin"
                 self._ready.append(address)
                 self._key_ids.append(address.key_id)
+                self._key_of[evm] = address.key_id
 
     def add_wallet(self, role: str, base58: str, key_id: str | None) -> None:
         self.wallets.setdefault(Address.from_base58(base58).evm, role)
@@ -202,3 +204,6 @@ class Pool:
 
     def ours(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
         return {evm: self.wallets[evm] for evm in evm_addresses if evm in self.wallets}
+
+    def key_ids(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
+        return {evm: self._key_of[evm] for evm in evm_addresses if evm in self._key_of}

@@ -4,7 +4,6 @@ The chain is read from the devnet's own blocks, never through the product's scan
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 
 from core import books
 from core.addresses import AddressAssigned
@@ -15,26 +14,15 @@ from core.journal import TREASURY, Unbalanced, check_balanced
 from core.payouts import FINAL, Payout, PayoutRequested
 from core.seals import BrokenSeal, verify
 from core.signing import SIGNING, Cause, Signing
-from core.transactions import TRANSFER
-from core.tron import TRANSFER_TOPIC, Address
+from core.tron import Address
 from gateways.devnet import accounts
 from gateways.devnet.genesis import USDT
 from projections.segments import Segment
+from tests.simulation.broken import Broken
+from tests.simulation.chain import Credit, on_chain
 from tests.simulation.durable import Store
 from tests.simulation.system import System
-
-Credit = tuple[str, int | None, bytes, int, str]
-"""(txid, log index, receiver's 20 bytes, minor units, currency)"""
-_TRANSFER = bytes.fromhex(TRANSFER_TOPIC)
-
-
-class Broken(AssertionError):
-    """An invariant does not hold."""
-
-    def __init__(self, invariant: str, sentence: str) -> None:
-        super().__init__(f"{invariant}: {sentence}")
-        self.invariant = invariant
-        self.sentence = sentence
+from tests.simulation.treasury import check_treasury, staked_sun
 
 
 def check(system: System) -> None:
@@ -43,24 +31,9 @@ def check(system: System) -> None:
     _books(system.store)
     _deposits(system)
     _payouts(system)
+    check_treasury(system)
     _chain_balances(system)
     _progress(system)
-
-
-def on_chain(system: System) -> Iterator[tuple[bytes, Credit]]:
-    """(sender, credit) of every transfer of USDT and TRX in solid blocks, as the chain itself executed them."""
-    for block in system.devnet.chain.blocks[1 : system.devnet.chain.solid.number + 1]:
-        for each in block.included:
-            txid, outcome = each.transaction.txid, each.outcome
-            if outcome.contract_ret != "SUCCESS":
-                continue
-            if each.transaction.kind == TRANSFER:
-                to, amount = each.transaction.parameter["to_address"], each.transaction.parameter["amount"]
-                yield each.transaction.owner[1:], (txid, None, to[1:], amount, "TRX")
-            for index, log in enumerate(outcome.logs):
-                if log.address == USDT.evm and log.topics[0] == _TRANSFER:
-                    amount = int.from_bytes(log.data, "big")
-                    yield log.topics[1][12:], (txid, index, log.topics[2][12:], amount, "USDT")
 
 
 def open_payouts(store: Store) -> list[str]:
@@ -145,7 +118,9 @@ def _deposits(system: System) -> None:
             evm = Address.from_base58(fact.to_address).evm
             credited[fact.txid, fact.log_index, evm, fact.amount_minor, fact.currency] += 1
             owner = assigned.get(fact.to_address) if fact.currency == "USDT" and wallets[evm] == "payin" else None
-            if (event.account_id, event.ledger_account) != (owner or (TREASURY, books.SUSPENSE)):
+            ours = system.store.streams_of([fact.txid]).get(fact.txid, "").startswith("instruction-")
+            counterpart = books.IN_TRANSIT if ours else books.SUSPENSE
+            if (event.account_id, event.ledger_account) != (owner or (TREASURY, counterpart)):
                 raise Broken("I12", f"{recorded.stream} is credited to {event.account_id}, the address is {owner}'s")
     if credited != expected:
         missed, surplus = expected - credited, credited - expected
@@ -203,6 +178,8 @@ def _chain_balances(system: System) -> None:
         account = accounts.find(state, address)
         real[code, "TRX"] += account.balance_sun if account else 0
         real[code, "USDT"] += state.get(("slot", USDT, "balance", evm)) or 0
+        real[books.STAKED, "TRX"] += staked_sun(account) if account else 0
+    real |= {(books.IN_TRANSIT, "USDT"): 0, (books.IN_TRANSIT, "TRX"): 0}
     for key in {*real, *((code, currency) for code, currency in booked if code in books.WALLET_ACCOUNTS.values())}:
         if booked[key] != real[key]:
             raise Broken("I10", f"{key} is booked as {booked[key]}, the chain has {real[key]}")

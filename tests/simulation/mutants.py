@@ -16,20 +16,28 @@ from core.attempts import Attempt, ProofOfDeath
 from core.chain import Block, BlockRef, BroadcastAnswer, Receipt
 from core.deposits import TransferFact
 from core.events import New
+from core.instructions import SendToken
 from core.ledger import Command, Past
 from core.payouts import FINAL, BroadcastPayout, FailPayout, PayoutFailed, PreparePayout, SignPayout
 from core.ports import AddressPool, Cursor, Cursors, Message, Node, Outstanding, Queue, SolidLog
 from core.rejections import Rejection
+from core.sweeps import ReleaseSweep, SendSweep
 from core.transactions import txid_of
+from core.tron import Address
 from scanners import blocks
 from scanners.blocks import Transfer
 from scanners.branch import Branch
 from scanners.observer import Observer
 from signers.errands import OpenPayout
+from signers.instructions import ACTOR as SWEEPER
+from signers.instructions import Instructions
 from signers.intents import envelope_of, intent_of_payout
+from signers.needs import Need
+from signers.open_sweeps import OpenSweep
 from signers.payouts import ACTOR, Payouts
 from signers.signer import Limits, sign
-from signers.transactions import assemble
+from signers.sweeps import Sweeps
+from signers.transactions import Trc20Transfer, assemble
 
 PATIENCE_MS: Final = 80_000
 """Before the expiration, at the solid height: half of an attempt's life has passed at the head."""
@@ -182,6 +190,34 @@ class UnrecordedBytes(Payouts):
         return [SignPayout(signature=signed.signature.hex(), **ids), BroadcastPayout(**ids)]
 
 
+class ForgetsLoans(Sweeps):
+    """FAILURES 19: the coins have come, and nobody thinks of the energy that was lent for them."""
+
+    def _take_back(self, it: OpenSweep, solid: BlockRef) -> list[Command]:
+        return [ReleaseSweep(it.order, None, SWEEPER)]
+
+    def _reconcile(self, solid: BlockRef) -> list[Command]:
+        return []
+
+
+class BlindSweeps(Sweeps):
+    """FAILURES 16: the transfer is ordered without a look at what its address can pay with."""
+
+    def _fuel(self, it: OpenSweep, need: Need, amount_minor: int) -> Sequence[Command]:
+        if not need.payer.exists:
+            return super()._fuel(it, need, amount_minor)
+        owner = Address.from_base58(it.order.address)
+        transfer = self._step(it, "sweep", "payin", owner, SendToken(it.order.to, amount_minor))
+        return [SendSweep(it.order, self._last_id(it), SWEEPER, transfer, needed_energy=need.energy)]
+
+
+class BlindInstructions(Instructions):
+    """The same where the bytes are made."""
+
+    def _affordable(self, intent: Trc20Transfer, margin_percent: int) -> int:
+        return 10_000_000
+
+
 def _hasty_proof(log: SolidLog, attempt: Attempt) -> ProofOfDeath | None:
     """FAILURES 28: what is in no solid block so long after it was sent is dead."""
     if not log.blocks(attempt.ref_block_number + 1, attempt.expiration_ms - PATIENCE_MS):
@@ -228,4 +264,9 @@ MUTANTS: Final[dict[str, Mutant]] = {
         patch=lambda: patch("signers.outgoing.proof_of_death", _hasty_proof)
     ),
     "bytes are sent before they are recorded": Mutant({"payouts": UnrecordedBytes}),
+    "energy that was lent is not taken back": Mutant({"sweeps": ForgetsLoans}),
+    "a sweep is sent without a look at its energy": Mutant({"sweeps": BlindSweeps, "instructions": BlindInstructions}),
+    "own transfers are booked as unexplained": Mutant(
+        patch=lambda: patch("core.books.own_coins_arrived", books.unexplained_inbound)
+    ),
 }

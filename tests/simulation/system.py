@@ -31,10 +31,13 @@ from scanners.producers import Producers
 from scanners.recorder import Recorder
 from signers.addresses import Addresses, register_wallets
 from signers.hot_wallet import Rules
+from signers.instructions import Instructions
 from signers.keys import Key, SoftwareKey
 from signers.payouts import Payouts
+from signers.plan import Rules as SweepRules
+from signers.sweeps import Sweeps
 from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
-from tests.support.memory import Crash, MemoryCursors, MemoryOutstanding, MemorySolidLog
+from tests.support.memory import Crash, MemoryCursors, MemoryHoldings, MemoryOutstanding, MemorySolidLog
 
 START_MS: Final = 1_788_408_000_000
 FACT_KEY: Final = b"observer's key of thirty-two by."
@@ -42,8 +45,18 @@ RULES: Final = Rules(lifetime_ms=60_000)
 ADDRESS_POOL: Final = 4
 PATIENCE_MS: Final = 10_000
 """A TronNode's timeout."""
-PROCESSES: Final = ("observe", "record", "record2", "relay", "payouts", "payouts2", "addresses")
-"""Of two kinds a second one runs at times, as during a rolling restart."""
+PROCESSES: Final = ("observe", "record", "record2", "relay", "payouts", "payouts2", "sweeps", "sweeps2", "addresses")
+"""Of three kinds a second one runs at times, as during a rolling restart."""
+SWEEPS: Final = SweepRules(
+    threshold_minor=50_000_000,
+    cost_max_percent=100,
+    trx_price_minor=300_000,
+    amount_max_minor=10**15,
+    open_max=10,
+    gas_daily_max_sun=10**15,
+    left_over_min_sun=50_000_000,
+)
+SWEEP_INTERVAL_MS: Final = 60_000
 BACKENDS: Final = ("first", "second")
 WRITES: Final = frozenset(
     {
@@ -133,20 +146,32 @@ class _Answer(msgspec.Struct):
 class System:
     """What is durable, and the processes that run on it now. Time is the chain's and moves with `pass_ms` and mining."""
 
-    def __init__(self, seed: int, *, backends: int = 2, mutant: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, seed: int, *, backends: int = 2, mutant: dict[str, Any] | None = None, sweeping: bool = True
+    ) -> None:
+        self.sweeping = sweeping
+        """Whether sweeps are planned by themselves."""
         self.now_ms = START_MS
         self.devnet = devnet.Node(devnet.Config(paused=True, network=f"simulation {seed}"), lambda: self.now_ms)
         self.backends = {name: Backend(self.devnet, self.pass_ms) for name in BACKENDS[:backends]}
         self.keys = Keystore(seed)
         self.hot: Address = self.keys.key("keystore:hot").address
+        self.gas: Address = self.keys.key("keystore:gas").address
         self.store, self.pool, self.log = Store(), Pool(), MemorySolidLog()
         self.cursors, self.bookmarks, self.outstanding = MemoryCursors(), Bookmarks(), MemoryOutstanding()
         self.facts, self.work, self.segments = (FlakyQueue(lambda: self.now_ms, seed * 3 + n) for n in range(3))
+        self.holdings = MemoryHoldings(self.store)
         self.alarms: Counter[str] = Counter()
         self.crashes = 0
         self.died_at = ""
         """The boundary of the last crash."""
-        self.classes = {"observer": Observer, "recorder": Recorder, "payouts": Payouts} | (mutant or {})
+        self.classes: dict[str, Any] = {
+            "observer": Observer,
+            "recorder": Recorder,
+            "payouts": Payouts,
+            "instructions": Instructions,
+            "sweeps": Sweeps,
+        } | (mutant or {})
         self.fuse: Fuse | None = None
         self.running = ""
         """The process whose turn it is."""
@@ -260,6 +285,33 @@ class System:
             opinion=nodes,
         )
         return nodes.on_one(worker.step)
+
+    def _sweeps(self) -> Callable[[], bool]:
+        nodes, store = self._nodes(), self._through(self.store)
+        ports: Any = (Ledger(store, self.now), store, self._through(self.bookmarks), self._through(nodes))
+        sweeps = self.classes["sweeps"](
+            *ports,
+            self.pool,
+            self.holdings,
+            self.gas,
+            USDT,
+            SWEEPS,
+            fee_limit_sun_max=60_000_000,
+            interval_ms=SWEEP_INTERVAL_MS if self.sweeping else 0,
+            alarm=self._alarm,
+        )
+        instructions = self.classes["instructions"](
+            *ports,
+            self._through(self.log),
+            self.pool,
+            self.keys.key("keystore:gas"),
+            self.keys,
+            USDT,
+            alarm=self._alarm,
+            opinion=nodes,
+        )
+        steps = [nodes.on_one(sweeps.step), nodes.on_one(instructions.step)]
+        return lambda: sum(step() for step in steps) > 0
 
     def _addresses(self) -> Callable[[], bool]:
         pool, store = self._through(self.pool), self._through(self.store)

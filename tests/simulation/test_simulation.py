@@ -27,7 +27,7 @@ def test_the_seeds_bring_everything_about() -> None:
     happened: Counter[str] = Counter()
     struck: Counter[str] = Counter()
     crashes = 0
-    for seed in range(101, 111):
+    for seed in range(101, 119):
         world = World(seed)
         for action in plan(seed):
             happened[action.name] += 1
@@ -40,6 +40,7 @@ def test_the_seeds_bring_everything_about() -> None:
     assert ACTIONS.keys() <= happened.keys()
     assert {"PayoutConfirmed", "PayoutFailed", "PayoutCancelled", "PayoutExpired", "PayoutRefused"} <= happened.keys()
     assert {"DepositDetected", "DepositOrphaned", "DepositConfirmed", "SigningStopped"} <= happened.keys()
+    assert {"SweepConfirmed", "SweepDeferred", "SweepReleased", "InstructionExpired"} <= happened.keys()
     assert crashes > 20
     assert len(struck) > len({kind for kind, _ in FAULTS}) // 2, struck
 

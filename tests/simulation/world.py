@@ -13,6 +13,7 @@ from core import books
 from core.accounts import RegisterAccount
 from core.addresses import RequestPayin
 from core.attempts import PayoutOrder
+from core.instructions import Freeze, GiveInstruction, Instruction
 from core.journal import derived_id
 from core.ledger import Accepted, Refused, Repeated
 from core.payouts import CancelPayout, RequestPayout
@@ -24,9 +25,11 @@ from gateways.devnet.node import CannotFork
 from tests.simulation.customers import COINS, PAYEES, PAYMENTS, Customers, Payment
 from tests.simulation.invariants import Broken, check, open_payouts
 from tests.simulation.system import PROCESSES, Fuse, System
+from tests.simulation.treasury import open_treasury
 from tests.support.memory import Crash
 
 ACTOR: Final = "api-key:simulation"
+STAKE_ID: Final = str(derived_id("instruction", "simulation", "stake"))
 QUIET_STEPS_MAX: Final = 400
 SETTLE_BLOCKS_MAX: Final = 500
 SOLID_BLOCKS: Final = 25
@@ -69,6 +72,14 @@ class World:
         self.customers.approve(USDT)
         self.system.devnet.give_usdt(self.system.hot, 500 * COINS)
         self.system.devnet.give_trx(self.system.hot, 500 * COINS)
+        self.system.devnet.give_trx(self.system.gas, 40_000 * COINS)
+        self.system.mine(SOLID_BLOCKS)
+        if self.seed % 2:  # half of the installations have stake, the others send TRX
+            stake = Instruction(STAKE_ID, "stake", "", self.system.gas.base58, "gas", Freeze(30_000 * COINS, "ENERGY"))
+            self.system.act(GiveInstruction(stake, "operator:simulation"))
+            self.work()
+            self.system.mine(SOLID_BLOCKS)
+            self.work()
         for address in self.deposit_addresses:
             self.system.devnet.give_usdt(address, 300 * COINS)
         self.system.mine(SOLID_BLOCKS)
@@ -94,7 +105,7 @@ class World:
         for recorded in store.read(before, store.head()):
             self.trace(f"        {recorded.position}: {type(recorded.event).__name__} in {recorded.stream}")
 
-    def work(self, names: Sequence[str] = ("addresses", "observe", "record", "relay", "payouts")) -> None:
+    def work(self, names: Sequence[str] = ("addresses", "observe", "record", "relay", "payouts", "sweeps")) -> None:
         """Every process until none finds work."""
         for _ in range(QUIET_STEPS_MAX):
             if not [name for name in names if self.system.step(name)]:
@@ -111,7 +122,7 @@ class World:
         system.facts.lost_deletes = system.work.lost_deletes = 0
         self._owner("unpause()")
         self._owner("setParams(uint256,uint256)", 0, 0)
-        for payee in (*PAYEES, system.hot):
+        for payee in (*PAYEES, system.hot, *self.deposit_addresses):
             self._owner("removeBlackList(address)", payee)
         if fund:
             system.devnet.give_usdt(system.hot, 100_000 * COINS)
@@ -127,12 +138,14 @@ class World:
             system.mine()
             self.work()
         check(system)  # what is worse has its own name
-        raise Broken("liveness", f"still open after {SETTLE_BLOCKS_MAX} blocks: {open_payouts(system.store)}")
+        still = [*open_payouts(system.store), *open_treasury(system.store)]
+        raise Broken("liveness", f"still open after {SETTLE_BLOCKS_MAX} blocks: {still}")
 
     def _busy(self) -> bool:
         system = self.system
         return bool(
             open_payouts(system.store)
+            or open_treasury(system.store)
             or system.facts.depth()
             or system.outstanding.rows
             or len(system.devnet.chain.pool)
@@ -142,21 +155,21 @@ class World:
 
     def do_step(self, draw: random.Random) -> None:
         """Some process gets a turn or a few."""
-        name = draw.choice((*PROCESSES, "observe", "observe", "payouts"))
+        name = draw.choice((*PROCESSES, "observe", "observe", "payouts", "sweeps"))
         for _ in range(draw.randint(1, 4)):
             if not self.system.step(name):
                 return
 
     def do_work(self, draw: random.Random) -> None:
         """Every process gets its turns."""
-        for name in draw.sample(("observe", "record", "relay", "payouts", "addresses"), 5):
+        for name in draw.sample(("observe", "record", "relay", "payouts", "sweeps", "addresses"), 6):
             for _ in range(6):
                 if not self.system.step(name):
                     break
 
     def do_crash(self, draw: random.Random) -> None:
         """A process dies at one of its next writes, before it or after it, whenever that is."""
-        process, calls = draw.choice(list(CALLS.items()))
+        process, calls = draw.choice([*CALLS.items(), *([("payouts", CALLS["payouts"])] * 2)])
         call = draw.choice(calls)
         self.system.fuse = Fuse(draw.randint(0, 3 if call else 9), process, call)
         for _ in range(3):
@@ -220,6 +233,8 @@ class World:
                 ("removeBlackList(address)", (payee,)),
                 ("addBlackList(address)", (self.system.hot,)),
                 ("removeBlackList(address)", (self.system.hot,)),
+                ("addBlackList(address)", (draw.choice(self.deposit_addresses),)),
+                ("removeBlackList(address)", (draw.choice(self.deposit_addresses),)),
                 ("setParams(uint256,uint256)", (10, 2)),
                 ("setParams(uint256,uint256)", (0, 0)),
             )
@@ -311,6 +326,7 @@ CALLS: Final[dict[str, tuple[str, ...]]] = {
     "observe": ("", "send", "send", "save", "append"),
     "record": ("", "append", "delete"),
     "payouts": ("", "append", "append", "broadcast"),
+    "sweeps": ("", "append", "append", "broadcast"),
     "relay": ("", "send", "save"),
 }
 """Where a crash is aimed at: a process and one of its calls, or any."""
@@ -342,7 +358,7 @@ ACTIONS: Final[dict[str, tuple[int, Callable[[World, random.Random], None]]]] = 
     "work": (10, World.do_work),
     "mine": (12, World.do_mine),
     "wait": (3, World.do_wait),
-    "crash": (8, World.do_crash),
+    "crash": (11, World.do_crash),
     "kill": (2, World.do_kill),
     "reorg": (5, World.do_reorg),
     "fault": (7, World.do_fault),

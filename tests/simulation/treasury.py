@@ -1,0 +1,69 @@
+"""What must be true of the treasury's own transactions in the end: each made at most once, nothing lent, nothing open."""
+
+from typing import Any
+
+from core.instructions import FINAL, InstructionState
+from core.sweeps import Sweep
+from gateways.devnet import accounts, delegation
+from tests.simulation.broken import Broken
+from tests.simulation.durable import Store
+from tests.simulation.system import System
+
+
+def open_treasury(store: Store) -> list[str]:
+    """Streams of sweeps that are not closed, and of instructions that are not over."""
+    sweeps = [stream for stream, sweep in _states(store, "sweep-", Sweep()).items() if not sweep.closed]
+    return sweeps + [stream for stream, it in instructions(store).items() if it.state not in FINAL]
+
+
+def instructions(store: Store) -> dict[str, InstructionState]:
+    return _states(store, "instruction-", InstructionState())
+
+
+def check_treasury(system: System) -> None:
+    """Raises Broken."""
+    left = _mined(system)
+    for stream, it in instructions(system.store).items():
+        mined = [attempt.txid for attempt in it.tries.made if attempt.txid in left]
+        results = [left.pop(txid) for txid in mined]
+        if len(mined) > 1:
+            raise Broken("I7", f"{stream} was made {len(mined)} times: {mined}")
+        expected = {"confirmed": ["SUCCESS"], "withdrawn": []}.get(it.state)
+        if expected is not None and results != expected:
+            raise Broken("I7", f"{stream} is {it.state}, the chain has {results}")
+        if it.state == "failed" and results in ([], ["SUCCESS"]):
+            raise Broken("I7", f"{stream} is failed, the chain has {results}")
+        if "OUT_OF_ENERGY" in results:
+            raise Broken("energy", f"{stream} ran out of energy by our own estimate")
+    if left:
+        raise Broken("I8", f"{dict(left)} are transactions of wallets of ours, and nobody here gave them")
+    if still := open_treasury(system.store):
+        raise Broken("liveness", f"{still} are open although nothing hinders them")
+    lent = delegation.receivers(system.devnet.chain.solid_state(), system.gas)
+    if lent:
+        raise Broken("stake", f"energy is still lent to {[each.hex() for each in lent]}")
+
+
+def staked_sun(account: accounts.Account) -> int:
+    """What an account has frozen, lent or unfreezing."""
+    frozen = sum(share.frozen_sun + share.delegated_sun for share in (account.energy, account.bandwidth))
+    return frozen + sum(each.amount_sun for each in account.unfreezing)
+
+
+def _mined(system: System) -> dict[str, str]:
+    """txid -> contractRet of every transaction of the gas wallet and of deposit addresses."""
+    ours = {evm for evm, role in system.pool.wallets.items() if role in ("gas", "payin")}
+    return {
+        each.transaction.txid: each.outcome.contract_ret
+        for block in system.devnet.chain.blocks[1 : system.devnet.chain.solid.number + 1]
+        for each in block.included
+        if each.transaction.owner[1:] in ours
+    }
+
+
+def _states(store: Store, prefix: str, initial: Any) -> dict[str, Any]:
+    states: dict[str, Any] = {}
+    for recorded in store.events:
+        if recorded.stream.startswith(prefix):
+            states[recorded.stream] = states.get(recorded.stream, initial).evolve(recorded.event)
+    return states
