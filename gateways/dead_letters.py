@@ -1,0 +1,67 @@
+"""What an operator sees of queues, and how what was set aside is sent again: `counterfoil queue list`, `dead`, `redrive`."""
+
+import getpass
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from core.ports import AuditEntry, Queue
+from gateways.operations import visiting
+from gateways.platform import Platform, open_platform
+from gateways.roles import RECORDER
+from gateways.settings import Settings
+from gateways.user_error import UserError
+
+BODY_SHOWN_MAX: Final = 300
+
+
+def show_queues(settings: Settings, console: Console) -> None:
+    """Every queue: how many messages wait, since when, and how many were set aside."""
+    with visiting(settings) as database, open_platform(settings, RECORDER, database) as platform:
+        table = Table("queue", "waiting", "oldest", "dead letters", box=None, pad_edge=False)
+        for name, queue in platform.queues.items():
+            oldest_s = queue.oldest_s()
+            since = "?" if oldest_s is None else f"{oldest_s} s"
+            table.add_row(name, str(queue.depth()), since, str(queue.dead_depth()))
+    console.print(table)
+
+
+def show_dead(settings: Settings, name: str, limit: int, console: Console) -> None:
+    """A queue's dead letters, the oldest first: why each was set aside, and what it says."""
+    with visiting(settings) as database, open_platform(settings, RECORDER, database) as platform:
+        letters = _queue(platform, name).dead(limit)
+    if not letters:
+        console.print(f"{name} has no dead letters")
+        return
+    for letter in letters:
+        console.print(f"[bold]{letter.id}[/]  {letter.buried_at:%Y-%m-%d %H:%M:%S} UTC, after {letter.attempts} tries")
+        console.print(f"  {letter.reason}", markup=False)
+        console.print(f"  {letter.body[:BODY_SHOWN_MAX].decode(errors='replace')}", markup=False, style="dim")
+
+
+def redrive(settings: Settings, name: str, ids: tuple[str, ...], console: Console) -> None:
+    """Send dead letters again, these or all of them; the audit log says who did."""
+    with visiting(settings) as database, open_platform(settings, RECORDER, database) as platform:
+        queue = _queue(platform, name)
+        sent = queue.redrive(ids) if ids else _redrive_all(queue)
+        actor = f"operator:{getpass.getuser()}"
+        data = {"queue": name, "ids": list(ids) or "all", "sent": sent}
+        platform.audit.add([AuditEntry("operator", platform.clock(), "queue.redriven", actor, "operator", data)])
+    console.print(f"{sent} sent again to {name}")
+
+
+def _redrive_all(queue: Queue) -> int:
+    """As many as there are now: one that comes back while this runs is not sent twice."""
+    sent, left = 0, queue.dead_depth()
+    while left > 0 and (letters := queue.dead(min(left, 100))):
+        sent += queue.redrive([letter.id for letter in letters])
+        left -= len(letters)
+    return sent
+
+
+def _queue(platform: Platform, name: str) -> Queue:
+    queue = platform.queues.get(name)
+    if queue is None:
+        raise UserError(f"there is no queue {name!r}: choose one of {', '.join(platform.queues)}")
+    return queue
