@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from core.ports import Message
+from gateways.aws.names import DEPOSIT_EVENTS
 from gateways.dead_letters import redrive, show_dead, show_queues
-from gateways.platform import DEPOSIT_EVENTS, open_platform
+from gateways.platform import open_platform
 from gateways.roles import RECORDER
 from gateways.settings import Settings, load
 from gateways.user_error import UserError

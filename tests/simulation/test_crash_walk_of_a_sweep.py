@@ -62,7 +62,7 @@ def test_the_walk_passes_every_kind_of_boundary(method: str) -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("method", SEEDS)
-def test_a_death_at_any_boundary_changes_nothing(method: str, part: int) -> None:
+def test_a_death_at_any_boundary_of_a_sweep_changes_nothing(method: str, part: int) -> None:
     """Each address is swept once, no stake is leaked, books and chain agree, wherever the process died."""
     places = [("append", n) for n in range(boundaries(method).count("sweeps append"))]
     places += [("broadcast", n) for n in range(boundaries(method).count("sweeps broadcast"))]
