@@ -13,6 +13,7 @@ from rich.table import Table
 
 from gateways import VERSION
 from gateways import settings as settings_module
+from gateways.upkeep import queue, secrets
 from gateways.user_error import UserError
 
 Data = Annotated[Path | None, Parameter(help="Folder of the embedded database, keystore and chain")]
@@ -35,8 +36,8 @@ receipt = App(name="receipt", help="Check what a client holds")
 app.command(receipt)
 statement = App(name="statement", help="An account's book in a period, signed")
 app.command(statement)
-queue = App(name="queue", help="See what waits and what was set aside, and send it again")
 app.command(queue)
+app.command(secrets)
 console = Console(highlight=False)
 
 
@@ -230,30 +231,6 @@ def secret(*, data: Data = None) -> None:
     from gateways.operations import alarm_secret
 
     print(alarm_secret(_settings(data=data)))  # noqa: T201  the secret is the output
-
-
-@queue.command(name="list")
-def list_queues(*, data: Data = None) -> None:
-    """Every queue: how many messages wait, since when, and how many were set aside."""
-    from gateways.dead_letters import show_queues
-
-    show_queues(_settings(data=data), console)
-
-
-@queue.command
-def dead(name: Annotated[str, Parameter(name="QUEUE")], *, limit: int = 20, data: Data = None) -> None:
-    """A queue's dead letters, the oldest first: why each was set aside, and what it says."""
-    from gateways.dead_letters import show_dead
-
-    show_dead(_settings(data=data), name, limit, console)
-
-
-@queue.command
-def redrive(name: Annotated[str, Parameter(name="QUEUE")], *ids: str, data: Data = None) -> None:
-    """Send dead letters again, those with these ids or all of them."""
-    from gateways.dead_letters import redrive as send_again
-
-    send_again(_settings(data=data), name, ids, console)
 
 
 @audit.command

@@ -14,12 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from core.money import format_amount
+from core.ports import AuditEntry
 from core.tron import Address
 from gateways.alarms import OPERATOR, last_alarms, operator_secret
 from gateways.embedded.connections import Connections, conninfo_of
 from gateways.migrate import migrate
 from gateways.platform import Database, Platform, open_database, open_platform, utc_now
-from gateways.roles import API, OBSERVER, READER
+from gateways.roles import API, OBSERVER, READER, RECORDER
 from gateways.secrets_file import load_or_create
 from gateways.settings import PREFIX, Settings
 from gateways.signing import holding, resume
@@ -263,3 +264,23 @@ def alarm_secret(settings: Settings) -> str:
 
         return operator_secret(AwsSecrets(SecretStore(Aws(settings)), utc_now).webhook_master)
     return operator_secret(load_or_create(settings.data / "secrets.json").keys.webhook_master)
+
+
+def make_secrets(settings: Settings, console: Console) -> None:
+    """Values for the secrets that have none; says which they were."""
+    from gateways.aws.secret_values import make
+
+    made = make(settings)
+    console.print("\n".join(f"made {name}" for name in made) or "every secret has a value")
+
+
+def rotate_secret(settings: Settings, name: str, console: Console) -> None:
+    """A new value in the place of one that is in use; the audit log says who did it, never what it is (I13)."""
+    from gateways.aws.secret_values import rotate
+
+    replaced = rotate(settings, name)
+    with open_platform(settings, RECORDER) as platform:
+        actor = f"operator:{getpass.getuser()}"
+        data = {"secrets": replaced}
+        platform.audit.add([AuditEntry("operator", platform.clock(), "secret.rotated", actor, "operator", data)])
+    console.print("\n".join(f"replaced {each}" for each in replaced))

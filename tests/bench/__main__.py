@@ -29,7 +29,7 @@ from gateways.supervisor import Supervisor
 from projections import VIEWS
 from projections.projector import Projector
 from projections.tracking import ViewTracking
-from tests.bench import baselines, engine, load, scanner, treasury
+from tests.bench import baselines, engine, load, recorder, scanner, treasury
 
 BATCHES = (1, 10, 100, 1000)
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
@@ -89,6 +89,13 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
             f"p50 {found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms; {found.rate / locked.rate:.1f}x the row-lock ledger"
         )
         row(f"engine, {callers} callers, {accounts} accounts", found.rate, times)
+    recorder.prepare(database)
+    recorded = recorder.deposits_per_second(database, recorder.count())
+    row(
+        "recorder, deposits from a full queue",
+        recorded.rate,
+        f"{recorded.deposits:,} reports, each an event with its entries",
+    )
     baseline()
     row("projection, all views, one process", _projection(database), "events/s, every view holds each event")
     _http(settings, kept, database, row)
