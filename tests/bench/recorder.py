@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from core.addresses import RequestPayin
 from core.deposits import TransferFact
+from core.journal import derived_id
 from core.ledger import Ledger
 from core.tron import Address
 from gateways.embedded.connections import Connections
@@ -68,7 +69,7 @@ def prepare(database: Database) -> None:
 
 def _payin(number: int) -> RequestPayin:
     made, account = address(number), ACCOUNTS[number % len(ACCOUNTS)]
-    name = f"payin bench {number}"
+    name = str(derived_id("payin", "bench", str(number)))
     return RequestPayin(name, account, made.base58, made.hex(), "bench", "User_Liability", None, "api-key:bench")
 
 
