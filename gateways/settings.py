@@ -204,10 +204,10 @@ class Settings(BaseModel):
     left_over_trx: int = Field(
         5, ge=0, description="TRX on an address without USDT to sweep that are taken back to the gas wallet; 0: none"
     )
-    hot_floor: Amount = Field("0", description="USDT below which the hot wallet raises an alarm; sweeps fill it first")
+    hot_floor: Amount = Field("0", description="USDT below which sweeps fill the hot wallet first")
     hot_ceiling: Amount = Field(
         "0",
-        description="USDT above which sweeps go to the cold wallet, and the hot wallet sends what is too much; 0: none",
+        description="USDT in the hot wallet above which sweeps go to the cold wallet; 0: none",
     )
     fee_limit_max_trx: int = Field(
         60, ge=1, le=1000, description="The most TRX a payout or a sweep's transfer may burn"
