@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -13,10 +13,9 @@ from rich.table import Table
 
 from gateways import VERSION
 from gateways import settings as settings_module
-from gateways.upkeep import queue, secrets
+from gateways.upkeep import Data, console, queue, secrets
+from gateways.upkeep import settings_with as _settings
 from gateways.user_error import UserError
-
-Data = Annotated[Path | None, Parameter(help="Folder of the embedded database, keystore and chain")]
 
 app = App(
     name="counterfoil",
@@ -38,12 +37,6 @@ statement = App(name="statement", help="An account's book in a period, signed")
 app.command(statement)
 app.command(queue)
 app.command(secrets)
-console = Console(highlight=False)
-
-
-def _settings(**overrides: Any) -> settings_module.Settings:
-    given = {name: value for name, value in overrides.items() if value is not None}
-    return settings_module.load(**given)
 
 
 @app.command

@@ -1,7 +1,10 @@
-"""Commands of upkeep: what waits in queues and what was set aside, and the values of AWS' secrets. Each is thin."""
+"""Commands of upkeep: what waits in queues and what was set aside, and the values of AWS' secrets. Each is thin.
+
+What every command shares stands here, too, since __main__ imports this file and not the other way round.
+"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -15,8 +18,10 @@ secrets = App(name="secrets", help="On AWS: give Terraform's empty secrets their
 console = Console(highlight=False)
 
 
-def _settings(data: Path | None) -> settings_module.Settings:
-    return settings_module.load() if data is None else settings_module.load(data=data)
+def settings_with(**overrides: Any) -> settings_module.Settings:
+    """The environment's settings, and what the command line says instead; None is what it does not say."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return settings_module.load(**given)
 
 
 @queue.command(name="list")
@@ -24,7 +29,7 @@ def list_queues(*, data: Data = None) -> None:
     """Every queue: how many messages wait, since when, and how many were set aside."""
     from gateways.dead_letters import show_queues
 
-    show_queues(_settings(data), console)
+    show_queues(settings_with(data=data), console)
 
 
 @queue.command
@@ -32,7 +37,7 @@ def dead(name: Annotated[str, Parameter(name="QUEUE")], *, limit: int = 20, data
     """A queue's dead letters, the oldest first: why each was set aside, and what it says."""
     from gateways.dead_letters import show_dead
 
-    show_dead(_settings(data), name, limit, console)
+    show_dead(settings_with(data=data), name, limit, console)
 
 
 @queue.command
@@ -40,7 +45,7 @@ def redrive(name: Annotated[str, Parameter(name="QUEUE")], *ids: str, data: Data
     """Send dead letters again, those with these ids or all of them."""
     from gateways.dead_letters import redrive as send_again
 
-    send_again(_settings(data), name, ids, console)
+    send_again(settings_with(data=data), name, ids, console)
 
 
 @secrets.command
@@ -48,7 +53,7 @@ def make() -> None:
     """Give every secret a value that has none. No value is shown, and none is overwritten."""
     from gateways.operations import make_secrets
 
-    make_secrets(_settings(None), console)
+    make_secrets(settings_with(), console)
 
 
 @secrets.command
@@ -59,4 +64,4 @@ def rotate(name: Annotated[str, Parameter(name="SECRET")]) -> None:
     """
     from gateways.operations import rotate_secret
 
-    rotate_secret(_settings(None), name, console)
+    rotate_secret(settings_with(), name, console)

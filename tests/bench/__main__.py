@@ -75,20 +75,7 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     for batch in BATCHES:
         row(f"Ledger.execute, batches of {batch}", engine.entries_per_second(ledger, batch, seconds=SECONDS))
     baseline()
-    for callers, accounts in ((20, 50), (20, 2), (200, 50)):
-        locked = baselines.row_lock_ledger(
-            database.owner_url, clients=min(callers, 64), seconds=SECONDS, accounts=accounts
-        )
-        row(
-            f"row-lock ledger, {min(callers, 64)} clients, {accounts} accounts",
-            locked.rate,
-            f"p99 {locked.p99_ms:.1f} ms",
-        )
-        found = engine.concurrent(ledger, callers, engine.ACCOUNTS[:accounts], seconds=SECONDS)
-        times = (
-            f"p50 {found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms; {found.rate / locked.rate:.1f}x the row-lock ledger"
-        )
-        row(f"engine, {callers} callers, {accounts} accounts", found.rate, times)
+    _callers(database, ledger, row)
     recorder.prepare(database)
     recorded = recorder.deposits_per_second(database, recorder.count())
     row(
@@ -116,6 +103,24 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     console.print(f"  fetched over HTTP and verified     {found.fetched_and_verified:,.0f}")
     console.print(f"  tronpy, fetched and not verified   {found.tronpy_fetched:,.0f}")
     console.print("\n" + "\n".join(treasury.lines(treasury.table())))
+
+
+def _callers(database: Database, ledger: Ledger, row) -> None:  # type: ignore[no-untyped-def]
+    """Callers at once through group commit, each beside a row-lock ledger with as many clients."""
+    for callers, accounts in ((20, 50), (20, 2), (200, 50)):
+        locked = baselines.row_lock_ledger(
+            database.owner_url, clients=min(callers, 64), seconds=SECONDS, accounts=accounts
+        )
+        row(
+            f"row-lock ledger, {min(callers, 64)} clients, {accounts} accounts",
+            locked.rate,
+            f"p99 {locked.p99_ms:.1f} ms",
+        )
+        found = engine.concurrent(ledger, callers, engine.ACCOUNTS[:accounts], seconds=SECONDS)
+        times = (
+            f"p50 {found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms; {found.rate / locked.rate:.1f}x the row-lock ledger"
+        )
+        row(f"engine, {callers} callers, {accounts} accounts", found.rate, times)
 
 
 def _projection(database: Database) -> float:
