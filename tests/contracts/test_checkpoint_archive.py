@@ -16,7 +16,7 @@ from gateways.checkpoint_archive import FolderArchive, open_archive
 from gateways.note_keys import open_signer
 from gateways.settings import Settings
 from gateways.user_error import UserError
-from tests.support.aws import REAL, REGION
+from tests.support.aws import REAL, make_bucket
 
 
 @pytest.fixture
@@ -24,17 +24,8 @@ def bucket(aws_settings: Settings) -> str:
     """A bucket with versions and object lock, as terraform makes it. What is locked cannot be removed: not on AWS itself."""
     if REAL:
         pytest.skip("a locked object would stay for as long as the lock says")
-    s3 = Aws(aws_settings).client("s3")
     name = f"{aws_settings.aws_prefix}checkpoints"
-    s3.create_bucket(
-        Bucket=name,
-        ObjectLockEnabledForBucket=True,
-        CreateBucketConfiguration={"LocationConstraint": REGION},
-    )
-    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Years": 1}}
-    s3.put_object_lock_configuration(
-        Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
-    )
+    make_bucket(Aws(aws_settings), name)
     return name
 
 

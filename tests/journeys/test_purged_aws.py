@@ -20,7 +20,7 @@ from gateways.embedded_postgres import EmbeddedPostgres
 from gateways.settings import Settings
 from tests.journeys.conftest import ROOT, Installation, get, post, until
 from tests.journeys.test_kill_each_process import child
-from tests.support.aws import emptied, made_everything
+from tests.support.aws import REAL, emptied, made_everything
 from tests.support.http_server import Answered, HttpServer, serving
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
@@ -33,6 +33,8 @@ def installation(settings: Settings) -> Iterator[Installation]:
         Path(folder).chmod(0o755)
         server = EmbeddedPostgres(Path(folder) / "pg")
         try:
+            bucket = "" if REAL else f"{settings.aws_prefix}checkpoints"  # on AWS, what is locked in it would stay
+            settings = settings.model_copy(update={"checkpoint_bucket": bucket})
             with made_everything(settings, server.url):
                 running = Installation(
                     Path(folder) / "data",
@@ -40,12 +42,14 @@ def installation(settings: Settings) -> Iterator[Installation]:
                     aws_endpoint_url=settings.aws_endpoint_url,
                     aws_region=settings.aws_region,
                     aws_prefix=settings.aws_prefix,
+                    checkpoint_bucket=bucket,
                     database_url=server.url,
                     webhook_allow_loopback="true",
                     address_pool="10",
                 ).start()
                 try:
                     yield running
+                    assert REAL or "ALARM process_down" not in "".join(running.output)
                 finally:
                     running.stop()
         finally:

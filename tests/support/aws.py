@@ -142,6 +142,18 @@ def made_keys(aws: Aws) -> Iterator[None]:
             kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
 
 
+def make_bucket(aws: Aws, name: str) -> None:
+    """The bucket of checkpoints, with versions and object lock, as terraform makes it; what is locked in it stays."""
+    s3 = aws.client("s3")
+    s3.create_bucket(
+        Bucket=name, ObjectLockEnabledForBucket=True, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Years": 1}}
+    s3.put_object_lock_configuration(
+        Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+
+
 def key_schema(hash_key: str, range_key: str | None) -> list[dict[str, Any]]:
     schema = [{"AttributeName": hash_key, "KeyType": "HASH"}]
     return schema + ([{"AttributeName": range_key, "KeyType": "RANGE"}] if range_key else [])
@@ -184,4 +196,6 @@ def made_everything(settings: Settings, owner_url: str) -> Iterator[None]:
         login = {"username": str(owner["user"]), "password": str(owner.get("password") or "-")}
         SecretStore(aws).put(names.OWNER_LOGIN, login)
         make(settings)
+        if settings.checkpoint_bucket:
+            make_bucket(aws, settings.checkpoint_bucket)
         yield

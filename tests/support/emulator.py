@@ -255,6 +255,7 @@ def run_on_aws(command: Sequence[str], url: str) -> int:
         postgres = EmbeddedPostgres(Path(folder) / "pg")
         try:
             given = {"MODE": "aws", "AWS_ENDPOINT_URL": url, "AWS_REGION": REGION, "DATABASE_URL": postgres.url}
+            given["CHECKPOINT_BUCKET"] = "counterfoil-checkpoints"
             environment = {settings.PREFIX + name: value for name, value in given.items()}
             with made_everything(settings.load(environment), postgres.url):
                 return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
