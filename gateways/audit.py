@@ -20,6 +20,7 @@ from gateways.operations import print_checks, progress, visiting
 from gateways.platform import open_platform
 from gateways.roles import READER
 from gateways.settings import Settings
+from gateways.trail import note_command
 from projections.export import export
 from projections.history_tree import GROW_EVENTS_MAX, HistoryTree
 from projections.reconcile import reconcile
@@ -120,6 +121,7 @@ def regrow_tree(settings: Settings, console: Console) -> None:
             while grown == GROW_EVENTS_MAX:
                 grown = tree.grow()
                 bar.update(task, advance=grown)
+            note_command(settings, "history-tree.regrown", database, events=tree.size)
             console.print(f"the tree holds {tree.size} events")
         finally:
             login.close()

@@ -1,16 +1,16 @@
 """What an operator sees of queues, and how what was set aside is sent again: `counterfoil queue list`, `dead`, `redrive`."""
 
-import getpass
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from core.ports import AuditEntry, Queue
+from core.ports import Queue
 from gateways.operations import visiting
 from gateways.platform import Platform, open_platform
 from gateways.roles import RECORDER
 from gateways.settings import Settings
+from gateways.trail import note_command
 from gateways.user_error import UserError
 
 BODY_SHOWN_MAX: Final = 300
@@ -45,9 +45,7 @@ def redrive(settings: Settings, name: str, ids: tuple[str, ...], console: Consol
     with visiting(settings) as database, open_platform(settings, RECORDER, database) as platform:
         queue = _queue(platform, name)
         sent = queue.redrive(ids) if ids else _redrive_all(queue)
-        actor = f"operator:{getpass.getuser()}"
-        data = {"queue": name, "ids": list(ids) or "all", "sent": sent}
-        platform.audit.add([AuditEntry("operator", platform.clock(), "queue.redriven", actor, "operator", data)])
+        note_command(settings, "queue.redriven", database, queue=name, ids=list(ids) or "all", sent=sent)
     console.print(f"{sent} sent again to {name}")
 
 

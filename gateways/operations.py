@@ -1,7 +1,6 @@
 """What the command line's maintenance commands do: migrate, rebuild, reconcile, scan, show settings, alarms and signing."""
 
 import contextlib
-import getpass
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,16 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from core.money import format_amount
-from core.ports import AuditEntry
 from core.tron import Address
 from gateways.alarms import OPERATOR, last_alarms, operator_secret
 from gateways.embedded.connections import Connections, conninfo_of
 from gateways.migrate import migrate
 from gateways.platform import Database, Platform, open_database, open_platform, utc_now
-from gateways.roles import API, OBSERVER, READER, RECORDER
+from gateways.roles import API, OBSERVER, READER
 from gateways.secrets_file import load_or_create
 from gateways.settings import PREFIX, Settings
 from gateways.signing import holding, resume
+from gateways.trail import at_terminal, note_command
 from gateways.user_error import UserError
 from projections.census import census
 from projections.reconcile import Check, reconcile
@@ -45,7 +44,10 @@ def migrate_database(settings: Settings) -> list[str]:
 
         widen(Aws(settings))
     with visiting(settings) as database:
-        return migrate(conninfo_of(database.owner_url), database.passwords())
+        applied = migrate(conninfo_of(database.owner_url), database.passwords())
+        if applied:
+            note_command(settings, "database.migrated", database, applied=applied)
+        return applied
 
 
 @contextlib.contextmanager
@@ -214,6 +216,7 @@ def scan_again(settings: Settings, first: int, last: int, console: Console) -> N
             for _, found in observer(platform).rescan(first, last):
                 blocks, transfers = blocks + 1, transfers + found
                 bar.update(task, completed=blocks)
+        note_command(settings, "chain.scanned", database, first=first, last=last, transfers=transfers)
     console.print(f"{blocks} solid blocks, {transfers} transfers to our addresses reported")
 
 
@@ -234,7 +237,8 @@ def show_signing(settings: Settings, console: Console) -> None:
 def resume_signing(settings: Settings, reason: str, console: Console) -> None:
     """Settle every cause that holds now. The operator at this machine is the actor."""
     with visiting(settings) as database, open_platform(settings, API, database) as platform:
-        settled = resume(platform.ledger, platform.store, reason, f"operator:{getpass.getuser()}")
+        settled = resume(platform.ledger, platform.store, reason, at_terminal())
+        note_command(settings, "signing.resumed", database, reason=reason, settled=list(settled))
     console.print(f"signing goes on; settled: {', '.join(settled)}" if settled else "signing was resumed meanwhile")
 
 
@@ -271,6 +275,8 @@ def make_secrets(settings: Settings, console: Console) -> None:
     from gateways.aws.secret_values import make
 
     made = make(settings)
+    if made:
+        note_command(settings, "secret.made", secrets=list(made))
     console.print("\n".join(f"made {name}" for name in made) or "every secret has a value")
 
 
@@ -279,8 +285,5 @@ def rotate_secret(settings: Settings, name: str, console: Console) -> None:
     from gateways.aws.secret_values import rotate
 
     replaced = rotate(settings, name)
-    with open_platform(settings, RECORDER) as platform:
-        actor = f"operator:{getpass.getuser()}"
-        data = {"secrets": replaced}
-        platform.audit.add([AuditEntry("operator", platform.clock(), "secret.rotated", actor, "operator", data)])
+    note_command(settings, "secret.rotated", secrets=list(replaced))
     console.print("\n".join(f"replaced {each}" for each in replaced))

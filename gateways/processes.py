@@ -29,6 +29,7 @@ from gateways.telemetry.counted import counted
 from gateways.telemetry.logs import configure
 from gateways.telemetry.traced import traced
 from gateways.telemetry.tracing import open_tracing
+from gateways.trail import audited, rebuilds_noted, run_noted
 from gateways.tron_node import check_network
 from gateways.user_error import UserError
 
@@ -138,7 +139,7 @@ def _rebuild(platform: Platform) -> Sequence[Step]:
     from gateways.rebuilding import NICENESS, Rebuilding
 
     os.nice(NICENESS)
-    return [Rebuilding(platform.logins[PROJECTOR])]
+    return [Rebuilding(platform.logins[PROJECTOR], on_end=rebuilds_noted(platform.audit))]
 
 
 def check_chain(platform: Platform) -> None:
@@ -311,7 +312,9 @@ def run_with(name: str, platform: Platform) -> None:
             open_tracing(settings, platform.store, name) as tracing,
             numbers.served(settings.metrics_host, settings.metrics_port),
         ):
-            _run(process, traced(platform, process.role, tracing))
+            acting = platform if process.steps is None else audited(platform, name)
+            with run_noted(platform, name):
+                _run(process, traced(acting, process.role, tracing))
     except Unavailable:
         raise
     except Exception as error:

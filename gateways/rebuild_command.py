@@ -1,6 +1,5 @@
 """`counterfoil rebuild`: wish for rebuilds, work on them in as many processes as there are cores, and show how far they are."""
 
-import getpass
 import multiprocessing
 import os
 import re
@@ -23,6 +22,7 @@ from gateways.postgres import PostgresEventStore, datastore
 from gateways.rebuilding import connect, shares, work
 from gateways.roles import OWNER, PROJECTOR, READER
 from gateways.settings import Settings
+from gateways.trail import at_terminal, note_command
 from gateways.user_error import UserError
 from projections import VIEWS, rebuilds
 from projections.rebuilds import RebuildRow, Wish
@@ -43,6 +43,7 @@ def rebuild_views(settings: Settings, names: Sequence[str], console: Console, *,
         for name in set(views) - set(begun):
             rebuilds.wish(conn, name, "go")
         login = database.role_urls[PROJECTOR]
+        note_command(settings, "projection.rebuild", database, views=views, hold=hold)
         crew = [_fork.Process(target=work, args=(login, group), daemon=True) for group in shares(views, workers)]
         for worker in crew:
             worker.start()
@@ -55,9 +56,10 @@ def rebuild_views(settings: Settings, names: Sequence[str], console: Console, *,
 def steer(settings: Settings, view: str, wish: Wish, console: Console) -> None:
     """Pause, resume or cancel a rebuild. Raises UserError where none goes on."""
     _views([view])
-    with _projector(settings) as (_, conn):
+    with _projector(settings) as (database, conn):
         if not rebuilds.wish(conn, view, wish):
             raise UserError(f"no rebuild of {view} goes on: `counterfoil rebuild {view}` begins one")
+        note_command(settings, f"projection.{wish}", database, view=view)
     said = {"pause": "paused", "go": "goes on", "cancel": "is cancelled"}[wish]
     console.print(f"{view}: the rebuild {said}" + ("" if wish == "pause" else "; the process `rebuild` does the work"))
 
@@ -70,6 +72,7 @@ def roll_back(settings: Settings, view: str, console: Console) -> None:
             raise UserError(
                 f"there is no version of {view} to go back to, or a rebuild of it goes on: cancel that first"
             )
+        note_command(settings, "projection.rollback", database, view=view)
         work(database.role_urls[PROJECTOR], [view])
         row = rebuilds.load(conn, [view])[view]
     if row.state != "rolled back":
@@ -110,6 +113,9 @@ def scratch(
                 conn, into, views, store, upto, account, lambda at, of: bar.update(task, completed=at, total=of)
             )
         login.close()
+        note_command(
+            settings, "projection.scratch", database, schema=into, views=[view.name for view in views], upto=upto
+        )
     of = f" of account {account}" if account else ""
     for table, count in rows.items():
         console.print(f"{into}.{table}: {count} rows{of} at position {upto}")
@@ -181,7 +187,7 @@ def _projector(settings: Settings) -> Iterator[tuple[Database, Connection[Any]]]
 
 
 def _who() -> str:
-    return f"operator:{getpass.getuser()}"
+    return at_terminal()
 
 
 def cores() -> int:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -28,6 +28,9 @@ _FOREGROUND: Final = (
 )
 
 
+OnEnd = Callable[[Sequence[str], str], None]
+
+
 def connect(login: Login) -> Connection[Any]:
     """A connection of a rebuild's own."""
     url = conninfo_of(login)
@@ -40,11 +43,15 @@ class Rebuilding:
     `rest_s` says how long to leave it alone after the last call.
     """
 
-    def __init__(self, login: Login, views: Iterable[View] = VIEWS.values()) -> None:
+    def __init__(self, login: Login, views: Iterable[View] = VIEWS.values(), on_end: OnEnd = lambda *_: None) -> None:
         self._login = login
         self._reading = datastore(login)
         self.rebuild = Rebuild(
-            list(views), PostgresEventStore(self._reading), lambda: connect(login), time.monotonic_ns
+            list(views),
+            PostgresEventStore(self._reading),
+            lambda: connect(login),
+            time.monotonic_ns,
+            on_end=on_end,
         )
         self._pace = Pace()
         self._ear: Connection[Any] | None = None

@@ -57,7 +57,8 @@ Connect = Callable[[], Connection[Any]]
 class Rebuild:
     """Works on whatever rebuilds of its views are wished for, on those that no other process works on.
 
-    `clock_ns` gives nanoseconds. Views that stand at the same position are folded from one reading of the history.
+    `clock_ns` gives nanoseconds. `on_end` is told which views swapped, were rolled-back, cancelled or failed. Views that stand
+    at the same position are folded from one reading of the history.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class Rebuild:
         clock_ns: Callable[[], int],
         *,
         segment_events_max: int = SEGMENT_EVENTS_MAX,
+        on_end: Callable[[Sequence[str], str], None] = lambda *_: None,
     ) -> None:
         self._views = {view.name: view for view in views}
         self._store = store
         self._connect = connect
         self._clock_ns = clock_ns
         self._segment_events_max = segment_events_max
+        self._on_end = on_end
         self._conn: Connection[Any] | None = None
         self._claimed: set[str] = set()
         self._rows: dict[str, Rows] = {}
@@ -102,6 +105,7 @@ class Rebuild:
         with self._connect() as after:
             said = f"{type(error).__name__}: {error}".partition("\n")[0][:ERROR_LENGTH_MAX]
             rebuilds.note(after, self._at_work, state="failed", error=said)
+        self._on_end(self._at_work, "failed")
         self.close()
 
     def close(self) -> None:
@@ -149,6 +153,8 @@ class Rebuild:
                 rebuilds.note(conn, [view], state="building", position=0, aim=self._aims(conn, [view])[view])
                 conn.execute("UPDATE rebuilds SET started_at = now() WHERE view = %s", (view,))
         self._rows.pop(view, None)
+        if row.wish != "go":
+            self._on_end([view], "cancelled" if row.wish == "cancel" else "rolled-back")
 
     # Folding
 
@@ -269,6 +275,7 @@ class Rebuild:
             conn.execute(f"SET LOCAL lock_timeout = '{READERS_WAIT_MS}ms'")
             conn.execute("SELECT swap_version(%s)", (view.name,))
             rebuilds.note(conn, [view.name], state="done")
+        self._on_end([view.name], "swapped")
         conn.execute("SELECT drop_passed(%s)", (view.name,))
 
     def _catch_up(self, conn: Connection[Any], view: View, position: int, upto: int) -> int:

@@ -60,9 +60,18 @@ class Recorder:
         try:
             with self._queue.hold([message.receipt for message, _ in believed]):
                 outcomes = self._ledger.execute(self._commands([report for _, report in believed]))
-        except Unavailable:
+            done, again = self._settle_all(believed, outcomes)
+        except Unavailable:  # they would stay in flight, and all that stands behind them in their groups with them
             self._queue.release([message.receipt for message, _ in believed])
             raise
+        self._queue.delete(done)
+        self._queue.release(again)
+        return True
+
+    def _settle_all(
+        self, believed: Sequence[tuple[Received, facts.Fact]], outcomes: Sequence[Outcome]
+    ) -> tuple[list[str], list[str]]:
+        """-> the receipts of what is done with, and of what is to come again. Others are buried, or left in flight."""
         done: list[str] = []
         again: list[str] = []
         settled: list[str] = []
@@ -77,9 +86,7 @@ class Recorder:
                 case "buried":
                     settled.append(facts.name(report))
         self._outstanding.settle(settled)
-        self._queue.delete(done)
-        self._queue.release(again)
-        return True
+        return done, again
 
     def _receive(self) -> list[Received]:
         received: list[Received] = []

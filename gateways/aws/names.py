@@ -157,8 +157,8 @@ class Access:
     receives: tuple[str, ...] = ()
     """Which includes deleting, extending, and sending to the queue's dead letters."""
     tables: tuple[Table, ...] = ()
-    audits: bool = False
-    """Whether it may put into audit_logs; only the API, which has the table above, reads it."""
+    audits: bool = True
+    """Whether it may put into audit_logs, as every process notes what it does; only the API, which has the table, reads it."""
     secrets: tuple[str, ...] = ()
     """Of SECRETS."""
     logins: tuple[str, ...] = ()
@@ -179,14 +179,10 @@ _NODE: Final = (FOR_NODE,)
 _PROJECTS: Final = tuple(PROJECT + view for view in VIEWS)
 
 ACCESS: Final[dict[str, Access]] = {
-    "api": Access(
-        tables=TABLES, secrets=(FOR_API, FOR_WEBHOOKS, FOR_STATEMENTS, *_NODE), logins=(API, READER), audits=True
-    ),
+    "api": Access(tables=TABLES, secrets=(FOR_API, FOR_WEBHOOKS, FOR_STATEMENTS, *_NODE), logins=(API, READER)),
     "relay": Access(sends=(PAYOUT_REQUESTS, *_PROJECTS), logins=(RELAY, READER)),
     "observe": Access(sends=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS, *_NODE), logins=(OBSERVER,)),
-    "record": Access(
-        sends=(DEPOSIT_EVENTS,), receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,), audits=True
-    ),
+    "record": Access(sends=(DEPOSIT_EVENTS,), receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,)),
     "project": Access(receives=_PROJECTS, logins=(PROJECTOR, READER)),
     "rebuild": Access(logins=(PROJECTOR,)),
     "payouts": Access(
@@ -195,7 +191,6 @@ ACCESS: Final[dict[str, Access]] = {
         logins=(SIGNER, READER),
         signs=(HOT,),
         knows=(HOT, GAS),
-        audits=True,
     ),
     "sweeps": Access(
         secrets=(FOR_SEED, *_NODE),
@@ -204,12 +199,11 @@ ACCESS: Final[dict[str, Access]] = {
         knows=(HOT, GAS),
         unwraps=(SEED,),
         payin_keys=True,
-        audits=True,
     ),
     "addresses": Access(
-        secrets=(FOR_SEED, *_NODE), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True, audits=True
+        secrets=(FOR_SEED, *_NODE), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True
     ),
     "checkpoints": Access(secrets=(FOR_CHECKPOINTS,), logins=(CHECKPOINTER,), archives=True),
-    "webhooks": Access(tables=(WEBHOOK_EVENTS,), secrets=(FOR_WEBHOOKS,), logins=(WEBHOOKS, READER), audits=True),
+    "webhooks": Access(tables=(WEBHOOK_EVENTS,), secrets=(FOR_WEBHOOKS,), logins=(WEBHOOKS, READER)),
 }
 """By process, as gateways/processes.py names them; a test holds the two lists equal."""

@@ -29,7 +29,7 @@ from gateways.supervisor import Supervisor
 from projections import VIEWS
 from projections.projector import Projector
 from projections.tracking import ViewTracking
-from tests.bench import baselines, engine, load, recorder, scanner, treasury
+from tests.bench import baselines, engine, load, recorder, scanner, sqs, treasury
 
 BATCHES = (1, 10, 100, 1000)
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
@@ -102,6 +102,8 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     console.print(f"  verified, from memory              {found.verified:,.0f}")
     console.print(f"  fetched over HTTP and verified     {found.fetched_and_verified:,.0f}")
     console.print(f"  tronpy, fetched and not verified   {found.tronpy_fetched:,.0f}")
+    console.print("\ncalls to SQS for 1,000 deposits, each told twice (aim: at most 250)")
+    console.print("\n".join(sqs.lines()))
     console.print("\n" + "\n".join(treasury.lines(treasury.table())))
 
 

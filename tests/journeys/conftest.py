@@ -47,13 +47,13 @@ class Installation:
 
     def __init__(self, data: Path, **settings: str) -> None:
         self.data = data
-        self._settings = settings
+        self.settings = settings
         self._process: subprocess.Popen[str] | None = None
         self.output: list[str] = []
 
     def start(self) -> "Installation":
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
-        environment |= {f"COUNTERFOIL_{name.upper()}": value for name, value in self._settings.items()}
+        environment |= {f"COUNTERFOIL_{name.upper()}": value for name, value in self.settings.items()}
         command = [sys.executable, "-m", "gateways", "up", "--data", str(self.data), "--http-port", "0"]
         self.output = []
         self._process = subprocess.Popen(

@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,44 +13,14 @@ import pytest
 from gateways.aws import names
 from gateways.aws.session import Aws
 from gateways.aws.sqs import SqsQueue
-from gateways.embedded_postgres import EmbeddedPostgres
 from gateways.settings import Settings
-from tests.journeys.conftest import ROOT, Installation, get, post, until
+from tests.journeys.aws import installation, reconcile
+from tests.journeys.conftest import Installation, get, post, until
 from tests.journeys.test_kill_each_process import child
-from tests.support.aws import REAL, emptied, made_everything
+from tests.support.aws import emptied
 from tests.support.http_server import Answered, HttpServer, serving
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
-
-
-@contextmanager
-def installation(settings: Settings) -> Iterator[Installation]:
-    """`counterfoil up` on the emulator, with a Postgres of its own."""
-    with tempfile.TemporaryDirectory(prefix="cf-aws-") as folder:
-        Path(folder).chmod(0o755)
-        server = EmbeddedPostgres(Path(folder) / "pg")
-        try:
-            bucket = "" if REAL else f"{settings.aws_prefix}checkpoints"  # on AWS, what is locked in it would stay
-            settings = settings.model_copy(update={"checkpoint_bucket": bucket})
-            with made_everything(settings, server.url):
-                running = Installation(
-                    Path(folder) / "data",
-                    mode="aws",
-                    aws_endpoint_url=settings.aws_endpoint_url,
-                    aws_region=settings.aws_region,
-                    aws_prefix=settings.aws_prefix,
-                    checkpoint_bucket=bucket,
-                    database_url=server.url,
-                    webhook_allow_loopback="true",
-                    address_pool="10",
-                ).start()
-                try:
-                    yield running
-                    assert REAL or "ALARM process_down" not in "".join(running.output)
-                finally:
-                    running.stop()
-        finally:
-            server.stop()
 
 
 @contextmanager
@@ -133,21 +100,6 @@ def test_purged_queues_and_emptied_tables_lose_and_double_nothing(aws_settings: 
         assert max(told(receiver).values()) == 1
         assert deposits.dead_depth() == 0
         reconcile(running)
-
-
-def reconcile(running: Installation) -> None:
-    """`counterfoil reconcile` in the same mode: books, guard, views and chain agree."""
-    given = {**running._settings, "tron_node_url": running.devnet}
-    done = subprocess.run(
-        [sys.executable, "-m", "gateways", "reconcile", "--data", str(running.data)],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "200", **{f"COUNTERFOIL_{key.upper()}": value for key, value in given.items()}},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _amount(company) -> str:  # type: ignore[no-untyped-def]

@@ -134,6 +134,23 @@ def test_an_unavailable_store_gives_everything_back(monkeypatch: pytest.MonkeyPa
     assert world.balance() == 5
 
 
+def test_a_database_that_shuts_behind_the_commit_gives_reports_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recorded but not settled can be received again at once: what stands behind it in its group need not wait."""
+    world = World()
+    send(world, Report("confirmed", fact()))
+
+    def shut(keys: Sequence[str]) -> None:
+        raise Unavailable("the database is shut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.outstanding, "settle", shut)
+        with pytest.raises(Unavailable):
+            world.recorder.step()
+    assert world.balance() == 5
+    assert world.recorder.step()
+    assert (world.balance(), world.queue.depth()) == (5, 0)
+
+
 def test_a_report_that_always_fails_is_buried_at_last() -> None:
     """A report that meets a defect is tried again a few times, then buried; its neighbours are recorded."""
     world = World()

@@ -16,6 +16,7 @@ from gateways.settings import Settings
 from scanners import facts
 from scanners.facts import Report
 from scanners.recorder import Recorder
+from tests.bench import sqs
 from tests.scanners.test_recorder import fact
 from tests.scanners.world import KEY, World
 from tests.support.aws import made_queues
@@ -155,22 +156,9 @@ def aws(aws_settings: Settings) -> Iterator[Aws]:
 
 def test_a_thousand_deposits_cost_few_calls(aws: Aws) -> None:
     """Told at the head and again when solid, in ten blocks, received, recorded and deleted: at most 250 calls."""
-    calls: Counter[str] = Counter()
-    aws.client("sqs").meta.events.register("before-call.sqs", lambda model, **_: calls.update([model.name]))
-    queue = BundledQueue(SqsQueue(aws, "deposit-events"))
-    queue.depth()
-    calls.clear()
-    seen: Counter[bytes] = Counter()
-    for block in range(10):
-        for kind in ("detected", "confirmed"):
-            told = [fact(block * 100 + n, to_address=person(n % 60).base58, block_number=block) for n in range(100)]
-            queue.send([facts.message(Report(kind, each), KEY) for each in told])
-            while received := queue.receive(1_000):
-                seen.update(item.body for item in received)
-                queue.delete([item.receipt for item in received])
-    assert (len(seen), set(seen.values())) == (2_000, {1})
-    assert sum(calls.values()) <= 250, calls
-    print(f"SQS calls for 1,000 deposits: {sum(calls.values())} {dict(calls)}")
+    calls = sqs.for_a_thousand(aws, per_block=100)
+    assert (len(calls.received), set(calls.received.values())) == (2_000, {1})
+    assert sum(calls.made.values()) <= 250, calls.made
 
 
 def test_a_poison_part_is_a_dead_letter_that_can_be_sent_again(aws: Aws) -> None:

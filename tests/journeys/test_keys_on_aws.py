@@ -1,0 +1,91 @@
+"""Every key in KMS, and database logins replaced while everything runs."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from core.tron import Address
+from gateways.aws.logins import database_of
+from gateways.aws.secrets import SecretStore
+from gateways.aws.session import Aws
+from gateways.embedded.connections import conninfo_of
+from gateways.processes import PROCESSES
+from gateways.roles import LOGINS
+from gateways.settings import Settings
+from tests.journeys.aws import command, installation, reconcile
+from tests.journeys.conftest import get, post, until
+
+PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
+def test_a_journey_with_every_key_in_kms_over_replaced_logins(aws_settings: Settings) -> None:
+    """Deposits and payouts go on behind new passwords without a restart; the old ones are refused; who did it is known."""
+    with installation(aws_settings, payin_keys="kms") as running:
+        running.faucet(running.hot_wallet(), usdt="1000", trx="1000")
+        company = running.company()
+        address = post(company, "/v1/payins", {"client_reference": "1"}, "payin")["address"]["tron_address_base58"]
+        assert Address.from_base58(address).base58 == address
+        running.faucet(address, usdt="10")
+        until(lambda: _amount(company) == "10.000000", "the first deposit is credited")
+
+        settings = aws_settings.model_copy(update={"database_url": SecretStr(running.settings["database_url"])})
+        logins = database_of(settings, SecretStore(Aws(settings))).role_urls
+        before = {role: conninfo_of(logins[role]) for role in LOGINS}
+        done = command(running, "secrets", "rotate", "database")
+        assert done.stdout.count("replaced ") == len(LOGINS)
+        for role in LOGINS:
+            with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                psycopg.connect(before[role])
+        _hang_up_on_everybody(running.settings["database_url"])
+
+        running.faucet(address, usdt="10")
+        until(lambda: _amount(company) == "20.000000", "a deposit is credited over the new logins")
+        until(lambda: _ordered(company), "a payout is ordered, if not at once then with the same key")
+        until(lambda: _states(company) == ["confirmed"], "a payout is confirmed over the new logins")
+        assert "ended with" not in "".join(running.output), "no process had to start again"
+
+        with running.operator() as operator:
+            entries = get(operator, "/v1/audit-logs", limit=200)["data"]
+        assert all(each["actor_id"] and each["ip_address"] and each["request_id"] for each in entries)
+        started = {each["actor_id"] for each in entries if each["action"] == "process.started"}
+        assert started == {f"system:{name}" for name in PROCESSES}
+        acts = {(each["action"], each["actor_id"].partition(":")[0]) for each in entries}
+        assert {
+            ("secret.rotated", "operator"),
+            ("deposit-addresses.made", "system"),
+            ("payout.broadcast", "system"),
+        } <= acts, acts
+        reconcile(running)
+
+
+def _hang_up_on_everybody(owner_url: str) -> None:
+    with psycopg.connect(owner_url, autocommit=True) as conn:
+        conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+
+def _amount(company) -> str:  # type: ignore[no-untyped-def]
+    return next((row["amount"] for row in _rows(company, "/v1/balances") if row["code"] == "User_Liability"), "")
+
+
+def _states(company) -> list[str]:  # type: ignore[no-untyped-def]
+    return [payout["state"] for payout in _rows(company, "/v1/payouts")]
+
+
+def _ordered(company) -> bool:  # type: ignore[no-untyped-def]
+    order = {"to_address": PAYEE, "amount": "4"}
+    answer = company.post("/v1/payouts", json=order, headers={"idempotency-key": "payout"})
+    assert answer.status_code in (202, 503), answer.text
+    return answer.status_code == 202
+
+
+def _rows(company, path: str) -> list[dict]:  # type: ignore[no-untyped-def]
+    """None while the API says that it has no database: for seconds after a login was replaced, it may have the old one."""
+    answer = company.get(path)
+    assert answer.status_code in (200, 503), answer.text
+    return answer.json()["data"] if answer.status_code == 200 else []
