@@ -20,6 +20,7 @@ from gateways.aws.dead_letters import DeadLetters
 from gateways.aws.names import MESSAGE_BYTES_MAX, VISIBILITY_S, dead_queue_name, queue_name
 from gateways.aws.session import Aws, code_of, doors
 from gateways.heartbeat import beating
+from gateways.telemetry.turns import trace_header
 from gateways.user_error import UserError
 
 BATCH_MAX: Final = 10
@@ -56,11 +57,14 @@ class SqsQueue:
         self._flying: dict[str, _InFlight] = {}
 
     def send(self, messages: Sequence[Message]) -> None:
+        header = trace_header()
+        traced = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}} if header else {}
         entries = [
             {
                 "MessageBody": text_of(item.body),
                 "MessageGroupId": item.group,
                 "MessageDeduplicationId": key_of(item.key),
+                "MessageSystemAttributes": traced,
             }
             for item in messages
         ]

@@ -58,6 +58,15 @@ HERE: Final[ContextVar[Turn | None]] = ContextVar("turn", default=None)
 """The turn that this thread, or this request, is in."""
 
 
+def trace_header() -> str | None:
+    """The turn that this thread is in, as AWS' services pass it on: X-Ray then shows which step sent a message."""
+    turn = HERE.get()
+    if turn is None:
+        return None
+    trace = f"{turn.ids.trace_id:032x}"
+    return f"Root=1-{trace[:8]}-{trace[8:]};Parent={turn.ids.span_id:016x};Sampled=1"
+
+
 def trace_id_here() -> str | None:
     """For the log: the trace of what is done at the moment, as 32 hexadecimal digits."""
     turn = HERE.get()

@@ -16,6 +16,8 @@ from gateways.aws.names import MESSAGE_BYTES_MAX, VISIBILITY_S, queue_name
 from gateways.aws.session import Aws
 from gateways.aws.sqs import SqsQueue
 from gateways.settings import Settings, load
+from gateways.telemetry.spans import Ids
+from gateways.telemetry.turns import HERE, Turn
 from gateways.user_error import UserError
 from tests.support.aws import CREDENTIALS, REGION, made_queues
 from tests.support.http_server import Answered, Asked, HttpServer, serving
@@ -69,6 +71,22 @@ def test_ten_messages_are_one_call(aws: Aws) -> None:
         "ChangeMessageVisibilityBatch": 20,
         "DeleteMessageBatch": 10,
     }
+
+
+def test_a_message_tells_x_ray_which_step_sent_it(aws: Aws) -> None:
+    """In the attribute that AWS passes on, as it writes ids; outside of a step there is none. (The emulator drops it.)"""
+    sent: list[dict[str, Any]] = []
+    aws.client("sqs").meta.events.register(
+        "provide-client-params.sqs.SendMessageBatch", lambda params, **_: sent.extend(params["Entries"])
+    )
+    queue = SqsQueue(aws, NAME)
+    turn = HERE.set(Turn(Ids(0x5F84C7A1_0123456789ABCDEF01234567, 0x89ABCDEF01234567)))
+    queue.send([message(1, group="a")])
+    HERE.reset(turn)
+    queue.send([message(2, group="b")])
+    within, outside = (entry["MessageSystemAttributes"] for entry in sent)
+    header = "Root=1-5f84c7a1-0123456789abcdef01234567;Parent=89abcdef01234567;Sampled=1"
+    assert (within, outside) == ({"AWSTraceHeader": {"DataType": "String", "StringValue": header}}, {})
 
 
 def test_a_call_carries_no_more_than_it_may(aws: Aws) -> None:
