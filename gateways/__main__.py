@@ -13,6 +13,7 @@ from rich.table import Table
 
 from gateways import VERSION
 from gateways import settings as settings_module
+from gateways.auditing import audit, receipt, statement
 from gateways.upkeep import Data, console, queue, secrets
 from gateways.upkeep import settings_with as _settings
 from gateways.user_error import UserError
@@ -29,14 +30,8 @@ signing = App(name="signing", help="See what stops signing, and let it go on")
 app.command(signing)
 alarms = App(name="alarms", help="See what was raised, and the secret that signs the operator's webhooks")
 app.command(alarms)
-audit = App(name="audit", help="Prove the history: checkpoints, exports, what changed between two positions")
-app.command(audit)
-receipt = App(name="receipt", help="Check what a client holds")
-app.command(receipt)
-statement = App(name="statement", help="An account's book in a period, signed")
-app.command(statement)
-app.command(queue)
-app.command(secrets)
+for group in (audit, receipt, statement, queue, secrets):
+    app.command(group)
 
 
 @app.command
@@ -224,92 +219,6 @@ def secret(*, data: Data = None) -> None:
     from gateways.operations import alarm_secret
 
     print(alarm_secret(_settings(data=data)))  # noqa: T201  the secret is the output
-
-
-@audit.command
-def export(
-    *,
-    output: Annotated[Path | None, Parameter(help="The file to write; without it, to standard output")] = None,
-    data: Data = None,
-) -> None:
-    """The whole history as NDJSON: events, seals, checkpoints, balances, for `audit verify FILE` and schema/verify.py."""
-    from gateways.audit import export_history
-
-    export_history(_settings(data=data), output, console)
-
-
-@audit.command
-def verify(
-    file: Annotated[Path | None, Parameter(help="An export; without it, the database itself")] = None,
-    *,
-    archive: Annotated[
-        Path | None, Parameter(help="The folder of archived checkpoints; default: the setting's")
-    ] = None,
-    key: Annotated[
-        list[str] | None, Parameter(help="A key that signs checkpoints, as `audit keys` prints it; several if replaced")
-    ] = None,
-    data: Data = None,
-) -> None:
-    """Is the history, in the database or in an export, the one that was signed? Exit 1 and every difference if not."""
-    from gateways.audit import verify_database, verify_export
-
-    if file is not None:
-        sys.exit(verify_export(file, key or [], archive))
-    sys.exit(0 if verify_database(_settings(data=data), key or [], archive, console) else 1)
-
-
-@audit.command
-def keys(*, data: Data = None) -> None:
-    """Print the keys that sign checkpoints and statements. Give them to auditors and clients by a way of their own."""
-    from gateways.audit import print_keys
-
-    print_keys(_settings(data=data), console)
-
-
-@audit.command(name="regrow-tree")
-def regrow_tree(*, data: Data = None) -> None:
-    """Forget the Merkle tree's tiles and make them again from the events."""
-    from gateways.audit import regrow_tree
-
-    regrow_tree(_settings(data=data), console)
-
-
-@statement.command(name="make")
-def make_statement(
-    account: Annotated[str, Parameter(help="The account's id, or treasury")],
-    *,
-    from_: Annotated[str, Parameter(name="--from", help="Its beginning, as 2026-11-01T00:00:00Z")],
-    until: Annotated[str, Parameter(help="Its end, which is the beginning of the next")],
-    format: Literal["json", "csv"] = "json",  # noqa: A002
-    output: Annotated[Path | None, Parameter(help="The file to write; without it, to standard output")] = None,
-    data: Data = None,
-) -> None:
-    """What an account held and every line of its book in a period; signed once the period is over."""
-    from gateways.statement_files import make
-
-    make(_settings(data=data), account, from_, until, format, output)
-
-
-@statement.command(name="verify")
-def verify_statement(
-    file: Path, *, key: Annotated[list[str], Parameter(help="The key that signs statements, from `audit keys`")]
-) -> None:
-    """Is this file the statement that was signed? Exit 1 with the reason if not."""
-    from gateways.statement_files import verify
-
-    sys.exit(0 if verify(file, key, console) else 1)
-
-
-@receipt.command(name="verify")
-def verify_receipt(
-    file: Annotated[Path, Parameter(help="A receipt as GET /v1/receipts/{position} answers it")],
-    *,
-    key: Annotated[list[str], Parameter(help="The key that signs checkpoints, as the operator gave it to you")],
-) -> None:
-    """Check a client's receipt offline: the entry, its path, the signature. Exit 1 with the reason if it proves nothing."""
-    from gateways.audit import verify_receipt
-
-    sys.exit(0 if verify_receipt(file, key, console) else 1)
 
 
 @tx.command

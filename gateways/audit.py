@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
 from importlib import resources
 from pathlib import Path
+from typing import Final, Literal
 
 import msgspec
 import psycopg
 from rich.console import Console
 
+from core.accounts import account_stream
+from core.journal import TREASURY, TREASURY_ACCOUNT_ID
 from core.merkle import ProofRefused
 from core.notes import NoteKey, NoteRefused
 from core.receipts import Receipt, check
@@ -20,28 +24,65 @@ from gateways.operations import print_checks, progress, visiting
 from gateways.platform import open_platform
 from gateways.roles import READER
 from gateways.settings import Settings
+from gateways.statement_files import account_of
 from gateways.trail import note_command
+from gateways.user_error import UserError
 from projections.export import export
 from projections.history_tree import GROW_EVENTS_MAX, HistoryTree
+from projections.plain_text import Period, journal
+from projections.plain_text_forms import FORMS
 from projections.reconcile import reconcile
 from projections.verify import published_keys, verify
+
+_ACCOUNT: Final = "SELECT FROM events WHERE originator_id = %s AND originator_version = 1"
 
 
 def export_history(settings: Settings, output: Path | None, console: Console) -> None:
     """Write the export, to standard output where no file is named: a file appears whole or not at all."""
     with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
-        if output is None:
-            for line in export(conn):
-                sys.stdout.buffer.write(line)
-            return
-        temporary = output.with_name(f".{output.name}.part")
-        with temporary.open("wb") as file, progress(console) as bar:
-            task = bar.add_task("exporting", total=None)
-            for number, line in enumerate(export(conn), start=1):
-                file.write(line)
-                if number % 10_000 == 0:
-                    bar.update(task, completed=number)
-        temporary.replace(output)
+        _write(export(conn), output, console)
+
+
+def export_journal(
+    settings: Settings,
+    form: Literal["hledger", "beancount"],
+    account: str | None,
+    first: date | None,
+    last: date | None,
+    output: Path | None,
+    console: Console,
+) -> None:
+    """Write the books' journal in the same way, of the days from the first to the last. Raises UserError."""
+    if first is not None and last is not None and first > last:
+        raise UserError("--to must not lie before --from")
+    book = None if account is None else _book(account)
+    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
+        if book not in (None, TREASURY):
+            with conn.transaction():
+                if conn.execute(_ACCOUNT, (account_stream(book),)).fetchone() is None:
+                    raise UserError(f"there is no account {account}: give its id, or {TREASURY}")
+        _write(journal(conn, FORMS[form](), book, Period(first, last)), output, console)
+
+
+def _book(account: str) -> str:
+    """Raises UserError."""
+    found = account_of(account)
+    return TREASURY if found == TREASURY_ACCOUNT_ID else str(found)
+
+
+def _write(lines: Iterable[bytes], output: Path | None, console: Console) -> None:
+    if output is None:
+        for line in lines:
+            sys.stdout.buffer.write(line)
+        return
+    temporary = output.with_name(f".{output.name}.part")
+    with temporary.open("wb") as file, progress(console) as bar:
+        task = bar.add_task("exporting", total=None)
+        for number, line in enumerate(lines, start=1):
+            file.write(line)
+            if number % 10_000 == 0:
+                bar.update(task, completed=number)
+    temporary.replace(output)
 
 
 def verify_export(file: Path, keys: Sequence[str], archive: Path | None) -> int:

@@ -127,7 +127,7 @@ class JournalView(View):
             if entry is None:
                 number = entry_id(event, len(begun))
                 entry = begun[book] = [number, number.to_bytes(16, "big"), 0]
-                entries.append((entry[1], account_id_of(book), *_described(happened), event_values))
+                entries.append((entry[1], account_id_of(book), *described(happened), event_values))
             entry[2] = line = entry[2] + 1
             key = ledger_account_bytes(book, code), currency
             balance = running[key]
@@ -155,7 +155,7 @@ def _account(book: str, code: str, currency: str) -> bytes:
     return _account_values(ledger_account_id(book, code), code, currency)
 
 
-def _described(happened: Event) -> tuple[str, str | None, str]:
+def described(happened: Event) -> tuple[str, str | None, str]:
     """event_type, external_ref and topic of an event's entries."""
     kind, topic, reference = _description(type(happened))
     if isinstance(happened, InstructionConfirmed | InstructionFailed) and happened.instruction.purpose in _COINS:

@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 from tests.journeys.conftest import ROOT, Installation, get, post, until
 
+BEAN_CHECK = Path(sys.executable).with_name("bean-check")
 VERIFIER = ROOT / "schema" / "verify.py"
 
 
@@ -51,3 +53,26 @@ def test_an_auditor_proves_a_running_installation(installation: Installation, tm
     found = subprocess.run(alone, capture_output=True, text=True, timeout=60, check=False)
     assert found.returncode == 1
     assert "the event is not the one that was kept" in found.stdout
+
+
+def test_an_auditor_takes_the_books_home(installation: Installation, tmp_path: Path) -> None:
+    """As a journal of all books or of one; what cannot be asked is refused with a sentence, and no file is left."""
+    company = installation.company("Journalled Ltd")
+    account = get(company, "/v1/account")["id"]
+    path = tmp_path / "books.beancount"
+    for wish in ((), ("--account", "treasury"), ("--account", account, "--from", "2020-01-01", "--to", "2020-01-31")):
+        made = counterfoil(installation, "audit", "export", "--format", "beancount", *wish, "--output", str(path))
+        assert made.returncode == 0, made.stderr
+        checked = subprocess.run([str(BEAN_CHECK), str(path)], capture_output=True, text=True, timeout=60, check=False)
+        assert checked.returncode == 0, checked.stderr
+    journal = counterfoil(installation, "audit", "export", "--format", "hledger")
+    assert f"Liabilities:Client-{account}:User-Liability" in journal.stdout, journal.stderr
+    path.unlink()
+    for wish, sentence in (
+        (("--format", "hledger", "--account", str(UUID(int=1))), "there is no account 00000000"),
+        (("--format", "hledger", "--from", "2026-02-01", "--to", "2026-01-01"), "--to must not lie before --from"),
+        (("--account", account), "NDJSON is the whole history"),
+    ):
+        refused = counterfoil(installation, "audit", "export", *wish, "--output", str(path))
+        assert (refused.returncode, path.exists()) == (1, False)
+        assert sentence in refused.stderr

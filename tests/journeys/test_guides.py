@@ -61,7 +61,8 @@ def test_an_auditor_can_follow_his_page(installation: Installation, tmp_path: Pa
     script = script.replace("counterfoil ", f"{command} ").replace("schema/verify.py", str(ROOT / "schema/verify.py"))
     script = script.replace("python3", f'"{sys.executable}"')
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
-    environment |= {"COUNTERFOIL_DATA": str(installation.data), "PYTHONPATH": str(ROOT)}
+    environment |= {"COUNTERFOIL_DATA": str(installation.data), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     done = subprocess.run(
         ["bash", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
     )
