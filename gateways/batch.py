@@ -1,4 +1,7 @@
-"""What one append writes, in one round trip: events while the rest of the batch is being decided, guard, seal, commit."""
+"""What one append writes, in one round trip: events while the rest of the batch is being decided, guard, seal, commit.
+
+schema/migrations/0042_append.sql has its other half.
+"""
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -11,7 +14,7 @@ import psycopg
 from core.guard import GuardKey
 from core.ledger import Decided
 from core.seals import Sealed, canonical
-from projections.binary import bigint_array, text_array
+from projections.binary import BinaryArray, bigint_array, text_array, uuid_array
 
 EVENTS_CHANNEL: Final = "counterfoil_events"
 _INSERT_EVENTS: Final = (
@@ -20,25 +23,13 @@ _INSERT_EVENTS: Final = (
     "   FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[])"
     "        WITH ORDINALITY AS added (stream, version, topic, state, place)"
 )
-CHUNK_EVENTS: Final = 200
+CHUNK_EVENTS: Final = 50
 """So many are sent while the next ones are decided: the server inserts on its core what this process made on its own."""
-_OPEN_GUARD: Final = (
-    "INSERT INTO guard (ledger_account_id, currency, balance_minor)"
-    " SELECT id, currency, 0 FROM unnest(%b::uuid[], %b::text[]) AS opened (id, currency)"
+_FINISH: Final = (
+    "SELECT finish_append(%b, %b::bigint, %b::bigint, %b, %b, %b::bigint, %b::text[], %b::bigint[], %b::text[],"
+    " %b::text[], %b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::bigint[])"
 )
-_MOVE_GUARD: Final = """
-WITH change AS (SELECT * FROM unnest(%b::uuid[], %b::text[], %b::bigint[]) AS change (id, currency, delta_minor)),
-moved AS (
-    UPDATE guard g SET balance_minor = g.balance_minor + change.delta_minor FROM change
-     WHERE g.ledger_account_id = change.id AND g.currency = change.currency
-    RETURNING 1
-)
-SELECT 1 / ((SELECT count(*) FROM moved) = (SELECT count(*) FROM change))::int
-"""
-"""A row that is not there divides by zero, which ends the transaction before its COMMIT (I4)."""
-_INSERT_SEAL: Final = (
-    "INSERT INTO seals (batch_id, first_position, last_position, previous_hash, hash) VALUES (%s, %s, %s, %s, %s)"
-)
+"""The last events, the guard, the seal and the wake-up. What contradicts guard or history refuses all of it (I4)."""
 
 
 class Batch:
@@ -55,27 +46,39 @@ class Batch:
     ) -> None:
         """Within a pipeline. Any refusal of the server leaves nothing behind, and so does an error among the decisions."""
         seal, last = sha256(previous), head
-        while chunk := list(islice(records, CHUNK_EVENTS)):
-            positions, streams, versions, topics, states = zip(*chunk, strict=True)
-            assert (positions[0], positions[-1]) == (last + 1, last + len(chunk)), "positions follow the head (I3)"
-            seal.update(b"".join(map(canonical, chunk)))
-            names, kinds = text_array(map(str.encode, streams)), text_array(map(str.encode, topics))
-            conn.execute(_INSERT_EVENTS, (last, names, bigint_array(versions), kinds, text_array(states)))
-            last += len(chunk)
+        while True:
+            chunk = list(islice(records, CHUNK_EVENTS))
+            for record in chunk:
+                seal.update(canonical(record))
+            positions, *fields = zip(*chunk, strict=True) if chunk else ((), (), (), (), ())
+            assert list(positions) == list(range(last + 1, last + 1 + len(chunk))), "positions follow the head (I3)"
+            after, last, arrays = last, last + len(chunk), _arrays(*fields)
+            if len(chunk) < CHUNK_EVENTS:
+                break
+            conn.execute(_INSERT_EVENTS, (after, *arrays))
         if last == head:
             conn.execute("ROLLBACK")
             return
-        if decided.opened:
-            conn.execute(_OPEN_GUARD, columns(decided.opened))
-        if decided.deltas:
-            ids, currencies = columns(list(decided.deltas))
-            conn.execute(_MOVE_GUARD, (ids, currencies, list(decided.deltas.values())))
-        conn.execute(_INSERT_SEAL, (self._id, head + 1, last, previous, seal.digest()))
-        conn.execute(f"NOTIFY {EVENTS_CHANNEL}")
+        opened, moved = columns(decided.opened), columns(list(decided.deltas))
+        deltas = bigint_array(list(decided.deltas.values()))
+        sealed = (self._id, head + 1, last, previous, seal.digest())
+        conn.execute(_FINISH, (*sealed, after, *arrays, *opened, *moved, deltas))
         self.positions = range(head + 1, last + 1)
         self.sent = True
         conn.execute("COMMIT")
 
 
-def columns(keys: Sequence[GuardKey]) -> tuple[list[UUID], list[str]]:
-    return [key.ledger_account_id for key in keys], [key.currency for key in keys]
+def _arrays(
+    streams: Sequence[str], versions: Sequence[int], topics: Sequence[str], states: Sequence[bytes]
+) -> tuple[BinaryArray, ...]:
+    return (
+        text_array(map(str.encode, streams)),
+        bigint_array(versions),
+        text_array(map(str.encode, topics)),
+        text_array(states),
+    )
+
+
+def columns(keys: Sequence[GuardKey]) -> tuple[BinaryArray, BinaryArray]:
+    """The ids and the currencies of guard rows, as parameters."""
+    return uuid_array([key.ledger_account_id for key in keys]), text_array([key.currency.encode() for key in keys])

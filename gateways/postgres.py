@@ -27,6 +27,7 @@ from core.ports import Unavailable
 from core.seals import GENESIS, Sealed
 from gateways.batch import Batch, columns
 from gateways.embedded.connections import Login, conninfo_of
+from projections.binary import text_array
 
 APPEND_LOCK: Final = 0x436F756E74657266
 """The advisory lock that every append holds until it has committed: position order is commit order."""
@@ -36,20 +37,15 @@ RESOLVE_BACKOFF_MAX_S: Final = 2.0
 # Whatever the database's default is: a snapshot taken before the lock was granted would show an old history.
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _LOCK: Final = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
-# A writer that froze must let go too. Not idle_in_transaction_session_timeout: the Flush that psycopg sends after a
-# pipeline's Sync turns that clock off again (measured with PostgreSQL 18).
-_LIMIT: Final = "SET LOCAL transaction_timeout = '15s'"
-_LIMIT_SERVER_VERSION: Final = 170_000
+_PATIENCE: Final = "15s"
+"""So long an append may take before the server ends it and lets go of the lock (PostgreSQL 17 and newer)."""
+_LOAD: Final = "SELECT * FROM begin_append(%b::text[], %b::uuid[], %b)"
+"""The lock, then everything that decisions may look at, in arrays; NULL where there is nothing."""
 # Arrays go in binary (%b): psycopg escapes a text array with a regular expression per string, half of a batch's time.
 _STREAMS: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
     " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
 )
-_GUARD: Final = (
-    "SELECT g.ledger_account_id, g.currency, g.balance_minor FROM guard g"
-    " JOIN unnest(%b::uuid[], %b::text[]) AS wanted (ledger_account_id, currency) USING (ledger_account_id, currency)"
-)
-_LAST_SEAL: Final = "SELECT last_position, hash FROM seals ORDER BY last_position DESC LIMIT 1"
 _FIND_SEAL: Final = "SELECT 1 FROM seals WHERE batch_id = %s"
 _READ: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
@@ -63,11 +59,14 @@ _SHUT: Final = (
     psycopg.errors.TransactionTimeout,  # this and the next are InternalErrors to psycopg
     psycopg.errors.ReadOnlySqlTransaction,  # a standby answered: the primary has moved
 )
-_CONTRADICTED: Final = (psycopg.IntegrityError, psycopg.errors.DivisionByZero)
 
 _SESSION_OPTIONS: Final = {
-    # Generic plans made while a table was empty stay slow until ANALYZE; planning anew costs far less than they do.
-    "plan_cache_mode": "force_custom_plan",
+    # Every statement here has its index. So its plan is made once, and is right whatever the tables held at that time.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
     "lock_timeout": "30s",
     # The server must notice when a writer's machine has vanished with the append lock in its hands.
     "tcp_keepalives_idle": "10",
@@ -148,7 +147,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
             raise
         except _SHUT as error:
             raise Unavailable(f"the event store is shut: {error}") from error
-        except _CONTRADICTED as error:
+        except psycopg.IntegrityError as error:
             raise InvariantBroken(f"the event store refused what the ledger decided: {error}") from error
         except Exception as error:  # one command's fault, such as text that no database can hold: bisect
             raise AppendFailed(error) from error
@@ -199,20 +198,20 @@ class PostgresEventStore(PostgresApplicationRecorder):
         """One round trip: begin, lock, and everything the decisions may look at."""
         with conn.pipeline():
             conn.execute(_BEGIN)
-            conn.execute(_LOCK)
-            if conn.info.server_version >= _LIMIT_SERVER_VERSION:
-                conn.execute(_LIMIT)
-            histories = conn.execute(_STREAMS, (list(streams),), binary=True)
-            ids, currencies = columns(guards)
-            balances = conn.execute(_GUARD, (ids, currencies), binary=True)
-            seal = conn.execute(_LAST_SEAL, binary=True)
-        last, previous = seal.fetchone() or (0, GENESIS)
+            answer = conn.execute(
+                _LOAD, (text_array(map(str.encode, streams)), columns(guards)[0], _PATIENCE), binary=True
+            )
+        row = answer.fetchone()
+        assert row is not None
+        head, head_hash, *found, accounts, currencies, balances = row
+        kept = zip(map(GuardKey, accounts or (), currencies or ()), balances or (), strict=True)
         asked = {key: key for key in guards}  # found by identity later, which is far cheaper than comparing UUIDs
-        found = [(GuardKey(account, currency), balance) for account, currency, balance in balances]
         loaded = Loaded(
-            histories=_grouped(histories), guards={asked[key]: balance for key, balance in found}, head=last
+            histories=_grouped(zip(*found, strict=True) if found[0] else ()),
+            guards={asked[key]: balance for key, balance in kept if key in asked},
+            head=head or 0,
         )
-        return loaded, previous
+        return loaded, head_hash or GENESIS
 
     def _committed(self, batch_id: UUID) -> bool:
         """Resolve a batch in doubt: only under the append lock does an absent seal mean that it never will be (I15).

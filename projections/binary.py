@@ -31,6 +31,7 @@ _COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
 _TEXT_OID: Final = 25
 _BIGINT_OID: Final = 20
+_UUID_OID: Final = 2950
 _JSON: Final = msgspec.json.encode
 _size: Final = Struct("!i").pack
 _int4: Final = Struct("!ii").pack
@@ -179,6 +180,11 @@ def text_array(values: Iterable[bytes]) -> BinaryArray:
     """Encoded texts, none of them NULL, as text[]."""
     fields = [_size(len(value)) + value for value in values]
     return BinaryArray(_array(1, 0, _TEXT_OID, len(fields), 1) + b"".join(fields))
+
+
+def uuid_array(values: Sequence[UUID]) -> BinaryArray:
+    """As uuid[]."""
+    return BinaryArray(_array(1, 0, _UUID_OID, len(values), 1) + b"".join(_uuids(values)))
 
 
 def bigint_array(values: Sequence[int]) -> BinaryArray:

@@ -121,9 +121,13 @@ def test_a_follower_sees_every_event_of_concurrent_writers_once_and_in_order(dat
     assert verified_head(database.owner_url) == total
 
 
-def test_without_the_append_lock_writers_collide(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_append_lock_writers_collide(database: Database) -> None:
     """The test above can fail: writers that do not take turns claim the same positions, and the tables refuse them."""
-    monkeypatch.setattr(adapter, "_LOCK", "SELECT 1")
+    lock = f"PERFORM pg_advisory_xact_lock({adapter.APPEND_LOCK});"
+    with psycopg.connect(database.owner_url) as conn:
+        [(made,)] = conn.execute("SELECT pg_get_functiondef('begin_append'::regproc)").fetchall()
+        assert lock in made
+        conn.execute(made.replace(lock, ""))
     failures = write_at_once(database.writer_url, (3,))
     assert failures
     assert all(isinstance(error, InvariantBroken) for error in failures), failures
