@@ -55,7 +55,7 @@ def export_journal(
     """Write the books' journal in the same way, of the days from the first to the last. Raises UserError."""
     if first is not None and last is not None and first > last:
         raise UserError("--to must not lie before --from")
-    book = None if account is None else _book(account)
+    book = None if account is None else book_of(account)
     with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
         if book not in (None, TREASURY):
             with conn.transaction():
@@ -64,8 +64,8 @@ def export_journal(
         _write(journal(conn, FORMS[form](), book, Period(first, last)), output, console)
 
 
-def _book(account: str) -> str:
-    """Raises UserError."""
+def book_of(account: str) -> str:
+    """The book of an account, as events name it. Raises UserError."""
     found = account_of(account)
     return TREASURY if found == TREASURY_ACCOUNT_ID else str(found)
 

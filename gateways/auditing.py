@@ -69,6 +69,21 @@ def verify(
 
 
 @audit.command
+def diff(
+    *,
+    from_: Annotated[int, Parameter(name="--from", help="A position; what its event did is not in the difference")],
+    to: Annotated[int | None, Parameter(help="A later position, whose event is in it; default: the last one")] = None,
+    account: Annotated[str | None, Parameter(help="One book, by the account's id, or treasury")] = None,
+    json: bool = False,
+    data: Data = None,
+) -> None:
+    """Which balances changed between two positions, by how much, and by which events."""
+    from gateways.differences import show_difference
+
+    show_difference(settings_with(data=data), from_, to, account, console, as_json=json)
+
+
+@audit.command
 def keys(*, data: Data = None) -> None:
     """Print the keys that sign checkpoints and statements. Give them to auditors and clients by a way of their own."""
     from gateways.audit import print_keys

@@ -259,6 +259,17 @@ class Period(Read):
     """The end, which does not: the beginning of the next."""
 
 
+class DifferenceRange(Read):
+    """From a position, whose event is not in it, to another, whose event is."""
+
+    from_: Annotated[Sequence, Field(alias="from")]
+    """What stood behind this event is the beginning; 0 is before all."""
+    to: Sequence
+    """What stood behind this one is the end."""
+    account_id: Annotated[str, Field(pattern=UUID_PATTERN.replace("$", "$|^treasury$"))] | None = None
+    """Of one account's book, or the "treasury"'s."""
+
+
 class ReceiptsPage(Page):
     """The receipts of one object."""
 

@@ -150,6 +150,12 @@ class PeriodTooLong(Rejection, frozen=True):
     lines_max: int
 
 
+class RangeTooLong(Rejection, frozen=True):
+    """The range has more than {events_max} events: ask for shorter ones."""
+
+    events_max: int
+
+
 class ProjectionBehind(Rejection, frozen=True):
     """The view has not reached min_position yet: try again in a moment."""
 

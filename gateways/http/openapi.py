@@ -21,6 +21,7 @@ from core.rejections import (
 from gateways import VERSION
 from gateways.http import (
     accounts,
+    explanations,
     health,
     ledger,
     operator,
@@ -61,6 +62,7 @@ NOUNS: Final = {
     "Webhooks": webhooks,
     "Proofs": proofs,
     "Operator": operator,
+    "Explanations": explanations,
     "Projections": projections,
     "Service": health,
 }

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
+
+from psycopg import Connection
 
 from core.notes import NoteSigner
 from gateways.embedded.connections import Connections
@@ -22,6 +24,9 @@ LINES_MAX = 20_000
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
+T = TypeVar("T")
+
+
 class SignedStatement(Answer, frozen=True):
     """The statement, and the note that signs its bytes as they stand; null while the period is not over."""
 
@@ -30,7 +35,10 @@ class SignedStatement(Answer, frozen=True):
 
 
 class Desk:
-    """Makes statements: at most two at a time, on connections of its own. The signing key is opened at the first one."""
+    """Makes statements, and reads what takes long: at most two at a time, on connections of its own.
+
+    The signing key is opened at the first statement.
+    """
 
     def __init__(self, connections: Connections, open_signer: Callable[[], NoteSigner]) -> None:
         self._connections = connections
@@ -49,6 +57,16 @@ class Desk:
         self._signer = self._signer or self._open_signer()
         return self._signer
 
+    async def read(self, work: Callable[[Connection[Any]], T]) -> T:
+        """What the work makes of one snapshot of the database, on one of the two connections."""
+        async with self._two:
+            return await asyncio.to_thread(self._read, work)
+
+    def _read(self, work: Callable[[Connection[Any]], T]) -> T:
+        with self._connections.transaction() as conn:
+            conn.execute(_SNAPSHOT)
+            return work(conn)
+
     async def file(self, account_id: str, period: Period, form: Format) -> bytes:
         """Raises Refusal."""
         async with self._two:
@@ -60,9 +78,9 @@ class Desk:
                 raise Refusal(PeriodTooLong(lines_max=LINES_MAX)) from None
 
     def _write(self, account_id: UUID, period: Period, form: Format) -> bytes:
-        with self._connections.transaction() as conn:
-            conn.execute(_SNAPSHOT)
-            made = statements.statement(conn, account_id, period.from_, period.until, lines_max=LINES_MAX)
+        made = self._read(
+            lambda conn: statements.statement(conn, account_id, period.from_, period.until, lines_max=LINES_MAX)
+        )
         return statements.written(made, form, self.signer)
 
     def close(self) -> None:
