@@ -11,6 +11,7 @@ from gateways.upkeep import Data, console, settings_with
 from gateways.user_error import UserError
 
 audit = App(name="audit", help="Prove the history: checkpoints, exports, what changed between two positions")
+explain = App(name="explain", help="Why a deposit or a payout is where it is, told from its events")
 receipt = App(name="receipt", help="Check what a client holds")
 statement = App(name="statement", help="An account's book in a period, signed")
 
@@ -97,6 +98,32 @@ def regrow_tree(*, data: Data = None) -> None:
     from gateways.audit import regrow_tree
 
     regrow_tree(settings_with(data=data), console)
+
+
+@explain.command(name="deposit")
+def explain_deposit(
+    name: Annotated[str, Parameter(name="ID", help="Its id, its transaction id, or its stream")],
+    *,
+    json: bool = False,
+    data: Data = None,
+) -> None:
+    """What happened to a deposit, why it is where it is, and what comes next."""
+    from gateways.explained import show_deposits
+
+    show_deposits(settings_with(data=data), name, console, as_json=json)
+
+
+@explain.command(name="payout")
+def explain_payout(
+    name: Annotated[str, Parameter(name="ID", help="Its id; a refused one has its own, too")],
+    *,
+    json: bool = False,
+    data: Data = None,
+) -> None:
+    """What happened to a payout, why it is where it is, and what comes next."""
+    from gateways.explained import show_payout
+
+    show_payout(settings_with(data=data), name, console, as_json=json)
 
 
 @statement.command(name="make")

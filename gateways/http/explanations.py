@@ -1,18 +1,23 @@
 """Explanations for the operator: what changed between two positions, and by which events."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from psycopg import Connection
 
 from core.journal import AccountType
+from core.rejections import NotFound
+from gateways.http.accounts import id_in
 from gateways.http.answers import Answer, Time, money
-from gateways.http.bodies import DifferenceRange
+from gateways.http.bodies import DifferenceRange, Read
 from gateways.http.endpoints import Call, Reply, endpoint, reply
 from gateways.http.errors import PositionBeyondHead, ProjectionBehind, RangeTooLong, Refusal, invalid
 from gateways.http.positions import OPERATOR
-from projections import difference
+from projections import difference, explained_deposits, explained_payouts, explanation
 from projections.difference import RangeRefused, ViewsBehind
+from projections.explained_deposits import deposits_named
+from projections.explanation import NoSuchThing
 
 EVENTS_MAX = 10_000
 """A longer range is asked for in parts, or told by `counterfoil audit diff`."""
@@ -54,6 +59,65 @@ class BalanceChanges(Answer, frozen=True, rename={"from_": "from"}):
     from_: int
     to: int
     data: list[BalanceChange]
+
+
+class ExplainedEvent(Answer, frozen=True):
+    """One event of the story, in a sentence; `data` has what the sentence rests on."""
+
+    position: int
+    occurred_at: Time
+    topic: str
+    actor: str
+    sentence: str
+    data: dict[str, Any]
+
+
+class ExplainedState(Answer, frozen=True):
+    """Why it is where it is, as a code and a sentence; `then` is what comes next, `about` what the sentence rests on."""
+
+    code: str
+    sentence: str
+    then: str
+    about: dict[str, Any]
+
+
+class Explanation(Answer, frozen=True):
+    """The story of one deposit or payout from its events, and what holds it now."""
+
+    stream: str
+    account_id: str
+    state: str
+    story: list[ExplainedEvent]
+    now: ExplainedState
+
+
+@endpoint("GET", "/v1/deposits/{id}/explanation", OPERATOR, Explanation, query=Read, refusals=(NotFound,))
+async def explain_deposit(call: Call, _: Read) -> Reply:
+    """Why a deposit is where it is, told from its events: what happened, what holds it, what comes next."""
+    name = id_in(call, "deposit")
+    await call.reached("deposits")
+    await call.reached("sweeps")
+    return await _explained(
+        call, "deposit", lambda conn: explained_deposits.explain_deposit(conn, deposits_named(conn, name)[0])
+    )
+
+
+@endpoint("GET", "/v1/payouts/{id}/explanation", OPERATOR, Explanation, query=Read, refusals=(NotFound,))
+async def explain_payout(call: Call, _: Read) -> Reply:
+    """Why a payout is where it is, refused ones too, told from its events: what happened, what holds it, what comes next."""
+    name = id_in(call, "payout")
+    await call.reached("payouts")
+    return await _explained(call, "payout", lambda conn: explained_payouts.explain_payout(conn, name))
+
+
+async def _explained(call: Call, noun: str, read: Callable[[Connection[Any]], explanation.Explanation]) -> Reply:
+    try:
+        found = await call.api.statements.read(read)
+    except NoSuchThing:
+        raise Refusal(NotFound(noun=noun)) from None
+    story = [ExplainedEvent(**msgspec.structs.asdict(each)) for each in found.story]
+    now = ExplainedState(**msgspec.structs.asdict(found.now))
+    return reply(Explanation(found.stream, found.account_id, found.state, story, now))
 
 
 @endpoint(

@@ -9,11 +9,12 @@ from rich.console import Console
 from core.journal import TREASURY
 from core.ledger import Ledger
 from gateways.differences import show_difference
+from gateways.explained import show_deposits, show_payout
 from gateways.postgres import PostgresEventStore
 from gateways.settings import Settings, load
 from gateways.user_error import UserError
 from projections.tracking import ViewTracking
-from tests.support.history import BOB, append_history
+from tests.support.history import ALICE, BOB, append_history, order, txid
 from tests.support.postgres import Database
 from tests.support.views import project
 
@@ -46,9 +47,27 @@ def test_what_changed_is_a_table_or_json(settings: Settings, capsysbinary: pytes
     assert "no balance changed between 2 and 2" in console.export_text()
 
 
+def test_a_story_is_a_table_or_json(settings: Settings, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Of every deposit of a transaction, and of a payout."""
+    console = Console(width=250, record=True)
+    show_deposits(settings, txid("a"), console, as_json=False)
+    show_payout(settings, order(ALICE, "p1", 0).payout_id, console, as_json=False)
+    text = console.export_text()
+    capsysbinary.readouterr()
+    assert text.count("credited)\n") == 2
+    assert "now   2.000000 USDT arrived at" in text
+    show_deposits(settings, txid("a"), console, as_json=True)
+    assert [each["state"] for each in json.loads(capsysbinary.readouterr().out)] == ["confirmed", "confirmed"]
+    show_payout(settings, order(ALICE, "p3", 0).payout_id, console, as_json=True)
+    assert json.loads(capsysbinary.readouterr().out)["now"]["about"] == {"failure_code": "out_of_energy"}
+
+
 def test_what_cannot_be_compared_is_refused(settings: Settings) -> None:
-    """With a sentence."""
+    """With a sentence; so is what is not there."""
     console = Console()
     for after, upto, account, sentence in ((5, 4, None, "must begin"), (0, 4, "nobody", "is no account")):
         with pytest.raises(UserError, match=sentence):
             show_difference(settings, after, upto, account, console, as_json=False)
+    for show in (show_deposits, show_payout):
+        with pytest.raises(UserError, match=r"no (deposit|payout)"):
+            show(settings, "nothing", console, as_json=False)

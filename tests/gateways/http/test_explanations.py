@@ -2,7 +2,10 @@
 
 import pytest
 
-from tests.gateways.http.harness import World
+from core.deposits import deposit_id
+from core.journal import derived_id
+from tests.gateways.http.harness import PAYEE, World
+from tests.support.history import detect, transfer
 
 
 def test_the_operator_sees_what_changed(api: World) -> None:
@@ -38,6 +41,29 @@ def test_a_range_that_is_none_is_refused(shared: World, query: str, code: str) -
     """With its code."""
     refused = shared.operator.get(f"/v1/audit/diff?{query}")
     assert (refused.status_code, refused.json()["code"]) == (422, code)
+
+
+def test_the_operator_is_told_why(api: World) -> None:
+    """Of any client's deposit and payout, a refused one, too."""
+    acme = api.company(usdt="10")
+    [to] = api.fill_pool(1)
+    acme.made("/v1/payins", {})
+    fact = transfer("seen", to, 3_000_000)
+    api.recorder.ledger.execute([detect(fact)])
+    accepted = acme.made("/v1/payouts", {"to_address": PAYEE, "amount": "2"})
+    refused = acme.post("/v1/payouts", json={"to_address": PAYEE, "amount": "200"}, headers={"idempotency-key": "much"})
+    assert refused.json()["code"] == "insufficient_funds"
+    api.project()
+    why = api.operator.shown(f"/v1/deposits/{deposit_id(fact.txid, 0)}/explanation")
+    assert (why["state"], why["account_id"], why["now"]["code"]) == ("detected", acme.account_id, "nothing_solid_read")
+    assert why["story"][0]["data"]["amount_minor"] == 3_000_000
+    why = api.operator.shown(f"/v1/payouts/{accepted['id']}/explanation")
+    assert (why["state"], why["now"]["code"]) == ("requested", "waiting_for_trx")
+    why = api.operator.shown(f"/v1/payouts/{derived_id('payout', acme.account_id, 'much')}/explanation")
+    assert (why["now"]["code"], why["story"][0]["data"]["code"]) == ("refused", "insufficient_funds")
+    for noun in ("deposits", "payouts"):
+        assert api.operator.get(f"/v1/{noun}/{acme.account_id}/explanation").status_code == 404
+        assert acme.get(f"/v1/{noun}/{accepted['id']}/explanation").status_code == 403
 
 
 def test_a_client_sees_no_explanation(shared: World) -> None:
