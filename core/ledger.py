@@ -6,7 +6,7 @@ worker) and how events are kept (the port EventStore) is nobody's business here.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
@@ -16,6 +16,9 @@ from core.guard import GuardKey, guard_deltas
 from core.journal import check_balanced
 from core.ports import Unavailable
 from core.rejections import Rejection
+
+if TYPE_CHECKING:
+    from core.refusals import Refusals
 
 BATCH_COMMANDS_MAX = 2_000
 
@@ -48,7 +51,7 @@ class Repeated(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Nothing was written."""
+    """Nothing came of it. That it was tried is an event where the ledger keeps refusals (core/refusals.py)."""
 
     rejection: Rejection
 
@@ -181,11 +184,12 @@ class Past:
 
 
 class Ledger:
-    """Decides commands over a store. `clock` gives the time that the events of a batch carry."""
+    """Decides commands over a store. `clock` gives the time that the events of a batch carry; `refusals` are kept if given."""
 
-    def __init__(self, store: EventStore, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: EventStore, clock: Callable[[], datetime], refusals: "Refusals | None" = None) -> None:
         self._store = store
         self._clock = clock
+        self._refusals = refusals
 
     def execute(self, commands: Sequence[Command]) -> list[Outcome]:
         """One outcome a command, in order. A command that fails is bisected out; its neighbours are written.
@@ -222,6 +226,7 @@ class Ledger:
             raise AppendFailed(error) from error
         outcomes: list[Outcome] = []
         now = self._clock()
+        noted = None if self._refusals is None else self._refusals.begin(now)
 
         def records(past: Past) -> Iterator[Recorded]:
             for command, keys in zip(commands, declared, strict=True):
@@ -232,12 +237,18 @@ class Ledger:
                 outcomes.append(outcome)
                 if type(outcome) is Accepted:
                     yield from outcome.events
+                elif noted is not None and type(outcome) is Refused:
+                    yield from past.accept(noted.refused(command, outcome.rejection), ())
+            if noted is not None:
+                yield from past.accept(noted.counted(), ())
 
         def decide(loaded: Loaded) -> Decided:
             past = Past(loaded)
             return Decided(records(past), past.deltas, past.opened)
 
         self._store.append(uuid4(), streams, guards, decide)
+        if noted is not None:
+            noted.done()
         return outcomes
 
 

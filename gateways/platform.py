@@ -25,6 +25,7 @@ from core.ports import (
     SolidLog,
     WebhookOutbox,
 )
+from core.refusals import Refusals
 from gateways.alarms import Alarms
 from gateways.aws.names import QUEUES
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
@@ -193,7 +194,7 @@ def on_postgres(
         secrets=secrets,
         clock=utc_now,
         store=store,
-        ledger=Ledger(store, utc_now),
+        ledger=Ledger(store, utc_now, Refusals() if role == API else None),
         node=node,
         api_keys=PostgresApiKeys(connections),
         idempotency_keys=PostgresIdempotencyKeys(connections),

@@ -6,7 +6,19 @@ schema/migrations repeats the list as data (event_grants), and a trigger holds e
 from collections.abc import Mapping
 from typing import Final
 
-from core import accounts, addresses, deposits, instructions, notices, payouts, quarantine, signing, sweeps, treasury
+from core import (
+    accounts,
+    addresses,
+    deposits,
+    instructions,
+    notices,
+    payouts,
+    quarantine,
+    refusals,
+    signing,
+    sweeps,
+    treasury,
+)
 from core.events import Event
 
 OWNER: Final = "counterfoil_owner"
@@ -49,6 +61,8 @@ MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
             treasury.InternalTransferPosted,
             treasury.AdjustmentPosted,
             signing.SigningResumed,
+            refusals.CommandRefused,
+            refusals.RefusalsCounted,
         }
     ),
     RECORDER: frozenset(

@@ -970,6 +970,11 @@ class Stories:
         right = told == moved and all(line["amount_minor"] == state["amount_minor"] for line in lines)
         return OTHERS, None if right and version == 1 else "the lines do not move the amount from the one to the other"
 
+    def refused_once(self, stream, version, state):
+        """It tells what did not happen, so nothing may move."""
+        right = version == 1 and not state.get("postings") and (state["counts"] if "counts" in state else state["code"])
+        return OTHERS, None if right else "a refusal is one event that moves nothing, with a code"
+
     def adjusted_once(self, stream, version, state):
         return OTHERS, None if version == 1 and state["reason"] else "an adjustment is one event, with a reason"
 
@@ -1020,6 +1025,8 @@ STORIES = {
     b"address.assigned/1": Stories.assigned,
     b"transfer.posted/1": Stories.transferred,
     b"adjustment.posted/1": Stories.adjusted_once,
+    b"command.refused/1": Stories.refused_once,
+    b"command.refusals-counted/1": Stories.refused_once,
 }
 """What must be true of an event beside its lines."""
 

@@ -296,6 +296,12 @@ class AuditPage(Page):
     account_id: Annotated[str, Field(pattern=UUID_PATTERN.replace("$", f"$|^{OPERATOR}$"))] | None = None
 
 
+class RefusalsPage(Page):
+    """Refused commands of one account ("operator" for an operator's own)."""
+
+    account_id: Annotated[str, Field(pattern=UUID_PATTERN.replace("$", f"$|^{OPERATOR}$"))] | None = None
+
+
 _SENTENCES: Final[dict[str, str]] = {
     "missing": "is required",
     "extra_forbidden": "is not known here: check its spelling",

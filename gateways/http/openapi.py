@@ -29,6 +29,7 @@ from gateways.http import (
     payouts,
     projections,
     proofs,
+    refused_commands,
     statements,
     webhooks,
 )
@@ -63,6 +64,7 @@ NOUNS: Final = {
     "Proofs": proofs,
     "Operator": operator,
     "Explanations": explanations,
+    "Refused commands": refused_commands,
     "Projections": projections,
     "Service": health,
 }

@@ -99,7 +99,7 @@ class InclusionProof(Answer, frozen=True):
 @endpoint("GET", "/v1/receipts/{position}", None, Receipt, refusals=(NotFound,))
 async def get_receipt(call: Call, _: Read) -> Reply:
     """The receipt of what stands at a position that an answer to a write gave."""
-    await _of_the_history(call)
+    await of_the_history(call)
     rows = await call.api.queries.fetch(_EVENT, {"position": _position_in(call)})
     entries = [entry for row in rows for entry in _own_entries(call, row)]
     if not entries:
@@ -110,7 +110,7 @@ async def get_receipt(call: Call, _: Read) -> Reply:
 @endpoint("GET", "/v1/receipts", None, listed(Receipt), query=ReceiptsPage)
 async def list_receipts(call: Call, page: ReceiptsPage) -> Reply:
     """The receipts of everything that happened to one object, newest first: `payout-<id>`, `deposit-<tx_hash>-<log_index>`."""
-    await _of_the_history(call)
+    await of_the_history(call)
     params = {"subject": page.subject, "before": before(call, page), "limit": page.limit + 1}
     rows = await call.api.queries.fetch(_STREAM, params)
     found = [(row[0], await _receipt(call, entry)) for row in rows for entry in _own_entries(call, row)]
@@ -120,7 +120,7 @@ async def list_receipts(call: Call, page: ReceiptsPage) -> Reply:
 @endpoint("GET", "/v1/verification-keys", None, all_of(VerificationKey))
 async def list_verification_keys(call: Call, _: Read) -> Reply:
     """The public keys that receipts, checkpoints and statements are checked with."""
-    await _of_the_history(call)
+    await of_the_history(call)
     keys = [VerificationKey(*row) for row in await call.api.queries.fetch(_KEYS)]
     signer = await asyncio.to_thread(lambda: call.api.statements.signer)
     return reply(all_of(VerificationKey)([*keys, VerificationKey("statements", str(signer.key))]))
@@ -129,7 +129,7 @@ async def list_verification_keys(call: Call, _: Read) -> Reply:
 @endpoint("GET", "/v1/checkpoints", OPERATOR, listed(Checkpoint), query=Page)
 async def list_checkpoints(call: Call, page: Page) -> Reply:
     """Every signed checkpoint, newest first."""
-    await _of_the_history(call)
+    await of_the_history(call)
     rows = await call.api.queries.fetch(
         _CHECKPOINTS + " WHERE number < %(before)s ORDER BY number DESC LIMIT %(limit)s",
         {"before": before(call, page), "limit": page.limit + 1},
@@ -140,7 +140,7 @@ async def list_checkpoints(call: Call, page: Page) -> Reply:
 @endpoint("GET", "/v1/checkpoints/{number}", OPERATOR, CheckpointProof, refusals=(NotFound,))
 async def get_checkpoint(call: Call, _: Read) -> Reply:
     """One checkpoint, with the proof that the history only grew since the one before it."""
-    await _of_the_history(call)
+    await of_the_history(call)
     number = _number(call.path["number"])
     rows = await call.api.queries.fetch(
         _CHECKPOINTS + " WHERE number <= %(number)s ORDER BY number DESC LIMIT 2", {"number": number}
@@ -159,7 +159,7 @@ async def get_checkpoint(call: Call, _: Read) -> Reply:
 @endpoint("GET", "/v1/inclusion-proofs/{position}", OPERATOR, InclusionProof, refusals=(NotFound,))
 async def get_inclusion_proof(call: Call, _: Read) -> Reply:
     """Where the event at a position stands in the tree of the last checkpoint."""
-    await _of_the_history(call)
+    await of_the_history(call)
     position = _number(call.path["position"])
     rows = await call.api.queries.fetch(
         _CHECKPOINTS + " WHERE size >= %(position)s ORDER BY number DESC LIMIT 1", {"position": position}
@@ -171,7 +171,7 @@ async def get_inclusion_proof(call: Call, _: Read) -> Reply:
     return reply(InclusionProof(position, leaf.hex(), [step.hex() for step in path], checkpoint))
 
 
-async def _of_the_history(call: Call) -> None:
+async def of_the_history(call: Call) -> None:
     """For answers that come from the history itself: they reflect its head."""
     call.position = await call.api.queries.head()
     if call.min_position is not None and call.min_position > call.position:

@@ -30,6 +30,8 @@ BLIND = bytes(range(32))
 AT = datetime(2026, 11, 26, tzinfo=UTC)
 
 UNSHOWN = {
+    "command.refused/1": "it moved nothing, and its answer was the refusal",
+    "command.refusals-counted/1": "it moved nothing, and its answers were the refusals",
     "payout.prepared/1": "its bytes are ours until they are broadcast",
     "payout.signed/1": "who has a signature can send what signing was stopped for",
 }

@@ -280,6 +280,17 @@ def again(events: list[dict[str, Any]], event: dict[str, Any], **changes: Any) -
     events.append({**copy, "version": version})
 
 
+def refusal(transfer: dict[str, Any]) -> dict[str, Any]:
+    """What looks like a refusal and has a transfer's lines."""
+    state = {name: transfer["state"][name] for name in ("occurred_at", "actor", "account_id", "postings")}
+    return {
+        "stream": "refusal-1",
+        "version": 1,
+        "topic": "command.refused/1",
+        "state": {**state, "code": "account_suspended"},
+    }
+
+
 STORIES: dict[str, tuple[Story, str]] = {
     "a deposit credited twice": (lambda events, the: again(events, the("deposit.confirmed/1")), DEPOSITS),
     "a transfer under two names": (
@@ -360,6 +371,7 @@ STORIES: dict[str, tuple[Story, str]] = {
         lambda events, the: the("transfer.posted/1")["state"].__setitem__("amount_minor", 5),
         OTHERS,
     ),
+    "a refused command that moves money": (lambda events, the: events.append(refusal(the("transfer.posted/1"))), OTHERS),
     "a stream with a hole": (lambda events, the: the("payout.broadcast/1").__setitem__("version", 9), STREAMS),
 }  # fmt: skip
 

@@ -82,6 +82,7 @@ def test_every_get_says_what_it_reflects(api: World) -> None:
     entry = acme.shown("/v1/journal-entries")["data"][0]
     ids = {
         "/v1/payouts/{id}": payout["id"],
+        "/v1/payouts/{id}/explanation": payout["id"],
         "/v1/payins/{id}": payin["id"],
         "/v1/payin-addresses/{id}": payin["address"]["id"],
         "/v1/journal-entries/{id}": entry["id"],
@@ -89,12 +90,14 @@ def test_every_get_says_what_it_reflects(api: World) -> None:
     period = {"from": "2020-01-01T00:00:00Z", "until": "2021-01-01T00:00:00Z"}
     queries = {
         "/v1/receipts": {"subject": f"payout-{payout['id']}"},
+        "/v1/audit/diff": {"from": 0, "to": 2},
         "/v1/statements": period,
         "/v1/statements.csv": period,
     }
     asked = 0
     # There is neither a deposit nor a checkpoint here.
-    unasked = ("/metrics", "/v1/deposits/{id}", "/v1/checkpoints/{number}", "/v1/inclusion-proofs/{position}")
+    unasked = ("/metrics", "/v1/deposits/{id}", "/v1/deposits/{id}/explanation", "/v1/checkpoints/{number}")
+    unasked += ("/v1/inclusion-proofs/{position}",)
     for declared in ENDPOINTS:
         if declared.method != "GET" or declared.public or declared.path in unasked:
             continue
