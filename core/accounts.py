@@ -133,9 +133,12 @@ class LedgerAccount(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, opened=happened) if isinstance(happened, LedgerAccountOpened) else self
 
 
+_NO_ACCOUNT: Final = Account()
+
+
 def must_be_active(past: Past, account_id: str) -> Rejection | None:
     """Why this account may not act now, or None."""
-    match past.state(account_stream(account_id), Account()).status:
+    match past.state(account_stream(account_id), _NO_ACCOUNT).status:
         case "absent":
             return AccountNotFound()
         case "suspended":

@@ -8,7 +8,7 @@ Disabling is a label: money that still arrives is booked all the same (FAILURES 
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal, Self
+from typing import Final, Literal, Self
 from uuid import UUID
 
 import msgspec
@@ -79,6 +79,9 @@ class DepositAddress(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, assigned=happened) if isinstance(happened, AddressAssigned) else self
 
 
+UNASSIGNED: Final = DepositAddress()
+
+
 class Payin(msgspec.Struct, frozen=True):
     """What decisions know of a payin request."""
 
@@ -126,7 +129,7 @@ class RequestPayin(msgspec.Struct, frozen=True):
             return refusal
         if past.balance(self.guards()[0]) is None or self.ledger_account == CLEARING:
             return LedgerAccountNotFound(ledger_account=self.ledger_account)
-        if past.state(address_stream(self.address), DepositAddress()).assigned is not None:
+        if past.state(address_stream(self.address), UNASSIGNED).assigned is not None:
             return AddressTaken(address=self.address)
         requested = PayinRequested(
             occurred_at=now,

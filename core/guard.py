@@ -4,14 +4,16 @@ It is derived: folding every event's `guard_deltas` from the start gives exactly
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from core.books import CLIENT_ASSET
 from core.events import Event, postings_of
-from core.journal import TREASURY, ledger_account_id, signed
+from core.journal import TREASURY, Side, ledger_account_id
+
+LIABILITY_GROWS_BY: Final[Side] = "credit"
 
 
 class GuardKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
@@ -42,7 +44,9 @@ def guard_deltas(event: Event) -> list[GuardChange]:
     opened = getattr(event, "opens_guard", None)
     changes = [] if opened is None else [GuardChange(key, 0, opens=True) for key in opened()]
     for posting in postings_of(event):
-        if posting.book != TREASURY and posting.account != CLIENT_ASSET:
-            key = guard_key(posting.book, posting.account, posting.currency)
-            changes.append(GuardChange(key, signed(posting, "liability")))
+        book, account = posting.book, posting.account
+        if book != TREASURY and account != CLIENT_ASSET:
+            amount = posting.amount_minor
+            delta_minor = amount if posting.side == LIABILITY_GROWS_BY else -amount
+            changes.append(GuardChange(guard_key(book, account, posting.currency), delta_minor))
     return changes

@@ -122,7 +122,8 @@ class Past:
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
-        self._states: dict[str, Any] = {}
+        self._states: dict[str, tuple[Any, int]] = {}
+        """A stream's state, and how many of its events are folded into it."""
         self._balances = dict(loaded.guards)
         self.accepted = 0
         self.deltas: dict[GuardKey, int] = {}
@@ -133,12 +134,14 @@ class Past:
 
     def state(self, stream: str, initial: S) -> S:
         """The stream's state, folded from `initial`; kept for the next command of the batch."""
-        known = self._states.get(stream)
-        if known is None:
-            known = initial
-            for recorded in self.history(stream):
+        history = self._loaded.histories.get(stream)
+        if not history:
+            return initial
+        known, folded = self._states.get(stream) or (initial, 0)
+        if folded < len(history):
+            for recorded in history[folded:]:
                 known = known.evolve(recorded.event)
-            self._states[stream] = known
+            self._states[stream] = known, len(history)
         return known
 
     def balance(self, key: GuardKey) -> int | None:
@@ -148,21 +151,16 @@ class Past:
     def accept(self, news: Sequence[New], declared: Sequence[GuardKey]) -> tuple[Recorded, ...]:
         """Give the events their positions and versions and move the guard. Checks I1 and that no guard was forgotten."""
         accepted = []
+        position = self._loaded.head + self.accepted
         for new in news:
             check_balanced(postings_of(new.event))
             history = self.history(new.stream)
-            recorded = Recorded(
-                position=self._loaded.head + self.accepted + 1,
-                stream=new.stream,
-                version=len(history) + 1,
-                event=new.event,
-            )
+            position += 1
+            recorded = Recorded(position, new.stream, len(history) + 1, new.event)
             history.append(recorded)
-            if new.stream in self._states:
-                self._states[new.stream] = self._states[new.stream].evolve(new.event)
             self._move_guard(new.event, declared)
-            self.accepted += 1
             accepted.append(recorded)
+        self.accepted += len(accepted)
         return tuple(accepted)
 
     def _move_guard(self, event: Event, declared: Sequence[GuardKey]) -> None:

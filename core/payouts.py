@@ -12,13 +12,13 @@ may other bytes be prepared. Confirmed and failed rest on a receipt in a solid b
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
 from core import books
 from core.accounts import must_be_active
-from core.addresses import DepositAddress, address_stream
+from core.addresses import UNASSIGNED, address_stream
 from core.attempts import Attempt, PayoutOrder, ProofOfDeath, Tries, Verdict
 from core.events import Event, New, event, upcast
 from core.guard import GuardKey, guard_key
@@ -189,6 +189,9 @@ class Payout(msgspec.Struct, frozen=True):
         return self.tries.dead
 
 
+_NO_PAYOUT: Final = Payout()
+
+
 class RequestPayout(msgspec.Struct, frozen=True):
     """Reserve amount and fee for a payee. The id follows from account and idempotency key, so a repeat is found."""
 
@@ -207,7 +210,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
         order = self.order
         stream = payout_stream(order.payout_id)
-        known = past.state(stream, Payout()).order
+        known = past.state(stream, _NO_PAYOUT).order
         if known is not None:
             differing = known.differences(order)
             return IdempotencyKeyReused(fields=", ".join(differing)) if differing else ()
@@ -227,7 +230,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
         inactive = must_be_active(past, order.account_id)
         if inactive:
             return inactive
-        payee = past.state(address_stream(order.to_address), DepositAddress()).assigned
+        payee = past.state(address_stream(order.to_address), UNASSIGNED).assigned
         if payee is not None and payee.account_id == order.account_id:  # another client's is a payee like any other
             return AddressNotPayable(address=order.to_address, reason="it is a deposit address of this account")
         if order.amount_minor < self.minimum_minor:
