@@ -6,28 +6,31 @@ schema/migrations/0042_append.sql has its other half.
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
-
-import psycopg
 
 from core.guard import GuardKey
 from core.ledger import Decided
 from core.seals import Sealed, canonical
-from projections.binary import BinaryArray, bigint_array, text_array, uuid_array
+from gateways.exchange import Exchange, Statement
+from projections.binary import BinaryArray, bigint, bigint_array, text_array, uuid_array
 
 EVENTS_CHANNEL: Final = "counterfoil_events"
-_INSERT_EVENTS: Final = (
+_INSERT_EVENTS: Final = Statement(
+    "insert_events",
     "INSERT INTO events (originator_id, originator_version, topic, state, notification_id)"
-    " SELECT stream, version, topic, state, %b::bigint + place"
-    "   FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::text[])"
-    "        WITH ORDINALITY AS added (stream, version, topic, state, place)"
+    " SELECT stream, version, topic, state, $1::bigint + place"
+    "   FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[])"
+    "        WITH ORDINALITY AS added (stream, version, topic, state, place)",
+    5,
 )
 CHUNK_EVENTS: Final = 50
 """So many are sent while the next ones are decided: the server inserts on its core what this process made on its own."""
-_FINISH: Final = (
-    "SELECT finish_append(%b, %b::bigint, %b::bigint, %b, %b, %b::bigint, %b::text[], %b::bigint[], %b::text[],"
-    " %b::text[], %b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::bigint[])"
+_FINISH: Final = Statement(
+    "finish_append",
+    "SELECT finish_append($1::uuid, $2::bigint, $3::bigint, $4::bytea, $5::bytea, $6::bigint, $7::text[], $8::bigint[],"
+    " $9::text[], $10::text[], $11::uuid[], $12::text[], $13::uuid[], $14::text[], $15::bigint[])",
+    15,
 )
 """The last events, the guard, the seal and the wake-up. What contradicts guard or history refuses all of it (I4)."""
 
@@ -42,9 +45,9 @@ class Batch:
         """Whether a COMMIT went out, so that only a look at the seals can tell what became of it."""
 
     def write(
-        self, conn: psycopg.Connection[Any], head: int, previous: bytes, records: Iterator[Sealed], decided: Decided
+        self, exchange: Exchange, head: int, previous: bytes, records: Iterator[Sealed], decided: Decided
     ) -> None:
-        """Within a pipeline. Any refusal of the server leaves nothing behind, and so does an error among the decisions."""
+        """Any refusal of the server leaves nothing behind, and so does an error among the decisions."""
         seal, last = sha256(previous), head
         while True:
             chunk = list(islice(records, CHUNK_EVENTS))
@@ -55,17 +58,17 @@ class Batch:
             after, last, arrays = last, last + len(chunk), _arrays(*fields)
             if len(chunk) < CHUNK_EVENTS:
                 break
-            conn.execute(_INSERT_EVENTS, (after, *arrays))
+            exchange.send(_INSERT_EVENTS, bigint(after), *arrays)
         if last == head:
-            conn.execute("ROLLBACK")
+            exchange.command(b"ROLLBACK")
             return
         opened, moved = columns(decided.opened), columns(list(decided.deltas))
         deltas = bigint_array(list(decided.deltas.values()))
-        sealed = (self._id, head + 1, last, previous, seal.digest())
-        conn.execute(_FINISH, (*sealed, after, *arrays, *opened, *moved, deltas))
+        sealed = (self._id.bytes, bigint(head + 1), bigint(last), previous, seal.digest())
+        exchange.send(_FINISH, *sealed, bigint(after), *arrays, *opened, *moved, deltas)
         self.positions = range(head + 1, last + 1)
         self.sent = True
-        conn.execute("COMMIT")
+        exchange.command(b"COMMIT")
 
 
 def _arrays(

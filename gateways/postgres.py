@@ -27,7 +27,8 @@ from core.ports import Unavailable
 from core.seals import GENESIS, Sealed
 from gateways.batch import Batch, columns
 from gateways.embedded.connections import Login, conninfo_of
-from projections.binary import text_array
+from gateways.exchange import Exchange, Statement
+from projections.binary import bigints_of, text_array, values_of
 
 APPEND_LOCK: Final = 0x436F756E74657266
 """The advisory lock that every append holds until it has committed: position order is commit order."""
@@ -37,9 +38,9 @@ RESOLVE_BACKOFF_MAX_S: Final = 2.0
 # Whatever the database's default is: a snapshot taken before the lock was granted would show an old history.
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _LOCK: Final = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
-_PATIENCE: Final = "15s"
+_PATIENCE: Final = b"15s"
 """So long an append may take before the server ends it and lets go of the lock (PostgreSQL 17 and newer)."""
-_LOAD: Final = "SELECT * FROM begin_append(%b::text[], %b::uuid[], %b)"
+_LOAD: Final = Statement("begin_append", "SELECT * FROM begin_append($1::text[], $2::uuid[], $3::text)", 3)
 """The lock, then everything that decisions may look at, in arrays; NULL where there is nothing."""
 # Arrays go in binary (%b): psycopg escapes a text array with a regular expression per string, half of a batch's time.
 _STREAMS: Final = (
@@ -184,8 +185,8 @@ class PostgresEventStore(PostgresApplicationRecorder):
         try:
             with self._connection() as conn:
                 loaded, previous = self._load(conn, streams, guards)
-                with _first_error(), conn.pipeline():
-                    batch.write(conn, loaded.head, previous, *build(loaded))
+                with Exchange(conn) as exchange:
+                    batch.write(exchange, loaded.head, previous, *build(loaded))
         except Exception:
             # No kind of error is proof: a server that dies while it commits may say anything, or nothing.
             if not (batch.sent and self._committed(batch_id)):
@@ -196,20 +197,27 @@ class PostgresEventStore(PostgresApplicationRecorder):
         self, conn: psycopg.Connection[Any], streams: Sequence[str], guards: Sequence[GuardKey]
     ) -> tuple[Loaded, bytes]:
         """One round trip: begin, lock, and everything the decisions may look at."""
-        with conn.pipeline():
-            conn.execute(_BEGIN)
-            answer = conn.execute(
-                _LOAD, (text_array(map(str.encode, streams)), columns(guards)[0], _PATIENCE), binary=True
-            )
-        row = answer.fetchone()
-        assert row is not None
-        head, head_hash, *found, accounts, currencies, balances = row
-        kept = zip(map(GuardKey, accounts or (), currencies or ()), balances or (), strict=True)
-        asked = {key: key for key in guards}  # found by identity later, which is far cheaper than comparing UUIDs
+        with Exchange(conn) as exchange:
+            exchange.command(_BEGIN.encode())
+            exchange.send(_LOAD, text_array(map(str.encode, streams)), columns(guards)[0], _PATIENCE)
+        _, answer = exchange.answers
+        head, head_hash, positions, names, versions, topics, states, accounts, currencies, balances = (
+            answer.get_value(0, column) for column in range(10)
+        )
+        rows = zip(
+            bigints_of(positions),
+            map(bytes.decode, values_of(names)),
+            bigints_of(versions),
+            map(bytes.decode, values_of(topics)),
+            values_of(states),
+            strict=True,
+        )
+        asked = {(key.ledger_account_id.bytes, key.currency): key for key in guards}
+        found = zip(values_of(accounts), map(bytes.decode, values_of(currencies)), bigints_of(balances), strict=True)
         loaded = Loaded(
-            histories=_grouped(zip(*found, strict=True) if found[0] else ()),
-            guards={asked[key]: balance for key, balance in kept if key in asked},
-            head=head or 0,
+            histories=_grouped(rows),
+            guards={asked[account, code]: minor for account, code, minor in found if (account, code) in asked},
+            head=int.from_bytes(head or b"", "big"),
         )
         return loaded, head_hash or GENESIS
 
@@ -344,17 +352,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
         self.datastore.close()
 
 
-@contextmanager
-def _first_error() -> Iterator[None]:
-    """A pipeline may end with PipelineAborted, which only says that a statement before it was refused: raise that."""
-    try:
-        yield
-    except psycopg.errors.PipelineAborted as aborted:
-        refused = aborted.__context__
-        raise refused if isinstance(refused, psycopg.Error) else aborted from None
-
-
-def _recorded(row: tuple[int, str, int, str, str]) -> Recorded:
+def _recorded(row: tuple[int, str, int, str, str | bytes]) -> Recorded:
     position, stream, version, topic, state = row
     return Recorded(position=position, stream=stream, version=version, event=decode(topic, state))
 

@@ -25,6 +25,8 @@ Json = Annotated[Any, "json"]
 """Anything that JSON can hold, kept as its text."""
 Jsonb = Annotated[Any, "jsonb"]
 
+_ARRAY_HEAD: Final = 20
+"""Dimensions, flags, element type, and of the one dimension its length and first index: a number of four bytes each."""
 _NULL: Final = b"\xff\xff\xff\xff"
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -187,10 +189,34 @@ def uuid_array(values: Sequence[UUID]) -> BinaryArray:
     return BinaryArray(_array(1, 0, _UUID_OID, len(values), 1) + b"".join(_uuids(values)))
 
 
+def bigint(value: int) -> bytes:
+    """As a bigint by itself."""
+    return value.to_bytes(8, "big", signed=True)
+
+
 def bigint_array(values: Sequence[int]) -> BinaryArray:
     """As bigint[]."""
     fields = Struct(f"!{'iq' * len(values)}").pack(*chain.from_iterable(zip(repeat(8), values)))
     return BinaryArray(_array(1, 0, _BIGINT_OID, len(values), 1) + fields)
+
+
+def values_of(array: bytes | None) -> list[bytes]:
+    """What a one-dimensional array without NULL holds, each value as its bytes; NULL for an array holds nothing."""
+    if not array or len(array) < _ARRAY_HEAD:
+        return []
+    found, at = [], _ARRAY_HEAD
+    while at < len(array):
+        end = at + 4 + int.from_bytes(array[at : at + 4], "big")
+        found.append(array[at + 4 : end])
+        at = end
+    return found
+
+
+def bigints_of(array: bytes | None) -> Sequence[int]:
+    """Of a bigint[]."""
+    if not array or len(array) < _ARRAY_HEAD:
+        return []
+    return Struct(f"!{'4xq' * ((len(array) - _ARRAY_HEAD) // 12)}").unpack_from(array, _ARRAY_HEAD)
 
 
 class _BinaryArrayDumper(Dumper):

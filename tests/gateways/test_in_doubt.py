@@ -302,7 +302,7 @@ def test_a_writer_that_froze_lets_go_of_the_lock(
     with psycopg.connect(database.owner_url) as conn:
         if conn.info.server_version < 170_000:
             pytest.skip("transaction_timeout came with PostgreSQL 17")
-    monkeypatch.setattr(adapter, "_PATIENCE", "100ms")
+    monkeypatch.setattr(adapter, "_PATIENCE", b"100ms")
 
     def freeze(loaded: Loaded) -> Decided:
         deadline = time.monotonic() + 10
