@@ -227,8 +227,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
 
     def _refusal(self, past: Past) -> Rejection | None:
         order = self.order
-        inactive = must_be_active(past, order.account_id)
-        if inactive:
+        if inactive := must_be_active(past, order.account_id):
             return inactive
         payee = past.state(address_stream(order.to_address), UNASSIGNED).assigned
         if payee is not None and payee.account_id == order.account_id:  # another client's is a payee like any other
