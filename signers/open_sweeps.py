@@ -12,9 +12,11 @@ from core.chain import BlockRef
 from core.events import Event, Recorded
 from core.instructions import (
     Delegate,
+    Instruction,
     InstructionConfirmed,
     InstructionGiven,
     InstructionState,
+    SendToken,
     SendTrx,
 )
 from core.ledger import EventStore
@@ -28,6 +30,11 @@ PAGE_EVENTS: Final = 5_000
 SAVE_EVERY: Final = 1_000
 DAY_MS: Final = 86_400_000
 _OF_GAS: Final = ("fuel", "loan", "loan_return")
+
+
+def ended(known: InstructionState) -> str:
+    """Why an instruction that is over moved nothing."""
+    return str(getattr(known.end, "reason", "") or getattr(known.end, "failure_code", ""))
 
 
 class OpenSweep:
@@ -70,6 +77,10 @@ class OpenSweeps:
         self._alone: dict[str, InstructionState] = {}
         """Open returns of stake that no sweep knew of, by stream."""
         self._owed: dict[str, tuple[int, Payout]] = {}
+        self._leaving: dict[str, tuple[int, Instruction, InstructionState]] = {}
+        """Open instructions to the hot wallet itself, by stream."""
+        self.kept_back: str | None = None
+        """Why the last transfer of the hot wallet's excess came to nothing; None once one went through."""
         self._spent: deque[tuple[int, int, int]] = deque()
         """(position, block time in ms, sun) of what sweeps took from the gas wallet."""
 
@@ -111,6 +122,12 @@ class OpenSweeps:
             if it.order.destination == destination and it.order.currency == "USDT" and it.sweep.state != "confirmed"
         )
 
+    @property
+    def leaving_minor(self) -> int:
+        """USDT that the hot wallet was told to send elsewhere and has not sent yet."""
+        acts = (instruction.act for _, instruction, _ in self._leaving.values())
+        return sum(act.amount_minor for act in acts if isinstance(act, SendToken))
+
     def spent_sun(self, head: BlockRef) -> int:
         """What sweeps took from the gas wallet within 24 hours of chain time, or are about to."""
         while self._spent and self._spent[0][1] < head.timestamp_ms - DAY_MS:
@@ -141,11 +158,13 @@ class OpenSweeps:
         if isinstance(happened, SweepPlanned):
             self._open[stream] = OpenSweep(recorded.position, happened.sweep)
         elif isinstance(happened, InstructionGiven):
-            self._given(stream, happened)
+            self._given(recorded, happened)
         elif isinstance(happened, PayoutRequested):
             self._owed[stream] = (recorded.position, Payout())
         if stream in self._owed:
             self._pay(stream, happened)
+        elif stream in self._leaving:
+            self._leave(stream, happened)
         if isinstance(happened, InstructionConfirmed) and happened.instruction.purpose in _OF_GAS:
             act = happened.instruction.act
             sun = happened.burned_sun + (act.amount_sun if isinstance(act, SendTrx) else 0)
@@ -162,8 +181,10 @@ class OpenSweeps:
             if known.over:
                 del self._alone[stream]
 
-    def _given(self, stream: str, happened: InstructionGiven) -> None:
-        instruction = happened.instruction
+    def _given(self, recorded: Recorded, happened: InstructionGiven) -> None:
+        stream, instruction = recorded.stream, happened.instruction
+        if instruction.wallet == "hot":
+            self._leaving[stream] = (recorded.position, instruction, InstructionState())
         if instruction.serves in self._open:
             self._serving[stream] = self._open[instruction.serves]
         elif instruction.purpose == "loan_return":
@@ -185,9 +206,19 @@ class OpenSweeps:
         else:
             self._owed[stream] = (position, payout)
 
+    def _leave(self, stream: str, happened: Event) -> None:
+        position, instruction, known = self._leaving[stream]
+        known = known.evolve(happened)
+        if not known.over:
+            self._leaving[stream] = (position, instruction, known)
+            return
+        del self._leaving[stream]
+        if instruction.purpose == "excess":
+            self.kept_back = None if known.state == "confirmed" else ended(known)
+
     def _save(self, read_to: int) -> None:
         oldest = [next((it.position for it in self), None), next((p for p, _ in self._owed.values()), None)]
-        oldest.append(self._spent[0][0] if self._spent else None)
+        oldest += [self._spent[0][0] if self._spent else None, next((p for p, *_ in self._leaving.values()), None)]
         mark = min((position - 1 for position in oldest if position is not None), default=read_to)
         if mark >= self._saved + SAVE_EVERY:
             self._bookmarks.save(BOOKMARK, mark)

@@ -229,6 +229,17 @@ class Planner:
         return in_token(amount_sun, self._rules.trx_price_minor)
 
 
+def excess_minor(rules: Rules, hot_minor: int, needed_minor: int) -> int:
+    """What goes from the hot wallet to cold storage: all above the middle of floor and ceiling, once it is above the ceiling.
+
+    `needed_minor`, what payouts and instructions that are under way take, is no excess. 0 where there is none, or no ceiling.
+    """
+    free_minor = hot_minor - needed_minor
+    if not rules.hot_ceiling_minor or free_minor <= rules.hot_ceiling_minor:
+        return 0
+    return free_minor - (rules.hot_floor_minor + rules.hot_ceiling_minor) // 2
+
+
 def in_token(amount_sun: int, trx_price_minor: int) -> int:
     """What TRX are worth in the token's minor units, rounded up."""
     return -(-amount_sun * trx_price_minor // SUN_PER_TRX)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from core.chain import BlockRef
+from core.instructions import GiveInstruction, Instruction, SendToken
+from core.journal import derived_id
 from core.ledger import Command, EventStore
 from core.ports import Chain, Holding, Holdings
 from core.quarantine import QuarantineAddress
@@ -17,7 +19,7 @@ from signers.funds import Prices, usdt_of
 from signers.instructions import ACTOR
 from signers.needs import Payer, TokenRefuses, is_blacklisted, need_of
 from signers.open_sweeps import OpenSweeps
-from signers.plan import TRX_TRANSFER_BYTES, Choice, Gas, Planner, Rules
+from signers.plan import TRX_TRANSFER_BYTES, Choice, Gas, Planner, Rules, excess_minor
 
 BLACKLISTED: Final = "the token says so"
 LOOKS_MAX: Final = 200
@@ -58,7 +60,7 @@ class Planning:
                 room -= 1
             elif choice.verdict == "blacklisted":
                 chosen.append(QuarantineAddress(holding.address, "blacklisted", BLACKLISTED, ACTOR))
-        return [*chosen, *self._left_over(solid, room)]
+        return [*chosen, *self._left_over(solid, room), *self._excess(solid, wallets)]
 
     def wallets(self) -> Mapping[str, Address]:
         """The registered wallets by role."""
@@ -95,10 +97,25 @@ class Planning:
             self._rules,
             Gas.look(self._node, self._gas, list(self._open.about_to_take())),
             wallets,
-            hot_minor + self._open.under_way_minor("hot") - self._open.owed_minor,
+            hot_minor + self._open.under_way_minor("hot") - self._open.owed_minor - self._open.leaving_minor,
             open_now=len(self._open),
             spent_sun=self._open.spent_sun(head),
         )
+
+    def excess(self, wallets: Mapping[str, Address]) -> int:
+        """USDT that the hot wallet has above its ceiling and nobody waits for; 0 without a cold wallet, or while some leave."""
+        if not self._rules.hot_ceiling_minor or "cold" not in wallets or self._open.leaving_minor:
+            return 0
+        hot_minor = usdt_of(self._node, wallets["hot"], self._token)
+        return excess_minor(self._rules, hot_minor, self._open.owed_minor)
+
+    def _excess(self, solid: BlockRef, wallets: Mapping[str, Address]) -> Iterator[GiveInstruction]:
+        """The hot wallet's excess goes to cold storage, one transfer at a time: what is under way is not in it twice."""
+        amount_minor = self.excess(wallets)
+        if amount_minor:
+            hot, cold = wallets["hot"].base58, wallets["cold"].base58
+            key = str(derived_id("instruction", hot, f"excess {solid.number}"))
+            yield GiveInstruction(Instruction(key, "excess", "", hot, "hot", SendToken(cold, amount_minor)), ACTOR)
 
     def _left_over(self, solid: BlockRef, room: int) -> Iterator[PlanSweep]:
         """TRX on addresses that have nothing to sweep, where the free allowance pays for taking them back."""

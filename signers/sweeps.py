@@ -118,6 +118,9 @@ class Sweeps:
         if self._interval_ms and head.timestamp_ms >= self._plan_at_ms and not self._stopped():
             self._plan_at_ms = head.timestamp_ms + self._interval_ms
             planned = self._execute(self._planning().commands(head, solid))
+            if self._open.kept_back:
+                self._alarm("excess_kept_back", f"the hot wallet's excess did not leave it: {self._open.kept_back}")
+                self._open.kept_back = None
         return bool(read or done or planned)
 
     def _stopped(self) -> bool:
