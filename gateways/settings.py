@@ -207,7 +207,7 @@ class Settings(BaseModel):
     hot_floor: Amount = Field("0", description="USDT below which sweeps fill the hot wallet first")
     hot_ceiling: Amount = Field(
         "0",
-        description="USDT in the hot wallet above which sweeps go to the cold wallet; 0: none",
+        description="USDT in the hot wallet above which sweeps, and what it has too much, go to the cold wallet; 0: none",
     )
     fee_limit_max_trx: int = Field(
         60, ge=1, le=1000, description="The most TRX a payout or a sweep's transfer may burn"

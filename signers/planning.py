@@ -26,6 +26,18 @@ LOOKS_MAX: Final = 200
 """Addresses that one plan asks the node about."""
 
 
+def wallets_of(store: EventStore) -> Mapping[str, Address]:
+    """The registered wallets by role."""
+    found = {}
+    for role in ("hot", "cold", "gas"):
+        state = Wallet()
+        for recorded in store.histories([wallet_stream(role)]).get(wallet_stream(role), ()):
+            state = state.evolve(recorded.event)
+        if state.registered is not None:
+            found[role] = Address.from_base58(state.registered.address)
+    return found
+
+
 class Planning:
     """One look at the holdings and the chain."""
 
@@ -64,14 +76,7 @@ class Planning:
 
     def wallets(self) -> Mapping[str, Address]:
         """The registered wallets by role."""
-        found = {}
-        for role in ("hot", "cold", "gas"):
-            state = Wallet()
-            for recorded in self._store.histories([wallet_stream(role)]).get(wallet_stream(role), ()):
-                state = state.evolve(recorded.event)
-            if state.registered is not None:
-                found[role] = Address.from_base58(state.registered.address)
-        return found
+        return wallets_of(self._store)
 
     def choices(self, head: BlockRef, wallets: Mapping[str, Address]) -> Iterator[tuple[Holding, Choice]]:
         """Every address that may be worth it, with what is decided about it; the richest first."""
