@@ -4,6 +4,7 @@ This list serves `counterfoil run`, `counterfoil up` and the documentation; noth
 """
 
 import importlib
+import multiprocessing
 import os
 import secrets
 import threading
@@ -297,6 +298,7 @@ def run_process(name: str, settings: Settings) -> None:
     """One process in the foreground until SIGTERM. Raises UserError for a name that is none."""
     if name not in PROCESSES:
         raise UserError(f"there is no process {name!r}: choose one of {', '.join(PROCESSES)}")
+    multiprocessing.current_process().name = name
     with open_platform(settings, PROCESSES[name].role) as platform:
         check(conninfo_of(platform.logins[PROCESSES[name].role]))
         run_with(name, platform)

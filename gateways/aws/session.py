@@ -1,5 +1,6 @@
 """Clients of AWS services: where they answer, how long they may take, and which of their errors is a shut door."""
 
+import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -85,6 +86,7 @@ class Aws:
             retries={"mode": "standard", "total_max_attempts": TRIES_MAX},
             max_pool_connections=CONNECTIONS_MAX,
             tcp_keepalive=True,
+            user_agent_appid=f"counterfoil-{multiprocessing.current_process().name}",  # CloudTrail shows who asked
         )
         try:
             return self._session.client(service, endpoint_url=self._endpoint, config=config)

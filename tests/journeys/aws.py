@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
+
+from gateways.aws import names
+from gateways.aws.session import Aws
 from gateways.embedded_postgres import EmbeddedPostgres
 from gateways.settings import Settings
 from tests.journeys.conftest import ROOT, Installation
 from tests.support.aws import REAL, made_everything
+from tests.support.emulator import ASKED
 
 
 @contextmanager
@@ -64,3 +69,50 @@ def command(running: Installation, *words: str) -> "subprocess.CompletedProcess[
 def reconcile(running: Installation) -> None:
     """Books, guard, views and chain agree."""
     command(running, "reconcile")
+
+
+Call = tuple[str, str, str, str]
+"""(process, service, operation, resource)"""
+
+
+def asked(running: Installation, aws: Aws) -> list[Call]:
+    """Everything that its processes have asked of the emulator; commands and the supervisor have rights of their own."""
+    pages = aws.client("kms").get_paginator("list_aliases").paginate()
+    aliases = {
+        each["TargetKeyId"]: each["AliasName"] for page in pages for each in page["Aliases"] if "TargetKeyId" in each
+    }
+    answer = httpx2.get(f"{running.settings['aws_endpoint_url']}{ASKED}", timeout=10).json()
+    calls = [(process, service, operation, aliases.get(name, name)) for process, service, operation, name in answer]
+    return [call for call in calls if call[0] in names.ACCESS]
+
+
+def beyond_its_access(call: Call, prefix: str) -> bool:
+    """Whether AWS would have refused: terraform gives each process what gateways/aws/names.py says, and nothing else."""
+    process, service, operation, resource = call
+    access = names.ACCESS[process]
+    match service:
+        case "sqs":
+            name = resource.removeprefix(prefix).removesuffix(names.FIFO)
+            mine = {*access.receives, *(each + names.DEAD for each in access.receives)}
+            return name not in mine | {*access.sends} if operation != "ReceiveMessage" else name not in access.receives
+        case "dynamodb":
+            tables = {table.name for table in access.tables} | ({names.AUDIT_LOGS.name} if access.audits else set())
+            return resource.removeprefix(prefix) not in tables
+        case "secretsmanager":
+            logins = map(names.login_secret, access.logins)
+            return resource not in {names.secret_name(prefix, each) for each in (*access.secrets, *logins)}
+        case "kms":
+            if access.payin_keys and (resource.startswith(names.payin_alias(prefix, "")) or resource == "/"):
+                return operation not in (
+                    "CreateKey",
+                    "ListAliases",
+                    "CreateAlias",
+                    "GetPublicKey",
+                    "Sign",
+                    "DescribeKey",
+                )
+            may = {"Sign": access.signs, "GetPublicKey": (*access.knows, *access.signs), "Decrypt": access.unwraps}
+            return resource not in {names.key_alias(prefix, each) for each in may.get(operation, ())}
+        case "s3":
+            return not access.archives
+    return True

@@ -14,8 +14,9 @@ from gateways.embedded.connections import conninfo_of
 from gateways.processes import PROCESSES
 from gateways.roles import LOGINS
 from gateways.settings import Settings
-from tests.journeys.aws import command, installation, reconcile
+from tests.journeys.aws import asked, beyond_its_access, command, installation, reconcile
 from tests.journeys.conftest import get, post, until
+from tests.support.aws import REAL
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 
@@ -63,6 +64,28 @@ def test_a_journey_with_every_key_in_kms_over_replaced_logins(aws_settings: Sett
             ("payout.broadcast", "system"),
         } <= acts, acts
         reconcile(running)
+        if not REAL:
+            calls = asked(running, Aws(aws_settings))
+            assert {process for process, *_ in calls} == set(PROCESSES)
+            assert [call for call in calls if beyond_its_access(call, aws_settings.aws_prefix)] == []
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("api", "kms", "Sign", "alias/p-counterfoil-hot"),
+        ("payouts", "kms", "Sign", "alias/p-counterfoil-gas"),
+        ("relay", "sqs", "SendMessageBatch", "p-deposit-events.fifo"),
+        ("observe", "sqs", "ReceiveMessage", "p-deposit-events.fifo"),
+        ("project", "secretsmanager", "GetSecretValue", "p-counterfoil/webhooks"),
+        ("record", "dynamodb", "PutItem", "p-api_keys"),
+        ("webhooks", "s3", "PUT", "/p-checkpoints/checkpoints/000000000001.json"),
+    ],
+)
+def test_what_a_process_may_not_ask_is_seen(call: tuple[str, str, str, str]) -> None:
+    """The check of the journeys can fail."""
+    assert beyond_its_access(call, "p-")
 
 
 def _hang_up_on_everybody(owner_url: str) -> None:

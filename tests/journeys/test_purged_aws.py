@@ -13,11 +13,12 @@ import pytest
 from gateways.aws import names
 from gateways.aws.session import Aws
 from gateways.aws.sqs import SqsQueue
+from gateways.processes import PROCESSES
 from gateways.settings import Settings
-from tests.journeys.aws import installation, reconcile
+from tests.journeys.aws import asked, beyond_its_access, installation, reconcile
 from tests.journeys.conftest import Installation, get, post, until
 from tests.journeys.test_kill_each_process import child
-from tests.support.aws import emptied
+from tests.support.aws import REAL, emptied
 from tests.support.http_server import Answered, HttpServer, serving
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
@@ -52,9 +53,9 @@ def empty_tables(aws: Aws) -> None:
 def told(receiver: HttpServer) -> Counter[str]:
     """Webhooks that were answered with 204, by type and object."""
     found: dict[str, str] = {}
-    for asked in receiver.asked:
-        body = msgspec.json.decode(asked.body)
-        found[asked.headers["webhook-id"]] = f"{body['type']} {body['data']['id']}"
+    for each in receiver.asked:
+        body = msgspec.json.decode(each.body)
+        found[each.headers["webhook-id"]] = f"{body['type']} {body['data']['id']}"
     return Counter(found.values())
 
 
@@ -99,6 +100,10 @@ def test_purged_queues_and_emptied_tables_lose_and_double_nothing(aws_settings: 
         until(lambda: set(events) <= set(told(receiver)), f"every webhook arrives: {events}")
         assert max(told(receiver).values()) == 1
         assert deposits.dead_depth() == 0
+        if not REAL:
+            calls = asked(running, aws)
+            assert {process for process, *_ in calls} == set(PROCESSES)
+            assert [call for call in calls if beyond_its_access(call, aws_settings.aws_prefix)] == []
         reconcile(running)
 
 

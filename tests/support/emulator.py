@@ -7,7 +7,10 @@ its own, and ends with it. tests/contracts/test_emulator.py says, against moto a
 """
 
 import functools
+import io
+import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -199,6 +202,47 @@ def mended_kms() -> None:
     ECDSAPrivateKey.sign = sign_message  # type: ignore[method-assign]
 
 
+ASKED: Final = "/what-was-asked"
+
+
+class Listening:
+    """Notes who asks for what, as AWS' own trail does, and tells it at ASKED: [process, service, operation, resource] each."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._asked: set[tuple[str, str, str, str]] = set()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] == ASKED:
+            start_response("200 OK", [("content-type", "application/json")])
+            return [json.dumps(sorted(self._asked)).encode()]
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        found = re.search(r"app/counterfoil-([\w-]+)", environ.get("HTTP_USER_AGENT", ""))
+        scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/")
+        if found and len(scope) > 3:
+            operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2] or environ["REQUEST_METHOD"]
+            for resource in resources_of(body) or [environ["PATH_INFO"]]:
+                self._asked.add((found[1], scope[3], operation, resource))
+        return self._app(environ, start_response)
+
+
+def resources_of(body: bytes) -> list[str]:
+    """What a request of a JSON protocol is about: queue, tables, key or alias, secret."""
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return []
+    if not isinstance(asked, dict):
+        return []
+    parts = [part for each in asked.get("TransactItems", ()) for part in each.values()]
+    tables = [*asked.get("RequestItems", ()), *(part["TableName"] for part in parts)]
+    names = [
+        asked[key] for key in ("QueueUrl", "QueueName", "TableName", "KeyId", "AliasName", "SecretId") if key in asked
+    ]
+    return [str(each).rpartition("/" if "QueueUrl" in asked else "\0")[2] for each in (*names, *tables)]
+
+
 def serve(*, mended: bool = True) -> Any:
     """moto's server in this process, on a free port of loopback -> the server, which runs until its `shutdown`."""
     import logging
@@ -219,7 +263,7 @@ def serve(*, mended: bool = True) -> Any:
             """Say nothing."""
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    app = DomainDispatcherApplication(create_backend_app)
+    app = Listening(DomainDispatcherApplication(create_backend_app))
     return make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
 
 
