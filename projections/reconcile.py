@@ -131,7 +131,11 @@ def _reconcile(conn: Connection[Any], chain_balance: ChainBalance | None, progre
     bookmarks = dict(conn.execute("SELECT application_name, notification_id FROM projection_tracking").fetchall())
     replay = _Replay(conn, {"balances": bookmarks["balances"], "journal": bookmarks["journal"]}, progress)
     checks = [replay.verify_seals(), *_forbidden(conn), _compare_guard(conn, replay)]
-    checks += [_compare_balances(conn, replay), _compare_postings(conn, replay), _references(conn, bookmarks)]
+    checks += [
+        _compare_balances(conn, replay, bookmarks["balances"]),
+        _compare_postings(conn, replay, bookmarks["journal"]),
+        _references(conn, bookmarks),
+    ]
     if chain_balance is not None:
         checks.append(_compare_chain(replay, chain_balance))
     return Reconciliation(position=replay.position, bookmarks=bookmarks, checks=tuple(checks))
@@ -221,21 +225,22 @@ def _forbidden(conn: Connection[Any]) -> Iterator[Check]:
 
 def _compare_guard(conn: Connection[Any], replay: _Replay) -> Check:
     kept = {(account, currency): balance for account, currency, balance in conn.execute(_GUARD)}
-    return _compared("the guard is what the events say", replay, replay.guard, kept)
+    return _compared("the guard is what the events say", replay, replay.position, replay.guard, kept)
 
 
-def _compare_balances(conn: Connection[Any], replay: _Replay) -> Check:
+def _compare_balances(conn: Connection[Any], replay: _Replay, position: int) -> Check:
     kept = {(account, currency): amounts for account, currency, *amounts in conn.execute(_BALANCES)}
     said = {key: list(amounts) for key, amounts in replay.at.get("balances", {}).items()}
-    return _compared("balances and pending are what the events say", replay, said, kept)
+    return _compared("balances and pending are what the events say", replay, position, said, kept)
 
 
-def _compare_postings(conn: Connection[Any], replay: _Replay) -> Check:
+def _compare_postings(conn: Connection[Any], replay: _Replay, position: int) -> Check:
     said = {key: replay.debits(key, amount) for key, (amount, _) in replay.at.get("journal", {}).items()}
     kept = {(account, currency): total for account, currency, total in conn.execute(_POSTED)}
     return _compared(
         "postings add up to what the events say",
         replay,
+        position,
         {key: total for key, total in said.items() if total or key in kept},
         kept,
     )
@@ -256,10 +261,15 @@ def _compare_chain(replay: _Replay, chain_balance: ChainBalance) -> Check:
     return limited("ledger = chain", differences)
 
 
-def _compared(name: str, replay: _Replay, said: Mapping[Key, Any], kept: Mapping[Key, Any]) -> Check:
+def _compared(name: str, replay: _Replay, position: int, said: Mapping[Key, Any], kept: Mapping[Key, Any]) -> Check:
+    """What the events say at a position, and what the table that stands there says."""
     keys = sorted({key for key in {*said, *kept} if said.get(key) != kept.get(key)}, key=str)
     return limited(
-        name, [f"{replay.name_of(key)}: the events say {said.get(key)}, the table {kept.get(key)}" for key in keys]
+        name,
+        [
+            f"{replay.name_of(key)} at position {position}: the events say {said.get(key)}, the table {kept.get(key)}"
+            for key in keys
+        ],
     )
 
 
