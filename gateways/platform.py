@@ -26,6 +26,7 @@ from core.ports import (
     WebhookOutbox,
 )
 from core.refusals import Refusals
+from core.wallet_numbers import WalletBoard
 from gateways.alarms import Alarms
 from gateways.aws.names import QUEUES
 from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
@@ -36,6 +37,7 @@ from gateways.embedded.outstanding import PostgresOutstanding
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.solid_log import PostgresAttempts, PostgresSolidLog
 from gateways.embedded.tables import PostgresApiKeys, PostgresAuditLog, PostgresIdempotencyKeys
+from gateways.embedded.wallet_board import PostgresWalletBoard
 from gateways.embedded_postgres import EmbeddedPostgres
 from gateways.nodes import Nodes
 from gateways.postgres import PostgresEventStore, datastore
@@ -69,6 +71,7 @@ class Platform:
     audit: AuditLog
     pool: AddressPool
     holdings: Holdings
+    wallet_board: WalletBoard
     cursors: Cursors
     bookmarks: Bookmarks
     solid_log: SolidLog
@@ -202,6 +205,7 @@ def on_postgres(
         audit=PostgresAuditLog(connections),
         pool=PostgresAddressPool(connections),
         holdings=PostgresHoldings(connections),
+        wallet_board=PostgresWalletBoard(connections),
         cursors=PostgresCursors(connections),
         bookmarks=PostgresBookmarks(connections),
         solid_log=PostgresSolidLog(connections),

@@ -204,10 +204,17 @@ class Settings(BaseModel):
     left_over_trx: int = Field(
         5, ge=0, description="TRX on an address without USDT to sweep that are taken back to the gas wallet; 0: none"
     )
-    hot_floor: Amount = Field("0", description="USDT below which sweeps fill the hot wallet first")
+    hot_floor: Amount = Field("0", description="USDT below which an alarm rings and sweeps fill the hot wallet first")
     hot_ceiling: Amount = Field(
         "0",
         description="USDT in the hot wallet above which sweeps, and what it has too much, go to the cold wallet; 0: none",
+    )
+    hot_floor_trx: int = Field(
+        0, ge=0, description="TRX of the hot wallet, for fees, below which an alarm rings; 0: none"
+    )
+    gas_floor_trx: int = Field(0, ge=0, description="TRX of the gas wallet below which an alarm rings; 0: none")
+    energy_floor: int = Field(
+        0, ge=0, description="Energy that the gas wallet's stake can lend, below which an alarm rings; 0: none"
     )
     fee_limit_max_trx: int = Field(
         60, ge=1, le=1000, description="The most TRX a payout or a sweep's transfer may burn"

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from core.treasury import Role
 from core.tron import SUN_PER_TRX
+from core.wallet_numbers import Floors
 from gateways.keys import HeldKeys
 from gateways.loop import Step
 from gateways.platform import Platform
@@ -12,6 +14,7 @@ from signers.instructions import Instructions
 from signers.instructions import Rules as InstructionRules
 from signers.plan import Rules
 from signers.sweeps import Sweeps
+from signers.wallet_watch import WalletWatch
 
 INSTRUCTION_LIFETIME_MS: Final = 60_000
 
@@ -29,6 +32,12 @@ def rules_of(settings: Settings) -> Rules:
         hot_ceiling_minor=settings.minor(settings.hot_ceiling),
         left_over_min_sun=settings.left_over_trx * SUN_PER_TRX,
     )
+
+
+def floors_of(settings: Settings) -> dict[Role, Floors]:
+    """What rings when a wallet falls below it, by the settings."""
+    hot = Floors(usdt_minor=settings.minor(settings.hot_floor), trx_sun=settings.hot_floor_trx * SUN_PER_TRX)
+    return {"hot": hot, "gas": Floors(trx_sun=settings.gas_floor_trx * SUN_PER_TRX, energy=settings.energy_floor)}
 
 
 def steps(platform: Platform, held: HeldKeys) -> Sequence[Step]:
@@ -63,4 +72,13 @@ def steps(platform: Platform, held: HeldKeys) -> Sequence[Step]:
         alarm=platform.alarm,
         opinion=platform.node,
     )
-    return [sweeps.step, instructions.step]
+    watch = WalletWatch(
+        platform.store,
+        platform.node,
+        platform.wallet_board,
+        settings.usdt,
+        floors_of(settings),
+        platform.clock,
+        alarm=platform.alarm,
+    )
+    return [sweeps.step, instructions.step, watch.step]

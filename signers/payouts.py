@@ -129,6 +129,7 @@ class Payouts(Outgoing):
         """Look again at the next solid block; say so once."""
         self._short_at = solid.number
         self._say(f"{errand.name} waits, and all behind it: {shortage}")
+        self._ring(errand, "hot_wallet_short", f"and all behind it: the hot wallet {self._key.address}, {shortage}")
 
     def _key_of(self, _: Errand, attempt: Attempt) -> Key | None:
         return self._key if attempt.from_address == self._key.address.base58 else None

@@ -263,17 +263,6 @@ class Adjustment(Answer, frozen=True):
     position: Position
 
 
-class SystemWallet(Answer, frozen=True):
-    """A wallet of the operator's own."""
-
-    id: UUID
-    role: Literal["hot", "cold", "gas"]
-    address: str
-    key_id: str | None
-    status: Literal["active", "inactive"]
-    created_at: Time
-
-
 class AuditRecord(Answer, frozen=True):
     """Who did what."""
 

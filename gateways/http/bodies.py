@@ -250,6 +250,13 @@ class PayoutsPage(Page):
     state: Literal["requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"] | None = None
 
 
+class SweepsPage(Page):
+    """Sweeps in one state, or of one deposit address."""
+
+    state: Literal["planned", "fuelled", "signed", "broadcast", "confirmed", "failed", "deferred"] | None = None
+    address: Annotated[str, Field(max_length=100)] | None = None
+
+
 class Period(Read):
     """From a time, which is in it, until another, which is not."""
 

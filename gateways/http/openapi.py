@@ -31,6 +31,7 @@ from gateways.http import (
     proofs,
     refused_commands,
     statements,
+    treasury,
     webhooks,
 )
 from gateways.http.answers import Answer
@@ -63,6 +64,7 @@ NOUNS: Final = {
     "Webhooks": webhooks,
     "Proofs": proofs,
     "Operator": operator,
+    "Treasury": treasury,
     "Explanations": explanations,
     "Refused commands": refused_commands,
     "Projections": projections,

@@ -1,7 +1,6 @@
-"""What only the operator sees and does: corrections, wallets, the audit log, the trial balance."""
+"""What only the operator sees and does: corrections, the audit log, the trial balance."""
 
 import asyncio
-from typing import Final
 from uuid import UUID
 
 from core.journal import Posting, derived_id
@@ -10,11 +9,9 @@ from core.treasury import AdjustmentPosted, PostAdjustment
 from gateways.http.answers import (
     Adjustment,
     AuditRecord,
-    SystemWallet,
     TrialBalance,
     TrialBalanceLine,
     TrialBalanceTotal,
-    all_of,
     listed,
 )
 from gateways.http.bodies import AuditPage, NewAdjustment, Read
@@ -22,10 +19,6 @@ from gateways.http.endpoints import Call, Reply, endpoint, reply
 from gateways.http.errors import invalid
 from gateways.http.positions import OPERATOR, position_of
 from projections.trial_balance import TRIAL_BALANCE, TrialBalanceRow, totals
-
-_WALLETS: Final = (
-    'SELECT id, role, address, kms_key_id, status, created_at FROM system_wallets ORDER BY role, "position" DESC'
-)
 
 
 @endpoint(
@@ -56,13 +49,6 @@ async def post_adjustment(call: Call, body: NewAdjustment) -> Reply:
         position=call.shown(position_of(outcome)),
     )
     return reply(answer, 201)
-
-
-@endpoint("GET", "/v1/system-wallets", OPERATOR, all_of(SystemWallet))
-async def list_system_wallets(call: Call, _: Read) -> Reply:
-    """The hot, cold and gas wallets, those of before included."""
-    rows = await call.read("wallets", _WALLETS)
-    return reply(all_of(SystemWallet)([SystemWallet(*row) for row in rows]))
 
 
 @endpoint("GET", "/v1/audit-logs", OPERATOR, listed(AuditRecord), query=AuditPage)

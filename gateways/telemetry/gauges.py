@@ -107,6 +107,20 @@ QUESTIONS: Final = (
         ),
     ),
     Question(
+        "SELECT role, usdt_minor / 10.0 ^ 6, usdt_floor_minor / 10.0 ^ 6, trx_sun / 10.0 ^ 6, trx_floor_sun / 10.0 ^ 6,"
+        " energy_left, energy_lendable, energy_floor FROM wallet_numbers",
+        ("wallet",),
+        (
+            ("counterfoil_wallet_usdt", "USDT that the chain says a system wallet has"),
+            ("counterfoil_wallet_usdt_floor", "USDT that it should not fall below, 0 for no floor"),
+            ("counterfoil_wallet_trx", "TRX that the chain says a system wallet has, stake left out"),
+            ("counterfoil_wallet_trx_floor", "TRX that it should not fall below, 0 for no floor"),
+            ("counterfoil_wallet_energy", "Energy that it can use now"),
+            ("counterfoil_wallet_energy_lendable", "Energy that its stake can lend now"),
+            ("counterfoil_wallet_energy_floor", "Energy to lend that it should not fall below, 0 for no floor"),
+        ),
+    ),
+    Question(
         "SELECT count(*) FROM addresses WHERE state = 'ready'",
         (),
         (("counterfoil_addresses_ready", "Deposit addresses that can be given out"),),

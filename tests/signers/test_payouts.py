@@ -420,6 +420,7 @@ def test_payouts_wait_in_order_for_the_hot_wallet() -> None:
     world.live()
     assert world.payout(third).state == "confirmed"
     assert world.node.usdt_of(HOT) == KEPT_MINOR
+    assert set(world.alarms) == {"hot_wallet_short"}
     world.assert_books_are_the_chain()
 
 

@@ -1,0 +1,97 @@
+"""Step: look at the system wallets, keep what the chain says of them, and ring when one falls below its floor."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.chain import BlockRef
+from core.ledger import EventStore
+from core.money import format_amount
+from core.ports import Alarm, Chain
+from core.resources import units_of
+from core.treasury import Role
+from core.tron import Address
+from core.wallet_numbers import Floors, WalletBoard, WalletNumbers
+from signers.funds import usdt_of
+from signers.planning import wallets_of
+
+EVERY: Final = timedelta(seconds=30)
+
+
+class WalletWatch:
+    """`floors` are of the wallets that have any. An alarm rings once, and again when the wallet was above in between."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        node: Chain,
+        board: WalletBoard,
+        token: Address,
+        floors: Mapping[Role, Floors],
+        clock: Callable[[], datetime],
+        *,
+        alarm: Alarm,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._board = board
+        self._token = token
+        self._floors = floors
+        self._clock = clock
+        self._alarm = alarm
+        self._next: datetime | None = None
+        self._below: set[str] = set()
+
+    def step(self) -> bool:
+        """A look every 30 seconds; never anything that others wait for, so it is never busy. Raises Unavailable."""
+        now = self._clock()
+        if self._next is not None and now < self._next:
+            return False
+        solid = self._node.solid()
+        numbers = [self._look(role, address, solid) for role, address in wallets_of(self._store).items()]  # type: ignore[arg-type]
+        self._board.put(numbers)
+        below = {name: sentence for each in numbers for name, sentence in shortages(each)}
+        for name in below.keys() - self._below:
+            self._alarm(name, below[name])
+        self._below = set(below)
+        self._next = now + EVERY
+        return False
+
+    def _look(self, role: Role, address: Address, solid: BlockRef) -> WalletNumbers:
+        account, resources = self._node.solid_account(address), self._node.resources(address)
+        lendable_sun = self._node.delegatable_sun(address, "ENERGY") if account is not None else 0
+        floors = self._floors.get(role, Floors())
+        return WalletNumbers(
+            role=role,
+            address=address.base58,
+            block_number=solid.number,
+            block_timestamp_ms=solid.timestamp_ms,
+            usdt_minor=usdt_of(self._node, address, self._token),
+            trx_sun=account.balance_sun if account else 0,
+            energy_left=resources.energy_left,
+            energy_limit=resources.energy_limit,
+            energy_lendable=units_of(lendable_sun, resources.total_energy_limit, resources.total_energy_weight),
+            bandwidth_left=resources.net_left + resources.free_net_left,
+            bandwidth_limit=resources.net_limit + resources.free_net_limit,
+            staked_sun=account.staked_sun if account else 0,
+            delegated_sun=account.delegated_energy_sun + account.delegated_bandwidth_sun if account else 0,
+            unfreezing_sun=sum(each.amount_sun for each in account.unfreezing) if account else 0,
+            usdt_floor_minor=floors.usdt_minor,
+            trx_floor_sun=floors.trx_sun,
+            energy_floor=floors.energy,
+        )
+
+
+def shortages(of: WalletNumbers) -> Iterator[tuple[str, str]]:
+    """(the alarm's name, its sentence) for each floor that the wallet is below."""
+    if of.usdt_minor < of.usdt_floor_minor:
+        has, floor = format_amount(of.usdt_minor, "USDT"), format_amount(of.usdt_floor_minor, "USDT")
+        yield f"{of.role}_wallet_below_floor", f"the {of.role} wallet {of.address} has {has} USDT, its floor is {floor}"
+    if of.trx_sun < of.trx_floor_sun:
+        has, floor = format_amount(of.trx_sun, "TRX"), format_amount(of.trx_floor_sun, "TRX")
+        yield f"{of.role}_wallet_low_on_trx", f"the {of.role} wallet {of.address} has {has} TRX, its floor is {floor}"
+    if of.energy_lendable < of.energy_floor:
+        yield (
+            f"{of.role}_wallet_low_on_energy",
+            f"the {of.role} wallet {of.address} can lend {of.energy_lendable} energy, its floor is {of.energy_floor}",
+        )
