@@ -215,6 +215,19 @@ class Ledger:
                 break
         return outcomes
 
+    def settle(self) -> None:
+        """For a process that ends: refusals that were only counted become events. Raises Unavailable."""
+        noted = None if self._refusals is None else self._refusals.end(self._clock())
+        if noted is None or not (counts := noted.counted()):
+            return
+
+        def decide(loaded: Loaded) -> Decided:
+            past = Past(loaded)
+            return Decided(past.accept(counts, ()), past.deltas, past.opened)
+
+        self._store.append(uuid4(), [], [], decide)
+        noted.done()
+
     def _append(self, commands: Sequence[Command]) -> list[Outcome]:
         try:
             streams = list(dict.fromkeys(stream for command in commands for stream in command.streams()))

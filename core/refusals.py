@@ -4,8 +4,8 @@
     RefusalsCounted
 
 So that nobody can fill the store, an account's refusals are events up to KEPT_PER_HOUR an hour; those beyond are counted,
-and the counts of an hour become one event an account, with the first append of a later hour. Each process that writes
-counts for itself, and one that ends before has told no count: what it refused stands in its metrics.
+and the counts of an hour become one event an account, with the first append of a later hour or when the process ends. Each
+process that writes counts for itself; one that is killed has told no count of its last hour.
 
 A refused payout is an event of its own stream (core/payouts.py), and the acts of processes are none: they look again.
 """
@@ -83,12 +83,22 @@ class Refusals:
     def begin(self, now: datetime) -> "Noted":
         """Of one append, which may fail: it counts once `Noted.done` was told."""
         if now >= self._ends:
-            if self.beyond:
-                self.due.append((self._hour, self._ends, self.beyond))
+            self._count_until(self._ends)
             self._hour = now.replace(minute=0, second=0, microsecond=0)
             self._ends = self._hour + timedelta(hours=1)
             self.kept, self.beyond = Counter(), Counter()
         return Noted(self, now)
+
+    def end(self, now: datetime) -> "Noted":
+        """The same, of an hour that ends with the process."""
+        noted = self.begin(now)
+        self._count_until(now)
+        return noted
+
+    def _count_until(self, until: datetime) -> None:
+        if self.beyond:
+            self.due.append((self._hour, until, self.beyond))
+            self.beyond = Counter()
 
 
 class Noted:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,8 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.routing import Route, Router
 
+from core.ledger import InvariantBroken
+from core.ports import Unavailable
 from gateways.group_commit import GroupCommit
 from gateways.http.auth import Keyring
 from gateways.http.edge import Edge, Nowhere, RateLimiter
@@ -26,6 +29,8 @@ from gateways.platform import Platform
 from gateways.roles import READER
 from gateways.telemetry.counted import counted_ledger
 from gateways.telemetry.gauges import Installation, QueueGauges, SigningGauge, WebhookGauges, reader_of
+
+log = logging.getLogger(__name__)
 
 THREADS: Final = 16
 """For the sync ports: key look-ups, idempotency records, the outbox."""
@@ -74,6 +79,7 @@ def create_app(platform: Platform) -> Starlette:
         finally:
             await api.foreground.close()
             await api.writer.close()
+            await asyncio.to_thread(_settle, platform)
             await api.keyring.close()
             await queries.close()
             api.statements.close()
@@ -91,6 +97,14 @@ def create_app(platform: Platform) -> Starlette:
     )
     app.state.api = api
     return app
+
+
+def _settle(platform: Platform) -> None:
+    """Refusals that were only counted become events, where that is possible now."""
+    try:
+        platform.ledger.settle()
+    except (Unavailable, InvariantBroken) as error:
+        log.warning("how many commands were refused beyond those that are events is not kept: %s", error)
 
 
 def server(platform: Platform, *, linger_s: float = LINGER_S) -> Server:

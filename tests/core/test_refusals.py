@@ -97,6 +97,21 @@ def test_an_account_cannot_fill_the_store(world: World) -> None:
     assert len(world.counted()) == 1
 
 
+def test_a_process_that_ends_tells_its_counts(world: World) -> None:
+    """Of its last hour, up to its end; once, and nothing where nothing was counted."""
+    world.ledger.settle()
+    refuse(world, [too_much(number) for number in range(KEPT_PER_HOUR + 3)])
+    world.now += timedelta(minutes=5)
+    world.ledger.settle()
+    [counted] = world.counted()
+    assert (counted.since, counted.until) == (BEGIN.replace(minute=0), world.now)
+    assert [count.times for count in counted.counts] == [3]
+    world.ledger.settle()
+    assert len(world.counted()) == 1
+    refuse(world, [too_much()])
+    assert len(world.kept()) == KEPT_PER_HOUR
+
+
 def test_only_clients_and_operators_try(world: World) -> None:
     """A process that comes too late is not noted; an operator's refusals are the operator's, whoever they are about."""
     refuse(world, [too_much(actor="system:sweeps")])

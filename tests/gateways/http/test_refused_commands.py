@@ -6,7 +6,7 @@ import psycopg
 
 from core.refusals import KEPT_PER_HOUR
 from projections.reconcile import reconcile
-from tests.gateways.http.harness import PAYEE, Client, World
+from tests.gateways.http.harness import PAYEE, Client, World, world
 from tests.support.exports import exported, verdict
 from tests.support.postgres import Database
 
@@ -52,14 +52,19 @@ def test_the_operator_sees_what_was_refused(api: World, database: Database, tmp_
     assert (found.exit_code, found.wrong) == (0, {})
 
 
-def test_an_account_s_refusals_are_bounded(api: World) -> None:
-    """Beyond so many an hour they are answered as before, and append nothing."""
-    acme = api.company()
-    for number in range(KEPT_PER_HOUR):
-        refuse(acme, f"key {number}")
-    head = api.platform.store.head()
-    for number in range(5):
-        refuse(acme, f"more {number}")
-    assert api.platform.store.head() == head
-    told = api.operator.shown("/v1/refused-commands?limit=100")["data"]
-    assert len(told) == KEPT_PER_HOUR
+def test_an_account_s_refusals_are_bounded(database: Database, tmp_path: Path) -> None:
+    """Beyond so many an hour they are answered as before, and append nothing; the server's end tells their count."""
+    with world(database, tmp_path) as api:
+        acme = api.company()
+        for number in range(KEPT_PER_HOUR):
+            refuse(acme, f"key {number}")
+        head = api.platform.store.head()
+        for number in range(5):
+            refuse(acme, f"more {number}")
+        assert api.platform.store.head() == head
+        assert len(api.operator.shown("/v1/refused-commands?limit=100")["data"]) == KEPT_PER_HOUR
+    with world(database, tmp_path) as api:
+        assert api.platform.store.head() == head + 1
+        last = api.operator.shown("/v1/refused-commands?limit=1")["data"][0]
+        assert (last["account_id"], last["position"]) == (acme.account_id, head + 1)
+        assert last["counts"] == [{"command": "post_transfer", "code": "ledger_account_not_found", "times": 5}]
