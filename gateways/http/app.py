@@ -78,8 +78,7 @@ def create_app(platform: Platform) -> Starlette:
             yield
         finally:
             await api.foreground.close()
-            await api.writer.close()
-            await asyncio.to_thread(_settle, platform)
+            await _end_writing(api)
             await api.keyring.close()
             await queries.close()
             api.statements.close()
@@ -99,10 +98,11 @@ def create_app(platform: Platform) -> Starlette:
     return app
 
 
-def _settle(platform: Platform) -> None:
-    """Refusals that were only counted become events, where that is possible now."""
+async def _end_writing(api: Api) -> None:
+    """Write what waits; then refusals that were only counted become events, where that is possible now."""
+    await api.writer.close()
     try:
-        platform.ledger.settle()
+        await asyncio.to_thread(api.platform.ledger.settle)
     except (Unavailable, InvariantBroken) as error:
         log.warning("how many commands were refused beyond those that are events is not kept: %s", error)
 
