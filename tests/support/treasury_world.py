@@ -12,7 +12,7 @@ from core import books
 from core.addresses import RequestPayin
 from core.attempts import PayoutOrder
 from core.events import Event
-from core.instructions import Freeze, GiveInstruction, Instruction, InstructionGiven
+from core.instructions import Act, Freeze, GiveInstruction, Instruction, InstructionGiven
 from core.journal import TREASURY, derived_id
 from core.ledger import Ledger
 from core.payouts import Payout, payout_stream
@@ -213,6 +213,14 @@ class TreasuryWorld:
         act = Freeze(trx * SUN_PER_TRX, resource)  # type: ignore[arg-type]
         execute(self.ledger, GiveInstruction(Instruction(key, "stake", "", self.gas.base58, "gas", act), ACTOR))
 
+    def order_stake(self, role: str, act: Act) -> Instruction:
+        """What the operator's command gives: the hot or the gas wallet is to freeze, unfreeze or withdraw."""
+        key = str(derived_id("instruction", "stake", str(len(self.store.events))))
+        owner = self.hot if role == "hot" else self.gas
+        instruction = Instruction(key, "stake", "", owner.base58, role, act)  # type: ignore[arg-type]
+        execute(self.ledger, GiveInstruction(instruction, ACTOR))
+        return instruction
+
     def usdt_of(self, address: Address) -> int:
         return int(self.devnet.chain.state.get(("slot", USDT, "balance", address.evm)) or 0)
 
@@ -363,9 +371,8 @@ class TreasuryWorld:
         assert self.balance(books.PAYIN_WALLETS) == sum(map(self.usdt_of, self.addresses))
         assert self.balance(books.PAYIN_WALLETS, "TRX") == sum(map(self.sun_of, self.addresses))
         assert (self.balance(books.IN_TRANSIT), self.balance(books.IN_TRANSIT, "TRX")) == (0, 0)
-        account = self.node.account(self.gas)
-        assert account is not None
-        assert self.balance(books.STAKED, "TRX") == account.owned_sun - account.balance_sun
+        accounts_now = [account for each in (self.hot, self.gas) if (account := self.node.account(each)) is not None]
+        assert self.balance(books.STAKED, "TRX") == sum(it.owned_sun - it.balance_sun for it in accounts_now)
         self.holdings._all()
         for address in self.addresses:
             row = self.holdings.rows.get(address.base58, {"USDT": 0, "TRX": 0})
