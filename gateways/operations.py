@@ -3,18 +3,19 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import psycopg
 from pydantic import SecretStr
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from core.money import format_amount
-from core.tron import Address
 from gateways.alarms import OPERATOR, last_alarms, operator_secret
+from gateways.chain_look import explainer, look_at_chain, wait_for_ledger
 from gateways.embedded.connections import Connections, conninfo_of
 from gateways.migrate import migrate
 from gateways.platform import Database, Platform, open_database, open_platform, utc_now
@@ -25,15 +26,12 @@ from gateways.signing import holding, resume
 from gateways.trail import at_terminal, note_command
 from gateways.user_error import UserError
 from projections.census import census
-from projections.reconcile import Check, reconcile
+from projections.reconcile import Check, Reconciliation, reconcile
 from projections.trial_balance import trial_balance
-from signers.abi import balance_of_call, read_uint256
 
 QUIET_POLL_S: Final = 0.2
-_PAID_ADDRESSES: Final = (
-    "SELECT base58 FROM addresses WHERE wallet = 'payin'"
-    " AND EXISTS (SELECT FROM observed_transactions WHERE address = base58)"
-)
+CHAIN_WAIT_S: Final = 15.0
+"""So long `reconcile` looks again where ledger and chain differ, since payouts and sweeps are on their way between them."""
 
 
 def migrate_database(settings: Settings) -> list[str]:
@@ -94,12 +92,28 @@ def reconcile_books(settings: Settings, console: Console) -> bool:
         psycopg.connect(platform.reader_url) as conn,
     ):
         with progress(console) as bar:
-            task = bar.add_task("replaying", total=None)
-            found = reconcile(conn, chain_balances(platform), lambda at, of: bar.update(task, completed=at, total=of))
+            found = _reconcile_settled(platform, conn, bar)
         console.print(trial_balance_table([row._asdict() for row in trial_balance(conn)]))
     print_checks(found.checks, console)
     console.print(f"{found.position} events; " + ("everything holds" if found.ok else "something does not hold"))
     return found.ok
+
+
+def _reconcile_settled(platform: Platform, conn: psycopg.Connection[Any], bar: Progress) -> Reconciliation:
+    """Again, for some seconds, where ledger and chain differ: what is on its way between them is no difference for long."""
+    asked, replayed = bar.add_task("asking the chain", total=None), bar.add_task("replaying", total=None)
+    deadline = time.monotonic() + CHAIN_WAIT_S
+    while True:
+        on_chain = look_at_chain(platform, partial(_show, bar, asked))
+        wait_for_ledger(platform, max((each.block_number for each in on_chain), default=0))
+        replaying = partial(_show, bar, replayed)
+        found = reconcile(conn, on_chain, replaying, explainer(platform))
+        if found.checks[-1].ok or time.monotonic() > deadline:
+            return found
+
+
+def _show(bar: Progress, task: TaskID, at: int, of: int) -> None:
+    bar.update(task, completed=at, total=of)
 
 
 def show_census(settings: Settings, console: Console) -> bool:
@@ -137,37 +151,15 @@ def reconcile_when_quiet(platform: Platform, wait_s: float) -> Sequence[Check]:
     """The checks once views and chain have settled, or as they are after `wait_s`."""
     deadline = time.monotonic() + wait_s
     while True:
+        on_chain = look_at_chain(platform)
+        wait_for_ledger(platform, max((each.block_number for each in on_chain), default=0))
         with psycopg.connect(platform.reader_url) as conn:
-            found = reconcile(conn, chain_balances(platform))
+            found = reconcile(conn, on_chain, explain=explainer(platform))
         if found.ok and set(found.bookmarks.values()) == {found.position}:
             return found.checks
         if time.monotonic() > deadline:
             return found.checks
         time.sleep(QUIET_POLL_S)
-
-
-def chain_balances(platform: Platform) -> Callable[[str], Mapping[str, int]]:
-    """Wallet role -> what the chain holds for it at the solid height: every deposit address that was ever paid for payin."""
-
-    def balance(role: str) -> Mapping[str, int]:
-        usdt = trx = 0
-        for address in _addresses(platform, role):
-            held = platform.node.call(address, platform.settings.usdt, balance_of_call(address), solid=True)
-            usdt += read_uint256(held.returned) or 0
-            account = platform.node.solid_account(address)
-            trx += account.balance_sun if account else 0
-        return {"USDT": usdt, "TRX": trx}
-
-    return balance
-
-
-def _addresses(platform: Platform, role: str) -> list[Address]:
-    with psycopg.connect(platform.reader_url) as conn:
-        if role == "payin":
-            rows = conn.execute(_PAID_ADDRESSES).fetchall()
-        else:
-            rows = conn.execute("SELECT address FROM system_wallets WHERE role = %s", (role,)).fetchall()
-    return [Address.from_base58(row[0]) for row in rows]
 
 
 def trial_balance_table(rows: Iterable[Mapping[str, Any]]) -> Table:

@@ -11,20 +11,17 @@ from uuid import UUID
 import msgspec
 from psycopg import Connection, IsolationLevel
 
-from core.books import CLIENT_ASSET, CUSTODY_CONTROL, WALLET_ACCOUNTS
+from core.books import CLIENT_ASSET, CUSTODY_CONTROL
 from core.events import Recorded, decode
 from core.guard import guard_deltas
-from core.journal import TREASURY, TREASURY_ACCOUNT_ID, ledger_account_id
-from core.money import format_amount
+from core.journal import TREASURY_ACCOUNT_ID
 from core.seals import BrokenSeal, Seal, Sealed, verify
 from projections.balances import BALANCES, BalanceRow, BalancesView
 from projections.batch import Folds
+from projections.on_chain import Booked, Explain, OnChain, sentence
 
 Key = tuple[UUID, str]
 """(ledger account id, currency)"""
-
-ChainBalance = Callable[[str], Mapping[str, int]]
-"""A wallet role (hot, cold, gas, payin) -> minor units by currency, as the chain has them at a solid height."""
 
 Progress = Callable[[int, int], None]
 DIFFERENCES_MAX: Final = 100
@@ -113,39 +110,49 @@ class Reconciliation(msgspec.Struct, frozen=True):
 
 def reconcile(
     conn: Connection[Any],
-    chain_balance: ChainBalance | None = None,
+    on_chain: Sequence[OnChain] | None = None,
     progress: Progress | None = None,
+    explain: Explain | None = None,
 ) -> Reconciliation:
-    """Compare everything. `conn` needs SELECT on events, seals, guard and the views; it must be outside a transaction."""
+    """Compare everything. `conn` needs SELECT on events, seals, guard and the views; it must be outside a transaction.
+
+    `on_chain` has all our addresses as the chain had them before this look at the history.
+    """
     conn.isolation_level = IsolationLevel.REPEATABLE_READ
     conn.read_only = True
     try:
         with conn.transaction():
-            return _reconcile(conn, chain_balance, progress)
+            return _reconcile(conn, on_chain, progress, explain)
     finally:
         conn.isolation_level = None
         conn.read_only = None
 
 
-def _reconcile(conn: Connection[Any], chain_balance: ChainBalance | None, progress: Progress | None) -> Reconciliation:
+def _reconcile(
+    conn: Connection[Any], on_chain: Sequence[OnChain] | None, progress: Progress | None, explain: Explain | None
+) -> Reconciliation:
     bookmarks = dict(conn.execute("SELECT application_name, notification_id FROM projection_tracking").fetchall())
-    replay = _Replay(conn, {"balances": bookmarks["balances"], "journal": bookmarks["journal"]}, progress)
+    booked = None if on_chain is None else Booked(on_chain)
+    replay = _Replay(conn, {"balances": bookmarks["balances"], "journal": bookmarks["journal"]}, progress, booked)
     checks = [replay.verify_seals(), *_forbidden(conn), _compare_guard(conn, replay)]
     checks += [
         _compare_balances(conn, replay, bookmarks["balances"]),
         _compare_postings(conn, replay, bookmarks["journal"]),
         _references(conn, bookmarks),
     ]
-    if chain_balance is not None:
-        checks.append(_compare_chain(replay, chain_balance))
+    if booked is not None:
+        checks.append(limited("ledger = chain", [sentence(each, explain) for each in booked.differences()]))
     return Reconciliation(position=replay.position, bookmarks=bookmarks, checks=tuple(checks))
 
 
 class _Replay:
     """The history folded in memory: balances and guard at its end, and balances as they were at the bookmarks."""
 
-    def __init__(self, conn: Connection[Any], bookmarks: Mapping[str, int], progress: Progress | None) -> None:
+    def __init__(
+        self, conn: Connection[Any], bookmarks: Mapping[str, int], progress: Progress | None, booked: Booked | None
+    ) -> None:
         self._conn = conn
+        self._booked = booked
         self._bookmarks = bookmarks
         self._progress = progress
         self._head = _one(conn, "SELECT coalesce(max(notification_id), 0) FROM events")
@@ -181,6 +188,8 @@ class _Replay:
     def _apply(self, record: Recorded) -> None:
         position = record.position
         self._folds.apply([record])
+        if self._booked is not None:
+            self._booked.apply(record.event)
         for change in guard_deltas(record.event):
             key = change.key.ledger_account_id, change.key.currency
             if change.opens:
@@ -244,21 +253,6 @@ def _compare_postings(conn: Connection[Any], replay: _Replay, position: int) -> 
         {key: total for key, total in said.items() if total or key in kept},
         kept,
     )
-
-
-def _compare_chain(replay: _Replay, chain_balance: ChainBalance) -> Check:
-    differences = []
-    balances = replay.balances()
-    for role, code in WALLET_ACCOUNTS.items():
-        account = ledger_account_id(TREASURY, code)
-        booked = {currency: amount for (owner, currency), (amount, _) in balances.items() if owner == account}
-        on_chain = chain_balance(role)
-        for currency in sorted({*booked, *on_chain}):
-            ours, theirs = booked.get(currency, 0), on_chain.get(currency, 0)
-            if ours != theirs:
-                ours_text, theirs_text = format_amount(ours, currency), format_amount(theirs, currency)
-                differences.append(f"{code}: the ledger has {ours_text} {currency}, the chain {theirs_text}")
-    return limited("ledger = chain", differences)
 
 
 def _compared(name: str, replay: _Replay, position: int, said: Mapping[Key, Any], kept: Mapping[Key, Any]) -> Check:

@@ -1,18 +1,20 @@
 """Reconcile: a clean house has no differences; every kind of difference is found and named."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from core.ledger import Ledger
+from core.tron import Address
 from gateways.postgres import PostgresEventStore
 from projections import VIEWS
 from projections.batch import project as apply
+from projections.on_chain import Explain, OnChain
 from projections.reconcile import Check, Reconciliation, reconcile
 from projections.tracking import ViewTracking
 from projections.trial_balance import totals, trial_balance
-from tests.support.history import USDT, append_history
+from tests.support.history import ALICE_ADDRESS, BOB_ADDRESS, HOT_WALLET, PAYEE, PAYER, USDT, append_history
 from tests.support.postgres import Database
 from tests.support.views import project
 
@@ -29,12 +31,19 @@ POSTINGS = "postings add up to what the events say"
 REFERENCES = "what one view says of another is there"
 CHAIN = "ledger = chain"
 
-ON_CHAIN: dict[str, Mapping[str, int]] = {
-    "hot": {"USDT": 996 * USDT, "TRX": 40_000_000 - 345_101},
-    "payin": {"USDT": 22 * USDT, "TRX": 0},
-    "cold": {},
-    "gas": {"TRX": 0},
-}
+AT = 10_000
+"""A block behind all of the history's."""
+
+
+def at(role: str, address: Address, *, usdt: int = 0, trx: int = 0, staked: int = 0, block: int = AT) -> OnChain:
+    return OnChain(role, address.base58, block, usdt, trx, staked)
+
+
+ON_CHAIN = (
+    at("hot", HOT_WALLET, usdt=996 * USDT, trx=40_000_000 - 345_101),
+    at("payin", ALICE_ADDRESS, usdt=15 * USDT),
+    at("payin", BOB_ADDRESS, usdt=7 * USDT),
+)
 
 
 @pytest.fixture
@@ -51,9 +60,11 @@ def owner(
         yield conn
 
 
-def look(database: Database, chain: Mapping[str, Mapping[str, int]] = ON_CHAIN) -> Reconciliation:
+def look(database: Database, *more: OnChain, explain: Explain | None = None) -> Reconciliation:
+    """`more` is what the chain says of some addresses instead."""
+    said = {each.address: each for each in (*ON_CHAIN, *more)}
     with psycopg.connect(database.reader_url) as conn:
-        return reconcile(conn, lambda role: chain[role])
+        return reconcile(conn, list(said.values()), explain=explain)
 
 
 def wrong(found: Reconciliation) -> dict[str, Check]:
@@ -155,20 +166,44 @@ def test_second_confirmation_is_found(database: Database, owner: psycopg.Connect
 
 
 @pytest.mark.parametrize(
-    ("role", "on_chain", "told"),
+    ("found", "told"),
     [
-        ("hot", {"USDT": 996 * USDT - 1, "TRX": 39_654_899}, "Hot_Wallet_Asset: the ledger has 996.000000 USDT"),
-        ("payin", {}, "the chain 0.000000"),
-        ("cold", {"USDT": 1}, "Cold_Wallet_Asset: the ledger has 0.000000 USDT, the chain 0.000001"),
+        (
+            at("hot", HOT_WALLET, usdt=996 * USDT - 1, trx=39_654_899),
+            f"Hot_Wallet_Asset {HOT_WALLET.base58}: the ledger has 996.000000 USDT, the chain 995.999999 at block {AT}",
+        ),
+        (at("payin", ALICE_ADDRESS), f"Payin_Wallets_Asset {ALICE_ADDRESS.base58}: the ledger has 15.000000 USDT"),
+        (
+            at("cold", PAYEE, usdt=1),
+            f"Cold_Wallet_Asset {PAYEE.base58}: the ledger has 0.000000 USDT, the chain 0.000001 at block {AT}",
+        ),
+        (at("gas", PAYER, staked=5), "Staked_Asset: the ledger has 0.000000 TRX, the chain 0.000005"),
     ],
 )
-def test_chain_difference_is_found(
-    database: Database, owner: psycopg.Connection, role: str, on_chain: Mapping[str, int], told: str
-) -> None:
-    """A wallet that holds on chain another amount than in the ledger is named with both amounts (I10)."""
-    found = wrong(look(database, {**ON_CHAIN, role: on_chain}))
-    assert set(found) == {CHAIN}
-    assert told in found[CHAIN].differences[0]
+def test_chain_difference_is_found(database: Database, owner: psycopg.Connection, found: OnChain, told: str) -> None:
+    """An address that holds on chain another amount than in the ledger is named with both amounts and the block (I10)."""
+    seen = wrong(look(database, found))
+    assert set(seen) == {CHAIN}
+    assert [sentence for sentence in seen[CHAIN].differences if sentence.startswith(told)], seen
+
+
+def test_two_addresses_that_are_off_by_as_much_are_both_named(database: Database, owner: psycopg.Connection) -> None:
+    """What one deposit address has too little and another too much is no comfort: each is compared by itself."""
+    alice, bob = at("payin", ALICE_ADDRESS, usdt=14 * USDT), at("payin", BOB_ADDRESS, usdt=8 * USDT)
+    seen = wrong(look(database, alice, bob))[CHAIN].differences
+    assert sorted(sentence.split()[1] for sentence in seen) == sorted(f"{each.address}:" for each in (alice, bob))
+
+
+def test_what_the_chain_did_later_is_no_difference(database: Database, owner: psycopg.Connection) -> None:
+    """Asked before a deposit's block, its address has nothing yet, and the event of that block counts for nothing."""
+    assert look(database, at("payin", ALICE_ADDRESS, block=1), at("payin", BOB_ADDRESS, block=1)).ok
+    assert not look(database, at("payin", ALICE_ADDRESS)).ok
+
+
+def test_a_difference_ends_with_what_may_be_behind_it(database: Database, owner: psycopg.Connection) -> None:
+    """Whoever asked the node says what it knows."""
+    seen = wrong(look(database, at("cold", PAYEE, usdt=1), explain=lambda each: f"ask {each.address}"))
+    assert seen[CHAIN].differences[0].endswith(f"at block {AT}: ask {PAYEE.base58}")
 
 
 def test_views_that_are_behind(
