@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from core.chain import BlockRef
-from core.instructions import GiveInstruction, Instruction, SendToken
+from core.instructions import GiveInstruction, Instruction, InstructionState, SendToken, instruction_stream
 from core.journal import derived_id
 from core.ledger import Command, EventStore
 from core.ports import Chain, Holding, Holdings
@@ -115,12 +115,44 @@ class Planning:
         return excess_minor(self._rules, hot_minor, self._open.owed_minor)
 
     def _excess(self, solid: BlockRef, wallets: Mapping[str, Address]) -> Iterator[GiveInstruction]:
-        """The hot wallet's excess goes to cold storage, one transfer at a time: what is under way is not in it twice."""
+        """The hot wallet's excess goes to cold storage, one transfer at a time: what is under way is not in it twice.
+
+        They are numbered, and the last one is looked up here: whatever another worker gave a moment ago is known (I7).
+        """
+        if not self.excess(wallets):
+            return
+        hot, cold = wallets["hot"].base58, wallets["cold"].base58
+        number = self._given_before(hot)
+        if number and not self._is_behind_us(instruction_stream(_excess_id(hot, number)), solid):
+            return
         amount_minor = self.excess(wallets)
         if amount_minor:
-            hot, cold = wallets["hot"].base58, wallets["cold"].base58
-            key = str(derived_id("instruction", hot, f"excess {solid.number}"))
-            yield GiveInstruction(Instruction(key, "excess", "", hot, "hot", SendToken(cold, amount_minor)), ACTOR)
+            act, key = SendToken(cold, amount_minor), _excess_id(hot, number + 1)
+            yield GiveInstruction(Instruction(key, "excess", "", hot, "hot", act), ACTOR)
+
+    def _is_behind_us(self, stream: str, solid: BlockRef) -> bool:
+        """Whether the instruction is over, and the node's balances are of after it."""
+        state = InstructionState()
+        for recorded in self._store.histories([stream])[stream]:
+            state = state.evolve(recorded.event)
+        return state.over and getattr(state.end, "block_number", 0) <= solid.number
+
+    def _given_before(self, hot: str) -> int:
+        """How many such transfers there were: the numbers have no gap, so a few looks tell."""
+        known, unknown = 0, 1
+        while self._is_given(_excess_id(hot, unknown)):
+            known, unknown = unknown, 2 * unknown
+        while unknown - known > 1:
+            middle = (known + unknown) // 2
+            if self._is_given(_excess_id(hot, middle)):
+                known = middle
+            else:
+                unknown = middle
+        return known
+
+    def _is_given(self, instruction_id: str) -> bool:
+        stream = instruction_stream(instruction_id)
+        return bool(self._store.histories([stream]).get(stream))
 
     def _left_over(self, solid: BlockRef, room: int) -> Iterator[PlanSweep]:
         """TRX on addresses that have nothing to sweep, where the free allowance pays for taking them back."""
@@ -138,6 +170,10 @@ class Planning:
                 where = ("gas", self._gas.base58, "own", 0, solid.number)
                 order = SweepOrder(name, holding.address, number, "TRX", payer.balance_sun, *where)  # type: ignore[arg-type]
                 yield PlanSweep(order, ACTOR)
+
+
+def _excess_id(hot: str, number: int) -> str:
+    return str(derived_id("instruction", hot, f"excess {number}"))
 
 
 def _order(holding: Holding, choice: Choice, solid: BlockRef) -> SweepOrder:

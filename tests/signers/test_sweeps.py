@@ -367,3 +367,48 @@ def test_excess_that_cannot_leave_is_told_and_tried_again() -> None:
     world.settle()
     assert world.usdt_of(world.hot) == 1_000 * COINS
     world.assert_books_are_the_chain()
+
+
+def test_two_workers_at_once_move_the_excess_once() -> None:
+    """Each finds it at another height, before it knows of the other's: one transfer is given, the floor is kept."""
+    world = TreasuryWorld(rules=LIMITED, hot_usdt=1_400, interval_ms=0)
+    for excess in (200, 700):
+        world.give(world.hot, usdt=excess)
+        world.mine(SOLID_LAG + 1)
+        world.work()
+        found = []
+        for _ in range(2):
+            found += world.sweeps._planning().commands(world.node.head(), world.node.solid())
+            world.mine()
+        assert len(found) == 2
+        world.sweeps._execute(found)
+        world.settle()
+        assert world.usdt_of(world.hot) == 1_000 * COINS
+    assert len(world.given("excess")) == 2
+    world.assert_books_are_the_chain()
+
+
+def test_a_worker_that_has_not_heard_of_the_transfer_gives_no_second() -> None:
+    """It stands in the history, and this worker has not read on: it looks it up before it gives another."""
+    world = TreasuryWorld(rules=LIMITED, hot_usdt=1_400, interval_ms=0)
+    world.give(world.hot, usdt=200)
+    world.mine(SOLID_LAG + 1)
+    world.work()
+    for given in (1, 0):
+        commands = world.sweeps._planning().commands(world.node.head(), world.node.solid())
+        assert len(commands) == given
+        world.ledger.execute(commands)
+
+
+def test_what_was_given_long_ago_is_counted_all_the_same() -> None:
+    """A worker that starts above everything the bookmark has left behind gives the next transfer, not the last again."""
+    world = TreasuryWorld(rules=LIMITED, hot_usdt=1_400)
+    for number in range(1, 6):
+        world.give(world.hot, usdt=700)
+        world.live(3 * SOLID_LAG)
+        world.settle()
+        assert len(world.given("excess")) == number
+        world.bookmarks.save("sweeps", world.store.events[-1].position)
+        world.start()
+    assert world.usdt_of(world.hot) == 1_000 * COINS
+    world.assert_books_are_the_chain()
