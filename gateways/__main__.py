@@ -36,7 +36,7 @@ for group in (audit, explain, receipt, statement, queue, secrets, sweeps, stake,
 
 
 @app.command
-def demo(*, block_ms: int = 150) -> None:
+def demo(*, block_ms: int = 100) -> None:
     """The main job, start to finish, on this machine: a deposit credited, a payout confirmed, books and chain equal."""
     from gateways.demo import run
 

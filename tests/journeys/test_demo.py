@@ -30,6 +30,8 @@ def test_the_demo_ends_with_balances_a_zero_trial_balance_and_ledger_equal_to_ch
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ledger = chain" in done.stdout.splitlines()[-2]
-    assert "15.000000 USDT" in done.stdout  # 25.5 deposited, 10 paid out, 0.5 fee
+    assert " 1015.000000 USDT" in done.stdout  # 25.5 and twice 500 deposited, 10 paid out, 0.5 fee
+    assert "swept by a pump" in done.stdout
+    assert "swept by delegation" in done.stdout
     assert "DOES NOT HOLD" not in done.stdout
     assert done.stderr == ""
