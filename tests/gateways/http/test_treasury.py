@@ -59,6 +59,10 @@ def test_wallets_have_their_balances_and_what_the_chain_said(api: World, ledger:
     )
     assert (seen["energy_lendable"], seen["staked_sun"], seen["delegated_sun"]) == (30, 60, 70)
     assert wallets["gas"]["on_chain"] is None
+    numbers = api.operator.get("/metrics").text
+    assert 'counterfoil_wallet_usdt{wallet="hot"} 5.0\n' in numbers
+    assert 'counterfoil_wallet_energy_lendable{wallet="hot"} 30.0\n' in numbers
+    assert 'counterfoil_wallet_usdt{wallet="gas"}' not in numbers
 
 
 def test_a_client_sees_no_sweep(shared: World) -> None:
