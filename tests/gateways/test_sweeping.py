@@ -12,6 +12,7 @@ from rich.console import Console
 from core.events import Event
 from core.instructions import InstructionGiven, SendToken
 from core.ledger import Ledger
+from core.notices import Notice, RecordNotice
 from core.quarantine import AddressReleased, QuarantineAddress
 from core.sweeps import SweepPlanned
 from core.treasury import SystemWalletRegistered
@@ -197,3 +198,13 @@ def test_wallets_are_listed(settings: Settings, capsys: pytest.CaptureFixture[st
     text = shown(capsys)
     for role, wallet in (("hot", HOT_WALLET), ("gas", GAS_WALLET), ("cold", COLD_WALLET)):
         assert f"{role} {wallet.base58} active" in text
+
+
+@pytest.mark.usefixtures("paid")
+def test_nothing_is_begun_while_signing_is_stopped(settings: Settings, ledger: Ledger) -> None:
+    """The token is paused: every trial would revert, and the operator is told where to look."""
+    execute(ledger, RecordNotice(Notice("token_paused", "aa" * 32, 0, 7, "cd" * 32, 1), None, "system:test"))
+    before = head(settings)
+    with pytest.raises(UserError, match="signing is stopped, and nothing is begun meanwhile"):
+        run_plan(settings, Console())
+    assert head(settings) == before
