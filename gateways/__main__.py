@@ -14,6 +14,7 @@ from rich.table import Table
 from gateways import VERSION
 from gateways import settings as settings_module
 from gateways.auditing import audit, explain, receipt, statement
+from gateways.cold_commands import cold
 from gateways.treasury_commands import stake, sweeps, wallets
 from gateways.upkeep import Data, console, queue, secrets
 from gateways.upkeep import settings_with as _settings
@@ -31,7 +32,7 @@ signing = App(name="signing", help="See what stops signing, and let it go on")
 app.command(signing)
 alarms = App(name="alarms", help="See what was raised, and the secret that signs the operator's webhooks")
 app.command(alarms)
-for group in (audit, explain, receipt, statement, queue, secrets, sweeps, stake, wallets):
+for group in (audit, explain, receipt, statement, queue, secrets, sweeps, stake, wallets, cold):
     app.command(group)
 
 
