@@ -22,14 +22,14 @@ from gateways.migrate import migrate
 from gateways.platform import Database, open_database, open_platform, utc_now
 from gateways.postgres import PostgresEventStore, datastore
 from gateways.processes import run_with
-from gateways.roles import API, PROJECTOR
+from gateways.roles import API, PROJECTOR, READER
 from gateways.secrets_file import SecretsFile, load_or_create
 from gateways.settings import Settings
 from gateways.supervisor import Supervisor
 from projections import VIEWS
 from projections.projector import Projector
 from projections.tracking import ViewTracking
-from tests.bench import baselines, engine, load, recorder, scanner, sqs, treasury
+from tests.bench import bare, baselines, engine, lag, load, recorder, scanner, sqs, treasury, views
 
 BATCHES = (1, 10, 100, 1000)
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
@@ -85,6 +85,10 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     )
     baseline()
     row("projection, all views, one process", _projection(database), "events/s, every view holds each event")
+    late = lag.at_a_steady_rate(settings, database, ledger, SECONDS)
+    row(
+        "projection lag at 2,000 events/s, every view", late.rate, f"p50 {late.p50_ms:.0f} ms, p99 {late.p99_ms:.0f} ms"
+    )
     _http(settings, kept, database, row)
     store.close()
     baseline()
@@ -104,6 +108,7 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     console.print(f"  tronpy, fetched and not verified   {found.tronpy_fetched:,.0f}")
     console.print("\ncalls to SQS for 1,000 deposits, each told twice (aim: at most 250)")
     console.print("\n".join(sqs.lines()))
+    console.print("\n".join(views.lines(SECONDS)))
     console.print("\n" + "\n".join(treasury.lines(treasury.table())))
 
 
@@ -176,8 +181,18 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> Non
         for connections in (16, 64):
             found = load.measure(url, connections, SECONDS, payout)
             row(f"POST /v1/payouts, {connections} connections", found.rate, _note(found))
-        found = load.measure(url, 32, SECONDS, balances)
-        row("GET /v1/balances, 32 connections", found.rate, _note(found))
+        port = up.free_port()
+        supervisor.start("bare", lambda: bare.serve(database.url(READER), port, engine.ACCOUNTS[0]))
+        up.wait_for(f"http://127.0.0.1:{port}/healthz", "bare Starlette")
+        least, ours = [], []
+        for _ in range(2):  # in turns: what else the machine does falls on both
+            least.append(
+                load.measure(f"http://127.0.0.1:{port}", 32, SECONDS / 2, lambda: ("GET", "/balances", {}, b""))
+            )
+            ours.append(load.measure(url, 32, SECONDS / 2, balances))
+        bare_rate, rate = (sum(each.rate for each in found) / 2 for found in (least, ours))
+        row("bare Starlette, one select, 32 connections", bare_rate, _note(least[-1]))
+        row("GET /v1/balances, 32 connections", rate, f"{_note(ours[-1])}; {rate / bare_rate:.0%} of bare Starlette")
     finally:
         supervisor.stop()
 
