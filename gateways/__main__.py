@@ -38,7 +38,7 @@ for group in (audit, explain, receipt, statement, queue, secrets, sweeps, stake,
 
 @app.command
 def demo(*, block_ms: int = 100) -> None:
-    """The main job, start to finish, on this machine: a deposit credited, a payout confirmed, books and chain equal."""
+    """The main job, start to finish: a deposit credited, a payout confirmed, coins swept, books and chain equal."""
     from gateways.demo import run
 
     sys.exit(run(console, block_ms=block_ms))

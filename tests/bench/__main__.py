@@ -29,7 +29,7 @@ from gateways.supervisor import Supervisor
 from projections import VIEWS
 from projections.projector import Projector
 from projections.tracking import ViewTracking
-from tests.bench import bare, baselines, engine, lag, load, recorder, scanner, sqs, treasury, views
+from tests.bench import bare, baselines, engine, lag, load, recorder, scanner, sqs, treasury, under_rebuild, views
 
 BATCHES = (1, 10, 100, 1000)
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
@@ -89,7 +89,7 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     row(
         "projection lag at 2,000 events/s, every view", late.rate, f"p50 {late.p50_ms:.0f} ms, p99 {late.p99_ms:.0f} ms"
     )
-    _http(settings, kept, database, row)
+    notes = _http(settings, kept, database, row)
     store.close()
     baseline()
     base = statistics.median(pgbench)
@@ -101,6 +101,7 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     for name, rate, note in measured:
         table.add_row(name, f"{rate:,.0f}/s", f"{rate / base:.2f}x", note)
     console.print(table)
+    console.print("\n".join(notes))
     found = scanner.blocks_per_second(SECONDS)
     console.print("\nscanner, blocks of 400 transactions, per second of one core (mainnet makes one in 3 s)")
     console.print(f"  verified, from memory              {found.verified:,.0f}")
@@ -142,8 +143,9 @@ def _projection(database: Database) -> float:
     return rate
 
 
-def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> None:  # type: ignore[no-untyped-def]
-    """The API in a process of its own; the client in this one."""
+def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> list[str]:  # type: ignore[no-untyped-def]
+    """The API in a process of its own; the client in this one. -> what is told below the table."""
+    notes: list[str] = []
 
     def serve() -> None:
         with open_platform(settings, API, database) as opened:
@@ -181,6 +183,7 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> Non
         for connections in (16, 64):
             found = load.measure(url, connections, SECONDS, payout)
             row(f"POST /v1/payouts, {connections} connections", found.rate, _note(found))
+        notes += under_rebuild.lines(settings, database, supervisor, url, balances, SECONDS)
         port = up.free_port()
         supervisor.start("bare", lambda: bare.serve(database.url(READER), port, engine.ACCOUNTS[0]))
         up.wait_for(f"http://127.0.0.1:{port}/healthz", "bare Starlette")
@@ -195,6 +198,7 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> Non
         row("GET /v1/balances, 32 connections", rate, f"{_note(ours[-1])}; {rate / bare_rate:.0%} of bare Starlette")
     finally:
         supervisor.stop()
+    return notes
 
 
 def _note(found: load.Measured) -> str:

@@ -21,10 +21,11 @@ class Measured(NamedTuple):
     p50_ms: float
     p99_ms: float
     failed: int
+    longest_ms: float
 
 
 async def _connection(
-    host: str, port: int, make: Callable[[], Request], end: float, took: list[float], failed: list[int]
+    host: str, port: int, make: Callable[[], Request], end: float, took: list[float], failed: list[int], pause_s: float
 ) -> None:
     reader, writer = await asyncio.open_connection(host, port)
     try:
@@ -42,18 +43,20 @@ async def _connection(
             took.append(time.perf_counter() - start)
             if not head.startswith(b"HTTP/1.1 2"):
                 failed.append(int(head[9:12]))
+            if pause_s:
+                await asyncio.sleep(pause_s)
     finally:
         writer.close()
 
 
-async def _run(url: str, connections: int, seconds: float, make: Callable[[], Request]) -> Measured:
+async def _run(url: str, connections: int, seconds: float, make: Callable[[], Request], pause_s: float) -> Measured:
     address = urlsplit(url)
     took: list[float] = []
     failed: list[int] = []
     start = time.perf_counter()
     await asyncio.gather(
         *(
-            _connection(address.hostname or "", address.port or 80, make, start + seconds, took, failed)
+            _connection(address.hostname or "", address.port or 80, make, start + seconds, took, failed, pause_s)
             for _ in range(connections)
         )
     )
@@ -64,14 +67,17 @@ async def _run(url: str, connections: int, seconds: float, make: Callable[[], Re
         p50_ms=1000 * took[len(took) // 2],
         p99_ms=1000 * took[int(len(took) * 0.99)],
         failed=len(failed),
+        longest_ms=1000 * took[-1],
     )
 
 
-def measure(url: str, connections: int, seconds: float, make: Callable[[], Request]) -> Measured:
-    """Load `url` with `connections` for `seconds`."""
+def measure(
+    url: str, connections: int, seconds: float, make: Callable[[], Request], *, pause_s: float = 0.0
+) -> Measured:
+    """Load `url` with `connections` for `seconds`; each rests for `pause_s` between two requests."""
     import uvloop
 
-    return uvloop.run(_run(url, connections, seconds, make))
+    return uvloop.run(_run(url, connections, seconds, make, pause_s))
 
 
 def as_json(body: dict[str, object]) -> bytes:
