@@ -28,6 +28,8 @@ def installation(settings: Settings, **more: str) -> Iterator[Installation]:
         try:
             bucket = "" if REAL else f"{settings.aws_prefix}checkpoints"  # on AWS, what is locked in it would stay
             settings = settings.model_copy(update={"checkpoint_bucket": bucket, **more})
+            if not REAL:
+                httpx2.delete(f"{settings.aws_endpoint_url}{ASKED}", timeout=10).raise_for_status()
             with made_everything(settings, server.url):
                 running = Installation(
                     Path(folder) / "data",

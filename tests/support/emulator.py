@@ -206,7 +206,10 @@ ASKED: Final = "/what-was-asked"
 
 
 class Listening:
-    """Notes who asks for what, as AWS' own trail does, and tells it at ASKED: [process, service, operation, resource] each."""
+    """Notes who asks for what, as AWS' own trail does, and tells it at ASKED: [process, service, operation, resource] each.
+
+    DELETE makes it forget: the next installation on this emulator is then judged by its own calls alone.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -214,6 +217,8 @@ class Listening:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         if environ["PATH_INFO"] == ASKED:
+            if environ["REQUEST_METHOD"] == "DELETE":
+                self._asked.clear()
             start_response("200 OK", [("content-type", "application/json")])
             return [json.dumps(sorted(self._asked)).encode()]
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
