@@ -183,12 +183,16 @@ def on_postgres(
     store = PostgresEventStore(datastore(login))
     # Connections of their own: whoever raises an alarm may hold all the others.
     telling = Connections(login, connections_max=1, wait_s=ALARM_WAIT_S)
+    # Queues and bookmarks need not wait for the disk. What a crash of the server takes back of them it takes back of all that
+    # was committed after, the cursor behind a report included, and what was taken twice is done once (I9, I11).
+    hints = Connections(login, connections_max=8, options="-c synchronous_commit=off")
     alarm = Alarms(telling)
     node = Nodes({each.url: TronNode(*each) for each in settings.nodes}, alarm=alarm)
 
     def close() -> None:
         node.close()
         connections.close()
+        hints.close()
         telling.close()
         store.close()
 
@@ -207,12 +211,12 @@ def on_postgres(
         holdings=PostgresHoldings(connections),
         wallet_board=PostgresWalletBoard(connections),
         cursors=PostgresCursors(connections),
-        bookmarks=PostgresBookmarks(connections),
+        bookmarks=PostgresBookmarks(hints),
         solid_log=PostgresSolidLog(connections),
         outstanding=PostgresOutstanding(connections),
         attempts=PostgresAttempts(connections),
         alarm=alarm,
-        queues={name: PostgresQueue(connections, name) for name in QUEUES},
+        queues={name: PostgresQueue(hints, name) for name in QUEUES},
         transaction=connections.transaction,
         segments=Prompts(),
         logins=logins,

@@ -3,6 +3,7 @@
 This list serves `counterfoil run`, `counterfoil up` and the documentation; nothing else names processes.
 """
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -350,6 +351,8 @@ def _run(process: Process, platform: Platform) -> None:
     if process.follows_events:
         rest = Doorbell(platform.logins[READER], [EVENTS_CHANNEL], stop)
     idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
+    gc.collect()
+    gc.freeze()  # what is loaded by now lives as long as the process: looking through it costs every turn's tail
     with pulse.ending():
         if process.waits_at_queues and platform.settings.mode == "aws":
             run_side_by_side(steps, stop, idle_s=AT_QUEUE_IDLE_S, beat=pulse.beat)

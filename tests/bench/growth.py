@@ -89,6 +89,8 @@ def _payout(account: str) -> RequestPayout:
 def lines(short: Database, long: Database, events: int, seconds: float) -> list[str]:
     """Both in turns; the first turn of each is thrown away, since caches fill in it."""
     for database in (short, long):
+        with psycopg.connect(database.owner_url, autocommit=True) as conn:
+            conn.execute("VACUUM ANALYZE")  # what a load at once leaves behind would otherwise be cleared meanwhile
         Subject(database).turn(seconds / 4)
     subjects = [Subject(short), Subject(long)]
     for _ in range(TURNS):

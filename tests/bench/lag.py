@@ -11,6 +11,7 @@ import psycopg
 from core.ledger import Ledger
 from gateways.platform import Database, open_platform
 from gateways.processes import PROCESSES, run_with
+from gateways.relay import BOOKMARK
 from gateways.roles import READER
 from gateways.settings import Settings
 from gateways.supervisor import Supervisor
@@ -20,6 +21,7 @@ PER_SECOND: Final = 2_000
 BATCH: Final = 20
 _POLL_S: Final = 0.002
 _BEHIND: Final = "SELECT min(notification_id) FROM projection_tracking"
+_RELAYED: Final = 'SELECT "position" FROM bookmarks WHERE name = %s'
 
 
 class Measured(NamedTuple):
@@ -47,6 +49,7 @@ def at_a_steady_rate(settings: Settings, database: Database, ledger: Ledger, sec
     try:
         _write(ledger, 1)  # they are up, their plans are made
         _reached(seen, ledger)
+        _relayed(database, ledger)
         began, written = time.perf_counter(), []
         count = int(seconds * PER_SECOND / BATCH)
         for number in range(count):
@@ -75,6 +78,19 @@ def _reached(seen: list[tuple[int, float]], ledger: Ledger) -> None:
     while not seen or seen[-1][0] < last:
         assert time.monotonic() < deadline, "the views do not come up"
         time.sleep(0.01)
+
+
+def _relayed(database: Database, ledger: Ledger) -> None:
+    """The relay has no history of before left to tell, as in an installation that runs."""
+    last, _ = _write(ledger, 1)
+    deadline = time.monotonic() + 300
+    with psycopg.connect(database.url(READER), autocommit=True) as conn:
+        while True:
+            row = conn.execute(_RELAYED, (BOOKMARK,)).fetchone()
+            if row is not None and row[0] >= last:
+                return
+            assert time.monotonic() < deadline, "the relay does not come up"
+            time.sleep(0.05)
 
 
 def _watch(database: Database, seen: list[tuple[int, float]], ended: threading.Event) -> None:
