@@ -88,7 +88,7 @@ Act = SendToken | SendTrx | Freeze | Unfreeze | WithdrawUnfrozen | Delegate | Un
 
 
 class Instruction(msgspec.Struct, frozen=True):
-    """Who is to do what. `serves` is the stream that it is part of: a sweep's, or its own where it stands alone."""
+    """Who is to do what. `serves` is the stream of the sweep that it is part of; nothing where it stands alone."""
 
     instruction_id: str
     purpose: Purpose

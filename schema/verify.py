@@ -15,7 +15,8 @@ What is derived here from the events alone, and compared with what the export sa
 * every entry balances per book and currency; no client's liability is negative at any position; what clients may claim
   is what the treasury's Custody_Control holds, at every position;
 * every stream is a story that can be: a transfer is credited once and for its amount, a payout leaves at most once, by
-  bytes that were prepared and whose hash is its transaction id, and what failed was given back;
+  bytes that were prepared and whose hash is its transaction id, and what failed was given back; what our own wallets
+  send each other, lend and stake likewise, and a sweep goes from its address to a wallet of ours;
 * balances and guard rows are what the events make them.
 
 An event type that this file does not know is no error: its lines count like all lines, and it is listed as
@@ -78,6 +79,8 @@ CUSTODY = "what clients may claim is what Custody_Control holds, at every positi
 STREAMS = "every stream's versions run from 1, each once"
 DEPOSITS = "every transfer is credited once, to its owner, for its amount"
 PAYOUTS = "every payout leaves at most once, by bytes that were prepared for it"
+INSTRUCTIONS = "what our wallets send each other leaves at most once, by bytes that were prepared for it, and is booked"
+SWEEPS = "every sweep is from its address to a wallet of ours, by instructions that it gave"
 OTHERS = "every other story is one that can be"
 BALANCES = "balances are what the events make them"
 GUARD = "the guard is what the events make it"
@@ -270,6 +273,18 @@ EVENT = re.compile(
     rb'\{"kind":"event","position":(\d+),"stream":' + TEXT + rb',"version":(\d+),"topic":' + TEXT
     + rb',"hash":"([0-9a-f]{64})","(state|text)":(.*)\}\n'
 )  # fmt: skip
+
+
+decode = json.JSONDecoder().raw_decode
+
+
+def content_of(raw):
+    """The same as json.loads, without asking which encoding it is."""
+    text = raw.decode()
+    found, end = decode(text)
+    if end != len(text):
+        raise ValueError(f"there is more behind it: {text[end : end + 20]!r}")
+    return found
 
 
 def unquoted(text):
@@ -544,7 +559,7 @@ class Receipts(Reader):
         if shown is None and b'"postings"' not in raw:
             return
         try:
-            state = json.loads(raw)
+            state = content_of(raw)
             for account, text in entries_of(stream.decode(), version, topic.decode(), state, shown):
                 self.entries.append((position, account, sha256(text.encode()).digest()))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -601,11 +616,14 @@ def entries_of(stream, version, topic, state, shown):
 # The books -----------------------------------------------------------------------------------------------------------
 
 CLIENT_ASSET, CLEARING, CUSTODY_CONTROL = "System_Hot_Wallet_Asset", "Clearing_Account", "Custody_Control"
+IN_TRANSIT = "In_Transit_Asset"
+ENDED = ("confirmed", "failed", "withdrawn", "deferred")  # an instruction or a sweep
 TREASURY = {
     "Payin_Wallets_Asset": "asset",
     "Hot_Wallet_Asset": "asset",
     "Cold_Wallet_Asset": "asset",
     "Gas_Wallet_Asset": "asset",
+    "Staked_Asset": "asset",
     "In_Transit_Asset": "asset",
     "Custody_Control": "liability",
     "Network_Fee_Expense": "expense",
@@ -628,8 +646,9 @@ class Books(Reader):
     def __init__(self, options):
         super().__init__(options)
         self.findings = Findings(
-            ENTRIES, ACCOUNTS, LIABILITIES, CUSTODY, STREAMS, DEPOSITS, PAYOUTS, OTHERS, BALANCES, GUARD
-        )
+            ENTRIES, ACCOUNTS, LIABILITIES, CUSTODY, STREAMS, DEPOSITS, PAYOUTS, INSTRUCTIONS, SWEEPS, OTHERS, BALANCES,
+            GUARD,
+        )  # fmt: skip
         self.kinds = {("treasury", code): kind for code, kind in TREASURY.items()}
         self.debits = {}  # (book, account, currency) -> debits minus credits
         self.pending = {}  # the same -> detected and not confirmed
@@ -651,7 +670,7 @@ class Books(Reader):
             self.findings.wrong(STREAMS, position, f"{stream.decode()} has version {version} behind {known}")
         self.versions[stream] = version
         try:
-            state = json.loads(raw)
+            state = content_of(raw)
             postings = state.get("postings")
             if postings:
                 self.post(position, postings)
@@ -663,7 +682,7 @@ class Books(Reader):
             elif topic not in PLAIN:
                 self.unknown[topic] = self.unknown.get(topic, 0) + 1
         except Impossible as impossible:
-            self.findings.wrong(PAYOUTS, position, str(impossible))
+            self.findings.wrong(impossible.check, position, str(impossible))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             self.findings.wrong(OTHERS, position, f"{topic.decode()} is not as such events are: {error!r}")
 
@@ -766,7 +785,11 @@ def given_back(lines):
 
 
 class Impossible(Exception):
-    """An event of a payout that cannot have one."""
+    """An event of a stream that cannot have one."""
+
+    def __init__(self, check, sentence):
+        super().__init__(sentence)
+        self.check = check
 
 
 class Stories:
@@ -777,9 +800,13 @@ class Stories:
         self.deposits = {}  # stream -> (status, key of its pending amount, amount)
         self.payouts = {}  # stream -> Payout, until it has ended
         self.ended = {}  # stream -> how it ended
-        self.txids = {}  # of every attempt -> its payout
+        self.instructions = {}  # stream -> Instruction
+        self.sweeps = {}  # stream -> Sweep
+        self.txids = {}  # of every attempt -> the stream of its payout or instruction
         self.addresses = {}  # deposit address -> (account, ledger account)
-        self.adjusted = set()
+        self.last_sweeps = {}  # deposit address -> the stream of its last sweep
+        self.set_aside = set()  # deposit addresses in quarantine
+        self.wallets = {}  # role -> the address that plays it
 
     # Deposits
 
@@ -805,9 +832,13 @@ class Stories:
         amount, currency = fact["amount_minor"], fact["currency"]
         if account == "treasury":
             wallet = WALLETS[fact["wallet"]]
-            due = entry(
-                ("treasury", wallet, "debit", amount, currency), ("treasury", "Suspense", "credit", amount, currency)
-            )
+            if fact["txid"] in self.txids and self.txids[fact["txid"]] in self.instructions:
+                source = IN_TRANSIT  # a wallet of ours sent them
+            elif fact.get("from_wallet") == "cold" and fact["wallet"] != "cold":
+                source = WALLETS["cold"]  # its owner did, by hand
+            else:
+                source = "Suspense"
+            due = moved(wallet, source, amount, currency)
         else:
             due = entry(
                 (account, CLIENT_ASSET, "debit", amount, "USDT"),
@@ -864,21 +895,7 @@ class Stories:
         return PAYOUTS, wrong
 
     def payout_prepared(self, stream, version, state):
-        payout, attempt = self.payout(stream), state["attempt"]
-        txid = attempt["txid"]
-        wrong = None
-        if payout.state not in ("requested", "expired"):
-            wrong = f"another attempt is still {payout.state}"
-        elif attempt["number"] != len(payout.attempts) + 1:
-            wrong = f"attempt {attempt['number']} follows {len(payout.attempts)} others"
-        elif sha256(bytes.fromhex(attempt["raw_data"])).hexdigest() != txid:
-            wrong = "the transaction id is not the hash of the bytes"
-        elif txid in self.txids:
-            wrong = f"its transaction id is that of {self.txids[txid]}"
-        self.txids[txid] = stream
-        payout.attempts.append(attempt)
-        payout.state = "prepared"
-        return PAYOUTS, wrong
+        return PAYOUTS, self.prepare(stream, self.payout(stream), state["attempt"])
 
     def payout_signed(self, stream, version, state):
         return PAYOUTS, self.payout(stream).move(state["txid"], "prepared", "signed")
@@ -888,21 +905,7 @@ class Stories:
 
     def payout_expired(self, stream, version, state):
         """Version 1 rested on a node's word; version 2 has the run of solid blocks that proves it."""
-        payout = self.payout(stream)
-        attempt = payout.attempts[-1] if payout.attempts else {"txid": None}
-        wrong = None
-        if state["txid"] != attempt["txid"] or payout.state == "expired":
-            wrong = "it is not the attempt that was alive"
-        elif "proof" in state:
-            proof = state["proof"]
-            if (
-                proof["first_block_number"] != attempt["ref_block_number"] + 1
-                or not 0 < proof["blocks"] == proof["last_block_number"] - attempt["ref_block_number"]
-                or proof["last_timestamp_ms"] < attempt["expiration_ms"]
-            ):
-                wrong = "the proof does not cover the attempt's life"
-        payout.state = "expired"
-        return PAYOUTS, wrong
+        return PAYOUTS, self.payout(stream).expire(state["txid"], state.get("proof"))
 
     def payout_confirmed(self, stream, version, state):
         payout = self.payout(stream)
@@ -938,14 +941,193 @@ class Stories:
     def payout(self, stream):
         payout = self.payouts.get(stream)
         if payout is None:
-            raise Impossible(f"the payout was {self.ended.get(stream, 'never requested')} before")
+            raise Impossible(PAYOUTS, f"the payout was {self.ended.get(stream, 'never requested')} before")
         return payout
 
     def end(self, stream, how):
         del self.payouts[stream]
         self.ended[stream] = how
 
+    # What is to leave a wallet
+
+    def prepare(self, stream, leaving, attempt):
+        """Bytes for the next try, which no other try has."""
+        txid = attempt["txid"]
+        wrong = None
+        if leaving.state not in ("requested", "given", "expired"):
+            wrong = f"another attempt is still {leaving.state}"
+        elif attempt["number"] != len(leaving.attempts) + 1:
+            wrong = f"attempt {attempt['number']} follows {len(leaving.attempts)} others"
+        elif sha256(bytes.fromhex(attempt["raw_data"])).hexdigest() != txid:
+            wrong = "the transaction id is not the hash of the bytes"
+        elif txid in self.txids:
+            wrong = f"its transaction id is that of {self.txids[txid]}"
+        self.txids[txid] = stream
+        leaving.attempts.append(attempt)
+        leaving.state = "prepared"
+        return wrong
+
+    # Instructions: what our wallets send each other, lend and stake
+
+    def instruction_given(self, stream, version, state):
+        order = state["instruction"]
+        wrong = None
+        if version != 1 or stream != f"instruction-{order['instruction_id']}":
+            wrong = "it does not begin its own stream"
+        elif order["serves"]:
+            wrong = self.sweep(order["serves"]).gives(order)
+        self.instructions[stream] = Instruction(order)
+        return INSTRUCTIONS, wrong
+
+    def instruction_prepared(self, stream, version, state):
+        return INSTRUCTIONS, self.prepare(stream, self.instruction(stream), state["attempt"])
+
+    def instruction_signed(self, stream, version, state):
+        return INSTRUCTIONS, self.instruction(stream).move(state["txid"], "prepared", "signed")
+
+    def instruction_broadcast(self, stream, version, state):
+        return INSTRUCTIONS, self.instruction(stream).move(state["txid"], "signed", "broadcast")
+
+    def instruction_expired(self, stream, version, state):
+        return INSTRUCTIONS, self.instruction(stream).expire(state["txid"], state["proof"])
+
+    def instruction_withdrawn(self, stream, version, state):
+        instruction = self.instruction(stream)
+        wrong = instruction.other(state)
+        if instruction.state not in ("given", "expired"):
+            wrong = wrong or f"an attempt of it is still {instruction.state}: it may leave yet"
+        instruction.end("withdrawn")
+        return INSTRUCTIONS, wrong
+
+    def instruction_confirmed(self, stream, version, state):
+        instruction = self.instruction(stream)
+        wrong = instruction.other(state)
+        if all(attempt["txid"] != state["txid"] for attempt in instruction.attempts):
+            wrong = wrong or "no attempt of it has this transaction id"
+        if state["postings"] != instruction.booked(state):
+            wrong = wrong or "the lines are not those of what was to be done"
+        instruction.end("confirmed", state["txid"])
+        return INSTRUCTIONS, wrong
+
+    def instruction_failed(self, stream, version, state):
+        instruction = self.instruction(stream)
+        wrong = instruction.other(state)
+        if not instruction.attempts or instruction.attempts[-1]["txid"] != state["txid"]:
+            wrong = wrong or "it is not the attempt that was alive"
+        if state["postings"] != burned(state["burned_sun"], instruction.account):
+            wrong = wrong or "the lines are more than the fee that was burned"
+        instruction.end("failed", state["txid"])
+        return INSTRUCTIONS, wrong
+
+    def instruction(self, stream):
+        instruction = self.instructions.get(stream)
+        if instruction is None or instruction.state in ENDED:
+            raise Impossible(
+                INSTRUCTIONS, f"it was {'never given' if instruction is None else instruction.state} before"
+            )
+        return instruction
+
+    # Sweeps
+
+    def sweep_planned(self, stream, version, state):
+        plan = state["sweep"]
+        before = self.sweeps.get(self.last_sweeps.get(plan["address"]))
+        wrong = None
+        if version != 1 or stream != f"sweep-{plan['sweep_id']}":
+            wrong = "it does not begin its own stream"
+        elif plan["number"] != (before.number + 1 if before else 1):
+            wrong = f"sweep {plan['number']} of {plan['address']} follows {before.number if before else 'none'}"
+        elif before and not before.closed:
+            wrong = f"the address's last sweep is {before.state}, and not over"
+        elif plan["address"] in self.set_aside:
+            wrong = f"{plan['address']} is set aside"
+        elif self.wallets.get(plan["destination"]) != plan["to"]:
+            wrong = f"{plan['to']} is not the {plan['destination']} wallet"
+        self.sweeps[stream] = Sweep(plan)
+        self.last_sweeps[plan["address"]] = stream
+        return SWEEPS, wrong
+
+    def sweep_fuelling(self, stream, version, state):
+        return SWEEPS, self.sweep_step(stream, "fuelling", state["instruction_id"])
+
+    def sweep_fuelled(self, stream, version, state):
+        wrong = self.sweep_step(stream, "fuelled", state["instruction_id"])
+        self.sweeps[stream].amount = state["amount_minor"]
+        return SWEEPS, wrong
+
+    def sweep_step(self, stream, state, instruction_id):
+        """The sweep's next instruction, which may begin when the one before is over."""
+        sweep = self.sweep(stream)
+        wrong = None
+        if sweep.state in ENDED:
+            wrong = f"it is {sweep.state}"
+        elif not self.idle(sweep):
+            wrong = f"instruction {sweep.given} is not over"
+        sweep.state, sweep.given, sweep.due = state, instruction_id, instruction_id
+        return wrong
+
+    def sweep_confirmed(self, stream, version, state):
+        sweep = self.sweep(stream)
+        told = (sweep.state, sweep.amount, *self.last_of(sweep))
+        right = told == ("fuelled", state["amount_minor"], "confirmed", state["txid"])
+        sweep.state = "confirmed"
+        return SWEEPS, None if right else "its transfer was not confirmed as that"
+
+    def sweep_failed(self, stream, version, state):
+        sweep = self.sweep(stream)
+        right = (sweep.state, *self.last_of(sweep)) == ("fuelled", "failed", state["txid"])
+        sweep.state = "failed"
+        return SWEEPS, None if right else "its transfer did not fail as that"
+
+    def sweep_deferred(self, stream, version, state):
+        sweep = self.sweep(stream)
+        moved_already = sweep.state == "fuelled" and self.last_of(sweep)[0] == "confirmed"
+        right = sweep.state not in ENDED and self.idle(sweep) and not moved_already
+        sweep.state = "deferred"
+        return SWEEPS, None if right else "something of it is under way, or it is over"
+
+    def sweep_released(self, stream, version, state):
+        sweep = self.sweep(stream)
+        right = sweep.state in ENDED and sweep.loans and not sweep.released
+        sweep.released = True
+        return SWEEPS, None if right else "nothing was lent to it, or it is not over"
+
+    def sweep(self, stream):
+        sweep = self.sweeps.get(stream)
+        if sweep is None:
+            raise Impossible(SWEEPS, f"{stream} was never planned")
+        return sweep
+
+    def last_of(self, sweep):
+        """(state, txid) of the instruction that the sweep gave last."""
+        given = self.instructions.get(f"instruction-{sweep.given}")
+        return (given.state, given.txid) if given else (None, None)
+
+    def idle(self, sweep):
+        return sweep.given is None or self.last_of(sweep)[0] in ENDED
+
     # Others
+
+    def registered(self, stream, version, state):
+        self.wallets[state["role"]] = state["address"]
+        return OTHERS, None if stream == f"wallet-{state['role']}" else "the stream is not named by its role"
+
+    def quarantined(self, stream, version, state):
+        address = state["address"]
+        wrong = f"{address} is set aside already" if address in self.set_aside else None
+        self.set_aside.add(address)
+        return OTHERS, wrong
+
+    def released(self, stream, version, state):
+        address = state["address"]
+        wrong = None if address in self.set_aside else f"{address} is not set aside"
+        self.set_aside.discard(address)
+        return OTHERS, wrong
+
+    def destroyed(self, stream, version, state):
+        notice = state["notice"]
+        due = moved("Suspense", WALLETS[notice["wallet"]], notice.get("amount_minor", 0), "USDT")
+        return OTHERS, None if state["postings"] == due else "the lines are not those of what was destroyed"
 
     def opened(self, stream, version, state):
         key = (state["account_id"], state["code"])
@@ -979,19 +1161,12 @@ class Stories:
         return OTHERS, None if version == 1 and state["reason"] else "an adjustment is one event, with a reason"
 
 
-class Payout:
-    """One payout that has not ended."""
+class Leaving:
+    """What is to leave a wallet once: the bytes of every try, and how far the last of them came."""
 
-    def __init__(self, order):
-        self.order = order
-        self.state = "requested"
+    def __init__(self, state):
+        self.state = state
         self.attempts = []
-        self.total = order["amount_minor"] + order["fee_minor"]
-        account = order["account_id"]
-        self.reserve = entry(
-            (account, order["ledger_account"], "debit", self.total, "USDT"),
-            (account, CLEARING, "credit", self.total, "USDT"),
-        )
 
     def move(self, txid, before, after):
         alive = self.attempts[-1]["txid"] if self.attempts else None
@@ -1001,10 +1176,115 @@ class Payout:
         self.state = after
         return wrong
 
+    def expire(self, txid, proof):
+        attempt = self.attempts[-1] if self.attempts else {"txid": None}
+        wrong = None
+        if txid != attempt["txid"] or self.state == "expired":
+            wrong = "it is not the attempt that was alive"
+        elif proof is not None and (
+            proof["first_block_number"] != attempt["ref_block_number"] + 1
+            or not 0 < proof["blocks"] == proof["last_block_number"] - attempt["ref_block_number"]
+            or proof["last_timestamp_ms"] < attempt["expiration_ms"]
+        ):
+            wrong = "the proof does not cover the attempt's life"
+        self.state = "expired"
+        return wrong
 
-def burned(sun):
-    wallet, cost = "Hot_Wallet_Asset", "Network_Fee_Expense"
-    return entry(("treasury", cost, "debit", sun, "TRX"), ("treasury", wallet, "credit", sun, "TRX"))
+
+class Payout(Leaving):
+    """One payout that has not ended."""
+
+    def __init__(self, order):
+        super().__init__("requested")
+        self.order = order
+        self.total = order["amount_minor"] + order["fee_minor"]
+        account = order["account_id"]
+        self.reserve = entry(
+            (account, order["ledger_account"], "debit", self.total, "USDT"),
+            (account, CLEARING, "credit", self.total, "USDT"),
+        )
+
+
+class Instruction(Leaving):
+    """What one of our wallets is to do, and how it ended."""
+
+    def __init__(self, order):
+        super().__init__("given")
+        self.order = order
+        self.account = WALLETS[order["wallet"]]
+        self.txid = None  # of the attempt that ended it
+
+    def other(self, state):
+        return None if state["instruction"] == self.order else "it is not what was given"
+
+    def end(self, state, txid=None):
+        self.state, self.txid, self.attempts = state, txid, []
+
+    def booked(self, state):
+        """The lines of what was to be done, with what its receipt says was burned, taken and returned."""
+        act, account = self.order["act"], self.account
+        fee = burned(state["burned_sun"], account)
+        kind = act["act"]
+        if kind == "send_token":
+            amount, taken = act["amount_minor"], state["taken_minor"]
+            return entry(
+                ("treasury", IN_TRANSIT, "debit", amount - taken, "USDT"),
+                ("treasury", "Network_Fee_Expense", "debit", taken, "USDT"),
+                ("treasury", account, "credit", amount, "USDT"),
+            ) + fee  # fmt: skip
+        if kind == "send_trx":
+            return moved(IN_TRANSIT, account, act["amount_sun"], "TRX") + fee
+        if kind == "freeze":
+            return moved("Staked_Asset", account, act["amount_sun"], "TRX") + fee
+        if kind in ("unfreeze", "withdraw_unfrozen"):
+            return moved(account, "Staked_Asset", state["returned_sun"], "TRX") + fee
+        return fee  # lent energy is no coin
+
+
+class Sweep:
+    """One sweep: what it plans, how far it came, the instruction that it gave last, and those that lent it energy."""
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.number = plan["number"]
+        self.state = "planned"
+        self.given = None
+        self.due = None  # the instruction that a step has announced, until it is given
+        self.amount = None  # of the transfer
+        self.loans = []
+        self.released = False
+
+    @property
+    def closed(self):
+        return self.state in ENDED and (self.released or not self.loans)
+
+    def gives(self, order):
+        """What is wrong with an instruction that serves the sweep, if anything is."""
+        act = order["act"]
+        if act["act"] == "undelegate":
+            right = self.loans and act["receiver"] == self.plan["address"]
+            return None if right else "it takes back what the sweep was never lent"
+        if order["instruction_id"] != self.due:
+            return "its sweep did not announce it"
+        self.due = None
+        if act["act"] == "delegate":
+            self.loans.append(act)
+        if self.state == "fuelled":
+            sent = (order["owner"], act["to"], act.get("amount_minor", act.get("amount_sun")))
+            if sent != (self.plan["address"], self.plan["to"], self.amount):
+                return "it is not from the sweep's address to its destination, or another amount"
+        elif (act.get("to") or act.get("receiver")) != self.plan["address"]:
+            return "it brings another address what the sweep's lacks"
+        return None
+
+
+def burned(sun, wallet="Hot_Wallet_Asset"):
+    return entry(("treasury", "Network_Fee_Expense", "debit", sun, "TRX"), ("treasury", wallet, "credit", sun, "TRX"))
+
+
+def moved(to, source, amount, currency):
+    """From one account of the treasury to another."""
+    return entry(("treasury", to, "debit", amount, currency), ("treasury", source, "credit", amount, currency))
 
 
 STORIES = {
@@ -1023,6 +1303,25 @@ STORIES = {
     b"payout.failed/1": Stories.payout_failed,
     b"ledger-account.opened/1": Stories.opened,
     b"address.assigned/1": Stories.assigned,
+    b"instruction.given/1": Stories.instruction_given,
+    b"instruction.prepared/1": Stories.instruction_prepared,
+    b"instruction.signed/1": Stories.instruction_signed,
+    b"instruction.broadcast/1": Stories.instruction_broadcast,
+    b"instruction.expired/1": Stories.instruction_expired,
+    b"instruction.withdrawn/1": Stories.instruction_withdrawn,
+    b"instruction.confirmed/1": Stories.instruction_confirmed,
+    b"instruction.failed/1": Stories.instruction_failed,
+    b"sweep.planned/1": Stories.sweep_planned,
+    b"sweep.fuelling/1": Stories.sweep_fuelling,
+    b"sweep.fuelled/1": Stories.sweep_fuelled,
+    b"sweep.confirmed/1": Stories.sweep_confirmed,
+    b"sweep.failed/1": Stories.sweep_failed,
+    b"sweep.deferred/1": Stories.sweep_deferred,
+    b"sweep.released/1": Stories.sweep_released,
+    b"wallet.registered/1": Stories.registered,
+    b"address.quarantined/1": Stories.quarantined,
+    b"address.released/1": Stories.released,
+    b"token.funds-destroyed/2": Stories.destroyed,
     b"transfer.posted/1": Stories.transferred,
     b"adjustment.posted/1": Stories.adjusted_once,
     b"command.refused/1": Stories.refused_once,
@@ -1033,7 +1332,7 @@ STORIES = {
 PLAIN = frozenset(
     b"""
     account.registered/1 account.renamed/1 account.suspended/1 account.reactivated/1 account.webhook-url-changed/1
-    account.webhook-disabled/1 account.webhook-secret-rotated/1 payin.requested/1 payin.disabled/1 wallet.registered/1
+    account.webhook-disabled/1 account.webhook-secret-rotated/1 payin.requested/1 payin.disabled/1
     signing.stopped/1 signing.stopped/2 signing.cause-ended/1 signing.cause-ended/2 signing.resumed/1
     token.paused/1 token.unpaused/1 token.deprecated/1 token.fee-changed/1 token.address-blacklisted/1
     token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1 wallet.outgoing-unexplained/1

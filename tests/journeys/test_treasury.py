@@ -1,11 +1,14 @@
 """The operator's commands of the treasury against a running installation, as an operator types them."""
 
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from tests.gateways.test_command_line import counterfoil
 from tests.journeys.conftest import Installation, get, post, until
+from tests.support.exports import VERIFIER
 from tests.support.history import address
 
 COLD = address("a cold wallet elsewhere").base58
@@ -47,6 +50,17 @@ def test_the_operator_keeps_the_treasury() -> None:
             assert "1 sweeps and 0 payouts" in typed("stake", "recommend")
             alarms = typed("alarms", "list")
             assert "gas_wallet_low_on_trx" in alarms
+
+            history = Path(folder) / "history.ndjson"
+            typed("audit", "export", "--output", str(history))
+            told = subprocess.run(
+                [sys.executable, "-I", str(VERIFIER), "history", str(history)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert told.returncode == 0, told.stdout + told.stderr
+            assert "not known" not in told.stdout
         assert running.stop() == 0
 
 

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.books import TREASURY_CHART
+from core.events import readable
 from core.ledger import Ledger
 from core.merkle import leaf_hash
 from core.notes import NoteKey
@@ -25,9 +27,11 @@ from core.seals import GENESIS, canonical, seal_hash
 from gateways.postgres import PostgresEventStore
 from projections.tracking import ViewTracking
 from tests.support.checkpoints import Desk
-from tests.support.exports import HEAD, VERIFIER, exported, signed_history, verdict
-from tests.support.history import ALICE, ALICE_ADDRESS, BOB
+from tests.support.exports import HEAD, VERIFIER, exported, signed_history, verdict, verifier
+from tests.support.history import ALICE, ALICE_ADDRESS, BOB, execute
 from tests.support.postgres import Database
+from tests.support.treasury import append_treasury, wallet_batches
+from tests.support.views import project
 
 ORDER = "positions run from 1 without a gap"
 HASHES = "every event is the one whose hash is kept"
@@ -42,6 +46,8 @@ CUSTODY = "what clients may claim is what Custody_Control holds, at every positi
 STREAMS = "every stream's versions run from 1, each once"
 DEPOSITS = "every transfer is credited once, to its owner, for its amount"
 PAYOUTS = "every payout leaves at most once, by bytes that were prepared for it"
+INSTRUCTIONS = "what our wallets send each other leaves at most once, by bytes that were prepared for it, and is booked"
+SWEEPS = "every sweep is from its address to a wallet of ours, by instructions that it gave"
 OTHERS = "every other story is one that can be"
 BALANCES = "balances are what the events make them"
 GUARD = "the guard is what the events make it"
@@ -391,6 +397,161 @@ def test_a_story_that_cannot_be_is_named(desk: Desk, lines: Lines, tmp_path: Pat
     assert all(1 <= position <= HEAD + 1 for position, _ in found.wrong[check])
 
 
+def nth(events: list[dict[str, Any]], topic: str, number: int = 0) -> dict[str, Any]:
+    """An event of a topic, the first or a later one."""
+    return [it for it in events if it["topic"] == topic][number]
+
+
+def move(events: list[dict[str, Any]], one: dict[str, Any], before: dict[str, Any]) -> None:
+    """Tell one event before another."""
+    events.remove(one)
+    events.insert(events.index(before), one)
+
+
+TREASURY_STORIES: dict[str, tuple[Callable[[list[dict[str, Any]]], object], str]] = {
+    "an instruction that no sweep announced": (
+        lambda events: events.remove(nth(events, "sweep.fuelling/1")),
+        INSTRUCTIONS,
+    ),
+    "an instruction of a sweep that nobody planned": (
+        lambda events: nth(events, "instruction.given/1")["state"]["instruction"].__setitem__("serves", "sweep-none"),
+        SWEEPS,
+    ),
+    "a sweep to somebody else": (
+        lambda events: nth(events, "instruction.given/1", 2)["state"]["instruction"]["act"].__setitem__("to", "TX"),
+        INSTRUCTIONS,
+    ),
+    "a loan that goes elsewhere": (
+        lambda events: nth(events, "instruction.given/1", 1)["state"]["instruction"]["act"].__setitem__("receiver", "TX"),
+        INSTRUCTIONS,
+    ),
+    "stake taken back from another address": (
+        lambda events: nth(events, "instruction.given/1", 3)["state"]["instruction"]["act"].__setitem__("receiver", "TX"),
+        INSTRUCTIONS,
+    ),
+    "bytes that are not those of their id": (
+        lambda events: nth(events, "instruction.prepared/1")["state"]["attempt"].__setitem__("raw_data", "00"),
+        INSTRUCTIONS,
+    ),
+    "an attempt beside one that lives": (lambda events: events.remove(nth(events, "instruction.expired/1")), INSTRUCTIONS),
+    "a proof of death with a gap": (
+        lambda events: nth(events, "instruction.expired/1")["state"]["proof"].__setitem__("blocks", 49),
+        INSTRUCTIONS,
+    ),
+    "signed before it was prepared": (
+        lambda events: move(events, nth(events, "instruction.signed/1"), nth(events, "instruction.prepared/1")),
+        INSTRUCTIONS,
+    ),
+    "confirmed twice": (lambda events: again(events, nth(events, "instruction.confirmed/1")), INSTRUCTIONS),
+    "confirmed by bytes nobody prepared": (
+        lambda events: nth(events, "instruction.confirmed/1")["state"].__setitem__("txid", "00" * 32),
+        INSTRUCTIONS,
+    ),
+    "more burned than was booked": (
+        lambda events: nth(events, "instruction.confirmed/1")["state"].__setitem__("burned_sun", 5),
+        INSTRUCTIONS,
+    ),
+    "a failure that moves coins": (
+        lambda events: nth(events, "instruction.failed/1")["state"].__setitem__(
+            "postings", nth(events, "instruction.confirmed/1")["state"]["postings"]
+        ),
+        INSTRUCTIONS,
+    ),
+    "given up is another": (
+        lambda events: nth(events, "instruction.withdrawn/1")["state"]["instruction"].__setitem__("owner", "TX"),
+        INSTRUCTIONS,
+    ),
+    "stake that returns larger": (
+        lambda events: nth(events, "instruction.confirmed/1", 6)["state"].__setitem__("returned_sun", 10**12),
+        INSTRUCTIONS,
+    ),
+    "own coins booked as somebody's": (
+        lambda events: [
+            line.__setitem__("account", "Suspense")
+            for line in nth(events, "deposit.confirmed/1", -2)["state"]["postings"] if line["side"] == "credit"
+        ],
+        DEPOSITS,
+    ),
+    "a sweep to a wallet that nobody registered": (
+        lambda events: nth(events, "sweep.planned/1")["state"]["sweep"].__setitem__("to", "TX"),
+        SWEEPS,
+    ),
+    "two sweeps of an address at once": (lambda events: events.remove(nth(events, "sweep.released/1")), SWEEPS),
+    "a sweep of an address that is set aside": (lambda events: events.remove(nth(events, "address.released/1")), SWEEPS),
+    "a sweep that begins with its third": (
+        lambda events: nth(events, "sweep.planned/1", 2)["state"]["sweep"].__setitem__("number", 7),
+        SWEEPS,
+    ),
+    "the next step while the last is under way": (
+        lambda events: move(events, nth(events, "sweep.fuelling/1", 1), nth(events, "instruction.confirmed/1")),
+        SWEEPS,
+    ),
+    "a sweep confirmed with another amount": (
+        lambda events: nth(events, "sweep.confirmed/1")["state"].__setitem__("amount_minor", 1),
+        SWEEPS,
+    ),
+    "a sweep that failed though its transfer did not": (
+        lambda events: nth(events, "sweep.failed/1")["state"].__setitem__("txid", "00" * 32),
+        SWEEPS,
+    ),
+    "a sweep put off twice": (lambda events: again(events, nth(events, "sweep.deferred/1")), SWEEPS),
+    "a sweep that gives back what nobody lent": (lambda events: again(events, nth(events, "sweep.released/1")), SWEEPS),
+    "an address let go twice": (lambda events: again(events, nth(events, "address.released/1")), OTHERS),
+    "destroyed coins that were more": (
+        lambda events: nth(events, "token.funds-destroyed/2")["state"]["notice"].__setitem__("amount_minor", 5),
+        OTHERS,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def treasury_desk(
+    database: Database, ledger: Ledger, store: PostgresEventStore, tracking: ViewTracking, tmp_path: Path
+) -> Iterator[Desk]:
+    """A history with all that our wallets do, under one checkpoint."""
+    append_treasury(ledger)
+    for batch in wallet_batches():
+        execute(ledger, *batch)
+    made = Desk(database, tmp_path / "archive")
+    made.sign_now()
+    project(store, tracking)
+    yield made
+    made.login.close()
+
+
+@pytest.fixture
+def treasury_lines(database: Database, treasury_desk: Desk) -> Lines:
+    """Its export."""
+    return exported(database)
+
+
+def test_an_honest_treasury_holds(treasury_desk: Desk, treasury_lines: Lines, tmp_path: Path) -> None:
+    """Sweeps, loans, stake, cold storage: every event is known, and every story can be."""
+    found = verdict(treasury_lines, tmp_path, treasury_desk)
+    assert (found.exit_code, found.wrong) == (0, {})
+    assert not [note for note in found.notes if "not known" in note]
+
+
+@pytest.mark.parametrize("kind", TREASURY_STORIES)
+def test_a_treasury_s_story_that_cannot_be_is_named(treasury_lines: Lines, tmp_path: Path, kind: str) -> None:
+    """As for clients: what is hashed and sealed as it should be is found by what it tells."""
+    change, check = TREASURY_STORIES[kind]
+    found = verdict(forge(treasury_lines, change), tmp_path)
+    assert found.exit_code == 1
+    assert check in found.wrong, found
+    assert {ORDER, HASHES, SEALS} & set(found.wrong) == set()
+
+
+@pytest.mark.fast
+def test_it_knows_every_event_and_every_account_of_the_treasury() -> None:
+    """A type of event, or an account of ours, that is added to the program is added to the verifier."""
+    module = verifier()
+    known = {topic.encode() for topic in readable()}
+    assert known == {*module.STORIES, *module.PLAIN} & known
+    assert {*module.STORIES, *module.PLAIN} <= known
+    assert {code: kind for code, (kind, _) in TREASURY_CHART.items()} == module.TREASURY
+
+
 def test_an_unknown_event_is_listed_and_its_lines_count(desk: Desk, lines: Lines, tmp_path: Path) -> None:
     """A type this file does not know is no error; what it posts is checked like all that is posted."""
 
@@ -414,22 +575,11 @@ def test_every_check_is_reached(desk: Desk) -> None:
     """Each check of the verifier fails in some test above."""
     source = VERIFIER.read_text(encoding="utf-8")
     reached = {check for _, expected in TAMPERINGS.values() for check in expected} | {
-        check for _, check in STORIES.values()
+        check for _, check in (*STORIES.values(), *TREASURY_STORIES.values())
     }
     assert all(check in source for check in reached)
     assert reached == {ORDER, HASHES, SEALS, CHECKPOINTS, ARCHIVE, RECEIPTS, ENTRIES, ACCOUNTS, LIABILITIES, CUSTODY,
-                       STREAMS, DEPOSITS, PAYOUTS, OTHERS, BALANCES, GUARD}  # fmt: skip
-
-
-def _ed25519() -> Any:
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("standalone_verifier", VERIFIER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+                       STREAMS, DEPOSITS, PAYOUTS, INSTRUCTIONS, SWEEPS, OTHERS, BALANCES, GUARD}  # fmt: skip
 
 
 @pytest.mark.fast
@@ -437,7 +587,7 @@ def _ed25519() -> Any:
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=80), st.data())
 def test_its_ed25519_is_the_worlds(seed: bytes, message: bytes, data: st.DataObject) -> None:
     """It accepts what the library signs, and nothing where a bit of message, signature or key differs."""
-    module = _ed25519()
+    module = verifier()
     private = Ed25519PrivateKey.from_private_bytes(seed)
     note_key = NoteKey("test", private.public_key().public_bytes_raw())
     key, signature = module.Key(str(note_key)), private.sign(message)
@@ -454,7 +604,7 @@ def test_its_ed25519_is_the_worlds(seed: bytes, message: bytes, data: st.DataObj
 @pytest.mark.fast
 def test_rfc_8032s_own_vectors() -> None:
     """TEST 1 to 3 of section 7.1, and a signature whose s is not reduced."""
-    module = _ed25519()
+    module = verifier()
     for public, message, signature in (
         (
             "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
@@ -482,7 +632,7 @@ def test_rfc_8032s_own_vectors() -> None:
 @pytest.mark.fast
 def test_what_is_no_key_is_refused() -> None:
     """Text that is no key, or no point of the curve, is named."""
-    module = _ed25519()
+    module = verifier()
     off_the_curve = NoteKey("n", (2).to_bytes(32, "little"))
     for text in ("", "n+00000000+AQ==", str(off_the_curve), base64.b64encode(bytes(33)).decode()):
         with pytest.raises(ValueError, match="is no Ed25519 verifier key"):

@@ -23,6 +23,7 @@ from tests.simulation.chain import Credit, on_chain
 from tests.simulation.durable import Store
 from tests.simulation.system import System
 from tests.simulation.treasury import check_treasury, staked_sun
+from tests.support.exports import impossible_stories
 
 
 def check(system: System) -> None:
@@ -34,6 +35,7 @@ def check(system: System) -> None:
     check_treasury(system)
     _chain_balances(system)
     _progress(system)
+    _auditor(system.store)
 
 
 def open_payouts(store: Store) -> list[str]:
@@ -99,6 +101,12 @@ def _books(store: Store) -> None:
     claims = sum(amount for (book, code, _), amount in sums.items() if code == books.CLIENT_ASSET and book != TREASURY)
     if claims != -sums[TREASURY, books.CUSTODY_CONTROL, "USDT"]:
         raise Broken("I10", f"clients claim {claims}, custody is {-sums[TREASURY, books.CUSTODY_CONTROL, 'USDT']}")
+
+
+def _auditor(store: Store) -> None:
+    """Who reads the history with nothing of ours finds every event's story possible."""
+    if told := impossible_stories(store.sealed):
+        raise Broken("I10", f"the auditor's verifier says: {told[0]}")
 
 
 def _deposits(system: System) -> None:

@@ -1,12 +1,14 @@
 """A history under checkpoints, its export, and the stand-alone verifier run over it."""
 
+import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -19,7 +21,7 @@ from tests.support.history import ALICE, USDT, append_events, execute, fund
 from tests.support.postgres import Database
 from tests.support.views import project
 
-VERIFIER = Path(__file__).parents[2] / "schema" / "verify.py"
+VERIFIER: Final = Path(__file__).parents[2] / "schema" / "verify.py"
 SIZES = (120, 220, 310)
 HEAD = 320
 
@@ -40,6 +42,28 @@ def signed_history(
     project(store, tracking)
     yield made
     made.login.close()
+
+
+@cache
+def verifier() -> Any:
+    """The verifier as a module, for its parts."""
+    spec = importlib.util.spec_from_file_location("standalone_verifier", VERIFIER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def impossible_stories(rows: Iterable[tuple[int, str, int, str, bytes]]) -> list[str]:
+    """What the verifier's reader of books has to say of a whole history (position, stream, version, topic, state)."""
+    books = verifier().Books(None)
+    for position, stream, version, topic, state in rows:
+        known = f'{{"kind":"event","position":{position},"stream":{json.dumps(stream)},"version":{version}'
+        head = f'{known},"topic":{json.dumps(topic)},"hash":"{"0" * 64}","state":'
+        books.event(position, head.encode() + state + b"}\n")
+    told = [f"position {at}: {sentence}" for wrong in books.findings.checks.values() for at, sentence in wrong]
+    return told + [f"{topic.decode()} is not known" for topic in books.unknown]
 
 
 def exported(database: Database) -> list[bytes]:

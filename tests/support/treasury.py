@@ -1,6 +1,9 @@
 """The canonical sweep: one address, its instructions, and a history that has every event of the treasury in it."""
 
+import hashlib
 from collections.abc import Sequence
+
+import msgspec
 
 from core.attempts import Attempt, ProofOfDeath
 from core.instructions import (
@@ -10,6 +13,7 @@ from core.instructions import (
     Delegate,
     ExpireInstruction,
     FailInstruction,
+    Freeze,
     GiveInstruction,
     Instruction,
     PrepareInstruction,
@@ -18,8 +22,10 @@ from core.instructions import (
     SendTrx,
     SignInstruction,
     Undelegate,
+    Unfreeze,
     Wallet,
     WithdrawInstruction,
+    WithdrawUnfrozen,
 )
 from core.journal import derived_id
 from core.ledger import Command, Ledger
@@ -38,7 +44,17 @@ from core.sweeps import (
 )
 from core.treasury import RegisterWallet
 from core.tron import Address
-from tests.support.history import ACTOR, ALICE_ADDRESS, HOT_WALLET, USDT, address, append_history, execute, txid
+from tests.support.history import (
+    ACTOR,
+    ALICE_ADDRESS,
+    HOT_WALLET,
+    USDT,
+    address,
+    append_history,
+    confirm,
+    execute,
+    transfer,
+)
 
 GAS_WALLET = address("gas wallet")
 COLD_WALLET = address("cold wallet")
@@ -86,10 +102,11 @@ def loan_return(order: SweepOrder, lent: Instruction) -> Instruction:
 
 
 def attempt_of(instruction: Instruction, number: int = 1) -> Attempt:
+    raw_data = f"{instruction.instruction_id} {number}".encode()
     return Attempt(
         number=number,
-        txid=txid(f"{instruction.instruction_id} {number}"),
-        raw_data="0a02",
+        txid=hashlib.sha256(raw_data).hexdigest(),
+        raw_data=raw_data.hex(),
         expiration_ms=1_767_225_660_000,
         ref_block_number=100,
         ref_block_id=f"{100:016x}" + "0" * 48,
@@ -166,6 +183,33 @@ def treasury_batches() -> list[Sequence[Command]]:
             WithdrawInstruction(unused, ACTOR, reason="too dear"),
             DeferSweep(third, unused.instruction_id, ACTOR, reason="too dear"),
         ],
+    ]
+
+
+def own_instruction(name: str, purpose: Purpose, wallet: Wallet, owner: Address, act: Act) -> Instruction:
+    """One that is part of no sweep."""
+    return Instruction(str(derived_id("instruction", "alone", name)), purpose, "", owner.base58, wallet, act)
+
+
+def wallet_batches() -> list[Sequence[Command]]:
+    """Stake made and ended, hot to cold and back, coins that arrive from our own wallets; each batch is one append."""
+    frozen = own_instruction("freeze", "stake", "gas", GAS_WALLET, Freeze(5_000 * USDT, "ENERGY"))
+    asked = own_instruction("unfreeze", "stake", "gas", GAS_WALLET, Unfreeze(2_000 * USDT, "ENERGY"))
+    back = own_instruction("withdraw", "stake", "gas", GAS_WALLET, WithdrawUnfrozen())
+    excess = own_instruction("excess", "excess", "hot", HOT_WALLET, SendToken(COLD_WALLET.base58, 9 * USDT))
+    refill = own_instruction("refill", "refill", "cold", COLD_WALLET, SendToken(HOT_WALLET.base58, 4 * USDT))
+    arrived = msgspec.structs.replace(
+        transfer("excess", COLD_WALLET, 9 * USDT, wallet="cold"), txid=attempt_of(excess).txid, from_wallet="hot"
+    )
+    by_hand = msgspec.structs.replace(transfer("hand", HOT_WALLET, 2 * USDT, wallet="hot"), from_wallet="cold")
+    return [
+        [GiveInstruction(frozen, ACTOR), *sent(frozen), done(frozen, burned_sun=0)],
+        [GiveInstruction(asked, ACTOR), *sent(asked), done(asked)],
+        [GiveInstruction(back, ACTOR), *sent(back)],
+        [msgspec.structs.replace(done(back), returned_sun=2_000 * USDT)],
+        [GiveInstruction(excess, ACTOR), *sent(excess), done(excess)],
+        [GiveInstruction(refill, ACTOR), *sent(refill), msgspec.structs.replace(done(refill), taken_minor=1)],
+        [msgspec.structs.replace(confirm(arrived), sent_by=excess.stream), confirm(by_hand)],
     ]
 
 
