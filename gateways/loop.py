@@ -24,8 +24,10 @@ BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
 ROUND_S: Final = 0.5
 
-Step = Callable[[], bool]
-"""One bounded piece of work -> whether there may be more. An attribute `rest_s` of it says how long to leave it alone then."""
+Worked = bool | float
+"""Whether there may be more to do. A float: there is, after so many seconds, because others come first."""
+Step = Callable[[], Worked]
+"""One bounded piece of work."""
 
 
 class Rest(Protocol):
@@ -90,11 +92,15 @@ def run(
     while not stop.is_set():
         beat()
         busy = shut = False
+        pause_s = 0.0
         for step in steps:
             if stop.is_set():
                 return
             try:
-                busy = step() or busy
+                worked = step()
+                busy = bool(worked) or busy
+                if isinstance(worked, float):
+                    pause_s = max(pause_s, worked)
             except Unavailable as error:
                 shut = True
                 log.warning("a door is shut, trying again in about %.1f s: %s", backoff_s, error)
@@ -105,8 +111,8 @@ def run(
         backoff_s = BACKOFF_FIRST_S
         if not busy:
             rest.wait(idle_s)
-        elif rest_s := max(getattr(step, "rest_s", 0.0) for step in steps):
-            stop.wait(rest_s)
+        elif pause_s:
+            stop.wait(pause_s)
 
 
 def run_side_by_side(

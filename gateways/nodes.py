@@ -32,6 +32,7 @@ from core.chain import (
 )
 from core.ports import Alarm, Disagreement, NoSecondOpinion, Unavailable
 from gateways.alarms import log_alarm
+from gateways.loop import Step, Worked
 from gateways.roster import Member, OneNode, Roster, Standing
 from scanners.blocks import NodeFault
 
@@ -91,10 +92,10 @@ class Nodes:
         finally:
             self._here.member = None
 
-    def on_one(self, step: Callable[[], bool]) -> Callable[[], bool]:
+    def on_one(self, step: Step) -> Step:
         """The step, each run of it on one node."""
 
-        def pinned() -> bool:
+        def pinned() -> Worked:
             with self.pinned():
                 return step()
 

@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from core.ports import Unavailable
 from gateways.embedded.connections import Login, conninfo_of, with_options
+from gateways.loop import Worked
 from gateways.pace import STALE_S, Pace, Told
 from gateways.postgres import PostgresEventStore, datastore
 from projections import VIEWS, rebuilds
@@ -38,10 +39,7 @@ def connect(login: Login) -> Connection[Any]:
 
 
 class Rebuilding:
-    """The step of the process `rebuild`: works on what is wished for, at a pace that clients do not feel.
-
-    `rest_s` says how long to leave it alone after the last call.
-    """
+    """The step of the process `rebuild`: works on what is wished for, at a pace that clients do not feel."""
 
     def __init__(self, login: Login, views: Iterable[View] = VIEWS.values(), on_end: OnEnd = lambda *_: None) -> None:
         self._login = login
@@ -57,19 +55,16 @@ class Rebuilding:
         self._ear: Connection[Any] | None = None
         self._heard_at = float("-inf")
         self._busy = False
-        self.rest_s = 0.0
 
-    def __call__(self) -> bool:
+    def __call__(self) -> Worked:
         if self._busy:
             self._hear()
             if self._pace.rests:
-                self.rest_s = HEAR_EVERY_S
-                return True
+                return HEAR_EVERY_S
         self.rebuild.share_percent = max(1, round(100 * self._pace.share))
         begun = time.monotonic()
         self._busy = self.rebuild.step()
-        self.rest_s = self._pace.rest_s(time.monotonic() - begun) if self._busy else 0.0
-        return self._busy
+        return self._busy and (self._pace.rest_s(time.monotonic() - begun) or True)
 
     def close(self) -> None:
         self.rebuild.close()
@@ -100,8 +95,8 @@ def work(login: Login, names: Sequence[str]) -> None:
     try:
         with connect(login) as conn:
             while any(_goes_on(row) for row in rebuilds.load(conn, names).values()):
-                busy = paced()
-                time.sleep(paced.rest_s if busy else HEAR_EVERY_S)
+                worked = paced()
+                time.sleep(worked if isinstance(worked, float) else 0.0 if worked else HEAR_EVERY_S)
     finally:
         paced.close()
 

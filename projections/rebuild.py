@@ -238,6 +238,12 @@ class Rebuild:
         """Keys, indexes, foreign keys, triggers; then whatever the view itself demands of its rows."""
         self._rows.pop(view.name, None)
         self._at_work = [view.name]
+        # Where clients are served, an index takes one core and not all of them.
+        conn.execute(
+            "SET max_parallel_maintenance_workers = 0"
+            if self.share_percent < 100
+            else "RESET max_parallel_maintenance_workers"
+        )
         for table in view.tables:
             conn.execute("SELECT finish_version(%s)", (table.name,))
         for what, query in view.forbids.items():

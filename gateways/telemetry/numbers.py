@@ -6,7 +6,7 @@ Names are Prometheus': counterfoil_, base units, `_total` for what only grows. N
 import contextlib
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from prometheus_client import (
@@ -23,11 +23,11 @@ from prometheus_client import (
 from core.events import TOPICS
 from core.ledger import Accepted, Failed, Outcome, Refused
 from core.ports import Unavailable
+from gateways.loop import Step, Worked
 from gateways.user_error import UserError
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 COMMANDS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
-Step = Callable[[], bool]
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is a series for each series, and nobody asks
 
@@ -66,7 +66,7 @@ class Numbers:
     def step(self, step: Step) -> Step:
         """The step, counted and timed."""
 
-        def counted() -> bool:
+        def counted() -> Worked:
             began = time.perf_counter()
             outcome = "failed"
             try:

@@ -3,13 +3,14 @@
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from core.deposits import DepositConfirmed, DepositOrphaned, TransferFact
 from core.events import TOPICS, Recorded
 from core.ledger import Accepted, EventStore, Outcome
+from gateways.loop import Step, Worked
 from gateways.settings import Settings
 from gateways.telemetry.journeys import Journey, Journeys, journey_of
 from gateways.telemetry.spans import Caller, Ids, Kind, Spans, Value, open_spans
@@ -18,7 +19,6 @@ from gateways.telemetry.turns import HERE, Turn
 LIVE: Final = timedelta(hours=1)
 """Older events are history that is read again, and no journey that anybody waits for."""
 SENT_MAX: Final = 10_000
-Step = Callable[[], bool]
 
 
 class Tracing:
@@ -36,10 +36,11 @@ class Tracing:
     def step(self, step: Step) -> Step:
         """The step, each run of it a turn: told when it worked, or failed, with the calls it made."""
 
-        def traced() -> bool:
+        def traced() -> Worked:
             turn = Turn(self.spans.new_ids())
             token = HERE.set(turn)
-            busy, error = True, None
+            busy: Worked = True
+            error = None
             try:
                 busy = step()
             except BaseException as raised:

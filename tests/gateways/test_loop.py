@@ -10,7 +10,9 @@ import pytest
 from core.ports import Unavailable
 from gateways import loop
 from gateways.loop import Clockwork, Doorbell, run, run_side_by_side, stop_on_signals
+from gateways.telemetry.numbers import Numbers
 from tests.support.postgres import Database
+from tests.support.spans import KeptSpans
 
 
 class Rest:
@@ -42,6 +44,18 @@ def test_steps_are_called_while_any_has_work(stop: threading.Event) -> None:
 
     run([lambda: step("a"), lambda: step("b")], Rest(stop), stop)
     assert work == {"a": -1, "b": -4}
+
+
+@pytest.mark.fast
+def test_work_that_lets_others_go_first_rests_in_between(
+    stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step says how long to leave it alone, and that is heard though it is counted and traced."""
+    pauses: list[float] = []
+    monkeypatch.setattr(stop, "wait", lambda timeout=None: pauses.append(timeout) or stop.is_set())
+    says = iter([0.25, 0.5, True, False])
+    run([KeptSpans().tracing.step(Numbers().step(lambda: next(says)))], Rest(stop), stop)
+    assert pauses == [0.25, 0.5]
 
 
 @pytest.mark.fast
