@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx2
+import psycopg
 from pydantic import SecretStr
 from rich.console import Console
 
@@ -22,7 +23,7 @@ from gateways.loop import stop_on_signals
 from gateways.migrate import migrate
 from gateways.platform import Database, open_database, open_platform, operator_key
 from gateways.processes import PROCESSES, check_chain, run_with
-from gateways.roles import OBSERVER
+from gateways.roles import OBSERVER, READER
 from gateways.secrets_file import SecretsFile, load_or_create
 from gateways.settings import Settings
 from gateways.supervisor import Supervisor
@@ -30,6 +31,9 @@ from gateways.user_error import UserError
 from signers.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
 READY_S: Final = 60.0
+FIRST_ADDRESS_S: Final = 15.0
+"""So long the first start waits for a deposit address to give out; a signer that cannot make any is no reason to stop."""
+_ANY_ADDRESS: Final = "SELECT EXISTS (SELECT FROM addresses WHERE wallet = 'payin')"
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +102,15 @@ def start(
 
 
 def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:
-    """Returns when the API answers. Raises UserError after a minute."""
+    """Returns when the API answers and has an address for the first who asks. Raises UserError after a minute."""
     # Not /readyz: views and scanner may have hours to catch up with after a rest, and that is no reason to stop.
     wait_for(f"{world.api_url}/healthz", "the API", stop)
+    deadline = time.monotonic() + FIRST_ADDRESS_S
+    with psycopg.connect(world.database.url(READER), autocommit=True) as conn:
+        while time.monotonic() < deadline and not (stop is not None and stop.is_set()):
+            if conn.execute(_ANY_ADDRESS).fetchone() == (True,):
+                return
+            time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -111,6 +111,14 @@ class Installation:
         self._process.terminate()
         return self._process.wait(60)
 
+    def __enter__(self) -> "Installation":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Where the test has not ended it, so that no server writes to a folder that is being removed."""
+        if not self._ended():
+            self.stop()
+
     def operator(self) -> httpx2.Client:
         return httpx2.Client(base_url=self.api, headers={"x-api-key": self.operator_key}, timeout=30)
 

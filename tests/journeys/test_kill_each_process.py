@@ -50,8 +50,7 @@ def again(act: Callable[[], Any]) -> Any:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
 def test_a_kill_of_each_process_in_turn_loses_and_doubles_nothing() -> None:
     """Every deposit is credited once, every payout paid once, and reconcile finds books, views and chain equal."""
-    with tempfile.TemporaryDirectory(prefix="cf-each-") as folder:
-        running = Installation(Path(folder) / "data").start()
+    with tempfile.TemporaryDirectory(prefix="cf-each-") as folder, Installation(Path(folder) / "data") as running:
         hot = running.hot_wallet()
         running.faucet(hot, usdt="1000", trx="1000")
         company = running.company()

@@ -12,8 +12,7 @@ PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 
 def test_sigkill_at_any_moment_loses_and_doubles_nothing() -> None:
     """Deposits and payouts under way when everything is killed end once each, and books and chain agree."""
-    with tempfile.TemporaryDirectory(prefix="cf-kill-") as folder:
-        running = Installation(Path(folder) / "data").start()
+    with tempfile.TemporaryDirectory(prefix="cf-kill-") as folder, Installation(Path(folder) / "data") as running:
         hot = running.hot_wallet()
         running.faucet(hot, usdt="1000", trx="1000")
         company = running.company()
