@@ -53,7 +53,7 @@ class BalancesView(View):
     """Tables balances and pending_deposits."""
 
     name = "balances"
-    weight_ns = 2_500
+    weight_ns = 3_000
     tables = (BALANCES, _PENDING)
     events = events_with_postings() | {LedgerAccountOpened, *get_args(DepositEvent)}
 

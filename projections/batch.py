@@ -46,10 +46,12 @@ class Folds:
         """What to read before, by table."""
         wanted: dict[Table[Any], dict[Key, None]] = {}
         for view, rows in self._rows.items():
+            if rows.complete:
+                continue
             for record in records:
                 if type(record.event) in view.events:
                     for table, key in view.needs(record):
-                        if key not in rows[table]:
+                        if rows[table].looks_up and key not in rows[table]:
                             wanted.setdefault(table, {})[key] = None
         return {table: list(keys) for table, keys in wanted.items()}
 

@@ -52,7 +52,7 @@ class DepositsView(View):
     """Table observed_transactions."""
 
     name = "deposits"
-    weight_ns = 3_000
+    weight_ns = 5_000
     tables = (_DEPOSITS,)
     events = get_args(DepositEvent)
 

@@ -98,7 +98,7 @@ class JournalView(View):
     """Tables journal_entries and postings, which only grow, and where each account's balance stands."""
 
     name = "journal"
-    weight_ns = 5_500
+    weight_ns = 12_000
     tables = (_ENTRIES, _POSTINGS, _RUNNING)
     events = events_with_postings()
     forbids: ClassVar[Mapping[str, str]] = {

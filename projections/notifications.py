@@ -75,7 +75,7 @@ class NotificationsView(View):
     """Tables client_events, client_sequences and client_objects."""
 
     name = "notifications"
-    weight_ns = 6_500
+    weight_ns = 11_000
     tables = (_CLIENT_EVENTS, _SEQUENCES, _OBJECTS)
     events = (*get_args(DepositEvent), PayoutRequested, PayoutBroadcast, PayoutConfirmed, PayoutFailed, PayoutCancelled)
     """Not what happens to a payout between two things that its client is told: none of it shows in the next."""

@@ -67,7 +67,7 @@ class PayoutsView(View):
     """Table payout_requests."""
 
     name = "payouts"
-    weight_ns = 1_500
+    weight_ns = 2_000
     tables = (_PAYOUTS,)
     events = get_args(PayoutEvent)
 

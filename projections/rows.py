@@ -1,6 +1,7 @@
 """The rows that a batch works on: read before, changed in memory by a pure fold, written after."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -100,11 +101,13 @@ class Kept(dict[Key, R | None], Generic[R]):
         self.touched.clear()
         return Changes(self._table, new, changed, gone)
 
-    def forget(self, load: Load) -> None:
-        """Give the memory back: from now on keys are looked up. Nothing may be left to write."""
+    def forget(self, rows_max: int, load: Load) -> None:
+        """Keep only so many rows, the newest: from now on keys are looked up. Nothing may be left to write."""
         assert not self.touched
-        self.clear()
-        self._stored.clear()
+        gone = list(islice(self, max(0, len(self) - rows_max)))
+        for key in gone:
+            del self[key]
+        self._stored.difference_update(gone)
         self._load = load
 
 
@@ -148,7 +151,7 @@ class Rows:
         return [changes for changes in (rows.take() for rows in self._tables.values()) if changes.any]
 
     def forget(self, rows_max: int, load: Load) -> None:
-        """Give back the memory of tables of which more than so many rows are here."""
+        """Give back half of the memory of tables of which more than so many rows are here: most is done with soon."""
         for kept in self._tables.values():
             if isinstance(kept, Kept) and len(kept) > rows_max:
-                kept.forget(load)
+                kept.forget(rows_max // 2, load)
