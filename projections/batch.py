@@ -104,18 +104,38 @@ def read_ahead(cursor: Cursor[Any], folds: Folds, records: Sequence[Recorded]) -
 
 
 def write(cursor: Cursor[Any], changes: Sequence[Changes], *, copy_rows_min: int = COPY_ROWS_MIN) -> None:
-    """Remove, then write rows over others, then add what is new, which may refer to everything before."""
-    added: list[Changes] = []
+    """Remove, then table by table write rows over others and add what is new: what a row refers to is there before it.
+
+    COPY ends a pipeline, so tables that only grow come last: nothing but their like refers to them.
+    """
+    grown = [found for found in changes if found.table.grows]
+    groups: list[list[Changes]] = [[]]
+    for found in changes:
+        if not found.table.grows:
+            groups[-1].append(found)
+            if len(found.new) >= copy_rows_min:
+                groups.append([])
     with cursor.connection.pipeline():
         for found in reversed(changes):
             if found.gone:
                 found.table.delete(cursor, found.gone)
-        for found in changes:
-            copied = found.table.grows or len(found.new) >= copy_rows_min
-            rows = found.changed if copied else [*found.new, *found.changed]
-            if rows:
-                found.table.upsert(cursor, rows)
-            if copied:
-                added.append(found)
-    for found in added:
+        copied = _upsert(cursor, groups[0], copy_rows_min)
+    for group in groups[1:]:
+        assert copied is not None
+        copied.table.copy(cursor, copied.table.copy_stream(copied.new))
+        if group:
+            with cursor.connection.pipeline():
+                copied = _upsert(cursor, group, copy_rows_min)
+    for found in grown:
         found.table.copy(cursor, found.table.copy_stream(found.new))
+
+
+def _upsert(cursor: Cursor[Any], group: Sequence[Changes], copy_rows_min: int) -> Changes | None:
+    """Whole rows, table by table; -> the last table, if its new rows are yet to be copied."""
+    copied = None
+    for found in group:
+        copied = found if len(found.new) >= copy_rows_min else None
+        rows = found.changed if copied else [*found.new, *found.changed]
+        if rows:
+            found.table.upsert(cursor, rows)
+    return copied

@@ -9,16 +9,18 @@ import psycopg
 import pytest
 from psycopg import Cursor
 
+from core.addresses import PayinRequested
 from core.events import Recorded
 from core.ledger import Ledger
 from core.ports import Message, Unavailable
 from gateways.postgres import PostgresEventStore, datastore
 from gateways.relay import FullSegments
 from projections import VIEWS
+from projections.batch import COPY_ROWS_MIN
 from projections.projector import GapInHistory, Projector
 from projections.segments import Segment
 from projections.tracking import ViewTracking
-from tests.support.history import ALICE, USDT, append_history, execute, fund
+from tests.support.history import ALICE, USDT, address, append_history, execute, fund, payin, register
 from tests.support.memory import MemoryQueue
 from tests.support.postgres import Database
 from tests.support.rebuilding import differing, rebuilt, wish, worker
@@ -249,6 +251,21 @@ def test_storm(database: Database, ledger: Ledger, store: PostgresEventStore) ->
     assert [(row.state, differing(row)) for row in found.values()] == [("done", {}), ("done", {})]
     assert found["journal"].position == store.head()
     views.close()
+
+
+def test_what_others_refer_to_is_written_first(
+    ledger: Ledger, store: PostgresEventStore, tracking: ViewTracking
+) -> None:
+    """A batch large enough for COPY that begins between a request and its address: the address is there before."""
+    count = COPY_ROWS_MIN + 50
+    execute(ledger, register(ALICE, "Alice Ltd"))
+    execute(ledger, *(payin(ALICE, address(f"many {number}"), str(number)) for number in range(count)))
+    requested = next(it.position for it in store.read(0, 100) if isinstance(it.event, PayinRequested))
+    payins = VIEWS["payins"]
+    assert Projector([payins], store, tracking, batch_events_max=requested).step()
+    project(store, tracking, [payins])
+    rows = live_rows(tracking, [payins])
+    assert [len(rows[table.name]) for table in payins.tables] == [count, count]
 
 
 def test_gap_in_the_store(head: int, store: PostgresEventStore, tracking: ViewTracking) -> None:
