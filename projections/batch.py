@@ -86,12 +86,14 @@ def load_with(cursor: Cursor[Any]) -> Load:
     return lambda table, keys: table.rows_of(table.select(cursor, keys))
 
 
-def project(cursor: Cursor[Any], views: Iterable[View], records: Sequence[Recorded]) -> None:
+def project(
+    cursor: Cursor[Any], views: Iterable[View], records: Sequence[Recorded], *, copy_rows_min: int = COPY_ROWS_MIN
+) -> None:
     """Read, fold and write one batch."""
     folds = Folds.of(views, load_with(cursor))
     read_ahead(cursor, folds, records)
     folds.apply(records)
-    write(cursor, folds.take())
+    write(cursor, folds.take(), copy_rows_min=copy_rows_min)
 
 
 def read_ahead(cursor: Cursor[Any], folds: Folds, records: Sequence[Recorded]) -> None:

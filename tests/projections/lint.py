@@ -27,7 +27,7 @@ from core.ledger import Ledger
 from core.ports import Message
 from gateways.postgres import PostgresEventStore
 from projections import VIEWS
-from projections.batch import Folds
+from projections.batch import COPY_ROWS_MIN, Folds
 from projections.batch import project as apply
 from projections.projector import Projector
 from projections.segments import Segment
@@ -166,17 +166,22 @@ class ViewLint:
         assert found[0] == found[1]
 
     @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(cuts=st.sets(st.floats(0, 1), max_size=20))
+    @given(cuts=st.sets(st.floats(0, 1), max_size=20), copy_rows_min=st.sampled_from([1, 2, COPY_ROWS_MIN]))
     def test_any_split(
-        self, projected: View, store: PostgresEventStore, tracking: ViewTracking, cuts: set[float]
+        self,
+        projected: View,
+        store: PostgresEventStore,
+        tracking: ViewTracking,
+        cuts: set[float],
+        copy_rows_min: int,
     ) -> None:
-        """However the history is cut into batches, every table ends with the same bytes (I4)."""
+        """However the history is cut into batches, and however these are written, every table ends with the same bytes (I4)."""
         records, expected = store.read(0, 10_000), live_rows(tracking, [projected])
         with tracking.connection() as conn, conn.transaction(force_rollback=True), conn.cursor() as cursor:
             for table in reversed(projected.tables):
                 cursor.execute(f"DELETE FROM {table}")
             for batch in cut(records, cuts):
-                apply(cursor, [projected], batch)
+                apply(cursor, [projected], batch, copy_rows_min=copy_rows_min)
             assert rows(conn, [projected]) == expected
 
     def test_live_is_rebuilt(
