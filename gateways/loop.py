@@ -4,6 +4,7 @@ Steps know no time and no thread; what they may not do is done here.
 """
 
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -28,6 +29,11 @@ Worked = bool | float
 """Whether there may be more to do. A float: there is, after so many seconds, because others come first."""
 Step = Callable[[], Worked]
 """One bounded piece of work."""
+
+
+def pause_of(worked: Worked) -> float:
+    """The seconds for which a step asked to be left alone; 0 where it did not."""
+    return worked if isinstance(worked, float) else 0.0
 
 
 class Rest(Protocol):
@@ -99,8 +105,7 @@ def run(
             try:
                 worked = step()
                 busy = bool(worked) or busy
-                if isinstance(worked, float):
-                    pause_s = max(pause_s, worked)
+                pause_s = max(pause_s, pause_of(worked))
             except Unavailable as error:
                 shut = True
                 log.warning("a door is shut, trying again in about %.1f s: %s", backoff_s, error)
@@ -146,6 +151,12 @@ def run_side_by_side(
             beat()
     if defects:
         raise defects[0]
+
+
+def keep_loaded() -> None:
+    """What is loaded by now lives as long as the process: the collector need not look through it at every turn."""
+    gc.collect()
+    gc.freeze()
 
 
 def stop_on_signals(stop: threading.Event) -> None:

@@ -3,7 +3,6 @@
 This list serves `counterfoil run`, `counterfoil up` and the documentation; nothing else names processes.
 """
 
-import gc
 import importlib
 import multiprocessing
 import os
@@ -20,7 +19,7 @@ from gateways.aws.names import DEPOSIT_EVENTS, PAYOUT_REQUESTS
 from gateways.batch import EVENTS_CHANNEL
 from gateways.embedded.connections import conninfo_of
 from gateways.keys import deposit_addresses, open_keys, register
-from gateways.loop import Clockwork, Doorbell, Rest, Step, run, run_side_by_side, stop_on_signals
+from gateways.loop import Clockwork, Doorbell, Rest, Step, keep_loaded, run, run_side_by_side, stop_on_signals
 from gateways.migrate import check
 from gateways.platform import Platform, open_platform
 from gateways.postgres import PostgresEventStore, datastore
@@ -351,8 +350,7 @@ def _run(process: Process, platform: Platform) -> None:
     if process.follows_events:
         rest = Doorbell(platform.logins[READER], [EVENTS_CHANNEL], stop)
     idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
-    gc.collect()
-    gc.freeze()  # what is loaded by now lives as long as the process: looking through it costs every turn's tail
+    keep_loaded()
     with pulse.ending():
         if process.waits_at_queues and platform.settings.mode == "aws":
             run_side_by_side(steps, stop, idle_s=AT_QUEUE_IDLE_S, beat=pulse.beat)

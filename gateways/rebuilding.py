@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from core.ports import Unavailable
 from gateways.embedded.connections import Login, conninfo_of, with_options
-from gateways.loop import Worked
+from gateways.loop import Worked, pause_of
 from gateways.pace import STALE_S, Pace, Told
 from gateways.postgres import PostgresEventStore, datastore
 from projections import VIEWS, rebuilds
@@ -64,7 +64,9 @@ class Rebuilding:
         self.rebuild.share_percent = max(1, round(100 * self._pace.share))
         begun = time.monotonic()
         self._busy = self.rebuild.step()
-        return self._busy and (self._pace.rest_s(time.monotonic() - begun) or True)
+        if not self._busy:
+            return False
+        return self._pace.rest_s(time.monotonic() - begun) or True
 
     def close(self) -> None:
         self.rebuild.close()
@@ -96,7 +98,7 @@ def work(login: Login, names: Sequence[str]) -> None:
         with connect(login) as conn:
             while any(_goes_on(row) for row in rebuilds.load(conn, names).values()):
                 worked = paced()
-                time.sleep(worked if isinstance(worked, float) else 0.0 if worked else HEAR_EVERY_S)
+                time.sleep(pause_of(worked) if worked else HEAR_EVERY_S)
     finally:
         paced.close()
 

@@ -110,34 +110,24 @@ def write(cursor: Cursor[Any], changes: Sequence[Changes], *, copy_rows_min: int
 
     COPY ends a pipeline, so tables that only grow come last: nothing but their like refers to them.
     """
-    grown = [found for found in changes if found.table.grows]
-    groups: list[list[Changes]] = [[]]
+    groups: list[tuple[list[tuple[Table[Any], Sequence[Any]]], list[Changes]]] = [([], [])]
     for found in changes:
         if not found.table.grows:
-            groups[-1].append(found)
-            if len(found.new) >= copy_rows_min:
-                groups.append([])
-    with cursor.connection.pipeline():
-        for found in reversed(changes):
-            if found.gone:
-                found.table.delete(cursor, found.gone)
-        copied = _upsert(cursor, groups[0], copy_rows_min)
-    for group in groups[1:]:
-        assert copied is not None
-        copied.table.copy(cursor, copied.table.copy_stream(copied.new))
-        if group:
+            many = len(found.new) >= copy_rows_min
+            upserts, copies = groups[-1]
+            upserts.append((found.table, found.changed if many else [*found.new, *found.changed]))
+            if many:
+                copies.append(found)
+                groups.append(([], []))
+    groups[-1][1].extend(found for found in changes if found.table.grows)
+    for number, (upserts, copies) in enumerate(groups):
+        if upserts or number == 0:
             with cursor.connection.pipeline():
-                copied = _upsert(cursor, group, copy_rows_min)
-    for found in grown:
-        found.table.copy(cursor, found.table.copy_stream(found.new))
-
-
-def _upsert(cursor: Cursor[Any], group: Sequence[Changes], copy_rows_min: int) -> Changes | None:
-    """Whole rows, table by table; -> the last table, if its new rows are yet to be copied."""
-    copied = None
-    for found in group:
-        copied = found if len(found.new) >= copy_rows_min else None
-        rows = found.changed if copied else [*found.new, *found.changed]
-        if rows:
-            found.table.upsert(cursor, rows)
-    return copied
+                for found in reversed(changes) if number == 0 else ():
+                    if found.gone:
+                        found.table.delete(cursor, found.gone)
+                for table, rows in upserts:
+                    if rows:
+                        table.upsert(cursor, rows)
+        for found in copies:
+            found.table.copy(cursor, found.table.copy_stream(found.new))

@@ -19,7 +19,7 @@ class View:
     """The events it folds; of the others it hears nothing."""
 
     weight_ns: ClassVar[int] = 1_000
-    """What an event of a busy day costs it in a rebuild: workers divide the views by it."""
+    """What an event of a busy day costs it in a rebuild, indexes included: workers divide the views by it."""
     forbids: ClassVar[Mapping[str, str]] = {}
     """What must hold of a new version before it serves -> a query whose every row is a violation."""
 

@@ -275,13 +275,13 @@ EVENT = re.compile(
 )  # fmt: skip
 
 
-decode = json.JSONDecoder().raw_decode
+DECODER = json.JSONDecoder()
 
 
 def content_of(raw):
     """The same as json.loads, without asking which encoding it is."""
     text = raw.decode()
-    found, end = decode(text)
+    found, end = DECODER.raw_decode(text)
     if end != len(text):
         raise ValueError(f"there is more behind it: {text[end : end + 20]!r}")
     return found
@@ -894,18 +894,9 @@ class Stories:
         self.end(stream, "cancelled")
         return PAYOUTS, wrong
 
-    def payout_prepared(self, stream, version, state):
-        return PAYOUTS, self.prepare(stream, self.payout(stream), state["attempt"])
-
-    def payout_signed(self, stream, version, state):
-        return PAYOUTS, self.payout(stream).move(state["txid"], "prepared", "signed")
-
-    def payout_broadcast(self, stream, version, state):
-        return PAYOUTS, self.payout(stream).move(state["txid"], "signed", "broadcast")
-
-    def payout_expired(self, stream, version, state):
-        """Version 1 rested on a node's word; version 2 has the run of solid blocks that proves it."""
-        return PAYOUTS, self.payout(stream).expire(state["txid"], state.get("proof"))
+    def payout_expired_unproven(self, stream, version, state):
+        """As it was told first, on a node's word."""
+        return PAYOUTS, self.payout(stream).expire(state["txid"], None)
 
     def payout_confirmed(self, stream, version, state):
         payout = self.payout(stream)
@@ -978,18 +969,6 @@ class Stories:
             wrong = self.sweep(order["serves"]).gives(order)
         self.instructions[stream] = Instruction(order)
         return INSTRUCTIONS, wrong
-
-    def instruction_prepared(self, stream, version, state):
-        return INSTRUCTIONS, self.prepare(stream, self.instruction(stream), state["attempt"])
-
-    def instruction_signed(self, stream, version, state):
-        return INSTRUCTIONS, self.instruction(stream).move(state["txid"], "prepared", "signed")
-
-    def instruction_broadcast(self, stream, version, state):
-        return INSTRUCTIONS, self.instruction(stream).move(state["txid"], "signed", "broadcast")
-
-    def instruction_expired(self, stream, version, state):
-        return INSTRUCTIONS, self.instruction(stream).expire(state["txid"], state["proof"])
 
     def instruction_withdrawn(self, stream, version, state):
         instruction = self.instruction(stream)
@@ -1287,27 +1266,43 @@ def moved(to, source, amount, currency):
     return entry(("treasury", to, "debit", amount, currency), ("treasury", source, "credit", amount, currency))
 
 
+def tries(noun, check, find, proven):
+    """The stories of the bytes by which a payout or an instruction is tried; `find` gives it by its stream.
+
+    `proven` is the topic of the proof that such bytes are dead.
+    """
+
+    def prepared(stories, stream, _, state):
+        return check, stories.prepare(stream, find(stories, stream), state["attempt"])
+
+    def signed(stories, stream, _, state):
+        return check, find(stories, stream).move(state["txid"], "prepared", "signed")
+
+    def broadcast(stories, stream, _, state):
+        return check, find(stories, stream).move(state["txid"], "signed", "broadcast")
+
+    def expired(stories, stream, _, state):
+        return check, find(stories, stream).expire(state["txid"], state["proof"])
+
+    told = {"prepared/1": prepared, "signed/1": signed, "broadcast/1": broadcast, proven: expired}
+    return {f"{noun}.{topic}".encode(): story for topic, story in told.items()}
+
+
 STORIES = {
+    **tries("payout", PAYOUTS, Stories.payout, "expired/2"),
+    **tries("instruction", INSTRUCTIONS, Stories.instruction, "expired/1"),
+    b"payout.expired/1": Stories.payout_expired_unproven,
     b"deposit.detected/1": Stories.detected,
     b"deposit.confirmed/1": Stories.confirmed,
     b"deposit.orphaned/1": Stories.orphaned,
     b"payout.requested/1": Stories.payout_requested,
     b"payout.refused/1": Stories.payout_refused,
     b"payout.cancelled/1": Stories.payout_cancelled,
-    b"payout.prepared/1": Stories.payout_prepared,
-    b"payout.signed/1": Stories.payout_signed,
-    b"payout.broadcast/1": Stories.payout_broadcast,
-    b"payout.expired/1": Stories.payout_expired,
-    b"payout.expired/2": Stories.payout_expired,
     b"payout.confirmed/1": Stories.payout_confirmed,
     b"payout.failed/1": Stories.payout_failed,
     b"ledger-account.opened/1": Stories.opened,
     b"address.assigned/1": Stories.assigned,
     b"instruction.given/1": Stories.instruction_given,
-    b"instruction.prepared/1": Stories.instruction_prepared,
-    b"instruction.signed/1": Stories.instruction_signed,
-    b"instruction.broadcast/1": Stories.instruction_broadcast,
-    b"instruction.expired/1": Stories.instruction_expired,
     b"instruction.withdrawn/1": Stories.instruction_withdrawn,
     b"instruction.confirmed/1": Stories.instruction_confirmed,
     b"instruction.failed/1": Stories.instruction_failed,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
@@ -16,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateways.http.connection import LimitedProtocol
+from gateways.loop import keep_loaded
 from gateways.user_error import UserError
 
 log = logging.getLogger(__name__)
@@ -123,10 +123,9 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop. What is loaded by now lives as long as the process: the collector need not look at it."""
+        """Serve until told to stop."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        gc.collect()
-        gc.freeze()
+        keep_loaded()
         super().run(sockets or [self.listen()])
 
 

@@ -158,8 +158,8 @@ def get(client: httpx2.Client, path: str, **query: Any) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def installation() -> Iterator[Installation]:
     """One installation for the journeys that only use it."""
-    with tempfile.TemporaryDirectory(prefix="cf-up-") as folder:
-        running = Installation(Path(folder) / "data", webhook_allow_loopback="true", payout_fee="0.5")
-        running.start()
+    with (
+        tempfile.TemporaryDirectory(prefix="cf-up-") as folder,
+        Installation(Path(folder) / "data", webhook_allow_loopback="true", payout_fee="0.5") as running,
+    ):
         yield running
-        running.stop()

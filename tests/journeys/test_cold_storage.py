@@ -64,8 +64,7 @@ def test_coins_come_from_cold_storage_once_and_what_is_not_signed_in_time_never(
         here, away = Path(folder) / "here", Path(folder) / "away"
         here.mkdir()
         away.mkdir()
-        running = Installation(Path(folder) / "data").start()
-        try:
+        with Installation(Path(folder) / "data") as running:
             address = said(offline("cold", "keygen", "--keystore", "cold.json", folder=away)).split()[-1]
             said(command(running, "wallets", "register", "cold", address, folder=here))
             running.faucet(running.hot_wallet(), usdt="1", trx="10")
@@ -102,5 +101,3 @@ def test_coins_come_from_cold_storage_once_and_what_is_not_signed_in_time_never(
             assert "has expired and nothing moved" in told or "submitted before" in told
             until(lambda: "withdrawn" in said(command(running, "cold", "list", folder=here)), "its death is proven")
             said(command(running, "reconcile", folder=here))
-        finally:
-            running.stop()

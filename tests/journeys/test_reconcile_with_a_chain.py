@@ -54,42 +54,40 @@ def events(platform: Platform, topic: str) -> int:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
 def test_every_difference_is_explained_or_booked() -> None:
     """A transfer that nobody read is told with its reason; a fee, destroyed funds and unknown coins are in the books."""
-    with tempfile.TemporaryDirectory(prefix="cf-chain-") as folder:
-        running = Installation(Path(folder) / "data", sweep_threshold="100000").start()
-        try:
-            running.faucet(running.hot_wallet(), usdt="1000", trx="1000")
-            company = running.company()
-            first, second = (
-                post(company, "/v1/payins", {"client_reference": name})["address"]["tron_address_base58"]
-                for name in "12"
-            )
-            running.faucet(first, usdt="10", trx="2")
-            until(lambda: len(get(company, "/v1/deposits", status="confirmed")["data"]) == 1, "the deposit is credited")
-            with looking(running) as platform:
-                assert all(check.ok for check in reconcile_when_quiet(platform, 30))
+    with (
+        tempfile.TemporaryDirectory(prefix="cf-chain-") as folder,
+        Installation(Path(folder) / "data", sweep_threshold="100000") as running,
+    ):
+        running.faucet(running.hot_wallet(), usdt="1000", trx="1000")
+        company = running.company()
+        first, second = (
+            post(company, "/v1/payins", {"client_reference": name})["address"]["tron_address_base58"] for name in "12"
+        )
+        running.faucet(first, usdt="10", trx="2")
+        until(lambda: len(get(company, "/v1/deposits", status="confirmed")["data"]) == 1, "the deposit is credited")
+        with looking(running) as platform:
+            assert all(check.ok for check in reconcile_when_quiet(platform, 30))
 
-                observe = until(lambda: child(running, "observe"), "observe runs")
-                os.kill(observe, signal.SIGSTOP)
-                try:
-                    running.faucet(first, usdt="5")
-                    found = until(lambda: (it := at(platform, first)).usdt_minor == 15_000_000 and it, "it is solid")
-                    assert not wait_for_ledger(platform, found.block_number, wait_s=0)
-                    told = [it for it in differences(platform) if first in it]
-                    assert len(told) == 1
-                    assert "the ledger has 10.000000 USDT, the chain 15.000000 at block" in told[0]
-                    assert "the process observe has read solid blocks up to" in told[0]
-                finally:
-                    os.kill(observe, signal.SIGCONT)
-                assert wait_for_ledger(platform, found.block_number)
-                assert all(check.ok for check in reconcile_when_quiet(platform, 30))
+            observe = until(lambda: child(running, "observe"), "observe runs")
+            os.kill(observe, signal.SIGSTOP)
+            try:
+                running.faucet(first, usdt="5")
+                found = until(lambda: (it := at(platform, first)).usdt_minor == 15_000_000 and it, "it is solid")
+                assert not wait_for_ledger(platform, found.block_number, wait_s=0)
+                told = [it for it in differences(platform) if first in it]
+                assert len(told) == 1
+                assert "the ledger has 10.000000 USDT, the chain 15.000000 at block" in told[0]
+                assert "the process observe has read solid blocks up to" in told[0]
+            finally:
+                os.kill(observe, signal.SIGCONT)
+            assert wait_for_ledger(platform, found.block_number)
+            assert all(check.ok for check in reconcile_when_quiet(platform, 30))
 
-                owner_calls(running, set_params=[10, 40])
-                running.faucet(second, usdt="100")
-                until(lambda: at(platform, second).usdt_minor == 99_900_000, "a tenth of a percent is the issuer's")
-                owner_calls(running, blacklist=first)
-                owner_calls(running, destroy=first)
-                until(lambda: events(platform, "token.funds-destroyed"), "the issuer destroyed what was there")
-                assert at(platform, first).usdt_minor == 0
-                assert all(check.ok for check in reconcile_when_quiet(platform, 30)), differences(platform)
-        finally:
-            running.stop()
+            owner_calls(running, set_params=[10, 40])
+            running.faucet(second, usdt="100")
+            until(lambda: at(platform, second).usdt_minor == 99_900_000, "a tenth of a percent is the issuer's")
+            owner_calls(running, blacklist=first)
+            owner_calls(running, destroy=first)
+            until(lambda: events(platform, "token.funds-destroyed"), "the issuer destroyed what was there")
+            assert at(platform, first).usdt_minor == 0
+            assert all(check.ok for check in reconcile_when_quiet(platform, 30)), differences(platform)

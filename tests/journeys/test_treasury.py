@@ -16,56 +16,54 @@ COLD = address("a cold wallet elsewhere").base58
 
 def test_the_operator_keeps_the_treasury() -> None:
     """Cold storage registered, excess moved there, a plan shown and begun, stake made, all by the installation's processes."""
-    with tempfile.TemporaryDirectory(prefix="cf-treasury-") as folder:
-        limits = {"hot_floor": "100", "hot_ceiling": "500", "sweep_interval_s": "5", "gas_floor_trx": "1000000"}
-        with Installation(Path(folder) / "data", rate_limit="100000/minute", **limits) as running:
-            _keep_the_treasury(running, limits, Path(folder))
+    limits = {"hot_floor": "100", "hot_ceiling": "500", "sweep_interval_s": "5", "gas_floor_trx": "1000000"}
+    with (
+        tempfile.TemporaryDirectory(prefix="cf-treasury-") as folder,
+        Installation(Path(folder) / "data", rate_limit="100000/minute", **limits) as running,
+    ):
+        settings = {**limits, "tron_node_url": running.devnet}
 
+        def typed(*arguments: str) -> str:
+            done = counterfoil(*arguments, "--data", str(running.data), **settings)
+            assert done.returncode == 0, done.stderr
+            return " ".join(done.stdout.split())
 
-def _keep_the_treasury(running: Installation, limits: dict[str, str], folder: Path) -> None:
-    settings = {**limits, "tron_node_url": running.devnet}
+        with running.operator() as operator:
+            wallets = until(lambda: _wallets(operator, 2), "hot and gas are registered")
+            assert f"{COLD} is the cold wallet" in typed("wallets", "register", "cold", COLD)
+            assert f"cold {COLD} active" in typed("wallets", "list")
+            running.faucet(wallets["hot"]["address"], usdt="700", trx="500")
+            running.faucet(wallets["gas"]["address"], trx="3000")
+            until(lambda: _usdt(operator, "cold") == "400.000000", "all above the middle went to cold storage")
 
-    def typed(*arguments: str) -> str:
-        done = counterfoil(*arguments, "--data", str(running.data), **settings)
-        assert done.returncode == 0, done.stderr
-        return " ".join(done.stdout.split())
+            company = running.company()
+            paid = post(company, "/v1/payins", {})["address"]["tron_address_base58"]
+            running.faucet(paid, usdt="120")
+            until(lambda: get(company, "/v1/deposits", status="confirmed")["data"], "the deposit is credited")
+            until(lambda: [s for s in get(operator, "/v1/sweeps")["data"] if s["state"] == "confirmed"], "it is swept")
+            [sweep] = [each for each in get(operator, "/v1/sweeps")["data"] if each["currency"] == "USDT"]
+            assert (sweep["address"], sweep["amount"], sweep["destination"]) == (paid, "120.000000", "hot")
+            assert "nothing was begun" in typed("sweeps", "plan")
 
-    with running.operator() as operator:
-        wallets = until(lambda: _wallets(operator, 2), "hot and gas are registered")
-        assert f"{COLD} is the cold wallet" in typed("wallets", "register", "cold", COLD)
-        assert f"cold {COLD} active" in typed("wallets", "list")
-        running.faucet(wallets["hot"]["address"], usdt="700", trx="500")
-        running.faucet(wallets["gas"]["address"], trx="3000")
-        until(lambda: _usdt(operator, "cold") == "400.000000", "all above the middle went to cold storage")
+            assert "the process sweeps makes it" in typed("stake", "freeze", "gas", "energy", "1000")
+            until(lambda: re.search(r"gas \S+ 1000\.000000 ", typed("stake", "status")), "the stake is on chain")
+            seen = _wallets(operator, 3)["gas"]["on_chain"]
+            assert (seen["usdt"], seen["block_number"] > 0) == ("0.000000", True)
+            assert "1 sweeps and 0 payouts" in typed("stake", "recommend")
+            alarms = typed("alarms", "list")
+            assert "gas_wallet_low_on_trx" in alarms
 
-        company = running.company()
-        paid = post(company, "/v1/payins", {})["address"]["tron_address_base58"]
-        running.faucet(paid, usdt="120")
-        until(lambda: get(company, "/v1/deposits", status="confirmed")["data"], "the deposit is credited")
-        until(lambda: [s for s in get(operator, "/v1/sweeps")["data"] if s["state"] == "confirmed"], "it is swept")
-        [sweep] = [each for each in get(operator, "/v1/sweeps")["data"] if each["currency"] == "USDT"]
-        assert (sweep["address"], sweep["amount"], sweep["destination"]) == (paid, "120.000000", "hot")
-        assert "nothing was begun" in typed("sweeps", "plan")
-
-        assert "the process sweeps makes it" in typed("stake", "freeze", "gas", "energy", "1000")
-        until(lambda: re.search(r"gas \S+ 1000\.000000 ", typed("stake", "status")), "the stake is on chain")
-        seen = _wallets(operator, 3)["gas"]["on_chain"]
-        assert (seen["usdt"], seen["block_number"] > 0) == ("0.000000", True)
-        assert "1 sweeps and 0 payouts" in typed("stake", "recommend")
-        alarms = typed("alarms", "list")
-        assert "gas_wallet_low_on_trx" in alarms
-
-        history = folder / "history.ndjson"
-        typed("audit", "export", "--output", str(history))
-        told = subprocess.run(
-            [sys.executable, "-I", str(VERIFIER), "history", str(history)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert told.returncode == 0, told.stdout + told.stderr
-        assert "not known" not in told.stdout
-    assert running.stop() == 0
+            history = Path(folder) / "history.ndjson"
+            typed("audit", "export", "--output", str(history))
+            told = subprocess.run(
+                [sys.executable, "-I", str(VERIFIER), "history", str(history)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert told.returncode == 0, told.stdout + told.stderr
+            assert "not known" not in told.stdout
+        assert running.stop() == 0
 
 
 def _wallets(operator, count: int):  # type: ignore[no-untyped-def]

@@ -106,7 +106,7 @@ def _books(store: Store) -> None:
 def _auditor(store: Store) -> None:
     """Who reads the history with nothing of ours finds every event's story possible."""
     if told := impossible_stories(store.sealed):
-        raise Broken("I10", f"the auditor's verifier says: {told[0]}")
+        raise Broken("I4", f"the auditor's verifier says: {told[0]}")
 
 
 def _deposits(system: System) -> None:
