@@ -74,7 +74,7 @@ openapi: $(RUNTIME)
 > @$(BIN)/python -m gateways openapi > schema/openapi.json
 
 platform: $(RUNTIME)
-> @$(BIN)/python -m gateways.deployment > terraform/platform.json
+> @$(BIN)/python -m gateways.processes.terraform > terraform/platform.json
 
 SCAN := .venv-scan
 $(SCAN)/.installed: requirements-scan.txt

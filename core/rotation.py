@@ -1,6 +1,8 @@
-"""Keys that may be replaced while they are in use: the newest makes, and those before it are still believed for a while."""
+"""How long a replaced secret is still believed beside its successor."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
 
 Rotating = Callable[[], Sequence[bytes]]
 """The key that is used now, then those that were used before it and still count."""
@@ -11,3 +13,7 @@ def rotating(key: bytes | Rotating) -> Rotating:
     if isinstance(key, bytes):
         return lambda: (key,)
     return key
+
+
+ROTATION_OVERLAP: Final = timedelta(hours=24)
+"""For so long after a rotation the secret before it signs beside the new one."""

@@ -23,8 +23,8 @@ from pydantic import (
     field_validator,
 )
 
-from core.money import parse_amount
-from core.tron import USDT_MAINNET, USDT_NILE, Address
+from core.ledger.money import parse_amount
+from core.tron.address import USDT_MAINNET, USDT_NILE, Address
 
 PREFIX: Final = "COUNTERFOIL_"
 

@@ -9,13 +9,14 @@ from typing import Final
 
 import msgspec
 
-from core.chain import Block, BlockRef, ChainTransaction, Log, Receipt
-from core.deposits import TransferFact
-from core.ports import Cursor, Unavailable
-from core.protobuf import MalformedProtobuf, bytes_of, read_fields, write_varint
-from core.secp256k1 import sha256
-from core.transactions import CONTRACT_RESULTS, HEADER_RAW, RESULT, SIGNED, TRANSFER, TYPE_URL_PREFIX, txid_of
-from core.tron import TRANSFER_TOPIC, Address, InvalidAddress
+from core.ports.scanning import Cursor
+from core.ports.unavailable import Unavailable
+from core.streams.deposits import TransferFact
+from core.tron.address import TRANSFER_TOPIC, Address, InvalidAddress
+from core.tron.chain import Block, BlockRef, ChainTransaction, Log, Receipt
+from core.tron.protobuf import MalformedProtobuf, bytes_of, read_fields, write_varint
+from core.tron.secp256k1 import sha256
+from core.tron.transactions import CONTRACT_RESULTS, HEADER_RAW, RESULT, SIGNED, TRANSFER, TYPE_URL_PREFIX, txid_of
 
 AMOUNT_MAX: Final = 2**63 - 1
 _TRANSFER_TOPIC: Final = bytes.fromhex(TRANSFER_TOPIC)

@@ -8,9 +8,9 @@ from typing import Self
 
 import msgspec
 
-from core.chain import BlockRef
-from core.deposits import TransferFact
-from core.ports import Cursor
+from core.ports.scanning import Cursor
+from core.streams.deposits import TransferFact
+from core.tron.chain import BlockRef
 
 
 class Seen(msgspec.Struct, frozen=True):

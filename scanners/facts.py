@@ -9,10 +9,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from core.deposits import TransferFact
-from core.notices import Notice
-from core.ports import Message
+from core.ports.queues import Message
 from core.rotation import Rotating, rotating
+from core.streams.deposits import TransferFact
+from core.streams.notices import Notice
 
 Kind = Literal["detected", "confirmed", "orphaned"]
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
-from core.chain import Block, BlockRef, ChainTransaction, Log, Receipt
-from core.notices import Kind, Notice
-from core.protobuf import bytes_of, read_fields
-from core.tron import Address
+from core.streams.notices import Kind, Notice
+from core.tron.address import Address
+from core.tron.chain import Block, BlockRef, ChainTransaction, Log, Receipt
+from core.tron.protobuf import bytes_of, read_fields
 from scanners.blocks import AMOUNT_MAX, Transfer
 
 _TOPICS: Final[dict[str, Kind]] = {

@@ -10,21 +10,13 @@ from typing import Final
 
 import msgspec
 
-from core.chain import Block, BlockRef, Receipt
-from core.deposits import TransferFact
-from core.ports import (
-    AddressPool,
-    Cursor,
-    Cursors,
-    Message,
-    Node,
-    NoSecondOpinion,
-    Outstanding,
-    Queue,
-    SecondOpinion,
-    SolidLog,
-)
+from core.ports.chain import Node, NoSecondOpinion, SecondOpinion
+from core.ports.queues import Message, Outstanding, Queue
+from core.ports.scanning import Cursor, Cursors, SolidLog
+from core.ports.wallets import AddressPool
 from core.rotation import Rotating
+from core.streams.deposits import TransferFact
+from core.tron.chain import Block, BlockRef, Receipt
 from scanners import facts
 from scanners.blocks import NodeFault, Transfer, Unlinked, check, check_link, transfers
 from scanners.branch import Branch, Seen

@@ -6,9 +6,9 @@ block that is caught up with may be older than the set: its producer was voted o
 
 from typing import Final
 
-from core.chain import Block, Producer
-from core.ports import Network
-from core.secp256k1 import InvalidSignature, recover, sha256
+from core.ports.chain import Network
+from core.tron.chain import Block, Producer
+from core.tron.secp256k1 import InvalidSignature, recover, sha256
 from scanners.blocks import UnknownProducer, WrongSignature
 
 MAINTENANCE_MS: Final = 21_600_000

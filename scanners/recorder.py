@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from core.addresses import DepositAddress, address_stream
-from core.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, owner_of
-from core.ledger import Accepted, Command, EventStore, Failed, Ledger, Outcome, Refused, Repeated
-from core.notices import Notice, Noticed, RecordNotice
-from core.ports import Alarm, Attempts, Outstanding, Queue, Received, Unavailable
-from core.rejections import ConflictingFacts, WrongState
+from core.ledger.ledger import Accepted, Command, EventStore, Failed, Ledger, Outcome, Refused, Repeated
+from core.ledger.rejections import ConflictingFacts, WrongState
+from core.ports.alarm import Alarm
+from core.ports.queues import Outstanding, Queue, Received
+from core.ports.scanning import Attempts
+from core.ports.unavailable import Unavailable
 from core.rotation import Rotating
-from core.signing import SigningStopped
+from core.streams.addresses import DepositAddress, address_stream
+from core.streams.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, owner_of
+from core.streams.notices import Notice, Noticed, RecordNotice
+from core.streams.signing import SigningStopped
 from scanners import facts
 
 ACTOR: Final = "system:recorder"

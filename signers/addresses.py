@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
-from core.ledger import Accepted, Failed, Ledger, Refused, Repeated
-from core.ports import AddressPool, ReadyAddress
-from core.treasury import RegisterWallet, Role
-from core.tron import Address
-from signers.derivation import DEPOSIT_ROOT, deposit_path
-from signers.keys import Keys
+from core.ledger.ledger import Accepted, Failed, Ledger, Refused, Repeated
+from core.ports.wallets import AddressPool, ReadyAddress
+from core.streams.treasury import RegisterWallet, Role
+from core.tron.address import Address
+from signers.keys.derivation import DEPOSIT_ROOT, deposit_path
+from signers.keys.keys import Keys
 
 ACTOR: Final = "system:addresses"
 BATCH: Final = 500

@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.chain import BlockRef
-from core.ledger import EventStore
-from core.money import format_amount
-from core.ports import Alarm, Chain
-from core.resources import units_of
-from core.treasury import Role
-from core.tron import Address
-from core.wallet_numbers import Floors, WalletBoard, WalletNumbers
-from signers.funds import usdt_of
-from signers.planning import wallets_of
+from core.ledger.ledger import EventStore
+from core.ledger.money import format_amount
+from core.ports.alarm import Alarm
+from core.ports.chain import Chain
+from core.streams.treasury import Role
+from core.streams.wallet_numbers import Floors, WalletBoard, WalletNumbers
+from core.tron.address import Address
+from core.tron.chain import BlockRef
+from core.tron.resources import units_of
+from signers.outgoing.funds import usdt_of
+from signers.sweeps.plan import wallets_of
 
 EVERY: Final = timedelta(seconds=30)
 

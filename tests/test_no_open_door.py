@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
-from gateways.processes import PROCESSES
-from gateways.secrets_file import SecretsFile, load_or_create
+from gateways.embedded.secrets_file import SecretsFile, load_or_create
+from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
 from tests.test_house_rules import ROOT, SOURCES
 

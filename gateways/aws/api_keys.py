@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from core.ports import ApiKey
+from core.ports.clients import ApiKey
 from gateways.aws.dynamodb import (
     ConditionFailed,
     Item,

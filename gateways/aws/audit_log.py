@@ -9,11 +9,10 @@ from typing import Final
 
 import msgspec
 
-from core.ports import AuditEntry
+from core.ports.clients import AUDIT_TTL, AuditEntry
 from gateways.aws.dynamodb import Item, Items, seconds, stamp, time_of
 from gateways.aws.names import AUDIT_LOGS
 from gateways.aws.session import Aws
-from gateways.embedded.tables import AUDIT_TTL
 
 DAYS: Final = "all#days"
 _DAY: Final = len("2026-11-26")

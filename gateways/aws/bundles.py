@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from core.ports import DeadLetter, Message, Queue, Received
+from core.ports.queues import DeadLetter, Message, Queue, Received
 
 SHARDS: Final = 8
 """As many bundles as one call carries, with two to spare; and as many recorders as can work at the same time."""

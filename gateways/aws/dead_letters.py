@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from core.ports import DeadLetter
+from core.ports.queues import DeadLetter
 from gateways.aws.bodies import bytes_of
 from gateways.aws.session import doors
 

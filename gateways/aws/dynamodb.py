@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from core.ports import Unavailable
+from core.ports.unavailable import Unavailable
 from gateways.aws.names import Table
 from gateways.aws.session import Aws, code_of, doors
 

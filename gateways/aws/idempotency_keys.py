@@ -6,11 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from core.ports import IdempotencyRecord
+from core.ports.clients import IDEMPOTENCY_RUNNING_MAX, IDEMPOTENCY_TTL, IdempotencyRecord
 from gateways.aws.dynamodb import ConditionFailed, Items, Key, seconds, stamp
 from gateways.aws.names import IDEMPOTENCY_KEYS
 from gateways.aws.session import Aws
-from gateways.embedded.tables import IDEMPOTENCY_RUNNING_MAX, IDEMPOTENCY_TTL
 
 _FREE = "attribute_not_exists(#key) OR #ttl < :now OR (#status = :running AND #request_hash = :hash AND #created_at < :dead)"
 

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from core.tron import Address, InvalidAddress
+from core.tron.address import Address, InvalidAddress
 from gateways.aws.names import key_alias, payin_alias
 from gateways.aws.session import Aws, code_of, doors
-from signers.keys import KeyNotHeld
-from signers.kms import PREFIX, KmsKey
+from signers.keys.keys import KeyNotHeld
+from signers.keys.kms import PREFIX, KmsKey
 
 WALLET_KEY: Final = {"KeySpec": "ECC_SECG_P256K1", "KeyUsage": "SIGN_VERIFY"}
 

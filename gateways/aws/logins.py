@@ -7,9 +7,9 @@ from psycopg.conninfo import make_conninfo
 
 from gateways.aws.names import OWNER_LOGIN, login_secret
 from gateways.aws.secrets import SecretStore
-from gateways.embedded.connections import Login
-from gateways.platform import Database
-from gateways.roles import LOGINS
+from gateways.postgres.connections import Login
+from gateways.postgres.database import Database
+from gateways.postgres.roles import LOGINS
 from gateways.settings import Settings
 from gateways.user_error import UserError
 

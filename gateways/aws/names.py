@@ -7,19 +7,10 @@ AWS behind the setting AWS_PREFIX, which is empty unless two installations share
 from dataclasses import dataclass
 from typing import Final
 
-from gateways.roles import API, CHECKPOINTER, LOGINS, OBSERVER, PROJECTOR, READER, RECORDER, RELAY, SIGNER, WEBHOOKS
-from projections import VIEWS
+from gateways.postgres.roles import LOGINS
 
-# Queues
-
-DEPOSIT_EVENTS: Final = "deposit-events"
-PAYOUT_REQUESTS: Final = "payout-requests"
-PROJECT: Final = "project-"
 FIFO: Final = ".fifo"
 DEAD: Final = "-dead"
-
-QUEUES: Final = (DEPOSIT_EVENTS, PAYOUT_REQUESTS, *(PROJECT + view for view in VIEWS))
-"""As the program names them; in AWS each is a FIFO queue, and has one for its dead letters."""
 
 MESSAGE_BYTES_MAX: Final = 1_048_576
 """MaximumMessageSize, of a queue and of its dead letters: the most SQS takes, for a message and for a batch."""
@@ -53,8 +44,6 @@ def dead_queue_name(prefix: str, name: str) -> str:
 
 
 # Tables
-
-
 @dataclass(frozen=True)
 class Index:
     """A global secondary index. It holds the keys alone: what is found by it is read from the table, which is not behind."""
@@ -87,7 +76,6 @@ AUDIT_LOGS: Final = Table("audit_logs", "account_id", "timestamp")
 TABLES: Final = (API_KEYS, IDEMPOTENCY_KEYS, WEBHOOK_EVENTS, AUDIT_LOGS)
 
 # Keys
-
 HOT: Final = "hot"
 GAS: Final = "gas"
 SEED: Final = "seed"
@@ -108,7 +96,6 @@ def payin_alias(prefix: str, address: str) -> str:
 
 
 # Secrets
-
 FOR_API: Final = "api"
 FOR_WEBHOOKS: Final = "webhooks"
 FOR_FACTS: Final = "deposit-facts"
@@ -140,70 +127,8 @@ def secret_name(prefix: str, name: str) -> str:
 
 
 def login_secret(role: str) -> str:
-    """counterfoil_recorder -> database/recorder: what secret_name takes for a role of gateways/roles.py."""
+    """counterfoil_recorder -> database/recorder: what secret_name takes for a role of gateways/postgres/roles.py."""
     return f"database/{role.removeprefix('counterfoil_')}"
 
 
 LOGIN_SECRETS: Final = tuple(login_secret(role) for role in LOGINS)
-
-# Who may use what
-
-
-@dataclass(frozen=True)
-class Access:
-    """All that one kind of process may do in AWS; everything else is denied to it."""
-
-    sends: tuple[str, ...] = ()
-    receives: tuple[str, ...] = ()
-    """Which includes deleting, extending, and sending to the queue's dead letters."""
-    tables: tuple[Table, ...] = ()
-    audits: bool = True
-    """Whether it may put into audit_logs, as every process notes what it does; only the API, which has the table, reads it."""
-    secrets: tuple[str, ...] = ()
-    """Of SECRETS."""
-    logins: tuple[str, ...] = ()
-    """Database roles whose secret it reads."""
-    signs: tuple[str, ...] = ()
-    """Of WALLET_KEYS: those it may sign with."""
-    knows: tuple[str, ...] = ()
-    """Of WALLET_KEYS: those whose public key it may ask for."""
-    unwraps: tuple[str, ...] = ()
-    """Of WRAPPING_KEYS."""
-    archives: bool = False
-    """Whether it may put objects into the bucket of checkpoints, and read them; nobody may remove or replace one."""
-    payin_keys: bool = False
-    """With PAYIN_KEYS=kms: makes keys with payin aliases, or signs with them."""
-
-
-_NODE: Final = (FOR_NODE,)
-_PROJECTS: Final = tuple(PROJECT + view for view in VIEWS)
-
-ACCESS: Final[dict[str, Access]] = {
-    "api": Access(tables=TABLES, secrets=(FOR_API, FOR_WEBHOOKS, FOR_STATEMENTS, *_NODE), logins=(API, READER)),
-    "relay": Access(sends=(PAYOUT_REQUESTS, *_PROJECTS), logins=(RELAY, READER)),
-    "observe": Access(sends=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS, *_NODE), logins=(OBSERVER,)),
-    "record": Access(sends=(DEPOSIT_EVENTS,), receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,)),
-    "project": Access(receives=_PROJECTS, logins=(PROJECTOR, READER)),
-    "rebuild": Access(logins=(PROJECTOR,)),
-    "payouts": Access(
-        receives=(PAYOUT_REQUESTS,),
-        secrets=_NODE,
-        logins=(SIGNER, READER),
-        signs=(HOT,),
-        knows=(HOT, GAS),
-    ),
-    "sweeps": Access(
-        secrets=(FOR_SEED, *_NODE),
-        logins=(SIGNER, READER),
-        signs=(GAS,),
-        knows=(HOT, GAS),
-        unwraps=(SEED,),
-        payin_keys=True,
-    ),
-    "addresses": Access(
-        secrets=(FOR_SEED, *_NODE), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True
-    ),
-    "checkpoints": Access(secrets=(FOR_CHECKPOINTS,), logins=(CHECKPOINTER,), archives=True),
-    "webhooks": Access(tables=(WEBHOOK_EVENTS,), secrets=(FOR_WEBHOOKS,), logins=(WEBHOOKS, READER)),
-}
-"""By process, as gateways/processes.py names them; a test holds the two lists equal."""

@@ -5,8 +5,9 @@ Terraform's provider makes them for a quarter of it; `counterfoil migrate` widen
 
 from typing import Final
 
-from gateways.aws.names import MESSAGE_BYTES_MAX, QUEUES, dead_queue_name, queue_name
+from gateways.aws.names import MESSAGE_BYTES_MAX, dead_queue_name, queue_name
 from gateways.aws.session import Aws, doors
+from gateways.queues import QUEUES
 
 _SIZE: Final = "MaximumMessageSize"
 

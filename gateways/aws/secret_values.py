@@ -26,10 +26,10 @@ from gateways.aws.names import (
     secret_name,
 )
 from gateways.aws.secrets import SecretStore
+from gateways.aws.seed import open_seed, wrapping_key
 from gateways.aws.session import Aws
-from gateways.embedded.connections import conninfo_of
-from gateways.keys import open_seed, wrapping_key
-from gateways.roles import LOGINS
+from gateways.postgres.connections import conninfo_of
+from gateways.postgres.roles import LOGINS
 from gateways.settings import Settings
 from gateways.user_error import UserError
 

@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 import msgspec
 from botocore.exceptions import ClientError
 
-from core.ports import Unavailable
+from core.ports.unavailable import Unavailable
+from core.rotation import ROTATION_OVERLAP
 from gateways.aws.names import FOR_API, FOR_FACTS, FOR_WEBHOOKS, RETENTION_S, secret_name
 from gateways.aws.session import Aws, code_of, doors
-from gateways.secrets_file import Secrets
+from gateways.platform_keys import Secrets
 from gateways.user_error import UserError
-from gateways.webhook_signatures import ROTATION_OVERLAP
 
 log = logging.getLogger(__name__)
 

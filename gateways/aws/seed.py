@@ -9,13 +9,19 @@ import base64
 import os
 import secrets
 from collections.abc import Mapping
-from typing import Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateways.aws.kms import Kms
+from gateways.settings import Settings
 from gateways.user_error import UserError
+
+if TYPE_CHECKING:
+    from gateways.aws.kms import Kms
+    # MOVED
+
 
 SEED_BYTES: Final = 64
 NONCE_BYTES: Final = 12
@@ -68,3 +74,21 @@ def _wrapped(kms: Kms, wrapping_key: str, seed_id: str, seed: bytes) -> dict[str
 def _context(seed_id: str) -> dict[str, str]:
     """KMS logs it, and opens the data key under no other."""
     return {"counterfoil": "deposit-seed", "seed_id": seed_id or "new"}
+
+
+def open_seed(settings: Settings, kms: "Kms") -> "Seed":
+    """The seed of the deposit addresses, unwrapped."""
+    from gateways.aws.names import FOR_SEED
+    from gateways.aws.secrets import SecretStore
+
+    # MOVED
+    from gateways.aws.session import Aws
+
+    return unwrap(kms, wrapping_key(settings), SecretStore(Aws(settings)).fields(FOR_SEED))
+
+
+def wrapping_key(settings: Settings) -> str:
+    """The KMS key that wraps the seed, by id, ARN or alias."""
+    from gateways.aws.names import SEED, key_alias
+
+    return settings.seed_kms_key or key_alias(settings.aws_prefix, SEED)

@@ -18,7 +18,7 @@ from botocore.exceptions import (
     NoRegionError,
 )
 
-from core.ports import Unavailable
+from core.ports.unavailable import Unavailable
 from gateways.settings import Settings
 from gateways.user_error import UserError
 

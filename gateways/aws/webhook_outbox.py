@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from core.ports import Backlog, Delivery, DeliveryStatus, Unavailable
+from core.ports.clients import WEBHOOK_LEASE, WEBHOOK_TTL, Backlog, Delivery, DeliveryStatus
+from core.ports.unavailable import Unavailable
 from gateways.aws.dynamodb import (
     TRANSACTION_MAX,
     Cancelled,
@@ -33,9 +34,8 @@ from gateways.aws.dynamodb import (
 )
 from gateways.aws.names import WEBHOOK_EVENTS
 from gateways.aws.session import Aws
-from gateways.embedded.connections import uuid_of
-from gateways.embedded.outbox import LEASE, TTL
-from gateways.embedded.unsettled_webhooks import UnsettledWebhooks
+from gateways.postgres.connections import uuid_of
+from gateways.postgres.unsettled_webhooks import UnsettledWebhooks
 
 INDEX: Final = "status-next_retry_at"
 SUBJECT: Final = "subject#"
@@ -153,7 +153,7 @@ class DynamoWebhookOutbox:
     def due(self, now: datetime, limit: int, busy: Sequence[str] = ()) -> list[Delivery]:
         self._mend()
         given: list[Delivery] = []
-        leased = stamp(now + LEASE)
+        leased = stamp(now + WEBHOOK_LEASE)
         for candidates in self._candidates(now, frozenset(busy)):
             left = candidates
             while left and len(given) < limit:
@@ -311,7 +311,7 @@ class DynamoWebhookOutbox:
         if not waiting and was.version:
             return self._items.deleting(key, condition, **values)
         text = msgspec.json.encode(waiting).decode()
-        item = {**key, "waiting": text, "version": was.version + 1, "ttl": seconds(at + TTL)}
+        item = {**key, "waiting": text, "version": was.version + 1, "ttl": seconds(at + WEBHOOK_TTL)}
         return self._items.putting(item, condition, **values)
 
     def _due(self, account_id: str, event: Waiting) -> Item:
@@ -367,7 +367,7 @@ def _item(delivery: Delivery, due_at: str | None) -> dict[str, Any]:
         "last_attempt_at": optional_stamp(delivery.last_attempt_at),
         "last_error": delivery.last_error,
         "next_retry_at": due_at,
-        "ttl": seconds(delivery.created_at + TTL),
+        "ttl": seconds(delivery.created_at + WEBHOOK_TTL),
     }
 
 

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
-from core.secp256k1 import sha256
-from core.tron import Address, InvalidAddress
-from gateways.devnet.abi import of_address, of_uint
-from gateways.devnet.chain import LAG_BLOCKS_MAX
+from core.tron.address import Address, InvalidAddress
+from core.tron.secp256k1 import sha256
+from gateways.devnet.chain.chain import LAG_BLOCKS_MAX
+from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.exchange import Reply, Silence
-from gateways.devnet.genesis import USDT
-from gateways.devnet.tether import TRANSFER
+from gateways.devnet.machine.abi import of_address, of_uint
+from gateways.devnet.machine.tether import TRANSFER
 
 BROADCASTS: Final = frozenset({"broadcasttransaction", "broadcasthex"})
 HEADS: Final = frozenset({"getnowblock", "getblock", "getblockbylatestnum", "getnodeinfo"})

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import httpx2
 
-from gateways.devnet import door
 from gateways.devnet.exchange import Request, Silence
+from gateways.devnet.http import door
 from gateways.devnet.node import Node
 
 

@@ -6,19 +6,20 @@ from typing import Any, Final
 
 import msgspec
 
-from core.protobuf import MalformedProtobuf
-from core.transactions import TRANSFER, TRIGGER, contract_of
-from gateways.devnet import abi, committee, decrees, energy
-from gateways.devnet.block import NO_DECREES, Block, seal
-from gateways.devnet.block_log import BlockLog, UnusableData
-from gateways.devnet.chain import BLOCK_MS, Chain, DifferentChain
-from gateways.devnet.decrees import Decrees
+from core.tron.protobuf import MalformedProtobuf
+from core.tron.transactions import TRANSFER, TRIGGER, contract_of
+from gateways.devnet.chain.block import NO_DECREES, Block, seal
+from gateways.devnet.chain.block_log import BlockLog, UnusableData
+from gateways.devnet.chain.chain import BLOCK_MS, Chain, DifferentChain
+from gateways.devnet.chain.genesis import DEFAULT_SEED, PRODUCERS, USDT, Genesis, Key
+from gateways.devnet.execution.outcome import Refused
 from gateways.devnet.faults import Faults
-from gateways.devnet.genesis import DEFAULT_SEED, PRODUCERS, USDT, Genesis, Key
-from gateways.devnet.machine import SUCCESS
-from gateways.devnet.outcome import Refused
-from gateways.devnet.tether import TRANSFER_CALL
-from gateways.devnet.transaction import Transaction, of_raw
+from gateways.devnet.machine import abi, energy
+from gateways.devnet.machine.machine import SUCCESS
+from gateways.devnet.machine.tether import TRANSFER_CALL
+from gateways.devnet.state import committee, decrees
+from gateways.devnet.state.decrees import Decrees
+from gateways.devnet.state.transaction import Transaction, of_raw
 
 OWN_FEE_LIMIT_SUN: Final = 100_000_000
 OWN_EXPIRATION_MS: Final = 3_600_000

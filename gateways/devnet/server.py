@@ -16,8 +16,8 @@ from typing import Self
 
 import uvicorn
 
-from gateways.devnet.chain import BLOCK_MS
-from gateways.devnet.http import Application
+from gateways.devnet.chain.chain import BLOCK_MS
+from gateways.devnet.http.app import Application
 from gateways.devnet.node import Config, Node
 
 _NAP_SECONDS = 0.2

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
-from core.ports import DeadLetter, Message, Received
-from gateways.embedded.connections import Connections
-from gateways.heartbeat import beating
+from core.ports.queues import DeadLetter, Message, Received
+from gateways.lease import beating
+from gateways.postgres.connections import Connections
 
 DEDUPLICATION: Final = "5 minutes"
 """As SQS FIFO: a key that was sent within this time is taken once."""

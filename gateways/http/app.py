@@ -6,29 +6,31 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Final
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.routing import Route, Router
 
-from core.ledger import InvariantBroken
-from core.ports import Unavailable
-from gateways.group_commit import GroupCommit
+from core.ledger.ledger import InvariantBroken
+from core.ports.unavailable import Unavailable
 from gateways.http.auth import Keyring
-from gateways.http.edge import Edge, Nowhere, RateLimiter
-from gateways.http.endpoints import ENDPOINTS, Api, Endpoint
+from gateways.http.docs.catalogue import NOUNS
+from gateways.http.edge.edge import Edge, Nowhere, RateLimiter
+from gateways.http.edge.server import LINGER_S, Server
+from gateways.http.endpoint import ENDPOINTS, Api, Endpoint
 from gateways.http.foreground import Foreground
+from gateways.http.group_commit import GroupCommit
 from gateways.http.metrics import Metrics
-from gateways.http.openapi import NOUNS
 from gateways.http.peers import Peers, networks
-from gateways.http.positions import Positions
-from gateways.http.queries import Queries, Watch
-from gateways.http.server import LINGER_S, Server
-from gateways.http.statements import Desk
-from gateways.platform import Platform
-from gateways.roles import READER
-from gateways.telemetry.counted import counted_ledger
-from gateways.telemetry.gauges import Installation, QueueGauges, SigningGauge, WebhookGauges, reader_of
+from gateways.http.reading.positions import Positions
+from gateways.http.reading.queries import Queries, Watch
+from gateways.http.reading.slow_reads import SlowReads
+from gateways.postgres.gauges import Installation, QueueGauges, SigningGauge, WebhookGauges, reader_of
+from gateways.postgres.roles import READER
+from gateways.wiring.counted import counted_ledger
+from gateways.wiring.platform import Platform
 
 log = logging.getLogger(__name__)
 
@@ -38,28 +40,8 @@ THREADS: Final = 16
 
 def create_app(platform: Platform) -> Starlette:
     """The ASGI application. Its lifespan starts the writer and the reader's pool, and ends them in reverse."""
-    settings = platform.settings
-    numbers = platform.numbers
-    metrics = Metrics(numbers)
-    queries = Queries(platform.logins[READER], settings.database_pool)
-    api = Api(
-        platform=platform,
-        keyring=Keyring(
-            platform.api_keys,
-            platform.secrets.api_key_pepper,
-            settings.operator_api_key.get_secret_value(),
-            platform.clock,
-        ),
-        writer=GroupCommit(counted_ledger(platform), alarm=platform.alarm),
-        queries=queries,
-        watch=Watch(queries),
-        positions=Positions(platform.secrets.position_key),
-        metrics=metrics,
-        foreground=Foreground(platform),
-        token=settings.usdt,
-        peers=Peers(networks(settings.trusted_proxies)),
-        statements=Desk.of(platform),
-    )
+    settings, numbers = platform.settings, platform.numbers
+    api = _shared(platform)
     reader = reader_of(platform.logins[READER])
     gauges = [Installation(reader), SigningGauge(platform.store), WebhookGauges(platform.outbox, platform.clock)]
     if settings.mode == "embedded":  # on AWS each consumer tells of its own queues, and has the right to ask
@@ -70,7 +52,7 @@ def create_app(platform: Platform) -> Starlette:
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="http-port")
         asyncio.get_running_loop().set_default_executor(threads)
         api.writer.start()
-        await queries.open()
+        await api.queries.open()
         for gauge in gauges:
             numbers.registry.register(gauge)
         api.foreground.start()
@@ -80,8 +62,8 @@ def create_app(platform: Platform) -> Starlette:
             await api.foreground.close()
             await _end_writing(api)
             await api.keyring.close()
-            await queries.close()
-            api.statements.close()
+            await api.queries.close()
+            api.slow_reads.close()
             for gauge in gauges:
                 numbers.registry.unregister(gauge)
             reader.close()
@@ -96,6 +78,27 @@ def create_app(platform: Platform) -> Starlette:
     )
     app.state.api = api
     return app
+
+
+def _shared(platform: Platform) -> Api:
+    """What all endpoints of this process share."""
+    settings = platform.settings
+    queries = Queries(platform.logins[READER], settings.database_pool)
+    operator_key = settings.operator_api_key.get_secret_value()
+    return Api(
+        platform=platform,
+        keyring=Keyring(platform.api_keys, platform.secrets.api_key_pepper, operator_key, platform.clock),
+        writer=GroupCommit(counted_ledger(platform), alarm=platform.alarm),
+        queries=queries,
+        watch=Watch(queries),
+        positions=Positions(platform.secrets.position_key),
+        metrics=Metrics(platform.numbers),
+        foreground=Foreground(platform),
+        token=settings.usdt,
+        peers=Peers(networks(settings.trusted_proxies)),
+        slow_reads=SlowReads.of(platform),
+        document=_document,
+    )
 
 
 async def _end_writing(api: Api) -> None:
@@ -129,6 +132,14 @@ def server(platform: Platform, *, linger_s: float = LINGER_S) -> Server:
 def serve(platform: Platform) -> None:
     """Run until SIGTERM; returns when the last request is answered."""
     server(platform).run()
+
+
+@cache
+def _document() -> bytes:
+    """Made when somebody asks for it: it takes a third of a second."""
+    from gateways.http.docs.openapi import document
+
+    return msgspec.json.encode(document())
 
 
 def _by_path() -> dict[str, list[Endpoint]]:

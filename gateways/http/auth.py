@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
-from core.ports import ApiKey, ApiKeys
+from core.ports.clients import ApiKey, ApiKeys
+from core.streams.accounts import OPERATOR
 from gateways.http.errors import ApiKeyExpired, ApiKeyInvalid, PermissionDenied, Refusal
-from gateways.http.positions import OPERATOR
 
 log = logging.getLogger(__name__)
 

@@ -1,11 +1,14 @@
-"""Every refusal of the API as RFC 9457 problem+json. Codes of business stand in core/rejections.py, those of HTTP here."""
+"""Every refusal of the API as RFC 9457 problem+json.
+
+Codes of business stand in core/ledger/rejections.py, those of HTTP here.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import msgspec
 
-from core.rejections import REJECTIONS, Rejection, data_of, sentence_of
+from core.ledger.rejections import REJECTIONS, Rejection, data_of, sentence_of
 
 PROBLEM_JSON: Final = b"application/problem+json"
 RETRY_AFTER_S: Final = {

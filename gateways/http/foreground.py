@@ -6,8 +6,8 @@ import logging
 import secrets
 from typing import Final
 
-from core.ports import Unavailable
-from gateways.platform import Platform
+from core.ports.unavailable import Unavailable
+from gateways.wiring.platform import Platform
 
 TELL_EVERY_S: Final = 0.5
 REQUESTS_MIN: Final = 5

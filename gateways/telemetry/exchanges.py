@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from core.ledger import Accepted, Outcome, Repeated
+from core.ledger.ledger import Accepted, Outcome, Repeated
 from gateways.telemetry.journeys import DATED_BY_FIRST_EVENT, Journey
 from gateways.telemetry.spans import Ids, Value
 from gateways.telemetry.tracing import Tracing

@@ -14,10 +14,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from core.deposits import TransferFact, deposit_stream
-from core.events import Recorded
-from core.ledger import EventStore
-from core.ports import Delivery, Unavailable
+from core.ledger.events import Recorded
+from core.ledger.ledger import EventStore
+from core.ports.clients import Delivery
+from core.ports.unavailable import Unavailable
+from core.streams.deposits import TransferFact, deposit_stream
 
 DEPOSIT: Final = "deposit-"
 DATED_BY_FIRST_EVENT: Final = ("payout-", "instruction-", "sweep-")

@@ -20,10 +20,10 @@ from prometheus_client import (
     start_http_server,
 )
 
-from core.events import TOPICS
-from core.ledger import Accepted, Failed, Outcome, Refused
-from core.ports import Unavailable
-from gateways.loop import Step, Worked
+from core.ledger.events import TOPICS
+from core.ledger.ledger import Accepted, Failed, Outcome, Refused
+from core.ports.unavailable import Unavailable
+from gateways.steps import Step, Worked
 from gateways.user_error import UserError
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from core.deposits import DepositConfirmed, DepositOrphaned, TransferFact
-from core.events import TOPICS, Recorded
-from core.ledger import Accepted, EventStore, Outcome
-from gateways.loop import Step, Worked
+from core.ledger.events import TOPICS, Recorded
+from core.ledger.ledger import Accepted, EventStore, Outcome
+from core.streams.deposits import DepositConfirmed, DepositOrphaned, TransferFact
 from gateways.settings import Settings
+from gateways.steps import Step, Worked
 from gateways.telemetry.journeys import Journey, Journeys, journey_of
 from gateways.telemetry.spans import Caller, Ids, Kind, Spans, Value, open_spans
 from gateways.telemetry.turns import HERE, Turn

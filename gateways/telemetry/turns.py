@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Final, NamedTuple
 
-from core.events import Recorded
+from core.ledger.events import Recorded
 from gateways.telemetry.spans import Ids, Kind
 
 PARTS_MAX: Final = 64

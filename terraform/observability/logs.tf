@@ -9,7 +9,7 @@ resource "aws_cloudwatch_log_group" "process" {
   kms_key_id        = var.log_key_arn
 }
 
-# gateways/alarms.py writes one line with this word for each alarm, whatever form the log has.
+# gateways/postgres/alarms.py writes one line with this word for each alarm, whatever form the log has.
 resource "aws_cloudwatch_log_metric_filter" "alarm" {
   for_each = aws_cloudwatch_log_group.process
 

@@ -15,20 +15,22 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from core.ledger import Ledger
+from core.ledger.ledger import Ledger
 from gateways import settings as settings_module
-from gateways import up
-from gateways.migrate import migrate
-from gateways.platform import Database, open_database, open_platform, utc_now
-from gateways.postgres import PostgresEventStore, datastore
-from gateways.processes import run_with
-from gateways.roles import API, PROJECTOR, READER
-from gateways.secrets_file import SecretsFile, load_or_create
+from gateways.embedded.secrets_file import SecretsFile, load_or_create
+from gateways.postgres.database import Database
+from gateways.postgres.event_store import PostgresEventStore, datastore
+from gateways.postgres.migrate import migrate
+from gateways.postgres.roles import API, PROJECTOR, READER
+from gateways.processes import up
+from gateways.processes.run import run_with
+from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
-from gateways.supervisor import Supervisor
-from projections import VIEWS
-from projections.projector import Projector
-from projections.tracking import ViewTracking
+from gateways.wiring.opened import open_database, open_platform
+from gateways.wiring.platform import utc_now
+from projections.engine.projector import Projector
+from projections.engine.tracking import ViewTracking
+from projections.views import VIEWS
 from tests.bench import bare, baselines, engine, lag, load, recorder, scanner, sqs, treasury, under_rebuild, views
 
 BATCHES = (1, 10, 100, 1000)
@@ -151,7 +153,7 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> lis
         with open_platform(settings, API, database) as opened:
             run_with("api", opened)
 
-    from core.ports import ApiKey
+    from core.ports.clients import ApiKey
     from gateways.http.auth import key_hash
 
     key = "cf_bench_" + uuid4().hex + uuid4().hex

@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import uvloop
 
-from core.accounts import RegisterAccount
-from core.attempts import PayoutOrder
-from core.journal import credit, debit, derived_id
-from core.ledger import Accepted, Ledger
-from core.payouts import RequestPayout
-from core.treasury import PostAdjustment
-from gateways.group_commit import GroupCommit
+from core.ledger.journal import credit, debit, derived_id
+from core.ledger.ledger import Accepted, Ledger
+from core.streams.accounts import RegisterAccount
+from core.streams.attempts import PayoutOrder
+from core.streams.payouts import RequestPayout
+from core.streams.treasury import PostAdjustment
+from gateways.http.group_commit import GroupCommit
 
 ACCOUNTS = [str(derived_id("account", "bench", str(number))) for number in range(50)]
 FUNDS = 10**15

@@ -8,17 +8,18 @@ from uuid import uuid4
 
 import psycopg
 
-from core.attempts import PayoutOrder
-from core.journal import derived_id
-from core.ledger import Accepted, Ledger
-from core.payouts import RequestPayout
-from gateways.http.queries import _OPTIONS
-from gateways.platform import Database, utc_now
-from gateways.postgres import PostgresEventStore, datastore
-from gateways.roles import API, PROJECTOR, READER
-from projections import VIEWS
-from projections.projector import Projector
-from projections.tracking import ViewTracking
+from core.ledger.journal import derived_id
+from core.ledger.ledger import Accepted, Ledger
+from core.streams.attempts import PayoutOrder
+from core.streams.payouts import RequestPayout
+from gateways.http.reading.queries import _OPTIONS
+from gateways.postgres.database import Database
+from gateways.postgres.event_store import PostgresEventStore, datastore
+from gateways.postgres.roles import API, PROJECTOR, READER
+from gateways.wiring.platform import utc_now
+from projections.engine.projector import Projector
+from projections.engine.tracking import ViewTracking
+from projections.views import VIEWS
 
 SHORT: Final = 10_000
 TURNS: Final = 4

@@ -8,13 +8,15 @@ from typing import Final, NamedTuple
 
 import psycopg
 
-from core.ledger import Ledger
-from gateways.platform import Database, open_platform
-from gateways.processes import PROCESSES, run_with
-from gateways.relay import BOOKMARK
-from gateways.roles import READER
+from core.ledger.ledger import Ledger
+from gateways.postgres.database import Database
+from gateways.postgres.roles import READER
+from gateways.processes.registry import PROCESSES
+from gateways.processes.relay import BOOKMARK
+from gateways.processes.run import run_with
+from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
-from gateways.supervisor import Supervisor
+from gateways.wiring.opened import open_platform
 from tests.bench import engine
 
 PER_SECOND: Final = 2_000

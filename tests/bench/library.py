@@ -11,12 +11,12 @@ from eventsourcing.projection import Projection, ProjectionRunner
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-import core.history  # noqa: F401  declares every event
-from core.events import decode, postings_of
-from core.journal import ledger_account_id
-from gateways.platform import Database
-from gateways.postgres import PostgresEventStore, datastore
-from gateways.roles import READER
+import core.streams.all_events  # noqa: F401  declares every event
+from core.ledger.events import decode, postings_of
+from core.ledger.journal import ledger_account_id
+from gateways.postgres.database import Database
+from gateways.postgres.event_store import PostgresEventStore, datastore
+from gateways.postgres.roles import READER
 
 _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS library_postings (position bigint, line int, ledger_account_id uuid, side text,"

@@ -9,18 +9,19 @@ import time
 from collections import Counter
 from typing import Final, NamedTuple
 
-from core.addresses import RequestPayin
-from core.deposits import TransferFact
-from core.journal import derived_id
-from core.ledger import Ledger
-from core.tron import Address
-from gateways.embedded.connections import Connections
-from gateways.embedded.outstanding import PostgresOutstanding
+from core.ledger.journal import derived_id
+from core.ledger.ledger import Ledger
+from core.streams.addresses import RequestPayin
+from core.streams.deposits import TransferFact
+from core.tron.address import Address
 from gateways.embedded.queue import PostgresQueue
-from gateways.embedded.solid_log import PostgresAttempts
-from gateways.platform import Database, utc_now
-from gateways.postgres import PostgresEventStore, datastore
-from gateways.roles import API, OBSERVER, RECORDER
+from gateways.postgres.connections import Connections
+from gateways.postgres.database import Database
+from gateways.postgres.event_store import PostgresEventStore, datastore
+from gateways.postgres.outstanding import PostgresOutstanding
+from gateways.postgres.roles import API, OBSERVER, RECORDER
+from gateways.postgres.solid_log import PostgresAttempts
+from gateways.wiring.platform import utc_now
 from scanners import facts
 from scanners.facts import Report
 from scanners.recorder import Recorder

@@ -15,12 +15,12 @@ import msgspec
 from tronpy import Tron
 from tronpy.providers import HTTPProvider
 
-from core.chain import Block, BlockRef, Producer, Receipt
-from core.secp256k1 import address_of, sha256
-from core.transactions import HEADER_RAW, RAW, RESULT, SIGNED, txid_of
-from core.tron import TRANSFER_TOPIC, USDT_MAINNET, Address
-from gateways import tron_json
-from gateways.tron_node import TronNode
+from core.tron.address import TRANSFER_TOPIC, USDT_MAINNET, Address
+from core.tron.chain import Block, BlockRef, Producer, Receipt
+from core.tron.secp256k1 import address_of, sha256
+from core.tron.transactions import HEADER_RAW, RAW, RESULT, SIGNED, txid_of
+from gateways.tron import node_json as tron_json
+from gateways.tron.node import TronNode
 from scanners.blocks import block_id
 from scanners.observer import Observer
 from scanners.producers import Producers

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from core.deposits import TransferFact
+from core.streams.deposits import TransferFact
 from gateways.aws.bundles import BundledQueue
+from gateways.aws.queue import SqsQueue
 from gateways.aws.session import Aws
-from gateways.aws.sqs import SqsQueue
 from gateways.settings import load
 from scanners import facts
 from scanners.facts import Report

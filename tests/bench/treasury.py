@@ -11,16 +11,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from core.chain import BlockRef
-from core.resources import stake_for
-from core.secp256k1 import sha256
-from core.sweeps import SweepConfirmed
-from core.tron import SUN_PER_TRX, Address
-from gateways.devnet.genesis import USDT
-from gateways.devnet.transaction import decode
-from signers.keys import Key
-from signers.plan import Rules
-from signers.transactions import (
+from core.streams.sweeps import SweepConfirmed
+from core.tron.address import SUN_PER_TRX, Address
+from core.tron.chain import BlockRef
+from core.tron.resources import stake_for
+from core.tron.secp256k1 import sha256
+from gateways.devnet.chain.genesis import USDT
+from gateways.devnet.state.transaction import decode
+from signers.keys.keys import Key
+from signers.sweeps.worth import Rules
+from signers.transactions.build import (
     DelegateResource,
     Intent,
     Trc20Transfer,

@@ -4,13 +4,16 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gateways.platform import Database, open_platform
-from gateways.processes import PROCESSES, run_with
-from gateways.rebuilding import connect
-from gateways.roles import PROJECTOR
+from gateways.postgres.database import Database
+from gateways.postgres.roles import PROJECTOR
+from gateways.processes.rebuild import connect
+from gateways.processes.registry import PROCESSES
+from gateways.processes.run import run_with
+from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
-from gateways.supervisor import Supervisor
-from projections import VIEWS, rebuilds
+from gateways.wiring.opened import open_platform
+from projections.rebuild import rebuilds
+from projections.views import VIEWS
 from tests.bench import load
 
 CONNECTIONS: Final = 8

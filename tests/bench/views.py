@@ -16,24 +16,26 @@ from uuid import uuid4
 import psycopg
 from rich.console import Console
 
-from core.accounts import OpenLedgerAccount
-from core.journal import derived_id
-from core.ledger import Accepted, Ledger
-from core.treasury import PostTransfer
+from core.ledger.journal import derived_id
+from core.ledger.ledger import Accepted, Ledger
+from core.streams.accounts import OpenLedgerAccount
+from core.streams.treasury import PostTransfer
 from gateways import settings as settings_module
-from gateways.audit import export_history
-from gateways.migrate import migrate
-from gateways.note_keys import open_signer
-from gateways.platform import Database, open_database, open_platform, utc_now
-from gateways.postgres import PostgresEventStore, datastore
-from gateways.processes import PROCESSES
-from gateways.rebuild_command import rebuild_views
-from gateways.roles import API, CHECKPOINTER, PROJECTOR
-from gateways.secrets_file import load_or_create
+from gateways.cli.audit import export_history
+from gateways.cli.rebuild import rebuild_views
+from gateways.embedded.secrets_file import load_or_create
+from gateways.postgres.database import Database
+from gateways.postgres.event_store import PostgresEventStore, datastore
+from gateways.postgres.migrate import migrate
+from gateways.postgres.roles import API, CHECKPOINTER, PROJECTOR
+from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
-from projections import VIEWS
-from projections.projector import Projector
-from projections.tracking import ViewTracking
+from gateways.wiring.notes import open_signer
+from gateways.wiring.opened import open_database, open_platform
+from gateways.wiring.platform import utc_now
+from projections.engine.projector import Projector
+from projections.engine.tracking import ViewTracking
+from projections.views import VIEWS
 from tests.bench import growth, library
 from tests.support import long_history
 

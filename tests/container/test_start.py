@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateways.processes import PROCESSES
+from gateways.processes.registry import PROCESSES
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("core", "projections", "scanners", "signers", "gateways", "schema")

@@ -6,30 +6,28 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from core.ports import (
-    AddressPool,
-    ApiKeys,
-    AuditLog,
-    Bookmarks,
-    Cursors,
-    IdempotencyKeys,
-    Outstanding,
-    Queue,
-    WebhookOutbox,
-)
+from core.ports.bookmarks import Bookmarks
+from core.ports.clients import ApiKeys, AuditLog, IdempotencyKeys, WebhookOutbox
+from core.ports.queues import Outstanding, Queue
+from core.ports.scanning import Cursors
+from core.ports.wallets import AddressPool
 from gateways.aws.api_keys import DynamoApiKeys
 from gateways.aws.audit_log import DynamoAuditLog
 from gateways.aws.idempotency_keys import DynamoIdempotencyKeys
+from gateways.aws.queue import SqsQueue
 from gateways.aws.session import Aws
-from gateways.aws.sqs import SqsQueue
 from gateways.aws.webhook_outbox import DynamoWebhookOutbox
-from gateways.embedded.chain_tables import PostgresAddressPool, PostgresBookmarks, PostgresCursors
-from gateways.embedded.connections import Connections
-from gateways.embedded.outbox import PostgresWebhookOutbox
-from gateways.embedded.outstanding import PostgresOutstanding
+from gateways.embedded.api_keys import PostgresApiKeys
+from gateways.embedded.audit_log import PostgresAuditLog
+from gateways.embedded.idempotency_keys import PostgresIdempotencyKeys
 from gateways.embedded.queue import PostgresQueue
-from gateways.embedded.tables import PostgresApiKeys, PostgresAuditLog, PostgresIdempotencyKeys
-from gateways.embedded.unsettled_webhooks import UnsettledWebhooks
+from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
+from gateways.postgres.address_pool import PostgresAddressPool
+from gateways.postgres.bookmarks import PostgresBookmarks
+from gateways.postgres.connections import Connections
+from gateways.postgres.cursors import PostgresCursors
+from gateways.postgres.outstanding import PostgresOutstanding
+from gateways.postgres.unsettled_webhooks import UnsettledWebhooks
 from tests.support.aws import made_queues, made_tables
 from tests.support.postgres import Database
 

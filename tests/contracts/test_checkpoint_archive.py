@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from core.checkpoints import ArchiveConflict, CheckpointArchive
-from core.notes import opened, signed
-from core.ports import Unavailable
-from gateways.aws import checkpoints
+from core.ports.unavailable import Unavailable
+from core.proofs.checkpoints import ArchiveConflict, CheckpointArchive
+from core.proofs.notes import opened, signed
+from gateways.aws import checkpoint_archive as checkpoints
 from gateways.aws.names import FOR_CHECKPOINTS, secret_name
 from gateways.aws.secrets import SecretStore
 from gateways.aws.session import Aws
-from gateways.checkpoint_archive import FolderArchive, open_archive
-from gateways.note_keys import open_signer
+from gateways.embedded.checkpoint_archive import FolderArchive
 from gateways.settings import Settings
 from gateways.user_error import UserError
+from gateways.wiring.notes import open_archive, open_signer
 from tests.support.aws import REAL, make_bucket
 
 

@@ -12,10 +12,10 @@ import boto3
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from core.secp256k1 import sha256
+from core.tron.secp256k1 import sha256
 from gateways.aws.kms import WALLET_KEY
 from gateways.aws.names import QUEUE_ATTRIBUTES
-from signers.kms import point_of
+from signers.keys.kms import point_of
 from tests.support.aws import CREDENTIALS, REAL, REGION, emulator
 from tests.support.curve import recovered
 

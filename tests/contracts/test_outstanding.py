@@ -1,6 +1,6 @@
 """The port Outstanding: what was told stays until it is recorded."""
 
-from core.ports import Message, Overdue
+from core.ports.queues import Message, Overdue
 from tests.contracts.conftest import Backend
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.ports import Message, Queue, Received
+from core.ports.queues import Message, Queue, Received
 from tests.contracts.conftest import Backend
 
 LONG_S = 60.0

@@ -8,7 +8,9 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from core.ports import ApiKey, AuditEntry, Backlog, Cursor, Delivery, ReadyAddress
+from core.ports.clients import ApiKey, AuditEntry, Backlog, Delivery
+from core.ports.scanning import Cursor
+from core.ports.wallets import ReadyAddress
 from tests.contracts.conftest import Backend
 from tests.support.history import ALICE, BOB, address
 

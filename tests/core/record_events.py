@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import msgspec
 
-import core.history  # noqa: F401  declares every event
-from core.events import CLASSES, encode
+import core.streams.all_events  # noqa: F401  declares every event
+from core.ledger.events import CLASSES, encode
 
 RECORDED = Path(__file__).with_name("recorded_events.json")
 DIGESTS = Path(__file__).with_name("recorded_events.sha256")

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import psycopg
 
-from core.events import Recorded
-from core.guard import GuardKey, guard_deltas
-from core.ledger import EventStore
-from core.seals import Seal, verify
+from core.ledger.events import Recorded
+from core.ledger.guard import GuardKey, guard_deltas
+from core.ledger.ledger import EventStore
+from core.ledger.seals import Seal, verify
 
 
 def everything(store: EventStore) -> list[Recorded]:

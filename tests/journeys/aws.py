@@ -12,7 +12,8 @@ import httpx2
 
 from gateways.aws import names
 from gateways.aws.session import Aws
-from gateways.embedded_postgres import EmbeddedPostgres
+from gateways.postgres.server import EmbeddedPostgres
+from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
 from tests.journeys.conftest import ROOT, Installation
 from tests.support.aws import REAL, made_everything
@@ -85,13 +86,13 @@ def asked(running: Installation, aws: Aws) -> list[Call]:
     }
     answer = httpx2.get(f"{running.settings['aws_endpoint_url']}{ASKED}", timeout=10).json()
     calls = [(process, service, operation, aliases.get(name, name)) for process, service, operation, name in answer]
-    return [call for call in calls if call[0] in names.ACCESS]
+    return [call for call in calls if call[0] in PROCESSES]
 
 
 def beyond_its_access(call: Call, prefix: str) -> bool:
-    """Whether AWS would have refused: terraform gives each process what gateways/aws/names.py says, and nothing else."""
+    """Whether AWS would have refused: terraform gives each process what its own file says, and nothing else."""
     process, service, operation, resource = call
-    access = names.ACCESS[process]
+    access = PROCESSES[process].access
     match service:
         case "sqs":
             name = resource.removeprefix(prefix).removesuffix(names.FIFO)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gateways.http.guides import GUIDES, source
+from gateways.http.docs.guides import GUIDES, source
 from tests.journeys.conftest import Installation, until
 from tests.support.postgres import Database
 

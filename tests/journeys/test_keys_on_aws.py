@@ -6,13 +6,13 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from core.tron import Address
+from core.tron.address import Address
 from gateways.aws.logins import database_of
 from gateways.aws.secrets import SecretStore
 from gateways.aws.session import Aws
-from gateways.embedded.connections import conninfo_of
-from gateways.processes import PROCESSES
-from gateways.roles import LOGINS
+from gateways.postgres.connections import conninfo_of
+from gateways.postgres.roles import LOGINS
+from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
 from tests.journeys.aws import asked, beyond_its_access, command, installation, reconcile
 from tests.journeys.conftest import get, post, until

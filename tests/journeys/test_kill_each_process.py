@@ -13,10 +13,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from core.tron import USDT_MAINNET, Address
-from gateways.processes import PROCESSES
-from gateways.tron_node import TronNode
-from signers.abi import balance_of_call, read_uint256
+from core.tron.address import USDT_MAINNET, Address
+from gateways.processes.registry import PROCESSES
+from gateways.tron.node import TronNode
+from signers.transactions.abi import balance_of_call, read_uint256
 from tests.journeys.conftest import ROOT, Installation, get, post, until
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"

@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateways import queues
 from gateways.aws import names
+from gateways.aws.queue import SqsQueue
 from gateways.aws.session import Aws
-from gateways.aws.sqs import SqsQueue
-from gateways.processes import PROCESSES
+from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
 from tests.journeys.aws import asked, beyond_its_access, installation, reconcile
 from tests.journeys.conftest import Installation, get, post, until
@@ -39,7 +40,7 @@ def halted(running: Installation, *processes: str) -> Iterator[None]:
 
 def purge_queues(aws: Aws) -> None:
     """Every one; AWS allows it once a minute."""
-    for name in names.QUEUES:
+    for name in queues.QUEUES:
         SqsQueue(aws, name).purge()
 
 
@@ -72,14 +73,14 @@ def test_purged_queues_and_emptied_tables_lose_and_double_nothing(aws_settings: 
         txids = [running.faucet(address, usdt="10")]
         until(lambda: _amount(company) == "10.000000", "the first deposit is credited")
         until(lambda: len(receiver.asked) > 0, "a webhook was tried and is to be tried again")
-        deposits = SqsQueue(aws, names.DEPOSIT_EVENTS)
+        deposits = SqsQueue(aws, queues.DEPOSIT_EVENTS)
 
         with halted(running, "record", "project", "payouts", "webhooks"):
             txids += [running.faucet(address, usdt="10") for _ in range(3)]
             until(lambda: deposits.depth() >= 3, "deposits wait in the queue")
             order = {"to_address": PAYEE, "amount": "4"}
             payout = post(company, "/v1/payouts", order, "payout")["id"]
-            until(lambda: SqsQueue(aws, names.PAYOUT_REQUESTS).depth() > 0, "the payout waits in the queue")
+            until(lambda: SqsQueue(aws, queues.PAYOUT_REQUESTS).depth() > 0, "the payout waits in the queue")
             purge_queues(aws)
             empty_tables(aws)
             receiver.answer = lambda _: Answered(204)

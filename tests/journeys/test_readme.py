@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateways.test_command_line import counterfoil
+from tests.gateways.cli.test_app import counterfoil
 from tests.journeys.conftest import Installation, until
 
 ROOT = Path(__file__).parents[2]

@@ -11,13 +11,14 @@ import httpx2
 import psycopg
 import pytest
 
-from gateways.chain_look import explainer, look_at_chain, wait_for_ledger
-from gateways.operations import reconcile_when_quiet
-from gateways.platform import Platform, open_platform
-from gateways.roles import READER
+from gateways.cli.reconcile import reconcile_when_quiet
+from gateways.cli.reconcile_chain import explainer, look_at_chain, wait_for_ledger
+from gateways.postgres.roles import READER
 from gateways.settings import load
-from projections.on_chain import OnChain
-from projections.reconcile import reconcile
+from gateways.wiring.opened import open_platform
+from gateways.wiring.platform import Platform
+from projections.audit.on_chain import OnChain
+from projections.audit.reconcile import reconcile
 from tests.journeys.conftest import Installation, get, post, until
 from tests.journeys.test_kill_each_process import child
 

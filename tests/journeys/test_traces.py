@@ -14,9 +14,9 @@ import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from gateways.processes import PROCESSES
-from gateways.secrets_file import load_or_create
-from signers.keystore import GAS, HOT, Keystore
+from gateways.embedded.secrets_file import load_or_create
+from gateways.processes.registry import PROCESSES
+from signers.keys.keystore import GAS, HOT, Keystore
 from tests.journeys.conftest import Installation, get, post, until
 from tests.support.http_server import Answered, Asked, HttpServer, serving
 from tests.support.numbers import samples

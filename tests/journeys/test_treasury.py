@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.gateways.test_command_line import counterfoil
+from tests.gateways.cli.test_app import counterfoil
 from tests.journeys.conftest import Installation, get, post, until
 from tests.support.exports import VERIFIER
 from tests.support.history import address

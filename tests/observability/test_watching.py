@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from core.ports import Backlog
-from gateways.alarms import alarm_name
+from core.ports.clients import Backlog
 from gateways.http.metrics import Metrics
-from gateways.platform import utc_now
+from gateways.postgres.gauges import QUESTIONS, Installation, QueueGauges, SigningGauge, WebhookGauges
 from gateways.settings import Settings
-from gateways.telemetry.counted import WatchedChain
-from gateways.telemetry.gauges import QUESTIONS, Installation, QueueGauges, SigningGauge, WebhookGauges
+from gateways.telemetry.alarm_log import alarm_name
 from gateways.telemetry.numbers import Numbers
+from gateways.wiring.counted import WatchedChain
+from gateways.wiring.platform import utc_now
 from tests.support.numbers import samples
 from tests.test_house_rules import ROOT, SOURCES
 

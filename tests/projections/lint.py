@@ -21,18 +21,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.accounts import DisableWebhook
-from core.events import TOPICS, Recorded
-from core.ledger import Ledger
-from core.ports import Message
-from gateways.postgres import PostgresEventStore
-from projections import VIEWS
-from projections.batch import COPY_ROWS_MIN, Folds
-from projections.batch import project as apply
-from projections.projector import Projector
-from projections.segments import Segment
-from projections.tracking import ViewTracking
-from projections.view import View
+from core.ledger.events import TOPICS, Recorded
+from core.ledger.ledger import Ledger
+from core.ports.queues import Message
+from core.streams.accounts import DisableWebhook
+from gateways.postgres.event_store import PostgresEventStore
+from projections.engine.batch import COPY_ROWS_MIN, Folds
+from projections.engine.batch import project as apply
+from projections.engine.projector import Projector
+from projections.engine.segments import Segment
+from projections.engine.tracking import ViewTracking
+from projections.engine.view import View
+from projections.views import VIEWS
 from tests.support.history import ACTOR, ALICE, TickingClock, append_history, execute, register
 from tests.support.memory import MemoryQueue, MemoryStore
 from tests.support.postgres import Database
@@ -193,8 +193,10 @@ class ViewLint:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """A rebuild that keeps next to nothing in memory finds every row as the projector left it, byte for byte (I4)."""
-        monkeypatch.setattr("projections.rebuild.NEAR_EVENTS", 0)  # else all of so short a history is caught up with
-        monkeypatch.setattr("projections.rebuild.ROWS_KEPT_MAX", 4)
+        monkeypatch.setattr(
+            "projections.rebuild.rebuild.NEAR_EVENTS", 0
+        )  # else all of so short a history is caught up with
+        monkeypatch.setattr("projections.rebuild.rebuild.ROWS_KEPT_MAX", 4)
         before = live_rows(tracking, [projected])
         row = rebuilt(database, store, [projected], segment_events_max=7)[projected.name]
         assert (row.state, row.error, differing(row)) == ("done", None, {})

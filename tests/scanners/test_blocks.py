@@ -6,11 +6,11 @@ import coincurve
 import msgspec
 import pytest
 
-from core.chain import Block, BlockRef, ChainTransaction, Log, Producer, Receipt
-from core.ports import Cursor
-from core.secp256k1 import recover, sha256
-from core.transactions import HEADER_RAW
-from core.tron import Address
+from core.ports.scanning import Cursor
+from core.tron.address import Address
+from core.tron.chain import Block, BlockRef, ChainTransaction, Log, Producer, Receipt
+from core.tron.secp256k1 import recover, sha256
+from core.tron.transactions import HEADER_RAW
 from scanners.blocks import (
     ImpossibleAmount,
     IncompleteReceipts,

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from core.deposits import TransferFact
+from core.streams.deposits import TransferFact
 from scanners import facts
 from scanners.facts import Forged, Report
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from core.ports import Unavailable
+from core.ports.unavailable import Unavailable
 from gateways.devnet.in_process import InProcess
 from gateways.devnet.node import Config, Node
-from gateways.nodes import Nodes
-from gateways.tron_node import TronNode
+from gateways.tron.node import TronNode
+from gateways.tron.nodes import Nodes
 from tests.scanners.test_forks import BLOCK_MS, UNSOLID, Forking
 from tests.scanners.world import US
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.deposits import deposit_stream
-from core.tron import TRANSFER_TOPIC
+from core.streams.deposits import deposit_stream
+from core.tron.address import TRANSFER_TOPIC
 from gateways.devnet.in_process import InProcess
 from gateways.devnet.node import Config, Node
-from gateways.tron_node import TronNode
+from gateways.tron.node import TronNode
 from scanners.observer import SOLID, ChainMismatch
 from tests.scanners.world import THEM, US, World
 from tests.support.chain import USDT

@@ -8,11 +8,12 @@ import coincurve
 import msgspec
 import pytest
 
-from core.chain import Block, BlockRef, Receipt
-from core.ports import Disagreement, Unavailable
-from gateways.nodes import Nodes
-from gateways.roster import LAG_BLOCKS_MAX, SURVEY_S
-from gateways.tron_json import MalformedAnswer
+from core.ports.chain import Disagreement
+from core.ports.unavailable import Unavailable
+from core.tron.chain import Block, BlockRef, Receipt
+from gateways.tron.node_json import MalformedAnswer
+from gateways.tron.nodes import Nodes
+from gateways.tron.roster import LAG_BLOCKS_MAX, SURVEY_S
 from scanners.observer import SOLID, ChainMismatch
 from tests.scanners.world import THEM, US, World
 from tests.support.chain import SOLID_LAG, block_of, transfer_log, tx_trie_root, usdt_transfer

@@ -6,16 +6,16 @@ import msgspec
 import pytest
 from tronpy.keys import keccak256
 
-from core.attempts import PayoutOrder, ProofOfDeath
-from core.chain import ChainTransaction, Log
-from core.events import Event
-from core.ledger import Accepted, Refused
-from core.notices import EVENTS, Notice, Noticed, OutgoingUnexplained
-from core.payouts import BroadcastPayout, ExpirePayout, PreparePayout, SignPayout
-from core.rejections import SigningIsStopped
-from core.signing import SIGNING, ResumeSigning, Signing, SigningResumed
-from core.transactions import RAW, TRIGGER, contract_of, txid_of
-from core.tron import Address
+from core.ledger.events import Event
+from core.ledger.ledger import Accepted, Refused
+from core.ledger.rejections import SigningIsStopped
+from core.streams.attempts import PayoutOrder, ProofOfDeath
+from core.streams.notices import EVENTS, Notice, Noticed, OutgoingUnexplained
+from core.streams.payouts import BroadcastPayout, ExpirePayout, PreparePayout, SignPayout
+from core.streams.signing import SIGNING, ResumeSigning, Signing, SigningResumed
+from core.tron.address import Address
+from core.tron.chain import ChainTransaction, Log
+from core.tron.transactions import RAW, TRIGGER, contract_of, txid_of
 from scanners import facts
 from scanners.notices import PERMISSION_UPDATE, TOKEN_EVENTS, addresses_in, sent_by_us
 from scanners.recorder import ACTOR

@@ -5,7 +5,8 @@ import contextlib
 import msgspec
 import pytest
 
-from core.ports import Cursor, Unavailable
+from core.ports.scanning import Cursor
+from core.ports.unavailable import Unavailable
 from scanners.blocks import IncompleteReceipts, InvalidBlock, Unlinked
 from scanners.observer import BLOCKS_PER_STEP_MAX, SOLID, ChainMismatch, MissingBlock
 from tests.scanners.world import HOT, SPARE, THEM, US, World

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from core import books
-from core.attempts import Attempt
-from core.deposits import DepositConfirmed
-from core.instructions import (
+from core.ledger import books
+from core.ledger.journal import TREASURY
+from core.ledger.ledger import Accepted
+from core.streams.attempts import Attempt
+from core.streams.deposits import DepositConfirmed
+from core.streams.instructions import (
     BroadcastInstruction,
     GiveInstruction,
     Instruction,
@@ -16,10 +18,8 @@ from core.instructions import (
     SendTrx,
     SignInstruction,
 )
-from core.journal import TREASURY
-from core.ledger import Accepted
-from core.notices import FundsDestroyed
-from core.tron import Address
+from core.streams.notices import FundsDestroyed
+from core.tron.address import Address
 from tests.scanners.test_notices import destroyed
 from tests.scanners.world import HOT, THEM, US, World
 from tests.support.chain import SOLID_LAG, Included, person, token_call, trx_transfer, usdt_transfer

@@ -6,14 +6,14 @@ import json
 import httpx2
 import pytest
 
-from core.addresses import DisablePayin
-from core.ports import Unavailable
-from core.tron import Address
-from gateways.devnet.abi import UINT_MAX
-from gateways.devnet.block import Included
-from gateways.devnet.genesis import USDT
+from core.ports.unavailable import Unavailable
+from core.streams.addresses import DisablePayin
+from core.tron.address import Address
+from gateways.devnet.chain.block import Included
+from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.in_process import InProcess
-from gateways.tron_node import TronNode
+from gateways.devnet.machine.abi import UINT_MAX
+from gateways.tron.node import TronNode
 from scanners.observer import SOLID
 from tests.gateways.devnet.world import Devnet
 from tests.scanners.world import ACCOUNT, HOT, SPARE, THEM, US

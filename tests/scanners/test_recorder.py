@@ -7,11 +7,12 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from core.addresses import RequestPayin
-from core.deposits import TransferFact, deposit_stream
-from core.guard import GuardKey
-from core.ledger import Decided, Loaded
-from core.ports import Message, Unavailable
+from core.ledger.guard import GuardKey
+from core.ledger.ledger import Decided, Loaded
+from core.ports.queues import Message
+from core.ports.unavailable import Unavailable
+from core.streams.addresses import RequestPayin
+from core.streams.deposits import TransferFact, deposit_stream
 from scanners import facts
 from scanners.facts import Report
 from scanners.recorder import DEFECTS_MAX

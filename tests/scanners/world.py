@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from core.accounts import RegisterAccount
-from core.addresses import RequestPayin
-from core.deposits import Deposit, deposit_stream
-from core.guard import guard_key
-from core.ledger import Accepted, Ledger
-from core.ports import SecondOpinion
+from core.ledger.guard import guard_key
+from core.ledger.ledger import Accepted, Ledger
+from core.ports.chain import SecondOpinion
+from core.streams.accounts import RegisterAccount
+from core.streams.addresses import RequestPayin
+from core.streams.deposits import Deposit, deposit_stream
 from scanners.observer import Observer
 from scanners.producers import Producers
 from scanners.recorder import Recorder

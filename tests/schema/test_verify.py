@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.books import TREASURY_CHART
-from core.events import readable
-from core.ledger import Ledger
-from core.merkle import leaf_hash
-from core.notes import NoteKey
-from core.seals import GENESIS, canonical, seal_hash
-from gateways.postgres import PostgresEventStore
-from projections.tracking import ViewTracking
+from core.ledger.books import TREASURY_CHART
+from core.ledger.events import readable
+from core.ledger.ledger import Ledger
+from core.ledger.seals import GENESIS, canonical, seal_hash
+from core.proofs.merkle import leaf_hash
+from core.proofs.notes import NoteKey
+from gateways.postgres.event_store import PostgresEventStore
+from projections.engine.tracking import ViewTracking
 from tests.support.checkpoints import Desk
 from tests.support.exports import HEAD, VERIFIER, exported, signed_history, verdict, verifier
 from tests.support.history import ALICE, ALICE_ADDRESS, BOB, execute

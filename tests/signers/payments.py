@@ -2,11 +2,10 @@
 
 from typing import Final
 
-from core.chain import BlockRef
-from core.tron import USDT_MAINNET, Address
-from signers.keys import SoftwareKey
-from signers.signer import Limits
-from signers.transactions import (
+from core.tron.address import USDT_MAINNET, Address
+from core.tron.chain import BlockRef
+from signers.keys.keys import SoftwareKey
+from signers.transactions.build import (
     DelegateResource,
     Envelope,
     FreezeBalance,
@@ -18,6 +17,7 @@ from signers.transactions import (
     WithdrawUnfrozen,
     envelope_for,
 )
+from signers.transactions.signer import Limits
 
 KEY: Final = SoftwareKey(bytes([1]) * 32)
 USDT: Final = Address.from_base58(USDT_MAINNET)

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from core.events import Event
-from core.ledger import Ledger
-from core.ports import ReadyAddress
-from core.treasury import SystemWalletRegistered, Wallet, wallet_stream
-from core.tron import Address
+from core.ledger.events import Event
+from core.ledger.ledger import Ledger
+from core.ports.wallets import ReadyAddress
+from core.streams.treasury import SystemWalletRegistered, Wallet, wallet_stream
+from core.tron.address import Address
 from signers.addresses import BATCH, Addresses, WrongKeys, register_wallets
-from signers.derivation import deposit_path
-from signers.keys import KeyNotHeld
-from signers.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
+from signers.keys.derivation import deposit_path
+from signers.keys.keys import KeyNotHeld
+from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 from tests.support.history import TickingClock
 from tests.support.memory import MemoryStore
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.resources import units_of
-from core.treasury import Role
-from core.wallet_numbers import Floors, WalletNumbers
+from core.streams.treasury import Role
+from core.streams.wallet_numbers import Floors, WalletNumbers
+from core.tron.resources import units_of
 from signers.wallet_watch import EVERY, WalletWatch
 from tests.signers.payments import USDT
 from tests.support.treasury_world import COINS, SOLID_LAG, TreasuryWorld

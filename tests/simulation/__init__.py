@@ -1,7 +1,7 @@
 """The whole system in one process, from one seed: no thread, no socket, no clock but the chain's.
 
 durable.py      what outlives a crash: store, queues, cursors, bookmarks, pool, log, in memory, with the faults of the real ones
-system.py       the processes on it, wired as gateways/processes.py wires them, and crashes between any two writes
+system.py       the processes on it, wired as gateways/processes/ wires them, and crashes between any two writes
 customers.py    every way in which coins come to an address, and what merely looks like it
 world.py        what happens: customers, clients, operators, forks, faults, time; a run is a list of actions
 invariants.py   what must be true when the dust has settled

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from core.transactions import TRANSFER
-from core.tron import TRANSFER_TOPIC
-from gateways.devnet.genesis import USDT
+from core.tron.address import TRANSFER_TOPIC
+from core.tron.transactions import TRANSFER
+from gateways.devnet.chain.genesis import USDT
 from tests.simulation.system import System
 
 Credit = tuple[str, int | None, bytes, int, str]

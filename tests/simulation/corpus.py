@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from core.transactions import TRANSFER
-from core.tron import Address
-from gateways.devnet.genesis import USDT, Key
-from gateways.devnet.transaction import Transaction
+from core.tron.address import Address
+from core.tron.transactions import TRANSFER
+from gateways.devnet.chain.genesis import USDT, Key
+from gateways.devnet.state.transaction import Transaction
 from tests.simulation.customers import COINS, Customers, multisend
 from tests.simulation.system import System
 

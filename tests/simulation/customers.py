@@ -4,12 +4,12 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from core.transactions import TRANSFER, TRIGGER
-from core.tron import Address
-from gateways.devnet import abi
-from gateways.devnet.abi import UINT_MAX
-from gateways.devnet.genesis import USDT, Key
-from gateways.devnet.transaction import Transaction
+from core.tron.address import Address
+from core.tron.transactions import TRANSFER, TRIGGER
+from gateways.devnet.chain.genesis import USDT, Key
+from gateways.devnet.machine import abi
+from gateways.devnet.machine.abi import UINT_MAX
+from gateways.devnet.state.transaction import Transaction
 from tests.simulation.system import System
 
 COINS: Final = 1_000_000

@@ -1,4 +1,4 @@
-"""What outlives a crash, in memory: the ports of core/ports.py with what the real ones do to their users.
+"""What outlives a crash, in memory: the ports of core/ports/ with what the real ones do to their users.
 
 Everything reads the world's own clock, so a visibility timeout passes when blocks are mined.
 """
@@ -11,14 +11,15 @@ from uuid import UUID
 
 import msgspec
 
-from core.events import Recorded, encode
-from core.guard import GuardKey
-from core.instructions import InstructionPrepared
-from core.ledger import Decided, Loaded
-from core.payouts import PayoutPrepared
-from core.ports import Message, ReadyAddress, Received
-from core.seals import GENESIS, Seal, Sealed, seal_hash
-from core.tron import Address
+from core.ledger.events import Recorded, encode
+from core.ledger.guard import GuardKey
+from core.ledger.ledger import Decided, Loaded
+from core.ledger.seals import GENESIS, Seal, Sealed, seal_hash
+from core.ports.queues import Message, Received
+from core.ports.wallets import ReadyAddress
+from core.streams.instructions import InstructionPrepared
+from core.streams.payouts import PayoutPrepared
+from core.tron.address import Address
 
 Clock = Callable[[], int]
 """Milliseconds."""

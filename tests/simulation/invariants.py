@@ -5,19 +5,19 @@ The chain is read from the devnet's own blocks, never through the product's scan
 
 from collections import Counter, defaultdict
 
-from core import books
-from core.addresses import AddressAssigned
-from core.deposits import Deposit, DepositConfirmed
-from core.events import decode, postings_of
-from core.guard import guard_deltas
-from core.journal import TREASURY, Unbalanced, check_balanced
-from core.payouts import FINAL, Payout, PayoutRequested
-from core.seals import BrokenSeal, verify
-from core.signing import SIGNING, Cause, Signing
-from core.tron import Address
-from gateways.devnet import accounts
-from gateways.devnet.genesis import USDT
-from projections.segments import Segment
+from core.ledger import books
+from core.ledger.events import decode, postings_of
+from core.ledger.guard import guard_deltas
+from core.ledger.journal import TREASURY, Unbalanced, check_balanced
+from core.ledger.seals import BrokenSeal, verify
+from core.streams.addresses import AddressAssigned
+from core.streams.deposits import Deposit, DepositConfirmed
+from core.streams.payouts import FINAL, Payout, PayoutRequested
+from core.streams.signing import SIGNING, Cause, Signing
+from core.tron.address import Address
+from gateways.devnet.chain.genesis import USDT
+from gateways.devnet.state import accounts
+from projections.engine.segments import Segment
 from tests.simulation.broken import Broken
 from tests.simulation.chain import Credit, on_chain
 from tests.simulation.durable import Store

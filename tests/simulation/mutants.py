@@ -1,6 +1,6 @@
 """The system with one defect each, as others have had them (FAILURES.md). What the simulation does not catch, it does not test.
 
-The tail reader without the append lock lives at the event store: tests/gateways/test_event_store.py.
+The tail reader without the append lock lives at the event store: tests/gateways/postgres/test_event_store.py.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,33 +11,36 @@ from unittest.mock import patch
 
 import msgspec
 
-from core import books
-from core.attempts import Attempt, ProofOfDeath
-from core.chain import Block, BlockRef, BroadcastAnswer, Receipt
-from core.deposits import TransferFact
-from core.events import New
-from core.instructions import SendToken
-from core.ledger import Command, Past
-from core.payouts import FINAL, BroadcastPayout, FailPayout, PayoutFailed, PreparePayout, SignPayout
-from core.ports import AddressPool, Cursor, Cursors, Message, Node, Outstanding, Queue, SolidLog
-from core.rejections import Rejection
-from core.sweeps import ReleaseSweep, SendSweep
-from core.transactions import txid_of
-from core.tron import Address
+from core.ledger import books
+from core.ledger.events import New
+from core.ledger.ledger import Command, Past
+from core.ledger.rejections import Rejection
+from core.ports.chain import Node
+from core.ports.queues import Message, Outstanding, Queue
+from core.ports.scanning import Cursor, Cursors, SolidLog
+from core.ports.wallets import AddressPool
+from core.streams.attempts import Attempt, ProofOfDeath
+from core.streams.deposits import TransferFact
+from core.streams.instructions import SendToken
+from core.streams.payouts import FINAL, BroadcastPayout, FailPayout, PayoutFailed, PreparePayout, SignPayout
+from core.streams.sweeps import ReleaseSweep, SendSweep
+from core.tron.address import Address
+from core.tron.chain import Block, BlockRef, BroadcastAnswer, Receipt
+from core.tron.transactions import txid_of
 from scanners import blocks
 from scanners.blocks import Transfer
 from scanners.branch import Branch
 from scanners.observer import Observer
-from signers.errands import OpenPayout
-from signers.instructions import ACTOR as SWEEPER
-from signers.instructions import Instructions
-from signers.intents import envelope_of, intent_of_payout
-from signers.needs import Need
-from signers.open_sweeps import OpenSweep
-from signers.payouts import ACTOR, Payouts
-from signers.signer import Limits, sign
-from signers.sweeps import Sweeps
-from signers.transactions import Trc20Transfer, assemble
+from signers.outgoing.instructions import ACTOR as SWEEPER
+from signers.outgoing.instructions import Instructions
+from signers.outgoing.needs import Need
+from signers.outgoing.open_orders import OpenPayout
+from signers.outgoing.payouts import ACTOR, Payouts
+from signers.sweeps.open_sweeps import OpenSweep
+from signers.sweeps.sweeps import Sweeps
+from signers.transactions.build import Trc20Transfer, assemble
+from signers.transactions.intents import envelope_of, intent_of_payout
+from signers.transactions.signer import Limits, sign
 
 PATIENCE_MS: Final = 80_000
 """Before the expiration, at the solid height: half of an attempt's life has passed at the head."""
@@ -252,7 +255,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "the cursor moves before the queue has the facts": Mutant({"observer": EarlyCursor}),
     "what the queue has taken counts as recorded": Mutant({"observer": TellOnce}),
     "deposits are keyed by txid only": Mutant(
-        patch=lambda: patch("core.deposits.deposit_stream", lambda txid, log_index: f"deposit-{txid}")
+        patch=lambda: patch("core.streams.deposits.deposit_stream", lambda txid, log_index: f"deposit-{txid}")
     ),
     "what stands at the head is credited": Mutant({"observer": CreditDetected}),
     "receipts are not checked for completeness": Mutant(patch=lambda: patch("scanners.blocks.complete", _any_receipts)),
@@ -261,12 +264,12 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "what a fork took away is not reported": Mutant(patch=lambda: patch.object(Branch, "orphans", lambda _: ())),
     "an unclear answer is refunded": Mutant({"payouts": RefundOnUnclear}),
     "a payout is signed again without proof of death": Mutant(
-        patch=lambda: patch("signers.outgoing.proof_of_death", _hasty_proof)
+        patch=lambda: patch("signers.outgoing.outgoing.proof_of_death", _hasty_proof)
     ),
     "bytes are sent before they are recorded": Mutant({"payouts": UnrecordedBytes}),
     "energy that was lent is not taken back": Mutant({"sweeps": ForgetsLoans}),
     "a sweep is sent without a look at its energy": Mutant({"sweeps": BlindSweeps, "instructions": BlindInstructions}),
     "own transfers are booked as unexplained": Mutant(
-        patch=lambda: patch("core.books.own_coins_arrived", books.unexplained_inbound)
+        patch=lambda: patch("core.ledger.books.own_coins_arrived", books.unexplained_inbound)
     ),
 }

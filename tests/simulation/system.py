@@ -1,4 +1,4 @@
-"""The processes of one installation on durable ports, wired as gateways/processes.py wires them. All wiring is here.
+"""The processes of one installation on durable ports, wired as gateways/processes/ wires them. All wiring is here.
 
 A crash throws away every object but the durable ones and builds the processes anew. It can strike before and after each
 call that changes something outside the process: append, send, delete, broadcast, cursor, bookmark, pool, log.
@@ -15,27 +15,27 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from core.ledger import Ledger
-from core.ports import Unavailable
-from core.tron import Address
-from gateways.devnet import door
+from core.ledger.ledger import Ledger
+from core.ports.unavailable import Unavailable
+from core.tron.address import Address
 from gateways.devnet import node as devnet
+from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.exchange import Request, Silence
 from gateways.devnet.faults import Faults
-from gateways.devnet.genesis import USDT
-from gateways.nodes import Nodes
-from gateways.relay import Relay
-from gateways.tron_node import TronNode
+from gateways.devnet.http import door
+from gateways.processes.relay import Relay
+from gateways.tron.node import TronNode
+from gateways.tron.nodes import Nodes
 from scanners.observer import Observer
 from scanners.producers import Producers
 from scanners.recorder import Recorder
 from signers.addresses import Addresses, register_wallets
-from signers.hot_wallet import Rules
-from signers.instructions import Instructions
-from signers.keys import Key, SoftwareKey
-from signers.payouts import Payouts
-from signers.plan import Rules as SweepRules
-from signers.sweeps import Sweeps
+from signers.keys.keys import Key, SoftwareKey
+from signers.outgoing.hot_wallet import Rules
+from signers.outgoing.instructions import Instructions
+from signers.outgoing.payouts import Payouts
+from signers.sweeps.sweeps import Sweeps
+from signers.sweeps.worth import Rules as SweepRules
 from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
 from tests.support.memory import Crash, MemoryCursors, MemoryHoldings, MemoryOutstanding, MemorySolidLog
 

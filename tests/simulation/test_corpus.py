@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from core.deposits import DepositConfirmed
-from core.tron import Address
+from core.streams.deposits import DepositConfirmed
+from core.tron.address import Address
 from tests.simulation.corpus import KINDS, Corpus, Expected
 from tests.simulation.invariants import check
 from tests.simulation.world import World

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from core import books
-from core.journal import derived_id
-from core.payouts import PayoutOrder, RequestPayout
+from core.ledger import books
+from core.ledger.journal import derived_id
+from core.streams.payouts import PayoutOrder, RequestPayout
 from tests.simulation.customers import COINS, PAYEES
 from tests.simulation.invariants import Broken, check, open_payouts
 from tests.simulation.mutants import MUTANTS

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from core.sweeps import SweepConfirmed
+from core.streams.sweeps import SweepConfirmed
 from tests.simulation.invariants import check
 from tests.simulation.system import Fuse
 from tests.simulation.treasury import open_treasury

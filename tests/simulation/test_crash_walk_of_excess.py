@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.instructions import InstructionConfirmed
+from core.streams.instructions import InstructionConfirmed
 from tests.support.memory import Crash, Fuse
 from tests.support.treasury_world import COINS, RULES, SOLID_LAG, TreasuryWorld
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from core.instructions import FINAL, InstructionState
-from core.sweeps import Sweep
-from core.transactions import TRIGGER
-from gateways.devnet import accounts, delegation
+from core.streams.instructions import FINAL, InstructionState
+from core.streams.sweeps import Sweep
+from core.tron.transactions import TRIGGER
+from gateways.devnet.execution import delegation
+from gateways.devnet.state import accounts
 from tests.simulation.broken import Broken
 from tests.simulation.durable import Store
 from tests.simulation.system import System

@@ -9,18 +9,18 @@ from typing import Any, Final
 
 import msgspec
 
-from core import books
-from core.accounts import RegisterAccount
-from core.addresses import RequestPayin
-from core.attempts import PayoutOrder
-from core.instructions import Freeze, GiveInstruction, Instruction
-from core.journal import derived_id
-from core.ledger import Accepted, Refused, Repeated
-from core.payouts import CancelPayout, RequestPayout
-from core.rejections import IdempotencyKeyReused
-from core.treasury import PostTransfer
-from core.tron import Address
-from gateways.devnet.genesis import USDT
+from core.ledger import books
+from core.ledger.journal import derived_id
+from core.ledger.ledger import Accepted, Refused, Repeated
+from core.ledger.rejections import IdempotencyKeyReused
+from core.streams.accounts import RegisterAccount
+from core.streams.addresses import RequestPayin
+from core.streams.attempts import PayoutOrder
+from core.streams.instructions import Freeze, GiveInstruction, Instruction
+from core.streams.payouts import CancelPayout, RequestPayout
+from core.streams.treasury import PostTransfer
+from core.tron.address import Address
+from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.node import CannotFork
 from tests.simulation.customers import COINS, PAYEES, PAYMENTS, Customers, Payment
 from tests.simulation.invariants import Broken, check, open_payouts

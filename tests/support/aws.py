@@ -18,6 +18,7 @@ import pytest
 
 from gateways.aws import names
 from gateways.aws.session import Aws
+from gateways.queues import QUEUES
 from gateways.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ def aws_settings(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @contextlib.contextmanager
-def made_queues(aws: Aws, queues: tuple[str, ...] = names.QUEUES) -> Iterator[None]:
+def made_queues(aws: Aws, queues: tuple[str, ...] = QUEUES) -> Iterator[None]:
     """The queues and their dead letters, as terraform makes them."""
     sqs = aws.client("sqs")
     urls = []

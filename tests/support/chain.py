@@ -9,7 +9,8 @@ from typing import Any
 import coincurve
 import msgspec
 
-from core.chain import (
+from core.tron.address import TRANSFER_TOPIC, USDT_MAINNET, Address
+from core.tron.chain import (
     AccountResources,
     Block,
     BlockRef,
@@ -21,9 +22,8 @@ from core.chain import (
     Producer,
     Receipt,
 )
-from core.secp256k1 import address_of, sha256
-from core.transactions import HEADER_RAW, RAW, TRANSFER, TRIGGER, contract_of, txid_of
-from core.tron import TRANSFER_TOPIC, USDT_MAINNET, Address
+from core.tron.secp256k1 import address_of, sha256
+from core.tron.transactions import HEADER_RAW, RAW, TRANSFER, TRIGGER, contract_of, txid_of
 from scanners.blocks import block_id, tx_trie_root
 
 USDT = Address.from_base58(USDT_MAINNET)

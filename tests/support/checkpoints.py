@@ -6,13 +6,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from core.checkpoints import ArchivedCheckpoint, Checkpoint
-from core.notes import NoteKey, opened
-from gateways.checkpoint_archive import FolderArchive
-from gateways.embedded.chain_tables import PostgresBookmarks
-from gateways.embedded.connections import Connections
-from gateways.roles import CHECKPOINTER
-from projections.checkpoints import Checkpoints
+from core.proofs.checkpoints import ArchivedCheckpoint, Checkpoint
+from core.proofs.notes import NoteKey, opened
+from gateways.embedded.checkpoint_archive import FolderArchive
+from gateways.postgres.bookmarks import PostgresBookmarks
+from gateways.postgres.connections import Connections
+from gateways.postgres.roles import CHECKPOINTER
+from projections.audit.checkpoints import Checkpoints
 from tests.support.postgres import Database
 
 

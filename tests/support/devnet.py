@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from core.chain import (
+from core.tron.address import USDT_MAINNET, Address
+from core.tron.chain import (
     AccountResources,
     Block,
     BlockRef,
@@ -21,15 +22,15 @@ from core.chain import (
     Receipt,
     Resource,
 )
-from core.tron import USDT_MAINNET, Address
-from gateways.devnet import abi, accounts
 from gateways.devnet import node as devnet
-from gateways.devnet.accounts import Permission
-from gateways.devnet.block import Block as DevnetBlock
+from gateways.devnet.chain.block import Block as DevnetBlock
 from gateways.devnet.in_process import InProcess
-from gateways.devnet.state import Overlay
-from gateways.devnet.transaction import decode
-from gateways.tron_node import TronNode
+from gateways.devnet.machine import abi
+from gateways.devnet.state import accounts
+from gateways.devnet.state.accounts import Permission
+from gateways.devnet.state.state import Overlay
+from gateways.devnet.state.transaction import decode
+from gateways.tron.node import TronNode
 
 USDT = Address.from_base58(USDT_MAINNET)
 START_MS = 1_767_225_600_000

@@ -295,7 +295,7 @@ def main(command: Sequence[str]) -> int:
 def run_on_aws(command: Sequence[str], url: str) -> int:
     """The command in MODE=aws, on the emulator at `url`, where all is as terraform and `counterfoil secrets make` leave it."""
     from gateways import settings
-    from gateways.embedded_postgres import EmbeddedPostgres
+    from gateways.postgres.server import EmbeddedPostgres
     from tests.support.aws import CREDENTIALS, REGION, made_everything
 
     os.environ.update(CREDENTIALS)

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import psycopg
 
-from core.ledger import Ledger
-from gateways.postgres import PostgresEventStore
-from projections.export import export
-from projections.tracking import ViewTracking
+from core.ledger.ledger import Ledger
+from gateways.postgres.event_store import PostgresEventStore
+from projections.audit.export import export
+from projections.engine.tracking import ViewTracking
 from tests.support.checkpoints import Desk
 from tests.support.history import ALICE, USDT, append_events, execute, fund
 from tests.support.postgres import Database

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
-from core import books
-from core.accounts import ChangeAccount, OpenLedgerAccount, RegisterAccount, RotateWebhookSecret
-from core.addresses import DisablePayin, RequestPayin
-from core.attempts import Attempt, PayoutOrder, ProofOfDeath
-from core.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, TransferFact
-from core.journal import TREASURY, credit, debit, derived_id
-from core.ledger import Accepted, Command, Ledger
-from core.notices import EVENTS, Kind, Notice, RecordNotice
-from core.payouts import (
+from core.ledger import books
+from core.ledger.journal import TREASURY, credit, debit, derived_id
+from core.ledger.ledger import Accepted, Command, Ledger
+from core.streams.accounts import ChangeAccount, OpenLedgerAccount, RegisterAccount, RotateWebhookSecret
+from core.streams.addresses import DisablePayin, RequestPayin
+from core.streams.attempts import Attempt, PayoutOrder, ProofOfDeath
+from core.streams.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, TransferFact
+from core.streams.notices import EVENTS, Kind, Notice, RecordNotice
+from core.streams.payouts import (
     BroadcastPayout,
     CancelPayout,
     ConfirmPayout,
@@ -23,9 +23,9 @@ from core.payouts import (
     RequestPayout,
     SignPayout,
 )
-from core.signing import Cause, ResumeSigning
-from core.treasury import PostAdjustment, PostTransfer, RegisterWallet, Role
-from core.tron import Address
+from core.streams.signing import Cause, ResumeSigning
+from core.streams.treasury import PostAdjustment, PostTransfer, RegisterWallet, Role
+from core.tron.address import Address
 
 ACTOR = "system:test"
 ALICE = str(derived_id("account", "", "alice"))

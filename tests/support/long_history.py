@@ -15,16 +15,17 @@ from uuid import UUID, uuid5
 
 import psycopg
 
-from core import books
-from core.accounts import AccountRegistered, LedgerAccountOpened, account_stream, ledger_account_stream
-from core.addresses import AddressAssigned, PayinRequested, address_stream, payin_stream
-from core.attempts import Attempt, PayoutOrder
-from core.books import CLIENT_CHART
-from core.deposits import DepositConfirmed, DepositDetected, TransferFact
-from core.events import Event, encode
-from core.guard import GuardKey, guard_deltas
-from core.journal import TREASURY, credit, debit, derived_id, entry, ledger_account_id
-from core.payouts import (
+from core.ledger import books
+from core.ledger.books import CLIENT_CHART
+from core.ledger.events import Event, encode
+from core.ledger.guard import GuardKey, guard_deltas
+from core.ledger.journal import TREASURY, credit, debit, derived_id, entry, ledger_account_id
+from core.ledger.seals import GENESIS, Sealed, seal_hash
+from core.streams.accounts import AccountRegistered, LedgerAccountOpened, account_stream, ledger_account_stream
+from core.streams.addresses import AddressAssigned, PayinRequested, address_stream, payin_stream
+from core.streams.attempts import Attempt, PayoutOrder
+from core.streams.deposits import DepositConfirmed, DepositDetected, TransferFact
+from core.streams.payouts import (
     PayoutBroadcast,
     PayoutConfirmed,
     PayoutPrepared,
@@ -32,9 +33,8 @@ from core.payouts import (
     PayoutSigned,
     payout_stream,
 )
-from core.seals import GENESIS, Sealed, seal_hash
-from core.treasury import AdjustmentPosted, InternalTransferPosted, SystemWalletRegistered, wallet_stream
-from gateways.roles import WRITER
+from core.streams.treasury import AdjustmentPosted, InternalTransferPosted, SystemWalletRegistered, wallet_stream
+from gateways.postgres.roles import WRITER
 from tests.support.history import PAYEE, PAYER, address
 
 SEAL_EVENTS: Final = 100

@@ -6,17 +6,19 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID
 
-from core.chain import BlockRef
-from core.events import Recorded
-from core.guard import GuardKey
-from core.holdings import movements
-from core.instructions import InstructionPrepared
-from core.ledger import Decided, Loaded
-from core.payouts import PayoutPrepared
-from core.ports import Cursor, Holding, Message, Overdue, ReadyAddress, Received
-from core.quarantine import AddressQuarantined, AddressReleased
-from core.sweeps import SweepPlanned
-from core.tron import Address
+from core.ledger.events import Recorded
+from core.ledger.guard import GuardKey
+from core.ledger.ledger import Decided, Loaded
+from core.ports.queues import Message, Overdue, Received
+from core.ports.scanning import Cursor
+from core.ports.wallets import Holding, ReadyAddress
+from core.streams.holdings import movements
+from core.streams.instructions import InstructionPrepared
+from core.streams.payouts import PayoutPrepared
+from core.streams.quarantine import AddressQuarantined, AddressReleased
+from core.streams.sweeps import SweepPlanned
+from core.tron.address import Address
+from core.tron.chain import BlockRef
 
 
 class MemoryQueue:

@@ -12,12 +12,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from core.ledger import Ledger
-from gateways.embedded_postgres import EmbeddedPostgres
-from gateways.migrate import ROLES, migrate
-from gateways.postgres import PostgresEventStore, datastore
-from gateways.roles import PROJECTOR, READER, WRITER
-from projections.tracking import ViewTracking
+from core.ledger.ledger import Ledger
+from gateways.postgres.event_store import PostgresEventStore, datastore
+from gateways.postgres.migrate import ROLES, migrate
+from gateways.postgres.roles import PROJECTOR, READER, WRITER
+from gateways.postgres.server import EmbeddedPostgres
+from projections.engine.tracking import ViewTracking
 from tests.support.history import TickingClock
 
 TEMPLATE = "counterfoil_template"

@@ -6,11 +6,11 @@ from typing import Any
 
 import psycopg
 
-from core.ledger import EventStore
-from projections import rebuilds
-from projections.rebuild import Rebuild
-from projections.rebuilds import RebuildRow
-from projections.view import View
+from core.ledger.ledger import EventStore
+from projections.engine.view import View
+from projections.rebuild import rebuilds
+from projections.rebuild.rebuild import Rebuild
+from projections.rebuild.rebuilds import RebuildRow
 from tests.support.postgres import Database
 
 BY = "operator:test"

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.attempts import Attempt, ProofOfDeath
-from core.instructions import (
+from core.ledger.journal import derived_id
+from core.ledger.ledger import Command, Ledger
+from core.streams.attempts import Attempt, ProofOfDeath
+from core.streams.instructions import (
     Act,
     BroadcastInstruction,
     ConfirmInstruction,
@@ -27,10 +29,8 @@ from core.instructions import (
     WithdrawInstruction,
     WithdrawUnfrozen,
 )
-from core.journal import derived_id
-from core.ledger import Command, Ledger
-from core.quarantine import QuarantineAddress, ReleaseAddress
-from core.sweeps import (
+from core.streams.quarantine import QuarantineAddress, ReleaseAddress
+from core.streams.sweeps import (
     ConfirmSweep,
     DeferSweep,
     FailSweep,
@@ -42,8 +42,8 @@ from core.sweeps import (
     next_instruction_id,
     sweep_id,
 )
-from core.treasury import RegisterWallet
-from core.tron import Address
+from core.streams.treasury import RegisterWallet
+from core.tron.address import Address
 from tests.support.history import (
     ACTOR,
     ALICE_ADDRESS,

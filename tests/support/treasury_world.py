@@ -8,29 +8,31 @@ from typing import Any
 
 import httpx2
 
-from core import books
-from core.addresses import RequestPayin
-from core.attempts import PayoutOrder
-from core.events import Event
-from core.instructions import Act, Freeze, GiveInstruction, Instruction, InstructionGiven
-from core.journal import TREASURY, derived_id
-from core.ledger import Ledger
-from core.payouts import Payout, payout_stream
-from core.sweeps import Sweep, SweepOrder, SweepPlanned
-from core.treasury import RegisterWallet
-from core.tron import SUN_PER_TRX, Address
-from gateways.devnet import abi, accounts, node
-from gateways.devnet.genesis import USDT
-from gateways.tron_node import TronNode
+from core.ledger import books
+from core.ledger.events import Event
+from core.ledger.journal import TREASURY, derived_id
+from core.ledger.ledger import Ledger
+from core.streams.addresses import RequestPayin
+from core.streams.attempts import PayoutOrder
+from core.streams.instructions import Act, Freeze, GiveInstruction, Instruction, InstructionGiven
+from core.streams.payouts import Payout, payout_stream
+from core.streams.sweeps import Sweep, SweepOrder, SweepPlanned
+from core.streams.treasury import RegisterWallet
+from core.tron.address import SUN_PER_TRX, Address
+from gateways.devnet import node
+from gateways.devnet.chain.genesis import USDT
+from gateways.devnet.machine import abi
+from gateways.devnet.state import accounts
+from gateways.tron.node import TronNode
 from scanners.observer import Observer
 from scanners.recorder import Recorder
-from signers.hot_wallet import Rules as PayoutRules
-from signers.instructions import Instructions
-from signers.instructions import Rules as InstructionRules
-from signers.keys import Key, SoftwareKey
-from signers.payouts import Payouts
-from signers.plan import Rules
-from signers.sweeps import Sweeps
+from signers.keys.keys import Key, SoftwareKey
+from signers.outgoing.hot_wallet import Rules as PayoutRules
+from signers.outgoing.instructions import Instructions
+from signers.outgoing.instructions import Rules as InstructionRules
+from signers.outgoing.payouts import Payouts
+from signers.sweeps.sweeps import Sweeps
+from signers.sweeps.worth import Rules
 from tests.simulation.system import Backend
 from tests.support.history import ACTOR, ALICE, TickingClock, execute, order, register, request_payout
 from tests.support.memory import (

@@ -5,11 +5,11 @@ from typing import Any
 
 from psycopg import Connection
 
-from core.ledger import EventStore
-from projections import VIEWS
-from projections.projector import Projector
-from projections.tracking import ViewTracking
-from projections.view import View
+from core.ledger.ledger import EventStore
+from projections.engine.projector import Projector
+from projections.engine.tracking import ViewTracking
+from projections.engine.view import View
+from projections.views import VIEWS
 
 
 def project(

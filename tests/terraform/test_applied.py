@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from core.ports import AuditEntry
-from core.queues import Message
+from core.ports.clients import AuditEntry
+from core.ports.queues import Message
+from gateways import queues
 from gateways.aws import names
 from gateways.aws.api_keys import DynamoApiKeys
 from gateways.aws.audit_log import DynamoAuditLog
+from gateways.aws.queue import SqsQueue
 from gateways.aws.queue_sizes import widen
-from gateways.aws.sqs import SqsQueue
-from gateways.deployment import DEPLOYMENTS, is_signer
+from gateways.processes.registry import PROCESSES
+from gateways.processes.terraform import is_signer
 from gateways.settings import load
 from tests.support.applied import ACCOUNT, APPROVER, CUSTODIAN, IMAGE_DIGEST, PREFIX, Applied, applied, role_arn
 from tests.support.iam import Context, Policy, Request, allowed
@@ -24,7 +26,7 @@ from tests.support.iam import Context, Policy, Request, allowed
 ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/administrator"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 EVERYTHING: Policy = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-KINDS = (*DEPLOYMENTS, "tools")
+KINDS = (*PROCESSES, "tools")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_every_queue_is_there_as_the_program_wants_it(aws: Applied) -> None:
     wanted = names.QUEUE_ATTRIBUTES
     widen(aws.services())  # as `counterfoil migrate` does, where the provider stops at 256 KiB
     assert widen(aws.services()) == []
-    for queue in names.QUEUES:
+    for queue in queues.QUEUES:
         dead = sqs.get_queue_url(QueueName=names.dead_queue_name(PREFIX, queue))["QueueUrl"]
         url = sqs.get_queue_url(QueueName=names.queue_name(PREFIX, queue))["QueueUrl"]
         letters = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["All"])["Attributes"]
@@ -67,7 +69,7 @@ def test_every_queue_is_there_as_the_program_wants_it(aws: Applied) -> None:
         assert int(redrive["maxReceiveCount"]) == names.RECEIVES_MAX
         assert "RedrivePolicy" not in letters
     made = sqs.list_queues(QueueNamePrefix=PREFIX)["QueueUrls"]
-    assert len(made) == 2 * len(names.QUEUES)
+    assert len(made) == 2 * len(queues.QUEUES)
 
 
 def test_every_table_is_there_with_its_keys_and_indexes(aws: Applied) -> None:
@@ -137,7 +139,7 @@ def test_the_program_s_own_adapters_find_everything(aws: Applied) -> None:
     services = aws.services()
     widen(services)
     body = b'["' + b"large" * 200_000 + b'"]'  # a segment may be as large
-    for name in names.QUEUES:
+    for name in queues.QUEUES:
         queue = SqsQueue(services, name)
         queue.send([Message(body=body, group="a", key="a")])
         (received,) = queue.receive(10)
@@ -189,7 +191,7 @@ def test_signers_stand_in_subnets_of_their_own(aws: Applied) -> None:
         name = group["AutoScalingGroupName"].removeprefix(f"{PREFIX}counterfoil-")
         its = [subnets[each] for each in group["VPCZoneIdentifier"].split(",")]
         kinds = {tag["Value"] for each in its for tag in each["Tags"] if tag["Key"] == "Kind"}
-        assert kinds == {"signers" if name != "tools" and is_signer(name) else "processes"}, name
+        assert kinds == {"signers" if name != "tools" and is_signer(PROCESSES[name]) else "processes"}, name
         assert len({each["AvailabilityZone"] for each in its}) >= 2
 
 
@@ -210,7 +212,7 @@ def test_security_groups_let_through_what_each_process_needs(aws: Applied) -> No
             source = rule.get("CidrIpv4") or groups[rule["ReferencedGroupInfo"]["GroupId"]]
             asked.setdefault(name, set()).add(source.removeprefix(f"{PREFIX}counterfoil-").rpartition("-")[0] or source)
     for name in KINDS:
-        reaches = DEPLOYMENTS[name].reaches if name in DEPLOYMENTS else ()
+        reaches = PROCESSES[name].deployment.reaches if name in PROCESSES else ()
         nodes = {("198.51.100.0/24", 443)} if "nodes" in reaches else set()
         webhooks = {("0.0.0.0/0", 443)} if "webhooks" in reaches else set()
         assert outward[name] == nodes | webhooks, name
@@ -234,14 +236,14 @@ def test_a_wallet_signs_for_the_roles_that_the_program_names_and_for_nobody_else
         alias = names.key_alias(PREFIX, wallet)
         everybody = [*map(role_arn, KINDS), ADMINISTRATOR, ROOT, CUSTODIAN, APPROVER]
         signers = {each for each in everybody if may(aws, each, "kms:Sign", alias, inside)}
-        assert signers == {role_arn(name) for name, access in names.ACCESS.items() if wallet in access.signs}
+        assert signers == {role_arn(name) for name, process in PROCESSES.items() if wallet in process.access.signs}
         for signer in signers:
             for changed in ({"aws:SourceVpc": "vpc-elsewhere"}, {"kms:MessageType": "RAW"}):
                 assert not may(aws, signer, "kms:Sign", alias, {**inside, **changed})
             assert not may(aws, signer, "kms:CreateGrant", alias, inside)
         knowers = {each for each in map(role_arn, KINDS) if may(aws, each, "kms:GetPublicKey", alias, inside)}
-        assert knowers == {role_arn(name) for name, access in names.ACCESS.items() if wallet in access.knows}
-    assert names.ACCESS["payouts"].signs == (names.HOT,)
+        assert knowers == {role_arn(name) for name, process in PROCESSES.items() if wallet in process.access.knows}
+    assert PROCESSES["payouts"].access.signs == (names.HOT,)
 
 
 def test_the_seed_is_unwrapped_by_who_derives_addresses_and_nobody_else(aws: Applied, inside: Context) -> None:
@@ -250,7 +252,7 @@ def test_the_seed_is_unwrapped_by_who_derives_addresses_and_nobody_else(aws: App
     everybody = [*map(role_arn, KINDS), ADMINISTRATOR, ROOT, CUSTODIAN, APPROVER]
     inside = {**inside, "kms:EncryptionContext:counterfoil": "deposit-seed"}
     unwrapping = {each for each in everybody if may(aws, each, "kms:Decrypt", alias, inside)}
-    assert unwrapping == {role_arn(name) for name, access in names.ACCESS.items() if names.SEED in access.unwraps}
+    assert unwrapping == {role_arn(name) for name, process in PROCESSES.items() if names.SEED in process.access.unwraps}
     assert not any(may(aws, each, "kms:Decrypt", alias, {**inside, "aws:SourceVpc": "x"}) for each in unwrapping)
     wrapping = {each for each in everybody if may(aws, each, "kms:GenerateDataKey", alias, inside)}
     assert wrapping == {role_arn("tools")}
@@ -304,9 +306,10 @@ def test_a_secret_is_read_by_the_processes_that_the_program_names(aws: Applied) 
                 if allowed(Request(each, action, secret), identity=identity_of(aws, each), resource=policy)
             }
 
+        accesses = {process: each.access for process, each in PROCESSES.items()}
         readers = {
             role_arn(process)
-            for process, access in names.ACCESS.items()
+            for process, access in accesses.items()
             if name in access.secrets or name in map(names.login_secret, access.logins)
         }
         assert who("secretsmanager:GetSecretValue") == readers | {role_arn("tools"), CUSTODIAN}, name
@@ -319,13 +322,13 @@ def test_a_process_uses_the_queues_and_tables_that_the_program_names(aws: Applie
     """Whoever is taken over may send, receive and write what was its own, and nothing else (I14)."""
     queue_arn = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:{{}}".format
     table_arn = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/{PREFIX}{{}}".format
-    for process, access in names.ACCESS.items():
+    for process, access in ((name, each.access) for name, each in PROCESSES.items()):
         policies = aws.role_policies(process)
 
         def may_do(action: str, resource: str, process: str = process, policies: list[Policy] = policies) -> bool:
             return allowed(Request(role_arn(process), action, resource), identity=policies)
 
-        for queue in names.QUEUES:
+        for queue in queues.QUEUES:
             its, dead = queue_arn(names.queue_name(PREFIX, queue)), queue_arn(names.dead_queue_name(PREFIX, queue))
             assert may_do("sqs:SendMessage", its) == (queue in access.sends), (process, queue)
             assert may_do("sqs:ReceiveMessage", its) == (queue in access.receives), (process, queue)

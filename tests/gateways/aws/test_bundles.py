@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.ports import Message, Received
+from core.ports.queues import Message, Received
 from gateways.aws.bundles import BYTES_MAX, PARTS_MAX, SHARDS, BundledQueue, bundled, shard_of, unbundled
+from gateways.aws.queue import SqsQueue
 from gateways.aws.session import Aws
-from gateways.aws.sqs import SqsQueue
 from gateways.settings import Settings
 from scanners import facts
 from scanners.facts import Report

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.ports import AuditEntry, Delivery, Unavailable
+from core.ports.clients import AuditEntry, Delivery
+from core.ports.unavailable import Unavailable
 from gateways.aws import dynamodb, names, session, webhook_outbox
 from gateways.aws.api_keys import DynamoApiKeys
 from gateways.aws.audit_log import DynamoAuditLog
@@ -16,8 +17,8 @@ from gateways.aws.dynamodb import Items, seconds, stamp, time_of
 from gateways.aws.idempotency_keys import DynamoIdempotencyKeys
 from gateways.aws.session import Aws
 from gateways.aws.webhook_outbox import DynamoWebhookOutbox
-from gateways.embedded.connections import Connections
-from gateways.embedded.unsettled_webhooks import UnsettledWebhooks
+from gateways.postgres.connections import Connections
+from gateways.postgres.unsettled_webhooks import UnsettledWebhooks
 from gateways.settings import Settings, load
 from tests.contracts.test_tables import HASH, LATER, NOW, api_key, delivery, tried
 from tests.support.aws import CREDENTIALS, REGION, emptied, made_tables

@@ -6,17 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.ports import Unavailable
-from core.secp256k1 import CURVE_ORDER, address_of, sha256
+from core.ports.unavailable import Unavailable
+from core.tron.secp256k1 import CURVE_ORDER, address_of, sha256
 from gateways.aws import seed, session
 from gateways.aws.kms import Kms
 from gateways.aws.names import HOT, SEED, key_alias, payin_alias
 from gateways.aws.session import Aws
 from gateways.settings import Settings, load
 from gateways.user_error import UserError
-from signers.derivation import deposit_path
-from signers.keys import KeyNotHeld
-from signers.kms import KmsKey, KmsKeys, UnfitKey, point_of
+from signers.keys.derivation import deposit_path
+from signers.keys.keys import KeyNotHeld
+from signers.keys.kms import KmsKey, KmsKeys, UnfitKey, point_of
 from tests.support.aws import CREDENTIALS, REGION, made_keys
 from tests.support.curve import recovered
 from tests.support.http_server import Answered, Asked, serving

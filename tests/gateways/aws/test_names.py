@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from gateways import queues
 from gateways.aws import names
-from gateways.processes import PROCESSES
-from gateways.roles import LOGINS, READER
+from gateways.postgres.roles import LOGINS, READER
+from gateways.processes.registry import PROCESSES
 
 pytestmark = pytest.mark.fast
 
@@ -29,28 +30,30 @@ def test_every_queue_is_fifo_and_has_dead_letters() -> None:
     """deposit-events, payout-requests, and one for each projector."""
     assert names.queue_name("", "deposit-events") == "deposit-events.fifo"
     assert names.dead_queue_name("two-", "deposit-events") == "two-deposit-events-dead.fifo"
-    made = [name(31 * "p" + "-", queue) for queue in names.QUEUES for name in (names.queue_name, names.dead_queue_name)]
-    assert len(set(made)) == 2 * len(names.QUEUES)
+    made = [
+        name(31 * "p" + "-", queue) for queue in queues.QUEUES for name in (names.queue_name, names.dead_queue_name)
+    ]
+    assert len(set(made)) == 2 * len(queues.QUEUES)
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,75}\.fifo", name) for name in made)  # 80 characters at most
 
 
 def test_every_process_has_its_access_and_no_other() -> None:
-    """The list of processes and the list of what they may use name the same ones; each has its own role's login."""
-    assert names.ACCESS.keys() == PROCESSES.keys()
-    for name, access in names.ACCESS.items():
-        process = PROCESSES[name]
+    """Each process may use its own role's login, and nothing that is not there."""
+    for process in PROCESSES.values():
+        access = process.access
         assert process.role in access.logins
         assert READER in access.logins or not process.follows_events
         assert set(access.logins) <= set(LOGINS)
         assert set(access.secrets) <= set(names.SECRETS)
-        assert set(access.sends + access.receives) <= set(names.QUEUES)
+        assert set(access.sends + access.receives) <= set(queues.QUEUES)
 
 
 def test_keys_are_the_signers_alone() -> None:
     """Only processes that log in as the signer may sign, or unwrap the seed (I8)."""
     signers = {name for name, process in PROCESSES.items() if "KEYSTORE" in process.needs}
-    for name, access in names.ACCESS.items():
+    for name, process in PROCESSES.items():
+        access = process.access
         if name not in signers:
             assert (access.signs, access.unwraps, access.payin_keys) == ((), (), False)
             assert names.FOR_SEED not in access.secrets
-    assert names.ACCESS["api"].signs == ()
+    assert PROCESSES["api"].access.signs == ()

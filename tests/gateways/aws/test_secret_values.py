@@ -10,12 +10,12 @@ from gateways.aws.kms import Kms
 from gateways.aws.names import FOR_API, FOR_FACTS, FOR_SEED, FOR_WEBHOOKS, SECRETS, login_secret
 from gateways.aws.secret_values import make, rotate
 from gateways.aws.secrets import FACTS_OVERLAP, SecretStore
+from gateways.aws.seed import open_seed
 from gateways.aws.session import Aws
-from gateways.keys import open_seed
-from gateways.roles import LOGINS
+from gateways.postgres.roles import LOGINS
 from gateways.settings import Settings, load
 from gateways.user_error import UserError
-from tests.gateways.test_command_line import counterfoil
+from tests.gateways.cli.test_app import counterfoil
 from tests.support.aws import made_keys, made_secrets
 
 

@@ -7,11 +7,11 @@ import httpx2
 import msgspec
 import pytest
 
-from core.tron import Address
-from gateways.devnet import abi
+from core.tron.address import Address
 from gateways.devnet.faults import KINDS, MESSAGES
 from gateways.devnet.in_process import InProcess
-from gateways.devnet.transaction import Transaction
+from gateways.devnet.machine import abi
+from gateways.devnet.state.transaction import Transaction
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
 
 pytestmark = pytest.mark.fast

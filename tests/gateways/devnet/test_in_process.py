@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.ports import Unavailable
+from core.ports.unavailable import Unavailable
 from gateways.devnet.in_process import InProcess
-from gateways.tron_node import TronNode
+from gateways.tron.node import TronNode
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
 
 pytestmark = pytest.mark.fast

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from core.transactions import DELEGATE, FREEZE, UNDELEGATE
-from core.tron import Address
-from gateways.devnet import abi, accounts
-from gateways.devnet.accounts import Account
-from gateways.devnet.block import Included
-from gateways.devnet.genesis import USDT, Key
-from gateways.devnet.machine import Called
+from core.tron.address import Address
+from core.tron.transactions import DELEGATE, FREEZE, UNDELEGATE
+from gateways.devnet.chain.block import Included
+from gateways.devnet.chain.genesis import USDT, Key
+from gateways.devnet.machine import abi
+from gateways.devnet.machine.machine import Called
 from gateways.devnet.node import Config, Node
-from gateways.devnet.state import Overlay
+from gateways.devnet.state import accounts
+from gateways.devnet.state.accounts import Account
+from gateways.devnet.state.state import Overlay
 
 START_MS = 1_788_408_000_000
 STRANGER = Address.from_base58("TLfuw4tRywtxCusvTudbjf7PbcXjfe7qrw")

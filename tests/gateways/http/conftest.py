@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateways.embedded_postgres import EmbeddedPostgres
+from gateways.postgres.server import EmbeddedPostgres
 from tests.gateways.http.harness import World, world
 from tests.support.postgres import Database, fresh_database
 

@@ -14,19 +14,20 @@ from pydantic import SecretStr
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from core.ports import ReadyAddress
-from core.tron import Address
+from core.ports.wallets import ReadyAddress
+from core.tron.address import Address
 from gateways.http.app import server as make_server
-from gateways.http.openapi import document
-from gateways.http.server import Server
-from gateways.platform import Database as PlatformDatabase
-from gateways.platform import Platform, embedded
-from gateways.postgres import datastore
-from gateways.roles import API, RECORDER, SIGNER
+from gateways.http.docs.openapi import document
+from gateways.http.edge.server import Server
+from gateways.postgres.database import Database as PlatformDatabase
+from gateways.postgres.event_store import datastore
+from gateways.postgres.roles import API, RECORDER, SIGNER
 from gateways.settings import Settings
-from projections import VIEWS
-from projections.projector import Projector
-from projections.tracking import ViewTracking
+from gateways.wiring.opened import embedded
+from gateways.wiring.platform import Platform
+from projections.engine.projector import Projector
+from projections.engine.tracking import ViewTracking
+from projections.views import VIEWS
 from tests.support.history import address
 from tests.support.postgres import Database
 

@@ -13,15 +13,15 @@ import openapi_spec_validator
 import psycopg
 import pytest
 
-from core.ledger import InvariantBroken
-from core.ports import Unavailable
-from core.rejections import REJECTIONS
-from gateways.http import health
+from core.ledger.ledger import InvariantBroken
+from core.ledger.rejections import REJECTIONS
+from core.ports.unavailable import Unavailable
 from gateways.http.app import serve
-from gateways.http.edge import RateLimiter
+from gateways.http.docs.guides import GUIDES
+from gateways.http.docs.openapi import document
+from gateways.http.edge.edge import RateLimiter
 from gateways.http.errors import INTERNAL, catalogue
-from gateways.http.guides import GUIDES
-from gateways.http.openapi import document
+from gateways.http.resources import health
 from gateways.telemetry.logs import JsonFormatter
 from gateways.user_error import UserError
 from tests.gateways.http.harness import OPERATOR_KEY, World, platform_of, settings_of, world

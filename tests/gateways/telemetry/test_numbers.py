@@ -7,14 +7,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from core.chain import BlockRef
-from core.ledger import Ledger
-from core.ports import Backlog, Cursor, Unavailable
-from gateways.telemetry.counted import CountedLedger, WatchedChain, WatchedCursors, WatchedNode
-from gateways.telemetry.gauges import Installation, QueueGauges, WebhookGauges, reader_of
+from core.ledger.ledger import Ledger
+from core.ports.clients import Backlog
+from core.ports.scanning import Cursor
+from core.ports.unavailable import Unavailable
+from core.tron.chain import BlockRef
+from gateways.postgres.gauges import Installation, QueueGauges, WebhookGauges, reader_of
+from gateways.processes.up import free_port
 from gateways.telemetry.numbers import Numbers
-from gateways.up import free_port
 from gateways.user_error import UserError
+from gateways.wiring.counted import CountedLedger, WatchedChain, WatchedCursors, WatchedNode
 from tests.support.history import ALICE, order, register, request_payout
 from tests.support.numbers import Samples, samples
 

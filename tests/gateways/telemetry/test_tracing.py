@@ -12,14 +12,16 @@ import msgspec
 import pytest
 from opentelemetry.trace import StatusCode
 
-from core.deposits import DepositConfirmed, DepositDetected, TransferFact
-from core.events import Recorded
-from core.ports import Delivery, Message, Unavailable
+from core.ledger.events import Recorded
+from core.ports.clients import Delivery
+from core.ports.queues import Message
+from core.ports.unavailable import Unavailable
+from core.streams.deposits import DepositConfirmed, DepositDetected, TransferFact
 from gateways.settings import Settings
 from gateways.telemetry.journeys import Journeys, journey, journey_of
 from gateways.telemetry.spans import Ids, open_spans
-from gateways.telemetry.traced import TracedDeposits, traced
 from gateways.telemetry.turns import PARTS_MAX, Noted, trace_id_here
+from gateways.wiring.traced import TracedDeposits, traced
 from scanners import facts
 from tests.support.http_server import Answered, serving
 from tests.support.memory import MemoryQueue

@@ -1,0 +1,420 @@
+"""Stream payout-{id}: coins leave, at most once (I7).
+
+    PayoutRefused
+    PayoutRequested -> PayoutCancelled
+    PayoutRequested -> (PayoutPrepared -> PayoutSigned -> PayoutBroadcast -> PayoutExpired)* -> ... -> PayoutConfirmed
+                                                                                                     | PayoutFailed
+
+Requested reserves amount and fee. Prepared fixes the exact bytes before any key touches them, signed makes the
+signature durable before the first broadcast, expired is the proof that those bytes can never be mined: only after it
+may other bytes be prepared. Confirmed and failed rest on a receipt in a solid block.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, Self
+
+import msgspec
+
+from core.ledger import books
+from core.ledger.events import Event, New, event, upcast
+from core.ledger.guard import GuardKey, guard_key
+from core.ledger.journal import Posting
+from core.ledger.ledger import Past
+from core.ledger.money import MAX_MINOR, format_amount
+from core.ledger.rejections import (
+    AccountNotFound,
+    AddressNotPayable,
+    AmountBelowMinimum,
+    AmountOutOfRange,
+    IdempotencyKeyReused,
+    InsufficientFunds,
+    LedgerAccountNotFound,
+    NotFound,
+    PayoutNotCancellable,
+    Rejection,
+    WrongState,
+    data_of,
+    restore,
+)
+from core.streams.accounts import must_be_active
+from core.streams.addresses import UNASSIGNED, address_stream
+from core.streams.attempts import Attempt, PayoutOrder, ProofOfDeath, Tries, Verdict
+from core.streams.signing import SIGNING, must_be_signing
+
+State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
+FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelled"})
+
+
+def payout_stream(payout_id: str) -> str:
+    return f"payout-{payout_id}"
+
+
+@event("payout.refused")
+class PayoutRefused(Event, frozen=True, kw_only=True):
+    """The request could not be accepted; the same key answers the same for ever."""
+
+    order: PayoutOrder
+    code: str
+    data: dict[str, Any]
+
+
+@event("payout.requested")
+class PayoutRequested(Event, frozen=True, kw_only=True):
+    order: PayoutOrder
+    postings: tuple[Posting, ...]
+
+
+@event("payout.prepared")
+class PayoutPrepared(Event, frozen=True, kw_only=True):
+    payout_id: str
+    account_id: str
+    attempt: Attempt
+
+
+@event("payout.signed")
+class PayoutSigned(Event, frozen=True, kw_only=True):
+    payout_id: str
+    account_id: str
+    txid: str
+    signature: str
+
+
+@event("payout.broadcast")
+class PayoutBroadcast(Event, frozen=True, kw_only=True):
+    """The signed bytes were given to a node for the first time; what the node answered decides nothing."""
+
+    payout_id: str
+    account_id: str
+    txid: str
+
+
+@event("payout.expired", version=2)
+class PayoutExpired(Event, frozen=True, kw_only=True):
+    """Proof of death: from the reference block to a solid one as old as the expiration, no block has it (TRON.md 2.7)."""
+
+    payout_id: str
+    account_id: str
+    txid: str
+    proof: ProofOfDeath
+
+
+def _with_proof(old: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 named one solid block, at whose height a node had said that it knows no such transaction."""
+    number, block_id, timestamp_ms = (old.pop(f"solid_{name}") for name in ("block_number", "block_id", "timestamp_ms"))
+    return old | {"proof": msgspec.to_builtins(ProofOfDeath(number, block_id, number, block_id, timestamp_ms, 0))}
+
+
+upcast("payout.expired/1", "payout.expired/2", _with_proof)
+
+
+@event("payout.confirmed")
+class PayoutConfirmed(Event, frozen=True, kw_only=True):
+    payout_id: str
+    account_id: str
+    txid: str
+    block_number: int
+    block_timestamp_ms: int
+    burned_sun: int
+    postings: tuple[Posting, ...]
+
+
+@event("payout.failed")
+class PayoutFailed(Event, frozen=True, kw_only=True):
+    payout_id: str
+    account_id: str
+    failure_code: str
+    txid: str | None
+    burned_sun: int
+    postings: tuple[Posting, ...]
+
+
+@event("payout.cancelled")
+class PayoutCancelled(Event, frozen=True, kw_only=True):
+    payout_id: str
+    account_id: str
+    postings: tuple[Posting, ...]
+
+
+class Payout(msgspec.Struct, frozen=True):
+    """What decisions and the signer know of a payout: its order, its state, and every attempt ever made."""
+
+    state: State = "absent"
+    order: PayoutOrder | None = None
+    tries: Tries = Tries()
+    refusal: Rejection | None = None
+    txid: str | None = None
+
+    def evolve(self, happened: Event) -> Self:
+        replace = msgspec.structs.replace
+        match happened:
+            case PayoutRefused():
+                refusal = restore(happened.code, happened.data)
+                return replace(self, state="refused", order=happened.order, refusal=refusal)
+            case PayoutRequested():
+                return replace(self, state="requested", order=happened.order)
+            case PayoutPrepared():
+                return replace(self, state="pending_sign", tries=self.tries.prepared(happened.attempt))
+            case PayoutSigned():
+                return replace(self, tries=self.tries.signed(happened.signature))
+            case PayoutBroadcast():
+                return replace(self, state="broadcasted", txid=happened.txid, tries=self.tries.broadcast())
+            case PayoutExpired():
+                return replace(self, state="pending_sign", tries=self.tries.expired())
+            case PayoutConfirmed():
+                return replace(self, state="confirmed", txid=happened.txid)
+            case PayoutFailed():
+                return replace(self, state="failed", txid=happened.txid)
+            case PayoutCancelled():
+                return replace(self, state="cancelled")
+        return self
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        return self.tries.made
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The last attempt, whether alive or dead."""
+        return self.tries.last
+
+    @property
+    def signature(self) -> str | None:
+        """Of the last attempt, once it is signed."""
+        return self.tries.signature
+
+    @property
+    def dead(self) -> bool:
+        """The last attempt has expired, proven: the next one may be prepared."""
+        return self.tries.dead
+
+
+_NO_PAYOUT: Final = Payout()
+
+
+class RequestPayout(msgspec.Struct, frozen=True):
+    """Reserve amount and fee for a payee. The id follows from account and idempotency key, so a repeat is found."""
+
+    order: PayoutOrder
+    minimum_minor: int
+    actor: str
+
+    def streams(self) -> list[str]:
+        order = self.order
+        return [payout_stream(order.payout_id), f"account-{order.account_id}", address_stream(order.to_address)]
+
+    def guards(self) -> list[GuardKey]:
+        order = self.order
+        return [guard_key(order.account_id, order.ledger_account), guard_key(order.account_id, books.CLEARING)]
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        order = self.order
+        stream = payout_stream(order.payout_id)
+        known = past.state(stream, _NO_PAYOUT).order
+        if known is not None:
+            differing = known.differences(order)
+            return IdempotencyKeyReused(fields=", ".join(differing)) if differing else ()
+        refusal = self._refusal(past)
+        if isinstance(refusal, AccountNotFound):
+            return refusal
+        if refusal is not None:
+            refused = PayoutRefused(
+                occurred_at=now, actor=self.actor, order=order, code=refusal.code, data=data_of(refusal)
+            )
+            return [New(stream, refused)]
+        postings = books.payout_requested(order.account_id, order.ledger_account, order.total_minor)
+        return [New(stream, PayoutRequested(occurred_at=now, actor=self.actor, order=order, postings=postings))]
+
+    def _refusal(self, past: Past) -> Rejection | None:
+        order = self.order
+        if inactive := must_be_active(past, order.account_id):
+            return inactive
+        payee = past.state(address_stream(order.to_address), UNASSIGNED).assigned
+        if payee is not None and payee.account_id == order.account_id:  # another client's is a payee like any other
+            return AddressNotPayable(address=order.to_address, reason="it is a deposit address of this account")
+        if order.amount_minor < self.minimum_minor:
+            minimum = format_amount(self.minimum_minor, order.currency)
+            return AmountBelowMinimum(minimum=minimum, currency=order.currency)
+        if order.total_minor > MAX_MINOR:
+            return AmountOutOfRange()
+        available = past.balance(guard_key(order.account_id, order.ledger_account))
+        if available is None or order.ledger_account == books.CLEARING:
+            return LedgerAccountNotFound(ledger_account=order.ledger_account)
+        if available < order.total_minor:
+            return InsufficientFunds(
+                ledger_account=order.ledger_account,
+                available=format_amount(available, order.currency),
+                required=format_amount(order.total_minor, order.currency),
+                currency=order.currency,
+            )
+        return None
+
+
+class _PayoutCommand(msgspec.Struct, frozen=True):
+    """A later step of a payout that exists. The order is needed to name the guard rows before the stream is read."""
+
+    order: PayoutOrder
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [payout_stream(self.order.payout_id)]
+
+    def guards(self) -> list[GuardKey]:
+        order = self.order
+        return [guard_key(order.account_id, order.ledger_account), guard_key(order.account_id, books.CLEARING)]
+
+    def _payout(self, past: Past) -> Payout:
+        return past.state(payout_stream(self.order.payout_id), Payout())
+
+    def _wrong(self, payout: Payout, wish: str) -> WrongState:
+        return WrongState(stream=payout_stream(self.order.payout_id), state=payout.state, wish=wish)
+
+    def _held(self, payout: Payout, verdict: Verdict, wish: str) -> Sequence[New] | Rejection | None:
+        """The answer to a wish that is not the next thing to happen, None where it is; what is over, is over."""
+        if verdict == "new" and payout.order is not None and payout.state not in FINAL:
+            return None
+        return () if verdict == "known" else self._wrong(payout, wish)
+
+    def _new(self, happened: Event) -> list[New]:
+        return [New(payout_stream(self.order.payout_id), happened)]
+
+    @property
+    def _ids(self) -> dict[str, str]:
+        return {"payout_id": self.order.payout_id, "account_id": self.order.account_id, "actor": self.actor}
+
+
+class CancelPayout(_PayoutCommand, frozen=True):
+    """Release the reserve while nothing was prepared yet."""
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        payout = self._payout(past)
+        if payout.state == "cancelled":
+            return ()
+        if payout.order is None or payout.order.account_id != self.order.account_id:
+            return NotFound(noun="payout")
+        if payout.state != "requested":
+            return PayoutNotCancellable(state=payout.state)
+        order = payout.order
+        postings = books.payout_released(order.account_id, order.ledger_account, order.total_minor, 0)
+        return self._new(PayoutCancelled(occurred_at=now, postings=postings, **self._ids))
+
+
+class _SigningCommand(_PayoutCommand, frozen=True):
+    """A step towards the first broadcast: refused under the append lock while signing is stopped."""
+
+    def streams(self) -> list[str]:
+        return [*super().streams(), SIGNING]
+
+
+class PreparePayout(_SigningCommand, frozen=True, kw_only=True):
+    """Fix the bytes of the next attempt. Refused while an earlier attempt could still be mined (I7)."""
+
+    attempt: Attempt
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        payout = self._payout(past)
+        if (held := self._held(payout, payout.tries.preparing(self.attempt), "prepared")) is not None:
+            return held
+        return must_be_signing(past) or self._new(PayoutPrepared(occurred_at=now, attempt=self.attempt, **self._ids))
+
+
+class SignPayout(_SigningCommand, frozen=True, kw_only=True):
+    """Keep the signature over the prepared bytes, before anything is broadcast."""
+
+    txid: str
+    signature: str
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        payout = self._payout(past)
+        if (held := self._held(payout, payout.tries.signing(self.txid), f"signed as {self.txid}")) is not None:
+            return held
+        signed = PayoutSigned(occurred_at=now, txid=self.txid, signature=self.signature, **self._ids)
+        return must_be_signing(past) or self._new(signed)
+
+
+class BroadcastPayout(_SigningCommand, frozen=True, kw_only=True):
+    """Note that the signed bytes are given to the network now."""
+
+    txid: str
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        payout = self._payout(past)
+        if (held := self._held(payout, payout.tries.broadcasting(self.txid), f"broadcast as {self.txid}")) is not None:
+            return held
+        return must_be_signing(past) or self._new(PayoutBroadcast(occurred_at=now, txid=self.txid, **self._ids))
+
+
+class ExpirePayout(_PayoutCommand, frozen=True, kw_only=True):
+    """Record the proof that the last attempt can never be mined. Refused unless it covers the attempt's whole life."""
+
+    txid: str
+    proof: ProofOfDeath
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        payout = self._payout(past)
+        wish = f"expired as {self.txid}, or without a proof for all its life"
+        if (held := self._held(payout, payout.tries.expiring(self.txid, self.proof), wish)) is not None:
+            return held
+        return self._new(PayoutExpired(occurred_at=now, txid=self.txid, proof=self.proof, **self._ids))
+
+
+class ConfirmPayout(_PayoutCommand, frozen=True, kw_only=True):
+    """A solid SUCCESS receipt with the matching Transfer log: the coins have left."""
+
+    txid: str
+    block_number: int
+    block_timestamp_ms: int
+    burned_sun: int
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        payout = self._payout(past)
+        if payout.state == "confirmed" and payout.txid == self.txid:
+            return ()
+        if payout.state in FINAL or payout.order is None or not payout.tries.has(self.txid):
+            return self._wrong(payout, f"confirmed as {self.txid}")
+        order = payout.order
+        return self._new(
+            PayoutConfirmed(
+                occurred_at=now,
+                txid=self.txid,
+                block_number=self.block_number,
+                block_timestamp_ms=self.block_timestamp_ms,
+                burned_sun=self.burned_sun,
+                postings=books.payout_confirmed(order.account_id, order.amount_minor, order.fee_minor, self.burned_sun),
+                **self._ids,
+            )
+        )
+
+
+class FailPayout(_PayoutCommand, frozen=True, kw_only=True):
+    """The payout is over without coins having left: a solid failed receipt, or a payee found unpayable before signing.
+
+    Refused while an attempt is alive that the receipt does not end: funds are released only on proof (FAILURES 30).
+    """
+
+    failure_code: str
+    txid: str | None
+    burned_sun: int
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        payout = self._payout(past)
+        if payout.state == "failed":
+            return ()
+        proven = payout.dead or payout.state == "requested"
+        if self.txid is not None:
+            proven = payout.attempt is not None and payout.attempt.txid == self.txid
+        if payout.state in FINAL or payout.order is None or not proven:
+            return self._wrong(payout, f"failed with {self.failure_code}")
+        order = payout.order
+        return self._new(
+            PayoutFailed(
+                occurred_at=now,
+                failure_code=self.failure_code,
+                txid=self.txid,
+                burned_sun=self.burned_sun,
+                postings=books.payout_released(
+                    order.account_id, order.ledger_account, order.total_minor, self.burned_sun
+                ),
+                **self._ids,
+            )
+        )

@@ -1,0 +1,147 @@
+"""Stream signing: whether payouts may be signed, and if not, why.
+
+    (SigningStopped -> SigningCauseEnded | SigningResumed)*
+
+Several causes may hold at once; signing goes on when the last has ended. What the chain itself takes back (a pause, a
+fee, a blacklisting) ends its own cause and no other. Everything else ends when a person has looked and says so.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal, Self
+
+import msgspec
+
+from core.ledger.events import Event, New, event, upcast
+from core.ledger.guard import GuardKey
+from core.ledger.ledger import Past
+from core.ledger.rejections import Rejection, SigningIsStopped
+
+SIGNING: Final = "signing"
+
+Cause = Literal[
+    "token_paused",
+    "token_fee_on",
+    "token_deprecated",
+    "hot_wallet_blacklisted",
+    "hot_wallet_funds_destroyed",
+    "wallet_permission_changed",
+    "outgoing_unexplained",
+    "dead_payout_mined",
+]
+
+
+class Moment(msgspec.Struct, frozen=True, order=True):
+    """Where on the chain: the transaction's place in its block, the log's in its transaction, -1 where it is no log."""
+
+    block_number: int
+    place: int
+    log_index: int
+
+
+@event("signing.stopped", version=2)
+class SigningStopped(Event, frozen=True, kw_only=True):
+    """Going on would lose money; `stream` holds the event that shows it."""
+
+    cause: Cause
+    stream: str
+    moment: Moment | None
+
+
+@event("signing.cause-ended", version=2)
+class SigningCauseEnded(Event, frozen=True, kw_only=True):
+    """The chain took back what stops signing; `stream` holds the event that shows it.
+
+    Recorded also while the cause does not hold: what the chain did before this moment may be told later, and is over.
+    """
+
+    cause: Cause
+    stream: str
+    moment: Moment | None
+
+
+for _topic in ("signing.stopped", "signing.cause-ended"):
+    upcast(f"{_topic}/1", f"{_topic}/2", lambda fields: fields | {"moment": None})
+
+
+@event("signing.resumed")
+class SigningResumed(Event, frozen=True, kw_only=True):
+    """An operator has looked: these causes are settled."""
+
+    causes: tuple[Cause, ...]
+    reason: str
+
+
+class Signing(msgspec.Struct, frozen=True):
+    """The causes that hold now, the oldest first, and the last moment at which the chain began or ended each."""
+
+    causes: tuple[Cause, ...] = ()
+    moments: dict[Cause, Moment] = {}
+
+    def evolve(self, happened: Event) -> Self:
+        match happened:
+            case SigningStopped():
+                causes = (*self._without(happened.cause), happened.cause)
+                return msgspec.structs.replace(self, causes=causes, moments=self._moved(happened))
+            case SigningCauseEnded():
+                causes = self._without(happened.cause)
+                return msgspec.structs.replace(self, causes=causes, moments=self._moved(happened))
+            case SigningResumed():
+                return msgspec.structs.replace(self, causes=self._without(*happened.causes))
+        return self
+
+    def _without(self, *ended: Cause) -> tuple[Cause, ...]:
+        return tuple(cause for cause in self.causes if cause not in ended)
+
+    def _moved(self, happened: SigningStopped | SigningCauseEnded) -> dict[Cause, Moment]:
+        return self.moments | ({} if happened.moment is None else {happened.cause: happened.moment})
+
+    def is_over(self, cause: Cause, moment: Moment) -> bool:
+        """Whether a later moment of the chain has already spoken for or against this cause."""
+        known = self.moments.get(cause)
+        return known is not None and moment < known
+
+
+def must_be_signing(past: Past) -> Rejection | None:
+    """Why nothing may be prepared, signed or sent for the first time, or None."""
+    causes = past.state(SIGNING, Signing()).causes
+    return SigningIsStopped(causes=", ".join(causes)) if causes else None
+
+
+def stop(past: Past, now: datetime, actor: str, cause: Cause, stream: str, moment: Moment) -> list[New]:
+    """Stop for this cause, unless it holds already, or the chain has ended it since (told late, a lost queue's news)."""
+    signing = past.state(SIGNING, Signing())
+    if cause in signing.causes or signing.is_over(cause, moment):
+        return []
+    stopped = SigningStopped(occurred_at=now, actor=actor, cause=cause, stream=stream, moment=moment)
+    return [New(SIGNING, stopped)]
+
+
+def end(past: Past, now: datetime, actor: str, cause: Cause, stream: str, moment: Moment) -> list[New]:
+    """End this cause, also one that is yet to be told; not one that the chain has begun anew since."""
+    if past.state(SIGNING, Signing()).is_over(cause, moment):
+        return []
+    ended = SigningCauseEnded(occurred_at=now, actor=actor, cause=cause, stream=stream, moment=moment)
+    return [New(SIGNING, ended)]
+
+
+class ResumeSigning(msgspec.Struct, frozen=True):
+    """Settle the causes that the operator has seen. One that has come since then goes on holding."""
+
+    causes: tuple[Cause, ...]
+    reason: str
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [SIGNING]
+
+    def guards(self) -> list[GuardKey]:
+        return []
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        holding = past.state(SIGNING, Signing()).causes
+        settled = tuple(cause for cause in holding if cause in self.causes)
+        if not settled:
+            return ()
+        resumed = SigningResumed(occurred_at=now, actor=self.actor, causes=settled, reason=self.reason)
+        return [New(SIGNING, resumed)]

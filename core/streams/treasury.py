@@ -1,0 +1,254 @@
+"""The operator's own acts: system wallets, adjustments. And transfers between ledger accounts, which no chain sees.
+
+Streams wallet-{role}, adjustment-{id}, transfer-{id}.
+
+    SystemWalletRegistered -> SystemWalletRegistered ...      AdjustmentPosted      InternalTransferPosted
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, Self
+
+import msgspec
+
+from core.ledger import books
+from core.ledger.events import Event, New, event
+from core.ledger.guard import GuardKey, guard_key
+from core.ledger.journal import TREASURY, Posting, Unbalanced, check_balanced, signed
+from core.ledger.ledger import Past
+from core.ledger.money import EXPONENTS, MAX_MINOR, format_amount
+from core.ledger.rejections import (
+    AccountNotFound,
+    AmountOutOfRange,
+    IdempotencyKeyReused,
+    InsufficientFunds,
+    LedgerAccountNotFound,
+    Rejection,
+    SameLedgerAccount,
+    UnbalancedEntry,
+    WalletExists,
+)
+from core.streams.accounts import Account, account_stream, must_be_active
+
+Role = Literal["hot", "cold", "gas"]
+
+
+def wallet_stream(role: str) -> str:
+    return f"wallet-{role}"
+
+
+@event("wallet.registered")
+class SystemWalletRegistered(Event, frozen=True, kw_only=True):
+    """From now on this address plays the role; the one before it, if any, no longer does."""
+
+    role: Role
+    address: str
+    key_id: str | None
+
+
+@event("adjustment.posted")
+class AdjustmentPosted(Event, frozen=True, kw_only=True):
+    """A correction by the operator, with its reason."""
+
+    adjustment_id: str
+    reason: str
+    postings: tuple[Posting, ...]
+
+
+@event("transfer.posted")
+class InternalTransferPosted(Event, frozen=True, kw_only=True):
+    transfer_id: str
+    account_id: str
+    from_ledger_account: str
+    to_account_id: str
+    to_ledger_account: str
+    amount_minor: int
+    currency: str
+    postings: tuple[Posting, ...]
+
+
+class Wallet(msgspec.Struct, frozen=True):
+    """The address that plays a role now."""
+
+    registered: SystemWalletRegistered | None = None
+
+    def evolve(self, happened: Event) -> Self:
+        if isinstance(happened, SystemWalletRegistered):
+            return msgspec.structs.replace(self, registered=happened)
+        return self
+
+
+class Once(msgspec.Struct, frozen=True):
+    """A stream that holds one event at most."""
+
+    happened: Event | None = None
+
+    def evolve(self, happened: Event) -> Self:
+        return msgspec.structs.replace(self, happened=happened)
+
+
+class RegisterWallet(msgspec.Struct, frozen=True):
+    """Name the address that plays a role. Refused when the role is already played by another."""
+
+    role: Role
+    address: str
+    key_id: str | None
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [wallet_stream(self.role)]
+
+    def guards(self) -> list[GuardKey]:
+        return []
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        known = past.state(wallet_stream(self.role), Wallet()).registered
+        if known is not None:
+            if known.address == self.address:
+                return ()
+            return WalletExists(role=self.role, address=known.address)
+        registered = SystemWalletRegistered(
+            occurred_at=now, actor=self.actor, role=self.role, address=self.address, key_id=self.key_id
+        )
+        return [New(wallet_stream(self.role), registered)]
+
+
+class PostAdjustment(msgspec.Struct, frozen=True):
+    """Post lines as given. They must balance per book and currency, and overdraw no client."""
+
+    adjustment_id: str
+    reason: str
+    postings: tuple[Posting, ...]
+    actor: str
+
+    def streams(self) -> list[str]:
+        clients = dict.fromkeys(line.book for line in self.postings if line.book != TREASURY)
+        return [f"adjustment-{self.adjustment_id}", *map(account_stream, clients)]
+
+    def guards(self) -> list[GuardKey]:
+        keys = [guard_key(line.book, line.account, line.currency) for line in self.postings if line.book != TREASURY]
+        return list(dict.fromkeys(keys))
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        stream = self.streams()[0]
+        known = past.state(stream, Once()).happened
+        if isinstance(known, AdjustmentPosted):
+            differing = [name for name in ("reason", "postings") if getattr(known, name) != getattr(self, name)]
+            return IdempotencyKeyReused(fields=", ".join(differing)) if differing else ()
+        refusal = self._refusal(past)
+        if refusal:
+            return refusal
+        posted = AdjustmentPosted(
+            occurred_at=now,
+            actor=self.actor,
+            adjustment_id=self.adjustment_id,
+            reason=self.reason,
+            postings=self.postings,
+        )
+        return [New(stream, posted)]
+
+    def _refusal(self, past: Past) -> Rejection | None:
+        try:
+            check_balanced(self.postings)
+        except Unbalanced as error:
+            return UnbalancedEntry(reason=str(error))
+        left: dict[GuardKey, int] = {}
+        for line in self.postings:
+            if line.currency not in EXPONENTS:
+                return UnbalancedEntry(reason=f"there is no currency {line.currency}")
+            if line.amount_minor > MAX_MINOR:
+                return AmountOutOfRange()
+            if line.book == TREASURY:
+                if line.account not in books.TREASURY_CHART:
+                    return LedgerAccountNotFound(ledger_account=line.account)
+                continue
+            if past.state(account_stream(line.book), Account()).status == "absent":
+                return AccountNotFound()
+            if line.account == books.CLIENT_ASSET:
+                continue
+            key = guard_key(line.book, line.account, line.currency)
+            balance = past.balance(key)
+            if balance is None:
+                return LedgerAccountNotFound(ledger_account=line.account)
+            left[key] = left.get(key, balance) + signed(line, "liability")
+        for line in self.postings:
+            key = guard_key(line.book, line.account, line.currency)
+            if left.get(key, 0) < 0:
+                return _short(line.account, past.balance(key) or 0, (past.balance(key) or 0) - left[key], line.currency)
+        return None
+
+
+class PostTransfer(msgspec.Struct, frozen=True):
+    """Move USDT between two ledger accounts, of one client or of two."""
+
+    transfer_id: str
+    account_id: str
+    from_ledger_account: str
+    to_account_id: str
+    to_ledger_account: str
+    amount_minor: int
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [
+            f"transfer-{self.transfer_id}",
+            f"account-{self.account_id}",
+            f"account-{self.to_account_id}",
+        ]
+
+    def guards(self) -> list[GuardKey]:
+        return [
+            guard_key(self.account_id, self.from_ledger_account),
+            guard_key(self.to_account_id, self.to_ledger_account),
+        ]
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+        stream = self.streams()[0]
+        known = past.state(stream, Once()).happened
+        if isinstance(known, InternalTransferPosted):
+            fields = ("from_ledger_account", "to_account_id", "to_ledger_account", "amount_minor")
+            differing = [n.removesuffix("_minor") for n in fields if getattr(known, n) != getattr(self, n)]
+            return IdempotencyKeyReused(fields=", ".join(differing)) if differing else ()
+        refusal = self._refusal(past)
+        if refusal:
+            return refusal
+        posted = InternalTransferPosted(
+            occurred_at=now,
+            actor=self.actor,
+            transfer_id=self.transfer_id,
+            account_id=self.account_id,
+            from_ledger_account=self.from_ledger_account,
+            to_account_id=self.to_account_id,
+            to_ledger_account=self.to_ledger_account,
+            amount_minor=self.amount_minor,
+            currency="USDT",
+            postings=books.internal_transfer(
+                self.account_id, self.from_ledger_account, self.to_account_id, self.to_ledger_account, self.amount_minor
+            ),
+        )
+        return [New(stream, posted)]
+
+    def _refusal(self, past: Past) -> Rejection | None:
+        inactive = must_be_active(past, self.account_id) or must_be_active(past, self.to_account_id)
+        if inactive:
+            return inactive
+        source, target = self.guards()
+        if source == target:
+            return SameLedgerAccount()
+        available, there = past.balance(source), past.balance(target)
+        if available is None or self.from_ledger_account == books.CLEARING:
+            return LedgerAccountNotFound(ledger_account=self.from_ledger_account)
+        if there is None or self.to_ledger_account == books.CLEARING:
+            return LedgerAccountNotFound(ledger_account=self.to_ledger_account)
+        if available < self.amount_minor:
+            return _short(self.from_ledger_account, available, self.amount_minor, "USDT")
+        return None
+
+
+def _short(ledger_account: str, available: int, required: int, currency: str) -> InsufficientFunds:
+    return InsufficientFunds(
+        ledger_account=ledger_account,
+        available=format_amount(available, currency),
+        required=format_amount(required, currency),
+        currency=currency,
+    )

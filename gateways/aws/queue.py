@@ -1,0 +1,226 @@
+"""SQS FIFO as the port `Queue`: batches of ten, long polls, and the dead letters of each queue beside it.
+
+Messages are deleted when their work is durable, never before. A receipt that came too late deletes nothing: its message is
+somebody else's then, and is only done twice.
+"""
+
+import math
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from core.ports.queues import DeadLetter, Message, Received
+from core.ports.unavailable import Unavailable
+from gateways.aws.bodies import bytes_of, key_of, text_of
+from gateways.aws.dead_letters import DeadLetters
+from gateways.aws.names import MESSAGE_BYTES_MAX, VISIBILITY_S, dead_queue_name, queue_name
+from gateways.aws.session import Aws, code_of, doors
+from gateways.lease import beating
+from gateways.telemetry.turns import trace_header
+from gateways.user_error import UserError
+
+BATCH_MAX: Final = 10
+"""Entries of one call."""
+POLL_S: Final = 5
+"""How long an empty queue is waited for: an idle receiver then costs 12 calls a minute."""
+BEATS: Final = 3
+"""How often a message is held anew within its visibility timeout."""
+_TOO_LATE: Final = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
+
+
+class _InFlight(NamedTuple):
+    """What was received and is still to be deleted, by its receipt."""
+
+    message_id: str
+    body: str
+    group: str
+    attempts: int
+    until_s: float
+
+
+class SqsQueue:
+    """The port `Queue`. After a receive that found something the next one does not wait: so many make one batch."""
+
+    def __init__(self, aws: Aws, name: str, *, visibility_s: float = VISIBILITY_S, poll_s: int = 0) -> None:
+        self._sqs = aws.client("sqs")
+        self._name = queue_name(aws.prefix, name)
+        self._dead_name = dead_queue_name(aws.prefix, name)
+        self._visibility_s = math.ceil(visibility_s)
+        self._poll_s = poll_s
+        self._found = False
+        self._lock = threading.Lock()
+        self._urls: dict[str, str] = {}
+        self._flying: dict[str, _InFlight] = {}
+
+    def send(self, messages: Sequence[Message]) -> None:
+        header = trace_header()
+        traced = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}} if header else {}
+        entries = [
+            {
+                "MessageBody": text_of(item.body),
+                "MessageGroupId": item.group,
+                "MessageDeduplicationId": key_of(item.key),
+                "MessageSystemAttributes": traced,
+            }
+            for item in messages
+        ]
+        for batch in _batches(entries):
+            self._send(batch)
+
+    def receive(self, limit: int) -> list[Received]:
+        asked_s = time.monotonic()
+        with doors(self._name):
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url(self._name),
+                MaxNumberOfMessages=min(limit, BATCH_MAX),
+                VisibilityTimeout=self._visibility_s,
+                WaitTimeSeconds=0 if self._found else self._poll_s,
+                MessageSystemAttributeNames=["MessageGroupId", "ApproximateReceiveCount"],
+                # botocore's own retries repeat it: an answer that got lost is given again, not hidden for a minute
+                ReceiveRequestAttemptId=str(uuid.uuid4()),
+            )
+        given = answer.get("Messages", [])
+        with self._lock:
+            self._found = bool(given)
+            self._flying = {receipt: kept for receipt, kept in self._flying.items() if kept.until_s > asked_s}
+            return [self._take(item, asked_s + self._visibility_s) for item in given]
+
+    def _take(self, item: dict[str, Any], until_s: float) -> Received:
+        group, attempts = item["Attributes"]["MessageGroupId"], int(item["Attributes"]["ApproximateReceiveCount"])
+        receipt = item["ReceiptHandle"]
+        self._flying[receipt] = _InFlight(item["MessageId"], item["Body"], group, attempts, until_s)
+        return Received(body=bytes_of(item["Body"]), group=group, receipt=receipt, attempts=attempts)
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        self._for_each(receipts, "delete_message_batch")
+        self._forget(receipts)
+
+    def release(self, receipts: Sequence[str]) -> None:
+        self._for_each(receipts, "change_message_visibility_batch", VisibilityTimeout=0)
+        self._forget(receipts)
+
+    def hold(self, receipts: Sequence[str]) -> AbstractContextManager[None]:
+        def beat() -> None:
+            self._for_each(receipts, "change_message_visibility_batch", VisibilityTimeout=self._visibility_s)
+            until_s = time.monotonic() + self._visibility_s
+            with self._lock:
+                held = {each: self._flying[each]._replace(until_s=until_s) for each in receipts if each in self._flying}
+                self._flying.update(held)
+
+        return beating(beat, self._visibility_s / BEATS)
+
+    def bury(self, receipt: str, reason: str) -> None:
+        """A message that is not in flight here any more is somebody else's to bury."""
+        with self._lock:
+            poison = self._flying.get(receipt)
+        if poison is not None:
+            self._dead.put(poison.message_id, poison.body, poison.group, poison.attempts, reason)
+            self.delete([receipt])
+
+    def bury_part(self, receipt: str, part: int, body: bytes, group: str, reason: str) -> None:
+        """A part of a message that is in flight; the message stays there."""
+        with self._lock:
+            whole = self._flying.get(receipt)
+        if whole is not None:
+            self._dead.put(f"{whole.message_id}-{part}", text_of(body), group, whole.attempts, reason)
+
+    def dead(self, limit: int) -> list[DeadLetter]:
+        return self._dead.look(limit)
+
+    def redrive(self, ids: Sequence[str]) -> int:
+        """The key is a new one: under its old one SQS would take a message of the last minutes for a repeated one."""
+
+        def again(letter: DeadLetter) -> None:
+            entry = {"MessageBody": text_of(letter.body), "MessageGroupId": letter.group}
+            self._send([{"Id": "0", **entry, "MessageDeduplicationId": f"redrive:{letter.id}"}])
+
+        return self._dead.take_out(ids, again)
+
+    def dead_depth(self) -> int:
+        return self._depth(self._dead_name)
+
+    def depth(self) -> int:
+        return self._depth(self._name)
+
+    def oldest_s(self) -> None:
+        """CloudWatch alone knows: ApproximateAgeOfOldestMessage, which is alarmed and scaled by there."""
+
+    def purge(self) -> None:
+        with doors(self._name):
+            self._sqs.purge_queue(QueueUrl=self._url(self._name))
+        with self._lock:
+            self._flying.clear()
+
+    @property
+    def _dead(self) -> DeadLetters:
+        return DeadLetters(self._sqs, self._url(self._dead_name), self._dead_name)
+
+    def _send(self, batch: Sequence[dict[str, Any]]) -> None:
+        with doors(self._name):
+            answer = self._sqs.send_message_batch(QueueUrl=self._url(self._name), Entries=batch)
+        refuse_failures(self._name, answer)
+
+    def _for_each(self, receipts: Sequence[str], operation: str, **more: Any) -> None:
+        """What SQS has already given to somebody else is left to them."""
+        for start in range(0, len(receipts), BATCH_MAX):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": receipt, **more}
+                for number, receipt in enumerate(receipts[start : start + BATCH_MAX])
+            ]
+            with doors(self._name):
+                answer = getattr(self._sqs, operation)(QueueUrl=self._url(self._name), Entries=entries)
+            refuse_failures(self._name, answer, forgiven=_TOO_LATE)
+
+    def _forget(self, receipts: Iterable[str]) -> None:
+        with self._lock:
+            for receipt in receipts:
+                self._flying.pop(receipt, None)
+
+    def _depth(self, name: str) -> int:
+        wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        with doors(name):
+            answer = self._sqs.get_queue_attributes(QueueUrl=self._url(name), AttributeNames=wanted)
+        return sum(int(answer["Attributes"][attribute]) for attribute in wanted)
+
+    def _url(self, name: str) -> str:
+        if name not in self._urls:
+            try:
+                with doors(name):
+                    self._urls[name] = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
+            except ClientError as error:
+                if "NonExistentQueue" in code_of(error) or "QueueDoesNotExist" in code_of(error):
+                    raise UserError(f"there is no queue {name}: terraform makes it; AWS_PREFIX may differ") from error
+                raise
+        return self._urls[name]
+
+
+def refuse_failures(name: str, answer: dict[str, Any], forgiven: frozenset[str] = frozenset()) -> None:
+    """Raises Unavailable for entries of a batch that the service failed, ValueError for those that it refused."""
+    failed = [entry for entry in answer.get("Failed", []) if entry["Code"].rpartition(".")[2] not in forgiven]
+    for entry in failed:
+        if entry.get("SenderFault"):
+            raise ValueError(f"{name} refuses an entry: {entry['Code']} {entry.get('Message', '')}")
+    if failed:
+        raise Unavailable(f"{name} failed {len(failed)} entries: {failed[0]['Code']}")
+
+
+def _batches(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Ten at most, and no more than one call may carry. Raises ValueError for a message that none can."""
+    batch: list[dict[str, Any]] = []
+    room = MESSAGE_BYTES_MAX
+    for entry in entries:
+        size = len(entry["MessageBody"].encode())
+        if size > MESSAGE_BYTES_MAX:
+            raise ValueError(f"a message of {size} bytes does not fit into a queue")
+        if len(batch) == BATCH_MAX or size > room:
+            yield batch
+            batch, room = [], MESSAGE_BYTES_MAX
+        batch.append({"Id": str(len(batch)), **entry})
+        room -= size
+    if batch:
+        yield batch

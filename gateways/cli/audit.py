@@ -1,0 +1,216 @@
+"""What the command line does for an auditor: prove the database, hand out keys, export."""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import psycopg
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from core.ledger.journal import TREASURY
+from core.proofs.notes import NoteKey
+from core.streams.accounts import account_stream
+from gateways.cli.acts import note_command
+from gateways.cli.audit_diff import _ACCOUNT, book_of
+from gateways.cli.console import Data, console, progress, settings_with
+from gateways.cli.reconcile import print_checks
+from gateways.embedded.checkpoint_archive import FolderArchive
+from gateways.postgres.connections import Connections
+from gateways.postgres.roles import READER
+from gateways.settings import Settings
+from gateways.user_error import UserError
+from gateways.wiring.notes import open_archive, open_signer
+from gateways.wiring.opened import open_platform, visiting
+from projections.audit.export import export
+from projections.audit.history_tree import GROW_EVENTS_MAX, HistoryTree
+from projections.audit.plain_text import Period, journal
+from projections.audit.plain_text_forms import FORMS
+from projections.audit.reconcile import reconcile
+from projections.audit.verify import published_keys, verify
+
+
+def export_history(settings: Settings, output: Path | None, console: Console) -> None:
+    """Write the export, to standard output where no file is named: a file appears whole or not at all."""
+    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
+        _write(export(conn), output, console)
+
+
+def export_journal(
+    settings: Settings,
+    form: Literal["hledger", "beancount"],
+    account: str | None,
+    first: date | None,
+    last: date | None,
+    output: Path | None,
+    console: Console,
+) -> None:
+    """Write the books' journal in the same way, of the days from the first to the last. Raises UserError."""
+    if first is not None and last is not None and first > last:
+        raise UserError("--to must not lie before --from")
+    book = None if account is None else book_of(account)
+    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
+        if book not in (None, TREASURY):
+            with conn.transaction():
+                if conn.execute(_ACCOUNT, (account_stream(book),)).fetchone() is None:
+                    raise UserError(f"there is no account {account}: give its id, or {TREASURY}")
+        _write(journal(conn, FORMS[form](), book, Period(first, last)), output, console)
+
+
+def _write(lines: Iterable[bytes], output: Path | None, console: Console) -> None:
+    if output is None:
+        for line in lines:
+            sys.stdout.buffer.write(line)
+        return
+    temporary = output.with_name(f".{output.name}.part")
+    with temporary.open("wb") as file, progress(console) as bar:
+        task = bar.add_task("exporting", total=None)
+        for number, line in enumerate(lines, start=1):
+            file.write(line)
+            if number % 10_000 == 0:
+                bar.update(task, completed=number)
+    temporary.replace(output)
+
+
+def verify_export(file: Path, keys: Sequence[str], archive: Path | None) -> int:
+    """Let the stand-alone verifier look, in a process that has nothing of this one -> its exit code."""
+    verifier = Path(str(resources.files("schema") / "verify.py"))
+    arguments = [argument for key in keys for argument in ("--key", key)]
+    arguments += ["--archive", str(archive)] if archive else []
+    command = [sys.executable, "-I", str(verifier), "history", str(file), *arguments]
+    return subprocess.run(command, check=False).returncode  # noqa: S603  our own file
+
+
+def verify_database(settings: Settings, keys: Sequence[str], archive: Path | None, console: Console) -> bool:
+    """Print every check with its differences -> whether all hold. Everything but the chain, which reconcile asks."""
+    trusted = [NoteKey.parse(key) for key in keys]
+    with (
+        visiting(settings) as database,
+        open_platform(settings, READER, database) as platform,
+        psycopg.connect(platform.reader_url) as conn,
+        progress(console) as bar,
+    ):
+        task = bar.add_task("replaying", total=None)
+        replayed = reconcile(conn, None, lambda at, of: bar.update(task, completed=at, total=of))
+        if not trusted:
+            trusted = published_keys(conn)
+            conn.rollback()
+            console.print("the keys are the database's own: give --key to be sure who signed")
+        task = bar.add_task("hashing", total=None)
+        kept = FolderArchive(archive) if archive else open_archive(settings)
+        proven = verify(conn, trusted, kept.contents(), lambda at, of: bar.update(task, completed=at, total=of))
+    print_checks([*replayed.checks, *proven], console)
+    ok = all(check.ok for check in (*replayed.checks, *proven))
+    console.print(f"{replayed.position} events; " + ("everything holds" if ok else "something does not hold"))
+    return ok
+
+
+def print_keys(settings: Settings, console: Console) -> None:
+    """One line a key: what it signs, and the key itself."""
+    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
+        rows = conn.execute("SELECT purpose, key FROM note_keys ORDER BY purpose, since").fetchall()
+    for purpose, key in [*rows, ("statements", str(open_signer(settings, "statements").key))]:
+        console.print(f"{purpose:<12} {key}", soft_wrap=True)
+    if not rows:
+        console.print("no checkpoint was signed yet: the process `checkpoints` makes one when it starts")
+
+
+def regrow_tree(settings: Settings, console: Console) -> None:
+    """As the owner: no running process may forget a tile."""
+    with visiting(settings) as database, progress(console) as bar:
+        login = Connections(database.owner_url)
+        try:
+            tree = HistoryTree(login.transaction)
+            tree.forget()
+            task = bar.add_task("hashing", total=None)
+            grown = GROW_EVENTS_MAX
+            while grown == GROW_EVENTS_MAX:
+                grown = tree.grow()
+                bar.update(task, advance=grown)
+            note_command(settings, "history-tree.regrown", database, events=tree.size)
+            console.print(f"the tree holds {tree.size} events")
+        finally:
+            login.close()
+
+
+app = App(name="audit", help="Prove the history: checkpoints, exports, what changed between two positions")
+
+
+@app.command(name="export")
+def _export(
+    *,
+    format: Annotated[  # noqa: A002
+        Literal["ndjson", "hledger", "beancount"], Parameter(help="The history, or the books as a journal")
+    ] = "ndjson",
+    account: Annotated[str | None, Parameter(help="Of a journal: one book, by the account's id, or treasury")] = None,
+    from_: Annotated[
+        date | None, Parameter(name="--from", help="Of a journal: its first day (UTC); what was held before opens it")
+    ] = None,
+    to: Annotated[date | None, Parameter(help="Of a journal: its last day (UTC)")] = None,
+    output: Annotated[Path | None, Parameter(help="The file to write; without it, to standard output")] = None,
+    data: Data = None,
+) -> None:
+    """The whole history as NDJSON, for `audit verify FILE` and schema/verify.py, or the books for hledger or beancount.
+
+    NDJSON has events, seals, checkpoints and balances. A journal has every entry and asserts what each account holds, at
+    every checkpoint and at the end.
+    """
+    settings = settings_with(data=data)
+    if format != "ndjson":
+        export_journal(settings, format, account, from_, to, output, console)
+    elif account is not None or from_ is not None or to is not None:
+        raise UserError(
+            "NDJSON is the whole history, which nothing proves in parts: --account, --from and --to are"
+            " for --format hledger or beancount"
+        )
+    else:
+        export_history(settings, output, console)
+
+
+@app.command(name="verify")
+def _verify(
+    file: Annotated[Path | None, Parameter(help="An export; without it, the database itself")] = None,
+    *,
+    archive: Annotated[
+        Path | None, Parameter(help="The folder of archived checkpoints; default: the setting's")
+    ] = None,
+    key: Annotated[
+        list[str] | None, Parameter(help="A key that signs checkpoints, as `audit keys` prints it; several if replaced")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Is the history, in the database or in an export, the one that was signed? Exit 1 and every difference if not."""
+    if file is not None:
+        sys.exit(verify_export(file, key or [], archive))
+    sys.exit(0 if verify_database(settings_with(data=data), key or [], archive, console) else 1)
+
+
+@app.command(name="diff")
+def _diff(
+    *,
+    from_: Annotated[int, Parameter(name="--from", help="A position; what its event did is not in the difference")],
+    to: Annotated[int | None, Parameter(help="A later position, whose event is in it; default: the last one")] = None,
+    account: Annotated[str | None, Parameter(help="One book, by the account's id, or treasury")] = None,
+    json: bool = False,
+    data: Data = None,
+) -> None:
+    """Which balances changed between two positions, by how much, and by which events."""
+    from gateways.cli.audit_diff import show_difference
+
+    show_difference(settings_with(data=data), from_, to, account, console, as_json=json)
+
+
+@app.command(name="keys")
+def _keys(*, data: Data = None) -> None:
+    """Print the keys that sign checkpoints and statements. Give them to auditors and clients by a way of their own."""
+    print_keys(settings_with(data=data), console)
+
+
+@app.command(name="regrow-tree")
+def _regrow_tree(*, data: Data = None) -> None:
+    """Forget the Merkle tree's tiles and make them again from the events."""
+    regrow_tree(settings_with(data=data), console)

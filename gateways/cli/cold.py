@@ -1,0 +1,276 @@
+"""Coins from cold storage to the hot wallet: `counterfoil cold prepare`, `submit`, `list`, where the history and the chain are.
+
+Signed they are where no network is (gateways/cli/cold_machine.py). What `prepare` records is known by
+its txid from then on: the process `sweeps` sees it through, whether it is mined, dies at its expiration, or was never signed.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+from uuid import UUID, uuid4
+
+import psycopg
+import segno
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+from rich.table import Table
+
+from core.ledger.ledger import Command, EventStore, Failed, Refused
+from core.ledger.money import InvalidAmount, format_amount, parse_amount
+from core.streams.attempts import Attempt
+from core.streams.instructions import (
+    BroadcastInstruction,
+    GiveInstruction,
+    Instruction,
+    InstructionGiven,
+    InstructionState,
+    PrepareInstruction,
+    SendToken,
+    SignInstruction,
+)
+from core.tron.address import SUN_PER_TRX, Address
+from gateways.cli.acting import acting, system_wallet
+from gateways.cli.acts import at_terminal, note_command
+from gateways.cli.cold_machine import COLD, read_bundle, show_bundle
+from gateways.cli.console import Data, console, settings_with
+from gateways.postgres.roles import READER, SIGNER
+from gateways.settings import PREFIX, Settings
+from gateways.user_error import UserError
+from gateways.wiring.opened import check_chain
+from gateways.wiring.platform import Platform
+from signers.outgoing.funds import Prices, usdt_of
+from signers.outgoing.needs import TokenRefuses, need_of, salted
+from signers.transactions.build import envelope_for
+from signers.transactions.bundles import Bundle, Policy, bundle_of, transaction_of
+from signers.transactions.intents import attempt_of, intent_of_instruction
+
+MARGIN_PERCENT: Final = 50
+"""On the energy of a trial: prices and factors may change within the day that signing may take."""
+_HOUR_MS: Final = 3_600_000
+_STREAMS: Final = (
+    "SELECT DISTINCT stream FROM history"
+    " WHERE topic = 'instruction.given/1' AND event -> 'instruction' ->> 'wallet' = 'cold'"
+)
+
+
+def prepare(settings: Settings, amount: str, file: Path, hours: int, console: Console) -> None:
+    """Record the transfer with its bytes, and write the bundle that cold storage's owner signs. Raises UserError."""
+    amount_minor = _amount(amount)
+    if file.exists():
+        raise UserError(f"{file} is there already: choose another name")
+    with acting(settings, SIGNER) as platform:
+        check_chain(platform)
+        cold, hot = system_wallet(platform, COLD), system_wallet(platform, "hot")
+        if under_way := next(_open(platform.store, _ids(platform)), None):
+            known, state = under_way
+            raise UserError(
+                f"{known.instruction_id} is {state.state} and not over yet: counterfoil cold list says until when"
+            )
+        instruction = Instruction(str(uuid4()), "refill", "", cold.base58, COLD, SendToken(hot.base58, amount_minor))
+        attempt, policy = _bytes(platform, instruction, hours * _HOUR_MS)
+        actor = at_terminal()
+        commands: list[Command] = [
+            GiveInstruction(instruction, actor),
+            PrepareInstruction(instruction=instruction, actor=actor, attempt=attempt),
+        ]
+        _must_append(platform, commands)
+        bundle = bundle_of(settings.network, platform.node.genesis_id(), instruction, attempt, policy)
+        file.write_bytes(bundle.encode())
+        note_command(
+            settings,
+            "cold.prepared",
+            instruction_id=instruction.instruction_id,
+            txid=attempt.txid,
+            amount_minor=amount_minor,
+        )
+    show_bundle(bundle, console)
+    _qr(bundle, console)
+    console.print(f"{file} is written: sign it with counterfoil cold sign {file.name} on the machine that has the key")
+
+
+def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tuple[Attempt, Policy]:
+    """Raises UserError where cold storage has not enough, or the token would refuse."""
+    node, token, act = platform.node, platform.settings.usdt, instruction.act
+    assert isinstance(act, SendToken)
+    owner, to = Address.from_base58(instruction.owner), Address.from_base58(act.to)
+    held_minor = usdt_of(node, owner, token)
+    if held_minor < act.amount_minor:
+        raise UserError(f"cold storage {owner} holds {format_amount(held_minor, 'USDT')} USDT: ask for no more")
+    try:
+        need = need_of(node, Prices.of(node), owner, token, to, act.amount_minor, MARGIN_PERCENT)
+    except TokenRefuses as error:
+        raise UserError(f"the token refuses the transfer: {error}") from error
+    if need.short_sun:
+        raise UserError(
+            f"cold storage {owner} lacks {format_amount(need.short_sun, 'TRX')} TRX for the fee: send it some"
+        )
+    most_sun = platform.settings.fee_limit_max_trx * SUN_PER_TRX
+    if salted(need.fee_limit_sun) > most_sun:
+        raise UserError(
+            f"it needs a fee limit of {format_amount(need.fee_limit_sun, 'TRX')} TRX: raise {PREFIX}FEE_LIMIT_MAX_TRX"
+        )
+    head, solid = node.head(), node.solid()
+    envelope = envelope_for(
+        UUID(instruction.instruction_id).bytes,
+        1,
+        solid,
+        chain_time_ms=head.timestamp_ms,
+        lifetime_ms=lifetime_ms,
+        fee_limit_sun=need.fee_limit_sun,
+    )
+    attempt = attempt_of(intent_of_instruction(instruction, token), envelope, 1)
+    return attempt, Policy(act.to, token.base58, act.amount_minor, most_sun, head.timestamp_ms)
+
+
+def submit(settings: Settings, file: Path, console: Console) -> None:
+    """Record the signature and give the transaction to the network; the process `sweeps` sees it through. Raises UserError."""
+    bundle = read_bundle(file)
+    if bundle.signature is None:
+        raise UserError(f"{file} is not signed yet: counterfoil cold sign does it, on the machine that has the key")
+    instruction, attempt = bundle.instruction, bundle.attempt
+    with acting(settings, SIGNER) as platform:
+        check_chain(platform)
+        if (bundle.network, bundle.genesis) != (settings.network, platform.node.genesis_id()):
+            raise UserError(f"the bundle is for another {bundle.network}: submit it where it was prepared")
+        known = _state(platform.store, instruction)
+        if known.instruction != instruction or known.tries.last != attempt:
+            raise UserError("no such transfer was prepared here: submit the bundle where it was prepared")
+        if instruction.owner != system_wallet(platform, COLD).base58:
+            raise UserError(f"{instruction.owner} is not the cold wallet")
+        if known.over or known.tries.sent:
+            raise UserError(f"{attempt.txid} was submitted before and is {known.state}: counterfoil cold list shows it")
+        if platform.node.head().timestamp_ms >= attempt.expiration_ms:
+            raise UserError("it has expired and nothing moved: prepare another one")
+        actor, txid = at_terminal(), attempt.txid
+        commands: list[Command] = [
+            SignInstruction(instruction=instruction, actor=actor, txid=txid, signature=bundle.signature),
+            BroadcastInstruction(instruction=instruction, actor=actor, txid=txid),
+        ]
+        _must_append(platform, commands)
+        answer = platform.node.broadcast(transaction_of(bundle))
+        note_command(
+            settings, "cold.submitted", instruction_id=instruction.instruction_id, txid=txid, answer=answer.code
+        )
+    console.print(
+        f"{txid} was given to the network ({answer.code}); the process sweeps sends it again until it is mined or dead"
+    )
+
+
+def show(settings: Settings, console: Console) -> None:
+    """Every transfer from cold storage, and what became of it."""
+    with acting(settings, READER) as platform:
+        now_ms = platform.node.head().timestamp_ms
+        table = Table("id", "state", "txid", box=None, pad_edge=False)
+        table.add_column("USDT", justify="right")
+        table.add_column("", overflow="fold")
+        rows = 0
+        for instruction, state in _all(platform.store, _ids(platform)):
+            act, last = instruction.act, state.tries.last
+            assert isinstance(act, SendToken)
+            left_min = (last.expiration_ms - now_ms) // 60_000 if last and not state.over else 0
+            told = f"expires in {left_min} minutes" if left_min > 0 else ""
+            shown = format_amount(act.amount_minor, "USDT")
+            table.add_row(instruction.instruction_id, _word(state), last.txid if last else "", shown, told)
+            rows += 1
+    console.print(table if rows else "nothing was ever asked of cold storage")
+
+
+def _amount(text: str) -> int:
+    try:
+        return parse_amount(text, "USDT")
+    except InvalidAmount as error:
+        raise UserError(f"{text} is no amount of USDT: {error}") from error
+
+
+def _must_append(platform: Platform, commands: Sequence[Command]) -> None:
+    """All of them. Raises UserError for what is refused, as while signing is stopped."""
+    for outcome in platform.ledger.execute(commands):
+        if isinstance(outcome, Refused):
+            raise UserError(outcome.rejection.detail)
+        if isinstance(outcome, Failed):
+            raise outcome.error
+
+
+def _ids(platform: Platform) -> list[str]:
+    with psycopg.connect(platform.reader_url) as conn:
+        return [stream for (stream,) in conn.execute(_STREAMS)]
+
+
+def _all(store: EventStore, streams: list[str]) -> Iterator[tuple[Instruction, InstructionState]]:
+    for records in store.histories(streams).values():
+        given = records[0].event
+        assert isinstance(given, InstructionGiven)
+        state = InstructionState()
+        for recorded in records:
+            state = state.evolve(recorded.event)
+        yield given.instruction, state
+
+
+def _open(store: EventStore, streams: list[str]) -> Iterator[tuple[Instruction, InstructionState]]:
+    return ((instruction, state) for instruction, state in _all(store, streams) if not state.over)
+
+
+def _state(store: EventStore, instruction: Instruction) -> InstructionState:
+    state = InstructionState()
+    for recorded in store.histories([instruction.stream]).get(instruction.stream, ()):
+        state = state.evolve(recorded.event)
+    return state
+
+
+def _word(state: InstructionState) -> str:
+    return "signed" if state.state == "prepared" and state.tries.signature else state.state
+
+
+def _qr(bundle: Bundle, console: Console) -> None:
+    """The bytes on the terminal, for a machine that has a camera and no port."""
+    if console.is_terminal:
+        segno.make(bundle.attempt.raw_data.upper(), error="m").terminal(compact=True)
+
+
+app = App(name="cold", help="Coins from cold storage to the hot wallet, signed on a machine without network")
+
+
+@app.command(name="prepare")
+def _prepare(
+    amount: Annotated[str, Parameter(name="AMOUNT", help="USDT, as 2500.00")],
+    *,
+    output: Annotated[Path, Parameter(help="The bundle to write")] = Path("cold-bundle.json"),
+    hours: Annotated[int, Parameter(help="How long signing may take", validator=Number(gte=1, lte=24))] = 24,
+    data: Data = None,
+) -> None:
+    """Fix the transaction, record it, and write a bundle for the machine that has the key."""
+    prepare(settings_with(data=data), amount, output, hours, console)
+
+
+@app.command(name="sign")
+def _sign(
+    bundle: Annotated[Path, Parameter(name="BUNDLE")],
+    *,
+    keystore: Annotated[Path, Parameter(help="Cold storage's keystore, as keygen has made it")],
+    fingerprint: Annotated[str | None, Parameter(help="As whoever prepared it said it; asked for without it")] = None,
+) -> None:
+    """Check every byte of a bundle against what it says, and sign it. Needs no network, no database and no node."""
+    from gateways.cli.cold_machine import sign as sign_bundle
+
+    sign_bundle(settings_with(), bundle, keystore, fingerprint, console)
+
+
+@app.command(name="submit")
+def _submit(bundle: Annotated[Path, Parameter(name="BUNDLE", help="The signed one")], *, data: Data = None) -> None:
+    """Hold a signed bundle to what was recorded, and give its transaction to the network."""
+    submit(settings_with(data=data), bundle, console)
+
+
+@app.command(name="list")
+def _list_transfers(*, data: Data = None) -> None:
+    """Every transfer from cold storage, and what became of it."""
+    show(settings_with(data=data), console)
+
+
+@app.command(name="keygen")
+def _keygen(*, keystore: Annotated[Path, Parameter(help="The keystore to write")]) -> None:
+    """Make cold storage's key, on the machine that keeps it, and print the address to register."""
+    from gateways.cli.cold_machine import keygen as make_key
+
+    make_key(keystore, settings_with(), console)

@@ -1,0 +1,131 @@
+"""What both halves of the demo play on: the story it prints, the doors it asks, and how it waits for what must happen."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import httpx2
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from gateways.settings import Settings
+
+WAIT_S: Final = 90.0
+
+
+class Mismatch(Exception):
+    """Something the demo proves does not hold."""
+
+
+class Story:
+    """Prints the lines: seconds since the start, what happened, where, and how long it took."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._start = self._last = time.monotonic()
+
+    def title(self, text: str) -> None:
+        self._console.print(f"\n[bold]{text}[/bold]\n")
+
+    def tell(self, what: str, *, txid: str = "", position: int | None = None) -> None:
+        now = time.monotonic()
+        took_ms, self._last = (now - self._last) * 1000, now
+        where = f"[cyan]event {position}[/cyan]" if position else ""
+        if txid:
+            where = f"[magenta]tx {txid[:10]}…{txid[-4:]}[/magenta]  {where}"
+        self._console.print(
+            f"[dim]{now - self._start:6.2f} s[/dim]  {what}  {where}  [dim]{took_ms:.0f} ms[/dim]", soft_wrap=True
+        )
+
+    def table(self, table: Table) -> None:
+        self._console.print()
+        self._console.print(table)
+
+    def verdict(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+
+def get(client: httpx2.Client, path: str) -> dict[str, Any]:
+    answer = client.get(path)
+    if answer.status_code != 200:
+        raise Mismatch(f"GET {path} answered {answer.status_code}: {answer.text}")
+    return dict(answer.json())
+
+
+class World:
+    """The installation as its operator, its client and the chain's users reach it."""
+
+    def __init__(self, story: Story, settings: Settings, operator_key: str, devnet_url: str) -> None:
+        self.story = story
+        self.settings = settings.model_copy(update={"tron_node_url": devnet_url})
+        """With the chain's address, for what is done at the command line."""
+        self.api = f"http://127.0.0.1:{settings.http_port}"
+        self.operator = httpx2.Client(base_url=self.api, headers={"x-api-key": operator_key}, timeout=30)
+        self._devnet = httpx2.Client(base_url=devnet_url, timeout=30)
+        self._history: psycopg.Connection | None = None
+
+    def read_history(self, url: str) -> psycopg.Connection:
+        """From now on the history is read there, to say at which position a thing was recorded."""
+        self._history = psycopg.connect(url, autocommit=True)
+        return self._history
+
+    def payin(self, company: httpx2.Client, customer: int) -> str:
+        payin = self.post(company, "/v1/payins", {"client_reference": f"customer {customer}"})
+        address = str(payin["address"]["tron_address_base58"])
+        self.story.tell(
+            f"deposit address for customer {customer}: {address}", position=self.latest("address.assigned/1")
+        )
+        return address
+
+    def faucet(self, address: str, **coins: str) -> str:
+        answer = self._devnet.post("/devnet/faucet", json={"address": address, **coins})
+        if answer.status_code != 200:
+            raise Mismatch(f"the faucet answered {answer.status_code}: {answer.text}")
+        return str(answer.json()["txid"])
+
+    def post(self, client: httpx2.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = client.post(path, json=body, headers={"idempotency-key": secrets.token_hex(16)})
+        if answer.status_code not in (200, 201, 202):
+            raise Mismatch(f"POST {path} answered {answer.status_code}: {answer.text}")
+        return dict(answer.json())
+
+    def balance(self, company: httpx2.Client) -> str:
+        rows = get(company, "/v1/balances")["data"]
+        return next((str(row["amount"]) for row in rows if row["code"] == "User_Liability"), "0.000000")
+
+    def event(self, stream: str, topic: str) -> int:
+        return int(self.until(lambda: self._one("stream = %s AND topic = %s", stream, topic)))
+
+    def latest(self, topic: str) -> int:
+        return int(self.until(lambda: self._one("topic = %s", topic)))
+
+    def position(self, topic: str, part: str, field: str, value: str, *, count: int) -> int:
+        def found() -> int | None:
+            row = self._read(
+                'SELECT max("position"), count(*) FROM history WHERE topic = %s AND event -> %s ->> %s = %s',
+                (topic, part, field, value),
+            )
+            return row[0] if row and row[1] >= count else None
+
+        return int(self.until(found))
+
+    def _one(self, condition: str, *values: str) -> int | None:
+        statement = f'SELECT max("position") FROM history WHERE {condition}'
+        row = self._read(statement, values)
+        return row[0] if row else None
+
+    def until(self, look: Callable[[], Any]) -> Any:
+        """What `look` gives as soon as it gives something. Raises Mismatch when it never does."""
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            found = look()
+            if found:
+                return found
+            time.sleep(0.02)
+        raise Mismatch(f"nothing happened for {WAIT_S:.0f} s")
+
+    def _read(self, statement: str, values: tuple[str, ...]) -> tuple[Any, ...] | None:
+        assert self._history is not None
+        return self._history.execute(statement, values).fetchone()

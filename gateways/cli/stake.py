@@ -1,0 +1,312 @@
+"""Stake at the command line: `counterfoil stake status`, `recommend`, `freeze`, `unfreeze`, `withdraw`.
+
+What is ordered here is an instruction: the process `sweeps` makes the gas wallet's, `payouts` the hot wallet's.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import uuid4
+
+import psycopg
+from cyclopts import App, Parameter, validators
+from rich.console import Console
+from rich.table import Table
+
+from core.ledger.money import InvalidAmount, format_amount, parse_amount
+from core.streams.instructions import Freeze, GiveInstruction, Instruction, Unfreeze, WithdrawUnfrozen
+from core.tron.address import SUN_PER_TRX, Address
+from core.tron.chain import ChainAccount, Resource
+from core.tron.stake import Advice, Staker, Terms, Volume, advise, lasts_hours
+from gateways.cli.acting import acting, execute, system_wallet
+from gateways.cli.acts import at_terminal, note_command
+from gateways.cli.console import Data, console, settings_with
+from gateways.cli.sweeps import Wallet
+from gateways.postgres.roles import READER, SIGNER
+from gateways.settings import Settings
+from gateways.user_error import UserError
+from gateways.wiring.opened import check_chain
+from gateways.wiring.platform import Platform
+from signers.outgoing.funds import Prices
+from signers.outgoing.needs import TRANSFER_BYTES
+from signers.sweeps.worth import DELEGATION_BYTES, TRX_TRANSFER_BYTES, in_token
+from signers.transactions.abi import transfer_call
+
+WALLETS: Final[tuple[Staker, ...]] = ("gas", "hot")
+Stakes = Freeze | Unfreeze | WithdrawUnfrozen
+
+# What was sent as fuel and came back as left-over TRX was not spent.
+_VOLUME: Final = """
+    WITH since AS (SELECT now() - %(days)s * interval '1 day' AS at),
+         moved AS (SELECT * FROM instructions, since WHERE updated_at >= at AND state IN ('confirmed', 'failed'))
+    SELECT (SELECT count(*) FROM sweeps, since WHERE updated_at >= at AND state = 'confirmed' AND currency = 'USDT'),
+           (SELECT count(*) FROM payout_requests, since WHERE updated_at >= at AND state = 'confirmed'),
+           (SELECT coalesce(sum(burned_sun), 0) FROM moved WHERE wallet = 'gas')::bigint
+           + (SELECT coalesce(sum(amount_minor), 0) FROM moved WHERE purpose = 'fuel' AND state = 'confirmed')::bigint
+           - (SELECT coalesce(sum(amount_minor), 0) FROM sweeps, since
+               WHERE updated_at >= at AND state = 'confirmed' AND currency = 'TRX')::bigint,
+           (SELECT coalesce(sum(burned_sun), 0) FROM moved WHERE wallet = 'hot')::bigint
+           + (SELECT coalesce(sum(burned_sun), 0) FROM payout_requests, since WHERE updated_at >= at)::bigint
+"""
+_AGE: Final = (
+    "SELECT least(%(days)s, greatest(1, ceil(extract(epoch FROM now() - occurred_at) / 86400)::int)) FROM history"
+)
+
+
+def volume(platform: Platform, days: int) -> Volume:
+    """The last days', or those since the first event where there are fewer; never less than one."""
+    with psycopg.connect(platform.reader_url) as conn:
+        row = conn.execute(_VOLUME, {"days": days}).fetchone()
+        age = conn.execute(f"{_AGE} WHERE position = 1", {"days": days}).fetchone()
+    assert row is not None
+    sweeps, payouts, gas_sun, hot_sun = row
+    return Volume(age[0] if age else 1, sweeps, payouts, max(0, gas_sun), hot_sun)
+
+
+def status(settings: Settings, days: int, console: Console) -> None:
+    """What each wallet has staked, lent, waiting and left, and how long its TRX last."""
+    with acting(settings, READER) as platform:
+        table = Table("wallet", box=None, pad_edge=False)
+        for title in ("TRX", "staked: energy", "bandwidth", "lent", "coming back", "energy left", "bandwidth left"):
+            table.add_column(title, justify="right")
+        told, done, now_ms = [], volume(platform, days), platform.node.head().timestamp_ms
+        for role in WALLETS:
+            address = system_wallet(platform, role)
+            account, resources = _account(platform, address), platform.node.resources(address)
+            waiting = sum(each.amount_sun for each in account.unfreezing)
+            amounts = (
+                account.balance_sun,
+                account.energy_stake_sun + account.delegated_energy_sun,
+                account.bandwidth_stake_sun + account.delegated_bandwidth_sun,
+                account.delegated_energy_sun + account.delegated_bandwidth_sun,
+                waiting,
+            )
+            left = (
+                f"{resources.energy_left} of {resources.energy_limit}",
+                f"{resources.net_left + resources.free_net_left} of {resources.net_limit + resources.free_net_limit}",
+            )
+            table.add_row(role, *(format_amount(each, "TRX") for each in amounts), *left)
+            told += _waits(role, account, now_ms)
+            spent = done.gas_spent_sun if role == "gas" else done.hot_spent_sun
+            told.append(_forecast(role, account.balance_sun, spent, done.days))
+    console.print(table)
+    console.print("\n".join(told))
+
+
+def _account(platform: Platform, address: Address) -> ChainAccount:
+    """An address without an account has nothing."""
+    return platform.node.account(address) or ChainAccount(bytes(address), 0, ())
+
+
+def _waits(role: str, account: ChainAccount, now_ms: int) -> list[str]:
+    return [
+        f"{role}: {format_amount(each.amount_sun, 'TRX')} TRX can be withdrawn "
+        + ("now" if each.expires_ms <= now_ms else f"from {_time(each.expires_ms)} on")
+        for each in account.unfreezing
+    ]
+
+
+def _forecast(role: str, balance_sun: int, spent_sun: int, days: int) -> str:
+    hours = lasts_hours(balance_sun, spent_sun, days)
+    if hours is None:
+        return f"{role}: no TRX was spent in the last {days} days"
+    return (
+        f"{role}: spent {format_amount(spent_sun, 'TRX')} TRX in the last {days} days;"
+        f" at that rate its TRX last {hours // 24} days and {hours % 24} hours"
+    )
+
+
+def _time(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def recommend(settings: Settings, days: int, console: Console) -> None:
+    """How much stake the last days' volume needs, and what it saves a day against burning at today's prices."""
+    with acting(settings, READER) as platform:
+        done, terms = volume(platform, days), _terms(platform)
+        advices = _advices(platform, done, terms)
+    table = Table("wallet", "resource", box=None, pad_edge=False)
+    for title in ("needs a day", "staked TRX", "stake TRX", "to add", "saves TRX a day", "about USDT", "pays back in"):
+        table.add_column(title, justify="right")
+    for each in advices:
+        sums = (each.staked_sun, each.stake_sun, each.add_sun, each.saves_sun_a_day)
+        worth = in_token(each.saves_sun_a_day, settings.minor(settings.trx_price))
+        back = f"{each.pays_back_days} days" if each.pays_back_days else ""
+        shown = [format_amount(amount, "TRX") for amount in sums]
+        table.add_row(
+            each.wallet, each.resource.lower(), str(each.units_a_day), *shown, format_amount(worth, "USDT"), back
+        )
+    console.print(f"{done.sweeps} sweeps and {done.payouts} payouts in the last {done.days} days")
+    console.print(table)
+    console.print("payees that have no USDT yet take twice the energy; stake comes back 14 days after it is asked for")
+
+
+def _terms(platform: Platform) -> Terms:
+    prices, network = Prices.of(platform.node), platform.node.resources(system_wallet(platform, "gas"))
+    return Terms(
+        prices.energy_sun,
+        prices.bandwidth_sun,
+        network.total_energy_limit,
+        network.total_energy_weight,
+        network.total_net_limit,
+        network.total_net_weight,
+    )
+
+
+def _advices(platform: Platform, done: Volume, terms: Terms) -> Sequence[Advice]:
+    gas, hot = (_account(platform, system_wallet(platform, role)) for role in WALLETS)
+    free = platform.node.resources(hot.address).free_net_limit
+    energy, lending_bytes = _transfer_energy(platform, Address(hot.address)), 2 * DELEGATION_BYTES
+    gas_energy = gas.energy_stake_sun + gas.delegated_energy_sun
+    gas_bandwidth = gas.bandwidth_stake_sun + gas.delegated_bandwidth_sun
+    lent: dict[str, Any] = {"times": done.sweeps, "days": done.days}
+    paid: dict[str, Any] = {"times": done.payouts, "days": done.days}
+    lending_sun = lending_bytes * terms.bandwidth_sun
+    return [
+        advise("gas", "ENERGY", terms, **lent, units_each=energy, staked_sun=gas_energy, costs_sun_each=lending_sun),
+        advise(
+            "gas",
+            "BANDWIDTH",
+            terms,
+            **lent,
+            units_each=TRX_TRANSFER_BYTES + lending_bytes,
+            free_a_day=free,
+            staked_sun=gas_bandwidth,
+        ),
+        advise("hot", "ENERGY", terms, **paid, units_each=energy, staked_sun=hot.energy_stake_sun),
+        advise(
+            "hot",
+            "BANDWIDTH",
+            terms,
+            **paid,
+            units_each=TRANSFER_BYTES,
+            free_a_day=free,
+            staked_sun=hot.bandwidth_stake_sun,
+        ),
+    ]
+
+
+def _transfer_energy(platform: Platform, hot: Address) -> int:
+    """What a transfer between two holders takes now, by a trial. Raises UserError where there is nothing to try with."""
+    trial = platform.node.call(hot, platform.settings.usdt, transfer_call(hot, 1))
+    if trial.reverted:
+        raise UserError(f"the hot wallet {hot} has no USDT, so no transfer can be tried: fill it first")
+    return trial.energy_used
+
+
+def freeze(settings: Settings, role: Staker, resource: Resource, text: str, console: Console) -> None:
+    """Stake TRX of a wallet. Raises UserError for more than it has."""
+    amount_sun = _amount(text)
+
+    def check(platform: Platform, address: Address) -> None:
+        account = platform.node.solid_account(address)
+        balance_sun = account.balance_sun if account else 0
+        if amount_sun > balance_sun:
+            raise UserError(f"the {role} wallet {address} has {format_amount(balance_sun, 'TRX')} TRX: stake less")
+
+    _order(settings, role, Freeze(amount_sun, resource), check, console)
+
+
+def unfreeze(settings: Settings, role: Staker, resource: Resource, text: str, console: Console) -> None:
+    """Ask for stake back. Raises UserError for more than is there, lent stake left out, or where 32 wait already."""
+    amount_sun = _amount(text)
+
+    def check(platform: Platform, address: Address) -> None:
+        account = _account(platform, address)
+        here_sun = account.energy_stake_sun if resource == "ENERGY" else account.bandwidth_stake_sun
+        if amount_sun > here_sun:
+            raise UserError(
+                f"the {role} wallet {address} has {format_amount(here_sun, 'TRX')} TRX staked for {resource.lower()}"
+                " that are not lent: ask for less"
+            )
+        if not platform.node.unfreezes_left(address):
+            raise UserError(
+                "32 amounts wait already, the chain takes no more: counterfoil stake withdraw takes those due"
+            )
+
+    _order(settings, role, Unfreeze(amount_sun, resource), check, console)
+
+
+def withdraw(settings: Settings, role: Staker, console: Console) -> None:
+    """Take what has waited its 14 days. Raises UserError where nothing has."""
+
+    def check(platform: Platform, address: Address) -> None:
+        now_ms = platform.node.head().timestamp_ms
+        if not platform.node.withdrawable_sun(address, now_ms):
+            waits = "; ".join(_waits(role, _account(platform, address), now_ms)) or "and nothing waits"
+            raise UserError(f"nothing can be withdrawn yet: {waits}")
+
+    _order(settings, role, WithdrawUnfrozen(), check, console)
+
+
+def _order(
+    settings: Settings, role: Staker, act: Stakes, check: Callable[[Platform, Address], None], console: Console
+) -> None:
+    with acting(settings, SIGNER) as platform:
+        check_chain(platform)
+        address = system_wallet(platform, role)
+        check(platform, address)
+        instruction = Instruction(str(uuid4()), "stake", "", address.base58, role, act)
+        execute(platform, [GiveInstruction(instruction, at_terminal())])
+        what = str(act.__struct_config__.tag)
+        note_command(
+            settings,
+            f"stake.{what}",
+            instruction_id=instruction.instruction_id,
+            wallet=role,
+            amount_sun=getattr(act, "amount_sun", None),
+            resource=getattr(act, "resource", None),
+        )
+    worker = "sweeps" if role == "gas" else "payouts"
+    console.print(
+        f"instruction {instruction.instruction_id}: the process {worker} makes it, counterfoil stake status shows it"
+    )
+
+
+def _amount(text: str) -> int:
+    """TRX -> sun. Raises UserError for what is no amount, or no whole number of TRX."""
+    try:
+        amount_sun = parse_amount(text, "TRX")
+    except InvalidAmount as error:
+        raise UserError(f"{text} is no amount of TRX: {error}") from error
+    if amount_sun % SUN_PER_TRX:
+        raise UserError(f"{text}: give whole TRX, nothing less of a stake counts")
+    return amount_sun
+
+
+app = App(name="stake", help="What the gas and the hot wallet have staked, how much they should, and how to change it")
+
+Kind = Annotated[Literal["energy", "bandwidth"], Parameter(name="RESOURCE")]
+Trx = Annotated[str, Parameter(name="TRX", help="A whole number")]
+Days = Annotated[int, Parameter(help="How many days back to look", validator=validators.Number(gte=1, lte=365))]
+_RESOURCES: Final[dict[str, Resource]] = {"energy": "ENERGY", "bandwidth": "BANDWIDTH"}
+
+
+@app.command(name="status")
+def _stake_status(*, days: Days = 7, data: Data = None) -> None:
+    """What is staked, lent, waiting and left, and how long the wallets' TRX last at the rate of the last days."""
+    status(settings_with(data=data), days, console)
+
+
+@app.command(name="recommend")
+def _recommend(*, days: Days = 7, data: Data = None) -> None:
+    """How much to stake for the volume of the last days, and what it saves against burning at today's prices."""
+    recommend(settings_with(data=data), days, console)
+
+
+@app.command(name="freeze")
+def _freeze(wallet: Wallet, resource: Kind, trx: Trx, *, data: Data = None) -> None:
+    """Stake TRX of a wallet for energy or bandwidth."""
+    freeze(settings_with(data=data), wallet, _RESOURCES[resource], trx, console)
+
+
+@app.command(name="unfreeze")
+def _unfreeze(wallet: Wallet, resource: Kind, trx: Trx, *, data: Data = None) -> None:
+    """Ask for stake back: it can be withdrawn 14 days later."""
+    unfreeze(settings_with(data=data), wallet, _RESOURCES[resource], trx, console)
+
+
+@app.command(name="withdraw")
+def _withdraw(wallet: Wallet, *, data: Data = None) -> None:
+    """Take the stake that has waited its 14 days."""
+    withdraw(settings_with(data=data), wallet, console)

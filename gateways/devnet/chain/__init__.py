@@ -1,0 +1,1 @@
+"""The devnet's chain: blocks, forks, the pool of pending transactions, genesis."""

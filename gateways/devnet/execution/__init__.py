@@ -1,0 +1,1 @@
+"""What a transaction does on the devnet, and what it costs: energy, bandwidth, stake, delegation."""

@@ -1,0 +1,111 @@
+"""The node's door: a request in, java-tron's answer, TronGrid's or /devnet's out, through whatever faults are armed.
+
+java-tron answers 200 nearly always; what went wrong stands in the body as {"Error": "class ... : message"}. No sockets
+here: http.py serves this door, in_process.py lets a client in without a network.
+
+Every path also answers behind /node/{name}, as another node of the same chain would: a fault whose path names that node
+strikes its answers only.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from core.tron.protobuf import MalformedProtobuf
+from gateways.devnet.exchange import Reply, Request, Silence, Silenced
+from gateways.devnet.faults import HEADS
+from gateways.devnet.http import trongrid
+from gateways.devnet.http.ask import Ask
+from gateways.devnet.http.calls.building import BuildRefused
+from gateways.devnet.http.controls import CONTROLS, BadControl
+from gateways.devnet.http.parsing import BadRequest
+from gateways.devnet.http.wallet import SOLIDITY, WALLET, Handler
+from gateways.devnet.node import Node
+
+BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+"""java-tron's node.http.maxMessageSize by default."""
+
+_CALLS: Final[Mapping[str, Mapping[str, Handler]]] = {"wallet": WALLET, "walletsolidity": SOLIDITY}
+
+
+def answer(node: Node, request: Request) -> Reply | Silence:
+    """Carry out one request; faults never touch /devnet."""
+    if len(request.body) > BODY_BYTES_MAX:
+        return Reply(413, b"")
+    path = _own_path(request.path)
+    area, _, call = path.strip("/").partition("/")
+    if area == "devnet":
+        return _control(node, request, call)
+    if area == "healthcheck":
+        return _json("OK")
+    if instead := node.faults.instead(request.path, node.clock_ms(), node.chain.block_ms):
+        return instead
+    try:
+        reply = _grid(node, request, path) if area == "v1" else _wallet(node, request, area, call.lower())
+    except Silenced as silenced:
+        return silenced.silence
+    return msgspec.structs.replace(reply, body=node.faults.garble(request.path, reply.body))
+
+
+def _own_path(path: str) -> str:
+    """The path as java-tron knows it, without the /node/{name} before it."""
+    parts = path.split("/", 3)
+    return "/" + "".join(parts[3:]) if parts[1:2] == ["node"] else path
+
+
+def _wallet(node: Node, request: Request, area: str, call: str) -> Reply:
+    handler = _CALLS.get(area, {}).get(call)
+    if handler is None:
+        return _json({"Error": "this API is unavailable due to config"}, 404)
+    try:
+        parameters = _parameters(request)
+        asks_head = call in HEADS and not parameters.get("id_or_num")
+        lag = node.faults.lag(request.path, asks_head=asks_head)
+        ask = Ask(node, parameters, solid=area == "walletsolidity", lag=lag, path=request.path)
+        return _json(node.faults.distort(request.path, handler(ask)))
+    except BuildRefused as error:
+        return _json({"Error": f"class org.tron.core.exception.ContractValidateException : {error}"})
+    except BadRequest as error:
+        return _json({"Error": f"class {error.kind} : {error}"})
+    except MalformedProtobuf as error:
+        return _json({"Error": f"class com.google.protobuf.InvalidProtocolBufferException : {error}"})
+    except msgspec.DecodeError as error:
+        return _json({"Error": f"class com.alibaba.fastjson.JSONException : {error}"})
+
+
+def _grid(node: Node, request: Request, path: str) -> Reply:
+    if request.method != "GET":
+        return _json({"success": False, "error": "method not allowed", "statusCode": 405}, 405)
+    lag = node.faults.lag(request.path, asks_head=False)
+    try:
+        ask = Ask(node, dict(request.query), lag=lag)
+        status, body = trongrid.answer(ask, path, urlsplit(request.base_url + request.path))
+    except BadRequest as error:
+        return _json({"success": False, "error": str(error), "statusCode": 400}, 400)
+    return _json(body, status) if body is not None else Reply(status, b"")
+
+
+def _control(node: Node, request: Request, call: str) -> Reply:
+    handler = CONTROLS.get((request.method, call))
+    if handler is None:
+        return _json({"error": f"there is no {request.method} {request.path}"}, 404)
+    try:
+        return _json(handler(Ask(node, _parameters(request))))
+    except (BadControl, BadRequest, msgspec.DecodeError) as error:
+        return _json({"error": str(error)}, 400)
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    """The query of a GET; of a POST the JSON object or the form in its body, whatever its content type says."""
+    query = dict(request.query)
+    if request.method != "POST" or not request.body.strip():
+        return query
+    if request.body.lstrip()[:1] != b"{":
+        return query | dict(parse_qsl(request.body.decode(errors="replace")))
+    return query | msgspec.json.decode(request.body, type=dict[str, Any])
+
+
+def _json(body: Any, status: int = 200) -> Reply:
+    return Reply(status, msgspec.json.encode(body))

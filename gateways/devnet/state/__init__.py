@@ -1,0 +1,1 @@
+"""What the devnet's chain knows: accounts, shares, parameters, decrees."""

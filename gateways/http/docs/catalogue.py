@@ -1,0 +1,88 @@
+"""What the documentation calls each kind of thing, in the order in which it shows them."""
+
+from types import ModuleType
+from typing import Final, NamedTuple
+
+from gateways.http.docs import pages
+from gateways.http.resources import (
+    accounts,
+    deposits,
+    explanations,
+    health,
+    ledger,
+    operator,
+    payins,
+    payouts,
+    projections,
+    proofs,
+    refused_commands,
+    statements,
+    treasury,
+    webhooks,
+)
+
+
+class Noun(NamedTuple):
+    """A tag of the document: what it says of itself, and the files whose endpoints it has."""
+
+    sentence: str
+    files: tuple[ModuleType, ...]
+
+
+NOUNS: Final = {
+    "Accounts": Noun(
+        "Accounts and their API keys: what the operator keeps, and what a caller may know of itself.", (accounts,)
+    ),
+    "Ledger": Noun("Ledger accounts, balances, the journal, and transfers between ledger accounts.", (ledger,)),
+    "Statements": Noun(
+        "Statements over HTTP: the account's book in a period, signed once the period is over; "
+        "the same bytes whenever it is asked.",
+        (statements,),
+    ),
+    "Payins": Noun(
+        "Payins over HTTP: a deposit address is asked for, and what arrives on it is shown.", (payins, deposits)
+    ),
+    "Payouts": Noun(
+        "Payouts over HTTP. A payout's stream is the memory of its idempotency key: "
+        "the first answer follows from its first event.",
+        (payouts,),
+    ),
+    "Webhooks": Noun(
+        "Events, and the webhooks that carry them: what was sent, what came of it, send it again, and the signing secret.",
+        (webhooks,),
+    ),
+    "Proofs": Noun(
+        "Proofs: a client's receipts, which it checks offline; "
+        "for the operator, checkpoints and proofs of inclusion and growth.",
+        (proofs,),
+    ),
+    "Operator": Noun(
+        "What only the operator sees and does: corrections, the audit log, the trial balance.", (operator,)
+    ),
+    "Treasury": Noun(
+        "The treasury as the operator sees it: system wallets with what they hold, and every sweep.", (treasury,)
+    ),
+    "Explanations": Noun(
+        "Explanations for the operator: what changed between two positions, and by which events.", (explanations,)
+    ),
+    "Refused commands": Noun(
+        "Refused commands: who tried what, and why it was refused. They are events, bounded per account and hour.",
+        (refused_commands,),
+    ),
+    "Projections": Noun(
+        "The views: how far each one came, and rebuilding them from the history while they serve.", (projections,)
+    ),
+    "Service": Noun(
+        "For machines that watch: alive, ready, metrics; and for people who integrate: the document and the docs page.",
+        (health, pages),
+    ),
+}
+"""In the order in which the documentation shows them. Importing their files is what declares the endpoints."""
+TAG_OF: Final = {file.__name__: name for name, noun in NOUNS.items() for file in noun.files}
+"""By the name of the file that declares an endpoint."""
+PATHS: Final = tuple(
+    file.__name__
+    for name in sorted(NOUNS, key=lambda name: NOUNS[name].files[0].__name__)
+    for file in NOUNS[name].files
+)
+"""The order of the paths in the document: by file, so that it changes only where the API does."""

@@ -1,0 +1,1 @@
+"""The edge: connections, limits, keys, idempotency, and what every answer carries."""

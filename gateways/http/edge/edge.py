@@ -1,0 +1,304 @@
+"""The path every request takes: identify, authenticate, limit, validate, do it once, answer, or say what is wrong.
+
+An ASGI application per path. It is plain code instead of a stack of middleware: the order is the safety.
+"""
+
+import itertools
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import limits
+import msgspec
+from pydantic import BaseModel, ValidationError
+from starlette.types import Receive, Scope, Send
+
+from core.ports.clients import ApiKey
+from core.ports.unavailable import Unavailable
+from gateways.http.auth import must_have
+from gateways.http.edge.idempotency import key_of, once
+from gateways.http.edge.receipt_header import PREFERRED, promises
+from gateways.http.endpoint import Api, Call, Endpoint, Reply
+from gateways.http.errors import (
+    PROBLEM_JSON,
+    BodyTooLarge,
+    FieldError,
+    InternalError,
+    MalformedJson,
+    MethodNotAllowed,
+    Overloaded,
+    PathNotFound,
+    RateLimited,
+    Refusal,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+    WritingHasEnded,
+    headers_of,
+    invalid,
+    problem_of,
+)
+from gateways.http.fields import Query, Read, field_errors
+from gateways.http.group_commit import Busy, WritingEnded
+from gateways.http.strict_json import InvalidJson, is_clean, parse
+from gateways.telemetry.exchanges import exchange
+from gateways.user_error import UserError
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("counterfoil.access")
+
+BODY_BYTES_MAX: Final = 64 * 1024
+QUERY_BYTES_MAX: Final = 4 * 1024
+_UNCLEAN: Final = "holds a control character"
+_PROCESS: Final = secrets.token_hex(8)
+_NUMBERS: Final = itertools.count(1)
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+
+class RateLimiter:
+    """So many requests per API key and window, counted in this process."""
+
+    def __init__(self, rate: str) -> None:
+        try:
+            item = limits.parse(rate)
+        except ValueError as error:
+            raise UserError(f'COUNTERFOIL_RATE_LIMIT is "{rate}": write it as 600/minute') from error
+        self._text = str(item)
+        self._window_s = item.get_expiry()
+        self._requests_max = item.amount
+        self._ends_at = 0.0
+        self._counted: dict[str, int] = {}
+
+    def count(self, caller: ApiKey) -> None:
+        """Raises Refusal (429) with the seconds to wait. One window for all keys: its end forgets them at once."""
+        now = time.monotonic()
+        if now >= self._ends_at:
+            self._ends_at = now + self._window_s
+            self._counted.clear()
+        counted = self._counted[caller.id] = self._counted.get(caller.id, 0) + 1
+        if counted > self._requests_max:
+            headers = {"retry-after": str(int(self._ends_at - now) + 1)}
+            raise Refusal(RateLimited(limit=self._text), headers=headers)
+
+
+class Edge:
+    """All endpoints of one path."""
+
+    def __init__(self, api: Api, limiter: RateLimiter, path: str, endpoints: Iterable[Endpoint]) -> None:
+        self._api = api
+        self._limiter = limiter
+        self._path = path
+        self._by_method: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = request_id_of(headers)
+        under_way = exchange(self._api.platform.tracing, headers)
+        caller: list[ApiKey] = []
+        try:
+            answer = await self._answer(scope, headers, receive, request_id, caller)
+        except Exception as error:
+            answer = problem_reply(error, request_id)
+        await send_reply(send, answer, request_id)
+        seconds = time.perf_counter() - began
+        self._api.metrics.answered(_known_method(scope["method"]), self._path, answer.status, seconds)
+        self._api.foreground.answered(seconds)
+        if access_log.isEnabledFor(logging.INFO):
+            access_log.info(
+                "%s %s %d",
+                scope["method"],
+                self._path,
+                answer.status,
+                extra={
+                    "request_id": request_id,
+                    "method": scope["method"],
+                    "route": self._path,
+                    "status": answer.status,
+                    "ms": round(seconds * 1000, 2),
+                    "api_key_id": caller[0].id if caller else None,
+                },
+            )
+        if under_way is not None:
+            under_way.end(_known_method(scope["method"]), self._path, answer.status, request_id)
+
+    async def _answer(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str, caller: list[ApiKey]
+    ) -> Reply:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        endpoint = self._by_method.get(method)
+        if endpoint is None:
+            allowed = ", ".join([*self._by_method, *(["HEAD"] if "GET" in self._by_method else [])])
+            raise Refusal(MethodNotAllowed(allowed=allowed), headers={"allow": allowed})
+        if endpoint.public:
+            return await endpoint.handle(self._api)
+        caller.append(await self._api.keyring.caller(headers.get(b"x-api-key")))
+        self._limiter.count(caller[0])
+        must_have(caller[0], endpoint.permission)
+        address = self._api.peers.address(scope, headers)
+        call = Call(self._api, caller[0], scope["path_params"], request_id, address)
+        query = _query(endpoint.query, scope["query_string"])
+        if isinstance(query, Read):
+            if query.min_position is not None:
+                call.min_position = self._api.positions.read(caller[0], query.min_position)
+            answer = await endpoint.handle(call, query)
+            assert call.position is not None, f"{endpoint.name} does not say which position it reflects"
+            position = str(call.shown(call.position)).encode()
+            return answer._replace(headers=(*answer.headers, (b"counterfoil-position", position)))
+        if endpoint.creates != "nothing":
+            call.idempotency_key = key_of(headers.get(b"idempotency-key"))
+        body = _body(endpoint.body, await _read_body(headers, receive))
+        if endpoint.body is None:
+            answer = await endpoint.handle(call)
+        elif endpoint.creates == "stored":
+            answer = await once(call, f"{method} {scope['path']}", body, lambda: endpoint.handle(call, body))
+        else:
+            answer = await endpoint.handle(call, body)
+        if headers.get(b"prefer") == PREFERRED:
+            answer = answer._replace(headers=(*answer.headers, *promises(call)))
+        return answer
+
+
+class Nowhere:
+    """Every path that is none of ours."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        request_id = request_id_of(dict(scope["headers"]))
+        await send_reply(send, problem_reply(Refusal(PathNotFound()), request_id), request_id)
+        self._api.metrics.answered(_known_method(scope["method"]), "none", 404, 0.0)
+
+
+def request_id_of(headers: dict[bytes, bytes]) -> str:
+    """The caller's X-Request-Id where it is harmless, else one of ours."""
+    given = headers.get(b"x-request-id")
+    return (
+        given.decode("ascii") if given is not None and _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_NUMBERS)}"
+    )
+
+
+def problem_reply(error: Exception, request_id: str) -> Reply:
+    """What went wrong, as the client may know it. A defect is logged with its trace, and answered without (I13)."""
+    refusal = _refusal_of(error)
+    if refusal is None:
+        log.error("a request failed", exc_info=error, extra={"request_id": request_id})
+        refusal = Refusal(InternalError())
+    elif isinstance(error, Unavailable):
+        log.warning("a request was refused: %s", error, extra={"request_id": request_id})
+    body = msgspec.json.encode(problem_of(refusal.rejection, request_id, refusal.errors))
+    headers = {**headers_of(refusal.rejection), **refusal.headers}
+    return Reply(
+        refusal.rejection.status,
+        body,
+        PROBLEM_JSON,
+        tuple((name.encode(), value.encode()) for name, value in headers.items()),
+    )
+
+
+def _refusal_of(error: Exception) -> Refusal | None:
+    match error:
+        case Refusal():
+            return error
+        case Busy():
+            return Refusal(Overloaded())
+        case Unavailable():
+            return Refusal(ServiceUnavailable())
+        case WritingEnded():
+            return Refusal(WritingHasEnded())
+    return None
+
+
+async def send_reply(send: Send, answer: Reply, request_id: str) -> None:
+    headers = [
+        (b"content-type", answer.media_type),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"x-request-id", request_id.encode()),
+        *_ALWAYS,
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """The whole body. Raises Refusal (413) before more than the limit is kept, 415."""
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or int(declared[:20]) > BODY_BYTES_MAX:
+        raise Refusal(BodyTooLarge(limit_bytes=BODY_BYTES_MAX))
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(MalformedJson(reason="the connection ended before the body did"))
+        body += message.get("body", b"")
+        if len(body) > BODY_BYTES_MAX:
+            raise Refusal(BodyTooLarge(limit_bytes=BODY_BYTES_MAX))
+        more = message.get("more_body", False)
+    media_type = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
+    if body and media_type != b"application/json" and not media_type.endswith(b"+json"):
+        raise Refusal(UnsupportedMediaType())
+    return body
+
+
+def _body(model: type[BaseModel] | None, raw: bytes) -> Any:
+    """The validated body. Raises Refusal (400, 422)."""
+    if model is None:
+        if raw.strip() not in (b"", b"{}"):
+            raise invalid("#", "no body is taken here: send none, or {}")
+        return None
+    if not raw and not any(field.is_required() for field in model.model_fields.values()):
+        return model()
+    try:
+        return model.model_validate(parse(raw))
+    except InvalidJson as error:
+        if error.malformed:
+            raise Refusal(MalformedJson(reason=error.detail)) from None
+        raise invalid(f"#{error.pointer}", error.detail) from None
+    except ValidationError as error:
+        raise Refusal(ValidationFailed(), field_errors(error)) from None
+
+
+@lru_cache(maxsize=64)
+def _unasked(model: type[Query]) -> Query:
+    return model()
+
+
+def _query(model: type[Query], raw: bytes) -> Query:
+    """The validated query parameters. Raises Refusal (422)."""
+    if not raw and not any(field.is_required() for field in model.model_fields.values()):
+        return _unasked(model)
+    if len(raw) > QUERY_BYTES_MAX:
+        raise invalid("?", f"the query is longer than {QUERY_BYTES_MAX} bytes")
+    try:
+        text = raw.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict") if text else []
+    except ValueError:
+        raise invalid("?", "is no well-formed query") from None
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise Refusal(
+            ValidationFailed(),
+            [FieldError(f"?{name}", "is given twice") for name in given if names.count(name) > 1],
+        )
+    unclean = [FieldError(f"?{name}", _UNCLEAN) for name, value in pairs if not is_clean(value)]
+    if unclean:
+        raise Refusal(ValidationFailed(), unclean)
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise Refusal(ValidationFailed(), field_errors(error, query=True)) from None
+
+
+def _known_method(method: str) -> str:
+    """A label that strangers cannot multiply."""
+    return method if method in ("GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS") else "other"

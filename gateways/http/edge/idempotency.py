@@ -1,0 +1,100 @@
+"""The first answer again, byte for byte, for every repetition of a request that creates something.
+
+Most answers are kept by the port IdempotencyKeys for 24 hours. A payout's stream is its own memory and lasts for ever.
+Ids follow from (account, key), so a crash between the work and the note of its answer creates nothing twice.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+from pydantic import BaseModel
+
+from core.ledger.rejections import (
+    IdempotencyInProgress,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+)
+from gateways.http.endpoint import JSON, Api, Call, Reply
+from gateways.http.errors import PROBLEM_JSON, Refusal, problem_of
+from gateways.http.fields import by_meaning
+
+KEY_LENGTH_MAX = 255
+REPLAYED = (b"idempotency-replayed", b"true")
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """An answer as the store keeps it."""
+
+    status: int
+    body: str
+    problem: bool = False
+
+
+def key_of(header: bytes | None) -> str:
+    """The Idempotency-Key. Raises Refusal (400)."""
+    if header is None:
+        raise Refusal(IdempotencyKeyMissing())
+    if not 1 <= len(header) <= KEY_LENGTH_MAX or not all(0x20 <= byte <= 0x7E for byte in header):
+        raise Refusal(IdempotencyKeyInvalid())
+    return header.decode("ascii")
+
+
+async def once(call: Call, scope: str, body: BaseModel, work: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Do the work, or give its first answer again. A refusal is an answer too, unless trying again may help (5xx)."""
+    store = call.api.platform.idempotency_keys
+    account_id, key = call.account_id, call.idempotency_key
+    hashes = field_hashes(body)
+    now = call.api.platform.clock()
+    known = await asyncio.to_thread(store.begin, account_id, scope, key, hashes, now)
+    if known is not None:
+        return _again(known.field_hashes, hashes, known.response)
+    try:
+        answer = await work()
+        kept = _Kept(answer.status, (answer.stored or answer.body).decode())
+    except Refusal as refusal:
+        if refusal.rejection.status >= 500:
+            await asyncio.to_thread(store.abandon, account_id, scope, key)
+            raise
+        problem = msgspec.json.encode(problem_of(refusal.rejection, call.request_id, refusal.errors))
+        answer = Reply(refusal.rejection.status, problem, PROBLEM_JSON)
+        kept = _Kept(answer.status, problem.decode(), problem=True)
+    except BaseException:
+        await asyncio.to_thread(store.abandon, account_id, scope, key)
+        raise
+    await asyncio.to_thread(store.complete, account_id, scope, key, msgspec.json.encode(kept))
+    return answer
+
+
+def _again(before: dict[str, str], hashes: dict[str, str], response: bytes | None) -> Reply:
+    differing = sorted(name for name in before.keys() | hashes.keys() if before.get(name) != hashes.get(name))
+    if differing:
+        raise Refusal(IdempotencyKeyReused(fields=", ".join(differing)))
+    if response is None:
+        raise Refusal(IdempotencyInProgress())
+    kept = msgspec.json.decode(response, type=_Kept)
+    return Reply(kept.status, kept.body.encode(), PROBLEM_JSON if kept.problem else JSON, (REPLAYED,))
+
+
+def field_hashes(body: BaseModel) -> dict[str, str]:
+    """A hash per field, of what it means, so that differing fields can be named without keeping them."""
+    return {
+        name: hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+        for name, value in by_meaning(body).items()
+    }
+
+
+@asynccontextmanager
+async def alone(api: Api, account_id: str, key: str) -> AsyncIterator[None]:
+    """Refuses (409) a second request with the key while the first runs in this process; the stream decides elsewhere."""
+    mark = (account_id, key)
+    if mark in api.running:
+        raise Refusal(IdempotencyInProgress())
+    api.running.add(mark)
+    try:
+        yield
+    finally:
+        api.running.discard(mark)

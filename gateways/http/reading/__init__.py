@@ -1,0 +1,1 @@
+"""How queries are answered from views: positions, waiting for them, and slow reads."""

@@ -1,0 +1,99 @@
+"""For machines that watch: alive, ready, metrics."""
+
+import asyncio
+from functools import cache
+from typing import Final, Literal, NamedTuple
+
+from core.ports.unavailable import Unavailable
+from core.streams.accounts import OPERATOR
+from gateways.http.answer import Answer
+from gateways.http.endpoint import Api, Call, Reply, endpoint, reply
+from gateways.http.fields import Query
+from gateways.postgres.gauges import SCANNER
+from gateways.postgres.migrate import migrations
+
+
+class Scanner(NamedTuple):
+    """The last solid block that was scanned, and how many seconds ago the chain made it."""
+
+    block_number: int
+    lag_s: float
+
+
+class Health(Answer, frozen=True):
+    """`wrong` says what is wrong, a sentence each."""
+
+    status: Literal["ok", "not ready"]
+    wrong: list[str]
+
+
+BEHIND_EVENTS_MAX: Final = 10_000
+
+
+SCANNER_LAG_S_MAX: Final = 600
+"""A block is solid a minute after it was made; ten times that, and deposits are seriously late."""
+
+
+_DRAINING: Final = "the process is ending"
+
+
+_PROMETHEUS: Final = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+_APPLIED: Final = "SELECT version, checksum FROM schema_migrations"
+
+
+@endpoint("GET", "/healthz", None, Health, public=True)
+async def healthz(api: Api) -> Reply:  # noqa: ARG001
+    """The process is alive and answers. No key is needed."""
+    return reply(Health("ok", []))
+
+
+@endpoint("GET", "/readyz", None, Health, public=True, otherwise={503: Health})
+async def readyz(api: Api) -> Reply:
+    """Requests can be served now; else 503 and what is wrong. No key is needed."""
+    wrong = []
+    if api.draining:
+        wrong.append(_DRAINING)
+    if api.writer.ended is not None:
+        wrong.append(f"writing has ended: {api.writer.ended}")
+    try:
+        wrong += await _database(api)
+    except Unavailable:
+        wrong.append("the database cannot be reached")
+    return reply(Health("not ready", wrong), 503) if wrong else reply(Health("ok", []))
+
+
+@endpoint("GET", "/metrics", OPERATOR, str, query=Query, media_type="text/plain")
+async def metrics(call: Call) -> Reply:
+    """Numbers of this process and of the whole installation in Prometheus' text format."""
+    return Reply(200, await asyncio.to_thread(call.api.metrics.text), _PROMETHEUS)
+
+
+async def _database(api: Api) -> list[str]:
+    """Migrations that differ, views that are far behind the history, and a scanner that is far behind the chain."""
+    applied: dict[int, str] = dict(await api.queries.fetch(_APPLIED))
+    if applied != _known():
+        return ["the database is at another version than this program: run `counterfoil migrate`, or the newer program"]
+    head = await api.queries.head()
+    bookmarks = await api.queries.bookmarks()
+    wrong = [
+        f"the view {name} is {head - position} events behind"
+        for name, position in sorted(bookmarks.items())
+        if head - position > BEHIND_EVENTS_MAX
+    ]
+    scanner = await _scanner(api)
+    if scanner is not None and scanner.lag_s > SCANNER_LAG_S_MAX:
+        wrong.append(f"the scanner is {scanner.lag_s:.0f} s behind the chain, at block {scanner.block_number}")
+    return wrong
+
+
+async def _scanner(api: Api) -> Scanner | None:
+    """None where no block was ever scanned: a new installation is behind nothing."""
+    rows = await api.queries.fetch(SCANNER)
+    return Scanner(*rows[0]) if rows else None
+
+
+@cache
+def _known() -> dict[int, str]:
+    return {migration.version: migration.checksum for migration in migrations()}

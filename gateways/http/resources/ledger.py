@@ -1,0 +1,295 @@
+"""Ledger accounts, balances, the journal, and transfers between ledger accounts."""
+
+import itertools
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from core.ledger.journal import AccountType, Side, derived_id, ledger_account_id
+from core.ledger.rejections import (
+    AccountNotFound,
+    AccountSuspended,
+    InsufficientFunds,
+    LedgerAccountExists,
+    LedgerAccountNotFound,
+    NotFound,
+    SameLedgerAccount,
+)
+from core.streams.accounts import LedgerAccountOpened, OpenLedgerAccount
+from core.streams.treasury import InternalTransferPosted, PostTransfer
+from gateways.http.answer import Answer, Position, Time, all_of, listed, money
+from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
+from gateways.http.errors import Refusal
+from gateways.http.fields import AccountId, Amount, AsOf, Body, Code, Name, Page, Read
+from gateways.http.reading.positions import position_of
+from gateways.http.resources.accounts import id_in
+from gateways.http.resources.as_of import cut_of, stopped
+from projections.audit.as_of import BALANCES
+
+
+class NewLedgerAccount(Body):
+    """A ledger account in the caller's book: one per end user, say."""
+
+    code: Code
+    name: Name
+    type: Literal["liability"]
+    """What the client opens is what we owe it."""
+
+
+class NewTransfer(Body):
+    """Between two ledger accounts, of one client or of two; no chain is involved."""
+
+    from_ledger_account: Code
+    to_ledger_account: Code
+    to_account_id: AccountId | None = None
+    """The other client's account; left out, it is the caller's own."""
+    amount: Amount
+
+
+class JournalPage(Page, AsOf):
+    """Journal entries, of one ledger account."""
+
+    ledger_account: Code | None = None
+
+
+class LedgerAccount(Answer, frozen=True):
+    """A ledger account in a book."""
+
+    id: UUID
+    code: str
+    name: str
+    type: AccountType
+    status: Literal["active", "archived"]
+    created_at: Time
+    position: Position | None = None
+
+
+class Balance(Answer, frozen=True):
+    """What a ledger account holds; `pending_minor` was seen on the chain and cannot be spent yet.
+
+    Of a time before, `pending_minor` is null: what is not booked is in no past balance.
+    """
+
+    ledger_account_id: UUID
+    code: str
+    type: AccountType
+    currency: str
+    amount: str
+    amount_minor: int
+    pending_minor: int | None
+    updated_at: Time
+
+
+class Posting(Answer, frozen=True):
+    """One line of an entry."""
+
+    ledger_account_id: UUID
+    code: str
+    side: Side
+    amount: str
+    amount_minor: int
+    currency: str
+
+
+class JournalEntry(Answer, frozen=True):
+    """What one event posted to the account's book; debits equal credits."""
+
+    id: UUID
+    event_type: Literal["payin", "payout", "adjustment", "transfer", "sweep", "gas"]
+    external_ref: str | None
+    created_at: Time
+    postings: list[Posting]
+
+
+class Transfer(Answer, frozen=True):
+    """A transfer between ledger accounts."""
+
+    id: UUID
+    from_ledger_account: str
+    to_ledger_account: str
+    to_account_id: UUID
+    amount: str
+    amount_minor: int
+    currency: str
+    created_at: Time
+    position: Position
+
+
+_LEDGER_ACCOUNTS: Final = (
+    'SELECT id, code, name, type, status, created_at, "position" FROM ledger_accounts'
+    ' WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s'
+)
+
+
+_BALANCES: Final = (
+    "SELECT ledger_account_id, code, type, currency, amount_minor, pending_minor, updated_at FROM balances"
+    " WHERE account_id = %(account_id)s::uuid ORDER BY code, currency"
+)
+
+
+_ENTRY: Final = 'SELECT id, event_type, external_ref, created_at, "position" FROM journal_entries'
+
+
+_ENTRIES: Final = (
+    f'{_ENTRY} WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
+    ' ORDER BY "position" DESC LIMIT %(limit)s'
+)
+
+
+_ENTRIES_OF_ACCOUNT: Final = (
+    f"{_ENTRY} WHERE account_id = %(account_id)s::uuid AND id IN"
+    ' (SELECT DISTINCT ON ("position") journal_entry_id FROM postings'
+    '   WHERE ledger_account_id = %(ledger_account_id)s::uuid AND "position" < %(before)s'
+    '   ORDER BY "position" DESC LIMIT %(limit)s)'
+)
+
+
+_WITH_POSTINGS: Final = (
+    'SELECT e.id, e.event_type, e.external_ref, e.created_at, e."position",'
+    " p.ledger_account_id, p.code, p.side, p.amount_minor, p.currency"
+    ' FROM ({}) AS e JOIN postings AS p ON p.journal_entry_id = e.id ORDER BY e."position" DESC, p.line'
+)
+
+
+@endpoint(
+    "POST",
+    "/v1/ledger-accounts",
+    "ledger:write",
+    LedgerAccount,
+    status=201,
+    body=NewLedgerAccount,
+    creates="stored",
+    refusals=(LedgerAccountExists, AccountSuspended),
+)
+async def open_ledger_account(call: Call, body: NewLedgerAccount) -> Reply:
+    """Open a liability account with a code of the client's own: one per end user, say."""
+    command = OpenLedgerAccount(call.account_id, body.code, body.name, body.type, call.actor)
+    outcome = await call.submit(command)
+    opened = outcome.events[0].event
+    assert isinstance(opened, LedgerAccountOpened)
+    answer = LedgerAccount(
+        id=UUID(opened.ledger_account_id),
+        code=opened.code,
+        name=opened.name,
+        type=opened.type,
+        status="active",
+        created_at=opened.occurred_at,
+        position=call.shown(position_of(outcome)),
+    )
+    return reply(answer, 201)
+
+
+@endpoint("GET", "/v1/ledger-accounts", "ledger:read", listed(LedgerAccount), query=Page)
+async def list_ledger_accounts(call: Call, page: Page) -> Reply:
+    """The ledger accounts of the account's book, newest first."""
+    rows = await call.read(
+        "accounts",
+        _LEDGER_ACCOUNTS,
+        account_id=call.account_id,
+        before=before(call, page),
+        limit=page.limit + 1,
+    )
+    return page_reply(call, page, [(row[-1], LedgerAccount(*row[:-1])) for row in rows])
+
+
+@endpoint("GET", "/v1/balances", "ledger:read", all_of(Balance), query=AsOf)
+async def get_balances(call: Call, asked: AsOf) -> Reply:
+    """What every ledger account of the book holds, zero included; or held before."""
+    cut = await cut_of(call, asked)
+    if cut is None:
+        found = [_balance(row) for row in await call.read("balances", _BALANCES, account_id=call.account_id)]
+    else:
+        await call.reached("accounts")
+        await call.reached("balances")
+        rows = await call.read("journal", BALANCES, account_id=call.account_id, cut=cut)
+        found = [_balance((*row[:-1], None, row[-1])) for row in rows]
+    return stopped(call, reply(all_of(Balance)(found)), cut)
+
+
+@endpoint("GET", "/v1/journal-entries", "ledger:read", listed(JournalEntry), query=JournalPage)
+async def list_journal_entries(call: Call, page: JournalPage) -> Reply:
+    """What was posted to the account's book, newest first, with its postings; or up to a time before."""
+    cut = await cut_of(call, page)
+    one_account = page.ledger_account is not None
+    rows = await call.read(
+        "journal",
+        _WITH_POSTINGS.format(_ENTRIES_OF_ACCOUNT if one_account else _ENTRIES),
+        account_id=call.account_id,
+        before=before(call, page, cut),
+        limit=page.limit + 1,
+        ledger_account_id=str(ledger_account_id(call.account_id, page.ledger_account or "")),
+    )
+    return stopped(call, page_reply(call, page, _entries(rows)), cut)
+
+
+@endpoint("GET", "/v1/journal-entries/{id}", "ledger:read", JournalEntry, refusals=(NotFound,))
+async def get_journal_entry(call: Call, _: Read) -> Reply:
+    """One journal entry."""
+    rows = await call.read(
+        "journal",
+        _WITH_POSTINGS.format(f"{_ENTRY} WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid"),
+        id=id_in(call, "journal entry"),
+        account_id=call.account_id,
+    )
+    if not rows:
+        raise Refusal(NotFound(noun="journal entry"))
+    return reply(_entries(rows)[0][1])
+
+
+@endpoint(
+    "POST",
+    "/v1/transfers",
+    "ledger:write",
+    Transfer,
+    status=201,
+    body=NewTransfer,
+    creates="stored",
+    refusals=(InsufficientFunds, LedgerAccountNotFound, SameLedgerAccount, AccountSuspended, AccountNotFound),
+)
+async def post_transfer(call: Call, body: NewTransfer) -> Reply:
+    """Move USDT between two ledger accounts at once; no chain, no fee."""
+    transfer_id = str(derived_id("transfer", call.account_id, call.idempotency_key))
+    command = PostTransfer(
+        transfer_id=transfer_id,
+        account_id=call.account_id,
+        from_ledger_account=body.from_ledger_account,
+        to_account_id=body.to_account_id or call.account_id,
+        to_ledger_account=body.to_ledger_account,
+        amount_minor=body.amount,
+        actor=call.actor,
+    )
+    outcome = await call.submit(command)
+    posted = outcome.events[0].event
+    assert isinstance(posted, InternalTransferPosted)
+    answer = Transfer(
+        id=UUID(transfer_id),
+        from_ledger_account=posted.from_ledger_account,
+        to_ledger_account=posted.to_ledger_account,
+        to_account_id=UUID(posted.to_account_id),
+        amount=money(posted.amount_minor, posted.currency),
+        amount_minor=posted.amount_minor,
+        currency=posted.currency,
+        created_at=posted.occurred_at,
+        position=call.shown(position_of(outcome)),
+    )
+    return reply(answer, 201)
+
+
+def _balance(row: tuple[Any, ...]) -> Balance:
+    account_id, code, kind, currency, amount_minor, pending_minor, updated_at = row
+    return Balance(
+        account_id, code, kind, currency, money(amount_minor, currency), amount_minor, pending_minor, updated_at
+    )
+
+
+def _entries(rows: list[tuple[Any, ...]]) -> list[tuple[int, JournalEntry]]:
+    """Rows of entries joined with their postings -> (position, entry)."""
+    entries = []
+    for (entry_id, event_type, external_ref, created_at, position), lines in itertools.groupby(
+        rows, lambda row: row[:5]
+    ):
+        postings = [
+            Posting(account_id, code, side, money(minor, currency), minor, currency)
+            for *_, account_id, code, side, minor, currency in lines
+        ]
+        entries.append((position, JournalEntry(entry_id, event_type, external_ref, created_at, postings)))
+    return entries

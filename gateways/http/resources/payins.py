@@ -1,0 +1,242 @@
+"""Payins over HTTP: a deposit address is asked for, and what arrives on it is shown."""
+
+import asyncio
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from core.ledger.books import USER_LIABILITY
+from core.ledger.journal import derived_id
+from core.ledger.ledger import Accepted, Repeated
+from core.ledger.rejections import AccountSuspended, AddressesExhausted, AddressTaken, LedgerAccountNotFound, NotFound
+from core.streams.accounts import Account, LedgerAccount, account_stream, ledger_account_stream
+from core.streams.addresses import DisablePayin, PayinRequested, RequestPayin, address_id, payin_stream
+from core.tron.address import Address
+from gateways.http.answer import Answer, Position, Time, listed
+from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
+from gateways.http.errors import Refusal
+from gateways.http.fields import Body, Code, Page, Read, Reference
+from gateways.http.reading.positions import position_of
+from gateways.http.resources.accounts import id_in
+
+
+class NewPayin(Body):
+    """A deposit address of its own."""
+
+    client_reference: Reference | None = None
+    ledger_account: Code = USER_LIABILITY
+    """Code of the liability account that deposits are credited to."""
+
+
+class PayinAddress(Answer, frozen=True):
+    """A deposit address. Disabled is a label: what still arrives is booked all the same."""
+
+    id: UUID
+    tron_address_base58: str
+    tron_address_hex: str
+    status: Literal["active", "disabled"]
+
+
+class AddressInList(Answer, frozen=True):
+    """A deposit address, and which ledger account its deposits are credited to."""
+
+    id: UUID
+    tron_address_base58: str
+    tron_address_hex: str
+    status: Literal["active", "disabled"]
+    ledger_account: str
+    created_at: Time
+
+
+class Payin(Answer, frozen=True):
+    """A request for deposits, with the address it was given."""
+
+    id: UUID
+    state: Literal["pending", "active", "disabled"]
+    client_reference: str | None
+    ledger_account: str
+    address: PayinAddress
+    created_at: Time
+    position: Position | None = None
+
+
+_PAYIN_EVENTS: Final = 2
+"""PayinRequested and AddressAssigned are appended together."""
+
+
+_TAKEN_MAX: Final = 20
+
+
+_PAYINS: Final = (
+    "SELECT p.id, p.state, p.client_reference, p.ledger_account, a.id AS address_id, a.tron_address_base58,"
+    ' a.tron_address_hex, a.status, p.created_at, p."position"'
+    " FROM payin_requests AS p JOIN payin_addresses AS a ON a.id = p.address_id"
+)
+
+
+_ADDRESSES: Final = (
+    'SELECT id, tron_address_base58, tron_address_hex, status, ledger_account, created_at, "position"'
+    " FROM payin_addresses"
+)
+
+
+_DEPOSITS: Final = (
+    "SELECT id, tx_hash, log_index, block_number, address, ledger_account, amount_minor, currency, status,"
+    ' journal_entry_id, detected_at, confirmed_at, "position" FROM observed_transactions'
+)
+
+
+@endpoint(
+    "POST",
+    "/v1/payins",
+    "payins:write",
+    Payin,
+    status=201,
+    body=NewPayin,
+    creates="stored",
+    refusals=(LedgerAccountNotFound, AccountSuspended, AddressesExhausted),
+)
+async def request_payin(call: Call, body: NewPayin) -> Reply:
+    """Ask for a deposit address. It is the account's own for ever."""
+    payin_id = str(derived_id("payin", call.account_id, call.idempotency_key))
+    outcome = await _assigned(call, payin_id, body)
+    requested = outcome.events[0].event
+    assert isinstance(requested, PayinRequested)
+    answer = Payin(
+        id=UUID(payin_id),
+        state="active",
+        client_reference=requested.client_reference,
+        ledger_account=requested.ledger_account,
+        address=_address(requested.address, "active"),
+        created_at=requested.occurred_at,
+        position=call.shown(position_of(outcome, _PAYIN_EVENTS)),
+    )
+    return reply(answer, 201)
+
+
+async def _assigned(call: Call, payin_id: str, body: NewPayin) -> Accepted | Repeated:
+    """The payin, made now or before. An address leaves the pool only for a request that is going to be accepted."""
+    await asyncio.to_thread(_check, call, payin_id, body)
+    for _ in range(_TAKEN_MAX):
+        ready = await asyncio.to_thread(call.api.platform.pool.take)
+        if ready is None:
+            break
+        try:
+            return await call.submit(
+                RequestPayin(
+                    payin_id=payin_id,
+                    account_id=call.account_id,
+                    address=ready.base58,
+                    address_hex=ready.hex,
+                    key_id=ready.key_id,
+                    ledger_account=body.ledger_account,
+                    client_reference=body.client_reference,
+                    actor=call.actor,
+                )
+            )
+        except Refusal as refusal:
+            if not isinstance(refusal.rejection, AddressTaken):
+                raise
+    raise Refusal(AddressesExhausted())
+
+
+def _check(call: Call, payin_id: str, body: NewPayin) -> None:
+    """Raises Refusal for what the decision would refuse anyway, before an address is taken for it."""
+    account = account_stream(call.account_id)
+    ledger_account = ledger_account_stream(call.account_id, body.ledger_account)
+    past = call.api.platform.store.histories([account, ledger_account, payin_stream(payin_id)])
+    if past.get(payin_stream(payin_id)):
+        return
+    state = Account()
+    for recorded in past.get(account, []):
+        state = state.evolve(recorded.event)
+    if state.status == "suspended":
+        raise Refusal(AccountSuspended())
+    opened = LedgerAccount()
+    for recorded in past.get(ledger_account, []):
+        opened = opened.evolve(recorded.event)
+    if opened.opened is None or opened.opened.type != "liability":
+        raise Refusal(LedgerAccountNotFound(ledger_account=body.ledger_account))
+
+
+@endpoint("GET", "/v1/payins", "payins:read", listed(Payin), query=Page)
+async def list_payins(call: Call, page: Page) -> Reply:
+    """The account's payins, newest first."""
+    rows = await call.read(
+        "payins",
+        f'{_PAYINS} WHERE p.account_id = %(account_id)s::uuid AND p."position" < %(before)s'
+        ' ORDER BY p."position" DESC LIMIT %(limit)s',
+        account_id=call.account_id,
+        before=before(call, page),
+        limit=page.limit + 1,
+    )
+    return page_reply(call, page, [(row[-1], _payin(row)) for row in rows])
+
+
+@endpoint("GET", "/v1/payins/{id}", "payins:read", Payin, refusals=(NotFound,))
+async def get_payin(call: Call, _: Read) -> Reply:
+    """One payin."""
+    row = await call.one(
+        "payins",
+        "payin",
+        f"{_PAYINS} WHERE p.id = %(id)s::uuid AND p.account_id = %(account_id)s::uuid",
+        id=id_in(call, "payin"),
+        account_id=call.account_id,
+    )
+    return reply(_payin(row))
+
+
+@endpoint("POST", "/v1/payins/{id}/disable", "payins:write", Payin, refusals=(NotFound,))
+async def disable_payin(call: Call) -> Reply:
+    """Label a payin as no longer wanted. What still arrives is booked all the same."""
+    payin_id = id_in(call, "payin")
+    outcome = await call.submit(DisablePayin(payin_id, call.account_id, call.actor))
+    stream = payin_stream(payin_id)
+    history = (await asyncio.to_thread(call.api.platform.store.histories, [stream]))[stream]
+    requested = history[0].event
+    assert isinstance(requested, PayinRequested)
+    answer = Payin(
+        id=UUID(payin_id),
+        state="disabled",
+        client_reference=requested.client_reference,
+        ledger_account=requested.ledger_account,
+        address=_address(requested.address, "disabled"),
+        created_at=requested.occurred_at,
+        position=call.shown(outcome.position),
+    )
+    return reply(answer)
+
+
+@endpoint("GET", "/v1/payin-addresses", "payins:read", listed(AddressInList), query=Page)
+async def list_payin_addresses(call: Call, page: Page) -> Reply:
+    """The account's deposit addresses, newest first."""
+    rows = await call.read(
+        "payins",
+        f'{_ADDRESSES} WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
+        ' ORDER BY "position" DESC LIMIT %(limit)s',
+        account_id=call.account_id,
+        before=before(call, page),
+        limit=page.limit + 1,
+    )
+    return page_reply(call, page, [(row[-1], AddressInList(*row[:-1])) for row in rows])
+
+
+@endpoint("GET", "/v1/payin-addresses/{id}", "payins:read", AddressInList, refusals=(NotFound,))
+async def get_payin_address(call: Call, _: Read) -> Reply:
+    """One deposit address."""
+    row = await call.one(
+        "payins",
+        "deposit address",
+        f"{_ADDRESSES} WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        id=id_in(call, "deposit address"),
+        account_id=call.account_id,
+    )
+    return reply(AddressInList(*row[:-1]))
+
+
+def _payin(row: tuple[Any, ...]) -> Payin:
+    payin_id, state, client_reference, ledger_account, *address, created_at, _ = row
+    return Payin(payin_id, state, client_reference, ledger_account, PayinAddress(*address), created_at)
+
+
+def _address(base58: str, status: Literal["active", "disabled"]) -> PayinAddress:
+    return PayinAddress(address_id(base58), base58, Address.from_base58(base58).hex(), status)

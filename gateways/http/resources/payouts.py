@@ -1,0 +1,259 @@
+"""Payouts over HTTP. A payout's stream is the memory of its idempotency key: the first answer follows from its first event."""
+
+import asyncio
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from pydantic import Field
+
+from core.ledger.books import USER_LIABILITY
+from core.ledger.events import Recorded
+from core.ledger.journal import derived_id
+from core.ledger.ledger import Accepted
+from core.ledger.rejections import (
+    AccountNotFound,
+    AccountSuspended,
+    AddressNotPayable,
+    AmountBelowMinimum,
+    AmountOutOfRange,
+    InsufficientFunds,
+    InvalidAddress,
+    LedgerAccountNotFound,
+    NotFound,
+    PayoutNotCancellable,
+    restore,
+)
+from core.streams.addresses import DepositAddress, address_stream
+from core.streams.attempts import PayoutOrder
+from core.streams.payouts import CancelPayout, PayoutRefused, PayoutRequested, RequestPayout, payout_stream
+from core.tron.address import ZERO_ADDRESS, Address
+from core.tron.address import InvalidAddress as NoTronAddress
+from gateways.http.answer import Answer, Position, Time, listed, money
+from gateways.http.edge.idempotency import REPLAYED, alone
+from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
+from gateways.http.errors import PROBLEM_JSON, Refusal, problem_of
+from gateways.http.fields import Amount, Body, Code, Page, Read, Reference
+from gateways.http.resources.accounts import id_in
+
+
+class NewPayout(Body):
+    """USDT to an address on Tron; the fee is charged beside the amount."""
+
+    to_address: Annotated[str, Field(max_length=100)]
+    amount: Amount
+    currency: Literal["USDT"] = "USDT"
+    ledger_account: Code = USER_LIABILITY
+    client_reference: Reference | None = None
+
+
+class PayoutsPage(Page):
+    """Payouts in one state."""
+
+    state: Literal["requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"] | None = None
+
+
+class Payout(Answer, frozen=True):
+    """Coins on their way out. `amount` arrives, `fee_minor` is charged beside it."""
+
+    id: UUID
+    state: Literal["requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
+    to_address: str
+    amount: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    ledger_account: str
+    tron_tx_hash: str | None
+    client_reference: str | None
+    failure_code: str | None
+    created_at: Time
+    updated_at: Time
+    position: Position | None = None
+
+
+class AddressCheck(Answer, frozen=True):
+    """`valid`: it is a Tron address; `payable`: a payout may go there; `reason` says why not."""
+
+    address: str
+    valid: bool
+    payable: bool
+    reason: str | None
+    tron_address_base58: str | None = None
+    tron_address_hex: str | None = None
+
+
+_COLUMNS: Final = (
+    "id, state, to_address_base58, amount_minor, fee_minor, currency, ledger_account, tron_tx_hash, client_reference,"
+    " failure_code, created_at, updated_at"
+)
+
+
+@endpoint(
+    "POST",
+    "/v1/payouts",
+    "payouts:write",
+    Payout,
+    status=202,
+    body=NewPayout,
+    creates="stream",
+    refusals=(
+        InsufficientFunds,
+        InvalidAddress,
+        AddressNotPayable,
+        AmountBelowMinimum,
+        AmountOutOfRange,
+        LedgerAccountNotFound,
+        AccountSuspended,
+        AccountNotFound,
+    ),
+)
+async def request_payout(call: Call, body: NewPayout) -> Reply:
+    """Pay out USDT. Amount and fee are reserved at once; the key answers the same for ever, a refusal too."""
+    must_be_payable(body.to_address, call.api.token)
+    account_id, key = call.account_id, call.idempotency_key
+    settings = call.api.platform.settings
+    order = PayoutOrder(
+        payout_id=str(derived_id("payout", account_id, key)),
+        account_id=account_id,
+        ledger_account=body.ledger_account,
+        to_address=body.to_address,
+        amount_minor=body.amount,
+        fee_minor=settings.payout_fee_minor,
+        currency=body.currency,
+        client_reference=body.client_reference,
+    )
+    async with alone(call.api, account_id, key):
+        outcome = await call.submit(RequestPayout(order, settings.payout_min_minor, call.actor))
+    answer = _first_answer(call, outcome.events[0])
+    return answer if isinstance(outcome, Accepted) else answer._replace(headers=(*answer.headers, REPLAYED))
+
+
+def _first_answer(call: Call, first: Recorded) -> Reply:
+    """What the first request was answered, byte for byte: nothing in it comes from this request."""
+    happened = first.event
+    if isinstance(happened, PayoutRefused):
+        refusal = restore(happened.code, happened.data)
+        call.api.metrics.rejected(refusal.code)
+        problem = problem_of(refusal, happened.order.payout_id)
+        return Reply(refusal.status, msgspec.json.encode(problem), PROBLEM_JSON)
+    assert isinstance(happened, PayoutRequested)
+    order = happened.order
+    answer = Payout(
+        id=UUID(order.payout_id),
+        state="requested",
+        to_address=order.to_address,
+        amount=money(order.amount_minor, order.currency),
+        amount_minor=order.amount_minor,
+        fee_minor=order.fee_minor,
+        currency=order.currency,
+        ledger_account=order.ledger_account,
+        tron_tx_hash=None,
+        client_reference=order.client_reference,
+        failure_code=None,
+        created_at=happened.occurred_at,
+        updated_at=happened.occurred_at,
+        position=call.shown(first.position),
+    )
+    return reply(answer, 202)
+
+
+@endpoint("GET", "/v1/payouts", "payouts:read", listed(Payout), query=PayoutsPage)
+async def list_payouts(call: Call, page: PayoutsPage) -> Reply:
+    """The account's payouts, newest first."""
+    rows = await call.read(
+        "payouts",
+        f'SELECT {_COLUMNS}, "position" FROM payout_requests'
+        ' WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
+        " AND (%(state)s::text IS NULL OR state = %(state)s)"
+        ' ORDER BY "position" DESC LIMIT %(limit)s',
+        account_id=call.account_id,
+        before=before(call, page),
+        state=page.state,
+        limit=page.limit + 1,
+    )
+    return page_reply(call, page, [(row[-1], _payout(row[:-1])) for row in rows])
+
+
+@endpoint("GET", "/v1/payouts/{id}", "payouts:read", Payout, refusals=(NotFound,))
+async def get_payout(call: Call, _: Read) -> Reply:
+    """One payout as it stands."""
+    row = await call.one(
+        "payouts",
+        "payout",
+        f"SELECT {_COLUMNS} FROM payout_requests WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        id=id_in(call, "payout"),
+        account_id=call.account_id,
+    )
+    return reply(_payout(row))
+
+
+@endpoint("POST", "/v1/payouts/{id}/cancel", "payouts:write", Payout, refusals=(NotFound, PayoutNotCancellable))
+async def cancel_payout(call: Call) -> Reply:
+    """Cancel a payout that nothing was prepared for yet; amount and fee come back at once."""
+    stream = payout_stream(id_in(call, "payout"))
+    history = (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, [])
+    requested = history[0].event if history else None
+    if not isinstance(requested, PayoutRequested) or requested.order.account_id != call.account_id:
+        raise Refusal(NotFound(noun="payout"))
+    outcome = await call.submit(CancelPayout(requested.order, call.actor))
+    cancelled = outcome.events[-1]
+    answer = msgspec.json.decode(_first_answer(call, history[0]).body, type=Payout)
+    answer = msgspec.structs.replace(
+        answer, state="cancelled", updated_at=cancelled.event.occurred_at, position=call.shown(cancelled.position)
+    )
+    return reply(answer)
+
+
+@endpoint("GET", "/v1/address-checks/{address}", None, AddressCheck)
+async def check_address(call: Call, _: Read) -> Reply:
+    """Whether a payout could go to this address. Says nothing of other accounts' addresses."""
+    await call.reached("payins")
+    text = call.path["address"]
+    try:
+        payee = Address.from_base58(text)
+    except NoTronAddress as error:
+        return reply(AddressCheck(text, valid=False, payable=False, reason=str(error)))
+    reason = unpayable(payee, call.api.token)
+    if reason is None:
+        stream = address_stream(payee.base58)
+        state = DepositAddress()
+        for recorded in (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, []):
+            state = state.evolve(recorded.event)
+        if state.assigned is not None and state.assigned.account_id == call.account_id:
+            reason = "it is a deposit address of this account"
+    return reply(
+        AddressCheck(
+            text,
+            valid=True,
+            payable=reason is None,
+            reason=reason,
+            tron_address_base58=payee.base58,
+            tron_address_hex=payee.hex(),
+        )
+    )
+
+
+def must_be_payable(text: str, token: Address) -> None:
+    """Raises Refusal: no Tron address (in its one canonical spelling), or one whose coins would be lost."""
+    try:
+        payee = Address.from_base58(text)
+    except NoTronAddress as error:
+        raise Refusal(InvalidAddress(reason=str(error))) from None
+    reason = unpayable(payee, token)
+    if reason is not None:
+        raise Refusal(AddressNotPayable(address=text, reason=reason))
+
+
+def unpayable(payee: Address, token: Address) -> str | None:
+    """Why nobody should ever pay this address, or None."""
+    if payee == ZERO_ADDRESS:
+        return "it is the zero address, which nobody has the key of"
+    if payee == token:
+        return "it is the token's own contract, which keeps what it is sent"
+    return None
+
+
+def _payout(row: tuple[Any, ...]) -> Payout:
+    payout_id, state, to_address, amount_minor, fee_minor, currency, *rest = row
+    return Payout(payout_id, state, to_address, money(amount_minor, currency), amount_minor, fee_minor, currency, *rest)

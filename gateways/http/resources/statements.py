@@ -1,0 +1,50 @@
+"""Statements over HTTP: the account's book in a period, signed once the period is over; the same bytes whenever it is asked."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gateways.http.answer import Answer
+from gateways.http.endpoint import JSON, Call, Reply, endpoint
+from gateways.http.errors import PeriodTooLong, invalid
+from gateways.http.fields import Instant, Read
+from projections.audit.statements import Format, Statement
+
+
+class SignedStatement(Answer, frozen=True):
+    """The statement, and the note that signs its bytes as they stand; null while the period is not over."""
+
+    statement: Statement
+    signature: str | None
+
+
+class Period(Read):
+    """From a time, which is in it, until another, which is not."""
+
+    from_: Annotated[Instant, Field(alias="from")]
+    """The beginning, which belongs to the period."""
+    until: Instant
+    """The end, which does not: the beginning of the next."""
+
+
+@endpoint("GET", "/v1/statements", "ledger:read", SignedStatement, query=Period, refusals=(PeriodTooLong,))
+async def get_statement(call: Call, period: Period) -> Reply:
+    """The account's book from one time until another: what it held before and after, and every line between."""
+    return Reply(200, await _statement(call, period, "json"), JSON)
+
+
+@endpoint(
+    "GET", "/v1/statements.csv", "ledger:read", str, query=Period, media_type="text/csv", refusals=(PeriodTooLong,)
+)
+async def get_statement_as_csv(call: Call, period: Period) -> Reply:
+    """The same as a table; the lines at its end that begin with # are the signature."""
+    return Reply(200, await _statement(call, period, "csv"), b"text/csv; charset=utf-8")
+
+
+async def _statement(call: Call, period: Period, form: Format) -> bytes:
+    if period.from_ >= period.until:
+        raise invalid("?until", "must lie behind ?from")
+    if period.until > call.api.platform.clock():
+        raise invalid("?until", "lies in the future")
+    await call.reached("journal")
+    return await call.api.slow_reads.statement(call.account_id, period.from_, period.until, form)

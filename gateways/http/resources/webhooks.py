@@ -1,0 +1,228 @@
+"""Events, and the webhooks that carry them: what was sent, what came of it, send it again, and the signing secret."""
+
+import asyncio
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+
+from core.ledger.rejections import AccountNotFound, NotFound
+from core.ports.clients import Delivery, DeliveryStatus
+from core.rotation import ROTATION_OVERLAP
+from core.streams.accounts import Account, RotateWebhookSecret, WebhookSecretRotated, account_stream
+from gateways.http.answer import Answer, Position, Time, listed
+from gateways.http.endpoint import Call, Reply, endpoint, reply
+from gateways.http.errors import Refusal, WebhookUrlMissing, invalid
+from gateways.http.fields import PAGE_DEFAULT, Body, Limit, Page, Read, Sequence
+from gateways.http.resources.accounts import id_in
+from gateways.http.uuid7 import uuid7
+from gateways.webhooks.signatures import webhook_secret
+
+
+class RotateSecret(Body):
+    """Nothing is asked."""
+
+
+class TestWebhook(Body):
+    """Nothing is asked."""
+
+    __test__ = False  # for pytest: no test class
+
+
+class EventsPage(Read):
+    """Events behind a sequence number, in order."""
+
+    limit: Limit = PAGE_DEFAULT
+    after: Sequence = 0
+
+
+class DeliveriesPage(Page):
+    """Webhook events of one status."""
+
+    status: Literal["pending", "delivered", "exhausted", "disabled"] | None = None
+
+
+class ClientEvent(Answer, frozen=True):
+    """What happened to the account's deposits and payouts; `sequence` counts from 1 without a gap."""
+
+    id: UUID
+    sequence: int
+    type: str
+    created_at: Time
+    data: dict[str, Any]
+
+
+class WebhookEvent(Answer, frozen=True):
+    """A webhook on its way: how often it was tried, what came of it, when it is tried next."""
+
+    id: str
+    type: str
+    sequence: int
+    status: DeliveryStatus
+    attempts: int
+    created_at: Time
+    last_attempt_at: Time | None
+    last_error: str | None
+    next_retry_at: Time | None
+
+    @classmethod
+    def of(cls, kept: Delivery) -> "WebhookEvent":
+        return cls(
+            id=kept.event_id,
+            type=kept.event_type,
+            sequence=kept.sequence,
+            status=kept.status,
+            attempts=kept.attempts,
+            created_at=kept.created_at,
+            last_attempt_at=kept.last_attempt_at,
+            last_error=kept.last_error,
+            next_retry_at=kept.next_retry_at,
+        )
+
+
+class WebhookSecret(Answer, frozen=True):
+    """The secret that signs the account's webhooks; the one before signs beside it until `previous_until`."""
+
+    generation: int
+    rotated_at: Time | None
+    previous_until: Time | None
+    secret: str | None = None
+    position: Position | None = None
+
+
+_EVENTS: Final = (
+    "SELECT id, sequence, type, created_at, data FROM client_events"
+    " WHERE account_id = %(account_id)s::uuid AND sequence > %(after)s ORDER BY sequence LIMIT %(limit)s"
+)
+
+
+@endpoint("GET", "/v1/events", "events:read", listed(ClientEvent), query=EventsPage)
+async def list_events(call: Call, page: EventsPage) -> Reply:
+    """The account's events behind a sequence number, in order. `next_cursor` is the last sequence of a full page."""
+    rows = await call.read("notifications", _EVENTS, account_id=call.account_id, after=page.after, limit=page.limit + 1)
+    events = [ClientEvent(*row) for row in rows[: page.limit]]
+    more = len(rows) > page.limit
+    return reply(listed(ClientEvent)(events, more, str(events[-1].sequence) if more else None))
+
+
+@endpoint("GET", "/v1/webhook-events", "webhooks:read", listed(WebhookEvent), query=DeliveriesPage)
+async def list_webhook_events(call: Call, page: DeliveriesPage) -> Reply:
+    """Webhooks that are to be delivered, or were in the last 30 days, newest first."""
+    await call.reached("notifications")
+    after = None if page.after is None else _event_id(page.after)
+    outbox = call.api.platform.outbox
+    kept = await asyncio.to_thread(outbox.page, call.account_id, page.status, after, page.limit + 1)
+    events = [WebhookEvent.of(delivery) for delivery in kept[: page.limit]]
+    more = len(kept) > page.limit
+    return reply(listed(WebhookEvent)(events, more, events[-1].id if more else None))
+
+
+@endpoint("POST", "/v1/webhook-events/{id}/redeliver", "webhooks:write", WebhookEvent, status=202, refusals=(NotFound,))
+async def redeliver_webhook_event(call: Call) -> Reply:
+    """Deliver a webhook again, as soon as may be, whatever became of it before."""
+    event_id = id_in(call, "webhook event")
+    again = await asyncio.to_thread(
+        call.api.platform.outbox.redeliver, call.account_id, event_id, call.api.platform.clock()
+    )
+    if again is None:
+        raise Refusal(NotFound(noun="webhook event"))
+    return reply(WebhookEvent.of(again), 202)
+
+
+@endpoint(
+    "POST",
+    "/v1/webhook-events/test",
+    "webhooks:write",
+    WebhookEvent,
+    status=202,
+    body=TestWebhook,
+    creates="stored",
+    refusals=(WebhookUrlMissing,),
+)
+async def send_test_webhook(call: Call, _: TestWebhook) -> Reply:
+    """Send a webhook.test event. It has the sequence 0: the account's own events have no gap for it."""
+    if (await _account(call)).webhook_url is None:
+        raise Refusal(WebhookUrlMissing())
+    now = call.api.platform.clock()
+    event_id = str(uuid7(now))
+    payload = {"type": "webhook.test", "timestamp": now, "sequence": 0, "data": {"id": event_id}}
+    delivery = Delivery(
+        account_id=call.account_id,
+        event_id=event_id,
+        event_type="webhook.test",
+        subject=f"test-{event_id}",
+        sequence=0,
+        payload=msgspec.json.encode(payload),
+        status="pending",
+        attempts=0,
+        created_at=now,
+        next_retry_at=now,
+    )
+    await asyncio.to_thread(call.api.platform.outbox.put, [delivery])
+    return reply(WebhookEvent.of(delivery), 202)
+
+
+@endpoint("GET", "/v1/webhook-secret", "webhooks:write", WebhookSecret, refusals=(AccountNotFound,))
+async def get_webhook_secret(call: Call, _: Read) -> Reply:
+    """The secret that signs the account's webhooks now."""
+    rows = await call.read(
+        "accounts",
+        "SELECT webhook_secret_generation, webhook_secret_rotated_at FROM accounts WHERE id = %(account_id)s::uuid",
+        account_id=call.account_id,
+    )
+    if not rows:
+        raise Refusal(AccountNotFound())
+    generation, rotated_at = rows[0]
+    return reply(_secret(call, generation, rotated_at))
+
+
+@endpoint(
+    "POST",
+    "/v1/webhook-secret/rotate",
+    "webhooks:write",
+    WebhookSecret,
+    body=RotateSecret,
+    creates="stored",
+    refusals=(AccountNotFound,),
+)
+async def rotate_webhook_secret(call: Call, _: RotateSecret) -> Reply:
+    """Begin a new secret. The old one signs beside it for 24 hours."""
+    generation = (await _account(call)).secret_generation
+    outcome = await call.submit(RotateWebhookSecret(call.account_id, generation, call.actor))
+    rotated = outcome.events[-1]
+    if not isinstance(rotated.event, WebhookSecretRotated):  # another request was faster, and something came behind it
+        rotated = next(item for item in reversed(outcome.events) if isinstance(item.event, WebhookSecretRotated))
+    assert isinstance(rotated.event, WebhookSecretRotated)
+    await call.audit("webhook-secret.rotate", call.account_id, generation=rotated.event.generation)
+    answer = _secret(call, rotated.event.generation, rotated.event.occurred_at)
+    answer = msgspec.structs.replace(answer, position=call.shown(rotated.position))
+    return reply(answer, stored=msgspec.structs.replace(answer, secret=None))
+
+
+def _secret(call: Call, generation: int, rotated_at: datetime | None) -> WebhookSecret:
+    master = call.api.platform.secrets.webhook_master
+    return WebhookSecret(
+        generation=generation,
+        rotated_at=rotated_at,
+        previous_until=None if rotated_at is None else rotated_at + ROTATION_OVERLAP,
+        secret=webhook_secret(master, call.account_id, generation),
+    )
+
+
+async def _account(call: Call) -> Account:
+    """The caller's account as decisions see it. Raises Refusal (404) for operators, who are none."""
+    stream = account_stream(call.account_id)
+    state = Account()
+    for recorded in (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, []):
+        state = state.evolve(recorded.event)
+    if state.status == "absent":
+        raise Refusal(AccountNotFound())
+    return state
+
+
+def _event_id(cursor: str) -> str:
+    try:
+        return str(UUID(cursor))
+    except ValueError:
+        raise invalid("?after", "is no cursor that this server gave") from None

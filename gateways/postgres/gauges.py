@@ -1,0 +1,256 @@
+"""Numbers that are looked up when somebody asks: what waits, how far everything came, what the wallets hold.
+
+The API tells them for the whole installation, from the reader's login, and every API process the same: take the maximum. What
+cannot be looked up is not told, except that it could not: a gap is no zero.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple, get_args
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from core.ledger.journal import TREASURY_ACCOUNT_ID
+from core.ledger.ledger import EventStore
+from core.ports.clients import WebhookOutbox
+from core.ports.queues import Queue
+from core.ports.unavailable import Unavailable
+from core.streams.signing import Cause
+from gateways.postgres.connections import Connections, Login
+from projections.explain.signing import holding
+
+log = logging.getLogger(__name__)
+
+ALARM_NAMES_MAX: Final = 1_000
+BACKLOG_MAX: Final = 1_000
+"""Webhooks beyond it are not counted: it is enough to know that there are so many."""
+READ_WAIT_S: Final = 2.0
+Row = tuple[Any, ...]
+
+
+class Question(NamedTuple):
+    """A query, and the gauges that its columns are: label values first, then one value for each name."""
+
+    sql: str
+    labels: tuple[str, ...]
+    gauges: tuple[tuple[str, str], ...]
+    """(name, what it is), in the order of the columns behind the labels."""
+
+
+# By the time of the last block that was taken, not of taking it: who works without a pause and too slowly lags as well.
+SCANNER: Final = (
+    "SELECT last_block_number, extract(epoch FROM now() - coalesce(to_timestamp(timestamp_ms / 1000.0), updated_at))::float8"
+    " FROM chain_cursors LEFT JOIN solid_blocks ON number = last_block_number WHERE id = 'solid'"
+)
+_HEAD: Final = "(SELECT coalesce(max(notification_id), 0) FROM events)"
+_SINCE: Final = (
+    "coalesce(greatest(extract(epoch FROM now() - (SELECT occurred_at FROM history WHERE position = {} + 1)), 0), 0)"
+    "::float8"
+)
+
+QUESTIONS: Final = (
+    Question(
+        f"SELECT a, CASE WHEN b < 0 THEN 0 ELSE b END FROM (SELECT) LEFT JOIN ({SCANNER}) AS scanner (a, b) ON true",
+        (),
+        (
+            ("counterfoil_scanner_block", "The last solid block that was scanned"),
+            ("counterfoil_scanner_lag_seconds", "How long ago the chain made that block"),
+        ),
+    ),
+    Question(
+        f"SELECT application_name, greatest({_HEAD} - notification_id, 0), {_SINCE.format('notification_id')}"
+        " FROM projection_tracking",
+        ("view",),
+        (
+            ("counterfoil_projection_lag_events", "Events that the view does not show yet"),
+            ("counterfoil_projection_lag_seconds", "Age of the first event that the view does not show yet"),
+        ),
+    ),
+    Question(
+        f"SELECT {_HEAD}, greatest({_HEAD} - position, 0), {_SINCE.format('bookmarks.position')}"
+        " FROM bookmarks WHERE name = 'relay'",
+        (),
+        (
+            ("counterfoil_history_position", "The last position of the history"),
+            ("counterfoil_relay_lag_events", "Events that projectors and signer were not told of yet"),
+            ("counterfoil_relay_lag_seconds", "Age of the first of those events"),
+        ),
+    ),
+    # What is below the signer's low-water mark is over: so only what may be open is looked at, account by account.
+    Question(
+        "SELECT state, count(open.state), coalesce(extract(epoch FROM now() - min(open.created_at)), 0)::float8"
+        "  FROM unnest(ARRAY['requested', 'pending_sign', 'broadcasted']) AS states (state)"
+        "  LEFT JOIN (SELECT payout.state, payout.created_at FROM accounts CROSS JOIN LATERAL"
+        "               (SELECT p.state, p.created_at FROM payout_requests p WHERE p.account_id = accounts.id AND p.position >"
+        "                  coalesce((SELECT position FROM bookmarks WHERE name = 'payouts'), 0)) AS payout) AS open"
+        "    USING (state) GROUP BY state",
+        ("state",),
+        (
+            ("counterfoil_payouts_open", "Payouts that are not over, by state"),
+            ("counterfoil_payouts_oldest_age_seconds", "Age of the oldest of them, 0 without any"),
+        ),
+    ),
+    Question(
+        "SELECT code, currency, (amount_minor / 10.0 ^ 6)::float8 FROM balances"  # USDT and TRX have 6 decimals each
+        f" WHERE account_id = '{TREASURY_ACCOUNT_ID}' AND type <> 'expense'",
+        ("ledger_account", "currency"),
+        (("counterfoil_treasury_balance", "What the treasury's book says, in whole units of the currency"),),
+    ),
+    Question(
+        "SELECT count(*), coalesce(extract(epoch FROM now() - min(told_at)), 0)::float8, count(*) FILTER (WHERE due_at <="
+        " (SELECT last_block_number FROM chain_cursors WHERE id = 'solid')) FROM outstanding_reports",
+        (),
+        (
+            ("counterfoil_outstanding_reports", "Reports of the observer that are not recorded yet"),
+            ("counterfoil_outstanding_reports_oldest_age_seconds", "Age of the oldest of them, 0 without any"),
+            ("counterfoil_outstanding_reports_overdue", "Those that should have been recorded by now"),
+        ),
+    ),
+    Question(
+        "SELECT role, usdt_minor / 10.0 ^ 6, usdt_floor_minor / 10.0 ^ 6, trx_sun / 10.0 ^ 6, trx_floor_sun / 10.0 ^ 6,"
+        " energy_left, energy_lendable, energy_floor FROM wallet_numbers",
+        ("wallet",),
+        (
+            ("counterfoil_wallet_usdt", "USDT that the chain says a system wallet has"),
+            ("counterfoil_wallet_usdt_floor", "USDT that it should not fall below, 0 for no floor"),
+            ("counterfoil_wallet_trx", "TRX that the chain says a system wallet has, stake left out"),
+            ("counterfoil_wallet_trx_floor", "TRX that it should not fall below, 0 for no floor"),
+            ("counterfoil_wallet_energy", "Energy that it can use now"),
+            ("counterfoil_wallet_energy_lendable", "Energy that its stake can lend now"),
+            ("counterfoil_wallet_energy_floor", "Energy to lend that it should not fall below, 0 for no floor"),
+        ),
+    ),
+    Question(
+        "SELECT count(*) FROM addresses WHERE state = 'ready'",
+        (),
+        (("counterfoil_addresses_ready", "Deposit addresses that can be given out"),),
+    ),
+)
+_TOTALS: Final = f"SELECT name, times FROM alarm_totals ORDER BY name LIMIT {ALARM_NAMES_MAX}"
+_OPTIONS: Final = "-c statement_timeout=5000 -c enable_seqscan=off -c default_transaction_read_only=on"
+
+
+class Installation(Collector):
+    """What the reader's login sees. `extra` are questions of others, each looked up like these."""
+
+    def __init__(self, reader: Connections, questions: Sequence[Question] = QUESTIONS) -> None:
+        self._reader = reader
+        self._questions = questions
+
+    def describe(self) -> Iterable[Metric]:
+        """Asked at registration: nothing is looked up for that."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        reachable = 1
+        try:
+            for question in self._questions:
+                yield from _told(question, self._reader.execute(question.sql))
+            yield self._alarms()
+        except Unavailable as error:  # one wait for a shut door is enough
+            log.warning("numbers are left out: %s", error)
+            reachable = 0
+        yield GaugeMetricFamily(
+            "counterfoil_database_reachable", "1 when everything could be looked up, 0 when not", value=reachable
+        )
+
+    def _alarms(self) -> Metric:
+        """Unknown is told as nothing: a counter that falls to 0 would be taken for a restart."""
+        alarms = CounterMetricFamily("counterfoil_alarms", "Alarms of all processes, by name", labels=["name"])
+        for name, times in self._reader.execute(_TOTALS):
+            alarms.add_metric([name], times)
+        return alarms
+
+
+class SigningGauge(Collector):
+    """What holds signing back, from the history itself."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        stopped = GaugeMetricFamily(
+            "counterfoil_signing_stopped", "1 for each cause that holds signing back now", labels=["cause"]
+        )
+        try:
+            causes = {each.cause for each in holding(self._store)}
+        except Unavailable:
+            return
+        for cause in get_args(Cause):
+            stopped.add_metric([cause], cause in causes)
+        yield stopped
+
+
+class QueueGauges(Collector):
+    """What waits in queues."""
+
+    def __init__(self, queues: Mapping[str, Queue]) -> None:
+        self._queues = queues
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        depth = GaugeMetricFamily("counterfoil_queue_messages", "Messages that wait or are in flight", labels=["queue"])
+        dead = GaugeMetricFamily("counterfoil_queue_dead_letters", "Messages nobody could handle", labels=["queue"])
+        age = GaugeMetricFamily(
+            "counterfoil_queue_age_seconds",
+            "Age of the oldest message, 0 without any; on AWS CloudWatch has it",
+            labels=["queue"],
+        )
+        for name, queue in self._queues.items():
+            try:
+                messages, letters, oldest_s = queue.depth(), queue.dead_depth(), queue.oldest_s()
+            except Unavailable as error:
+                log.warning("numbers of the queue %s are left out: %s", name, error)
+                continue
+            depth.add_metric([name], messages)
+            dead.add_metric([name], letters)
+            if oldest_s is not None:
+                age.add_metric([name], oldest_s)
+        yield from (depth, dead, age)
+
+
+class WebhookGauges(Collector):
+    """What should have been sent to clients by now."""
+
+    def __init__(self, outbox: WebhookOutbox, clock: Callable[[], datetime]) -> None:
+        self._outbox = outbox
+        self._clock = clock
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._clock()
+        try:
+            backlog = self._outbox.backlog(now, BACKLOG_MAX)
+        except Unavailable as error:
+            log.warning("numbers of webhooks are left out: %s", error)
+            return
+        age_s = 0.0 if backlog.since is None else max(0.0, (now - backlog.since).total_seconds())
+        sentence = f"Webhooks that are due and were not tried yet, at most {BACKLOG_MAX}"
+        yield GaugeMetricFamily("counterfoil_webhook_backlog", sentence, value=backlog.deliveries)
+        yield GaugeMetricFamily(
+            "counterfoil_webhook_backlog_seconds", "How long the first of them has been due, 0 without any", value=age_s
+        )
+
+
+def reader_of(login: Login) -> Connections:
+    """One connection, for questions that are short."""
+    return Connections(login, connections_max=1, wait_s=READ_WAIT_S, options=_OPTIONS)
+
+
+def _told(question: Question, rows: Sequence[Row]) -> list[Metric]:
+    families = [GaugeMetricFamily(name, sentence, labels=question.labels) for name, sentence in question.gauges]
+    count = len(question.labels)
+    for row in rows:
+        labels = [str(value) for value in row[:count]]
+        for family, value in zip(families, row[count:], strict=True):
+            family.add_metric(labels, float("nan") if value is None else float(value))
+    return list(families)

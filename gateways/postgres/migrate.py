@@ -1,0 +1,158 @@
+"""Brings a database to this version: roles, then every migration not yet applied, each in a transaction of its own.
+
+Safe to run twice and at once from many machines: one advisory lock makes them take turns.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Final, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+import core.streams.all_events  # noqa: F401  declares every event, so that all that can be read is known
+from gateways.postgres.roles import OWNER, ROLES
+from projections.rebuild.census import census
+from projections.views import VIEWS
+
+MIGRATE_LOCK: Final = 0x436F756E7465724D
+
+__all__ = ["ROLES", "SchemaMismatch", "check", "migrate", "migrations"]
+
+
+class Migration(NamedTuple):
+    """One SQL file: its number, its name, its text."""
+
+    version: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class SchemaMismatch(Exception):
+    """The database and this program do not fit; the message says which is newer and what to do."""
+
+
+def migrations() -> list[Migration]:
+    """The SQL files of schema/migrations, in order."""
+    folder = resources.files("schema") / "migrations"
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    return [Migration(int(name[:4]), name, (folder / name).read_text(encoding="utf-8")) for name in names]
+
+
+def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
+    """-> the names of the migrations applied now. `passwords` lets the named roles log in. Raises SchemaMismatch."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("SELECT pg_advisory_lock(%s)", (MIGRATE_LOCK,))
+        _make_roles(conn, passwords or {})
+        known = _applied(conn)
+        check_known(known)
+        _check_readable(conn)
+        done = []
+        for migration in migrations():
+            if migration.version not in known:
+                _apply(conn, migration)
+                done.append(migration.name)
+        _register_views(conn)
+        return done
+
+
+def check(url: str) -> None:
+    """Raises SchemaMismatch unless the database is exactly at this program's version."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        known = _applied(conn)
+    check_known(known)
+    missing = [migration.name for migration in migrations() if migration.version not in known]
+    if missing:
+        raise SchemaMismatch(f"the database lacks {', '.join(missing)}: run `counterfoil migrate`")
+
+
+def check_known(applied: Mapping[int, str]) -> None:
+    """Raises SchemaMismatch when the database holds a migration that this program does not, or another text of one."""
+    ours = {migration.version: migration for migration in migrations()}
+    for version, checksum in applied.items():
+        if version not in ours:
+            raise SchemaMismatch(
+                f"the database is newer than this program (migration {version:04d}): install the newer Counterfoil"
+            )
+        if ours[version].checksum != checksum:
+            raise SchemaMismatch(
+                f"migration {ours[version].name} was applied with another text: this program and the database"
+                " come from different versions; install the one that made the database"
+            )
+
+
+def _check_readable(conn: psycopg.Connection) -> None:
+    """Raises SchemaMismatch when the history holds an event that this program cannot read: nothing is changed then."""
+    if conn.execute("SELECT to_regclass('events')").fetchone() == (None,):
+        return
+    strange = [counted for counted in census(conn) if counted.read_as is None]
+    if strange:
+        told = ", ".join(f"{each.topic} ({each.events}, the last at position {each.last})" for each in strange)
+        raise SchemaMismatch(
+            f"the history holds events that this program cannot read: {told};"
+            " install the version that wrote them, or a newer one"
+        )
+
+
+def _applied(conn: psycopg.Connection) -> dict[int, str]:
+    if conn.execute("SELECT to_regclass('schema_migrations')").fetchone() == (None,):
+        return {}
+    return dict(conn.execute("SELECT version, checksum FROM schema_migrations ORDER BY version").fetchall())
+
+
+def _apply(conn: psycopg.Connection, migration: Migration) -> None:
+    with conn.transaction():
+        conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
+        conn.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (version int PRIMARY KEY, name text NOT NULL,"
+            " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        conn.execute(migration.text)
+        conn.execute(
+            "INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)",
+            (migration.version, migration.name, migration.checksum),
+        )
+        conn.execute(sql.SQL("GRANT SELECT ON schema_migrations TO {}").format(_names(ROLES)))
+
+
+def _register_views(conn: psycopg.Connection) -> None:
+    """Every view has its bookmark, and its tables are known to the functions that rebuild it."""
+    rows = [
+        (view.name, place, table.name, table.grows)
+        for view in VIEWS.values()
+        for place, table in enumerate(view.tables, start=1)
+    ]
+    with conn.transaction(), conn.cursor() as cursor:
+        cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
+        cursor.executemany(
+            "INSERT INTO projection_tracking VALUES (%s, 0) ON CONFLICT DO NOTHING", [(name,) for name in VIEWS]
+        )
+        if cursor.execute("SELECT view, place, table_name, grows FROM view_tables ORDER BY 1, 2").fetchall() != sorted(
+            rows
+        ):
+            cursor.execute("DELETE FROM view_tables")
+            cursor.executemany("INSERT INTO view_tables VALUES (%s, %s, %s, %s)", rows)
+
+
+def _make_roles(conn: psycopg.Connection, passwords: Mapping[str, str]) -> None:
+    """The owner cannot log in; the others can only where a password is given, else a login role is granted them."""
+    for role in (OWNER, *ROLES):
+        if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
+            conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+        if role in passwords:
+            conn.execute(
+                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(passwords[role]))
+            )
+    conn.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(sql.Identifier(OWNER)))
+    database = sql.Identifier(conn.info.dbname)
+    conn.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, sql.Identifier(OWNER)))
+    conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(_names((OWNER, *ROLES))))
+
+
+def _names(roles: tuple[str, ...]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(role) for role in roles)

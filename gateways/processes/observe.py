@@ -1,0 +1,53 @@
+"""The process `observe`: follows the chain and reports transfers to our addresses."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from gateways.aws.names import FOR_FACTS, FOR_NODE
+from gateways.postgres.roles import OBSERVER
+from gateways.processes.process import DATABASE, NODE, Access, Deployment, Process
+from gateways.queues import DEPOSIT_EVENTS
+from gateways.steps import Step
+from gateways.wiring.opened import check_chain
+from gateways.wiring.platform import Platform
+
+if TYPE_CHECKING:
+    from scanners.observer import Observer
+
+
+def steps(platform: Platform) -> Sequence[Step]:
+    check_chain(platform)
+    return [platform.node.on_one(observer(platform).step)]
+
+
+def observer(platform: Platform) -> "Observer":
+    """The observer of this platform, for its process and for `counterfoil scan`."""
+    from scanners.observer import Observer
+    from scanners.producers import Producers
+
+    settings = platform.settings
+    return Observer(
+        platform.node,
+        platform.queues[DEPOSIT_EVENTS],
+        platform.cursors,
+        platform.pool,
+        platform.solid_log,
+        platform.outstanding,
+        usdt=settings.usdt.evm,
+        key=platform.secrets.deposit_fact_keys,
+        announce_min_minor=settings.payin_min_minor,
+        producers=Producers(platform.node),
+        opinion=platform.node,
+    )
+
+
+PROCESS: Final = Process(
+    "observe",
+    "Follows the chain and reports transfers to our addresses.",
+    OBSERVER,
+    needs=(*DATABASE, *NODE),
+    access=Access(sends=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS, FOR_NODE), logins=(OBSERVER,)),
+    deployment=Deployment(reaches=("nodes",)),
+    steps=steps,
+    public_idle_s=1.5,
+)

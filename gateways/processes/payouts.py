@@ -1,0 +1,61 @@
+"""The process `payouts`: builds, signs and broadcasts payouts, and sees them through."""
+
+import importlib
+from collections.abc import Sequence
+from typing import Final
+
+from core.tron.address import SUN_PER_TRX
+from gateways.aws.names import FOR_NODE, GAS, HOT
+from gateways.postgres.roles import READER, SIGNER
+from gateways.processes.process import DATABASE, KEYS, NODE, Access, Deployment, Process
+from gateways.queues import PAYOUT_REQUESTS
+from gateways.steps import Step
+from gateways.wiring.keys import open_keys, register
+from gateways.wiring.opened import check_chain
+from gateways.wiring.platform import Platform
+
+
+def steps(platform: Platform) -> Sequence[Step]:
+    from signers.outgoing.hot_wallet import Rules
+    from signers.outgoing.payouts import Payouts
+
+    settings = platform.settings
+    check_chain(platform)
+    importlib.import_module(
+        "tronpy.proto.tron_pb2"
+    )  # the second opinion takes a second to load: not at the first payout
+    held = open_keys(platform)
+    register(platform, held)
+    payouts = Payouts(
+        platform.ledger,
+        platform.store,
+        platform.bookmarks,
+        platform.queues[PAYOUT_REQUESTS],
+        platform.node,
+        platform.solid_log,
+        platform.pool,
+        held.wallet("hot"),
+        settings.usdt,
+        Rules(
+            lifetime_ms=settings.payout_expiration_s * 1000,
+            fee_limit_sun_max=settings.fee_limit_max_trx * SUN_PER_TRX,
+        ),
+        alarm=platform.alarm,
+        opinion=platform.node,
+    )
+    return [platform.node.on_one(payouts.step)]
+
+
+PROCESS: Final = Process(
+    "payouts",
+    "Builds, signs and broadcasts payouts, and sees them through.",
+    SIGNER,
+    needs=(*DATABASE, *NODE, *KEYS),
+    access=Access(
+        receives=(PAYOUT_REQUESTS,), secrets=(FOR_NODE,), logins=(SIGNER, READER), signs=(HOT,), knows=(HOT, GAS)
+    ),
+    deployment=Deployment(reaches=("nodes",)),
+    steps=steps,
+    follows_events=True,
+    public_idle_s=1.5,
+)

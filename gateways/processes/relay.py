@@ -1,0 +1,124 @@
+"""The process `relay`: sends projectors and the signer what is new in the history."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Final, Protocol
+
+import msgspec
+
+from core.ledger.events import Recorded
+from core.ledger.ledger import EventStore
+from core.ports.bookmarks import Bookmarks
+from core.ports.queues import Message
+from core.streams.attempts import PayoutWork
+from core.streams.payouts import PayoutExpired, PayoutRequested
+from gateways.postgres.roles import READER, RELAY
+from gateways.postgres.segments import Prompts, Segments
+from gateways.processes.process import DATABASE, Access, Deployment, Process
+from gateways.queues import PAYOUT_REQUESTS, PROJECT_QUEUES
+from gateways.steps import Step
+from gateways.wiring.platform import Platform
+
+BOOKMARK: Final = "relay"
+BATCH_EVENTS_MAX: Final = 1_000
+SEGMENT_GROUP: Final = "segments"
+"""All segments of a queue are one group: they stay in order."""
+
+
+class Sends(Protocol):
+    """As much of a queue as is sent to."""
+
+    def send(self, messages: Sequence[Message]) -> None: ...
+
+
+class SendsAtOnce:
+    """Several queues that are sent the same, at the same time."""
+
+    def __init__(self, queues: Sequence[Sends]) -> None:
+        self._queues = queues
+        self._threads = ThreadPoolExecutor(len(queues), thread_name_prefix="send")
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Returns when all have them; the first error is raised when the others are done."""
+        sent = [self._threads.submit(queue.send, messages) for queue in self._queues]
+        wait(sent)
+        for each in sent:
+            each.result()
+
+
+class Relay:
+    """Follows the history for all queues together: a queue that is shut holds the others, none loses anything."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        bookmarks: Bookmarks,
+        projectors: Sequence[Sends],
+        payouts: Sends,
+        segments: Segments | None = None,
+        *,
+        batch_events_max: int = BATCH_EVENTS_MAX,
+    ) -> None:
+        self._store = store
+        self._bookmarks = bookmarks
+        self._projectors = projectors
+        self._payouts = payouts
+        self._segments = segments or Prompts()
+        self._batch_events_max = batch_events_max
+
+    def step(self) -> bool:
+        """Relay one batch. True while there may be more."""
+        after = self._bookmarks.load(BOOKMARK)
+        records = self._store.read(after, self._batch_events_max)
+        if not records:
+            return False
+        upto = records[-1].position
+        messages = [
+            Message(body=segment.encode(), group=SEGMENT_GROUP, key=f"{segment.first}-{segment.last}")
+            for segment in self._segments.between(after, upto)
+        ]
+        for queue in self._projectors:
+            queue.send(messages)
+        work = payout_work(records)
+        if work:
+            self._payouts.send(work)
+        self._bookmarks.save(BOOKMARK, upto)
+        return True
+
+
+def payout_work(records: Sequence[Recorded]) -> list[Message]:
+    """What the payout step must look at: a new payout, or one whose last attempt is proven dead. Each is a hint (I14)."""
+    work = []
+    for record in records:
+        happened = record.event
+        if isinstance(happened, PayoutRequested):
+            payout_id, account_id = happened.order.payout_id, happened.order.account_id
+        elif isinstance(happened, PayoutExpired):
+            payout_id, account_id = happened.payout_id, happened.account_id
+        else:
+            continue
+        body = msgspec.json.encode(PayoutWork(payout_id=payout_id, account_id=account_id))
+        work.append(Message(body=body, group=payout_id, key=f"{payout_id}/{record.version}"))
+    return work
+
+
+def steps(platform: Platform) -> Sequence[Step]:
+    from projections.views import VIEWS
+
+    projectors: Sequence[Sends] = [platform.queues[f"project-{view}"] for view in VIEWS]
+    if platform.settings.mode == "aws":  # where each call is a journey over the network
+        projectors = [SendsAtOnce(projectors)]
+    queues = projectors, platform.queues[PAYOUT_REQUESTS]
+    return [Relay(platform.store, platform.bookmarks, *queues, platform.segments).step]
+
+
+PROCESS: Final = Process(
+    "relay",
+    "Tells projectors and the signer what is new in the history.",
+    RELAY,
+    needs=DATABASE,
+    access=Access(sends=(PAYOUT_REQUESTS, *PROJECT_QUEUES), logins=(RELAY, READER)),
+    deployment=Deployment(),
+    steps=steps,
+    follows_events=True,
+)

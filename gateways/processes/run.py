@@ -1,0 +1,84 @@
+"""Running one process: its platform, its steps in the loop, its traces and numbers, and what its end leaves behind."""
+
+import multiprocessing
+import threading
+from typing import Final
+
+from core.ports.unavailable import Unavailable
+from gateways.postgres.append import EVENTS_CHANNEL
+from gateways.postgres.connections import conninfo_of
+from gateways.postgres.migrate import check
+from gateways.postgres.roles import READER
+from gateways.processes.health import Pulse, folder_of
+from gateways.processes.loop import Clockwork, Doorbell, Rest, keep_loaded, run, run_side_by_side, stop_on_signals
+from gateways.processes.process import Process
+from gateways.processes.registry import PROCESSES
+from gateways.settings import Settings
+from gateways.telemetry.alarm_log import alarm_name
+from gateways.telemetry.logs import configure
+from gateways.telemetry.tracing import open_tracing
+from gateways.user_error import UserError
+from gateways.wiring.audited import audited, run_noted
+from gateways.wiring.counted import counted
+from gateways.wiring.opened import open_platform
+from gateways.wiring.platform import Platform
+from gateways.wiring.traced import traced
+
+AT_QUEUE_IDLE_S: Final = 0.01
+"""A step that has waited at its queue needs no rest."""
+
+
+def run_process(name: str, settings: Settings) -> None:
+    """One process in the foreground until SIGTERM. Raises UserError for a name that is none."""
+    if name not in PROCESSES:
+        raise UserError(f"there is no process {name!r}: choose one of {', '.join(PROCESSES)}")
+    multiprocessing.current_process().name = name
+    with open_platform(settings, PROCESSES[name].role) as platform:
+        check(conninfo_of(platform.logins[PROCESSES[name].role]))
+        run_with(name, platform)
+
+
+def run_with(name: str, platform: Platform) -> None:
+    """Run a process on an open platform until it is told to stop. A defect that ends it raises an alarm of its name."""
+    process = PROCESSES[name]
+    configure(platform.settings.log_level, name)
+    try:
+        settings, numbers = platform.settings, platform.numbers
+        with (
+            open_tracing(settings, platform.store, name) as tracing,
+            numbers.served(settings.metrics_host, settings.metrics_port),
+        ):
+            acting = platform if process.serve is not None else audited(platform, name)
+            with run_noted(platform, name):
+                _run(process, traced(acting, process.role, tracing))
+    except Unavailable:
+        raise
+    except Exception as error:
+        platform.alarm(alarm_name(error), f"{name} has stopped: {error}")
+        raise
+
+
+def _run(process: Process, platform: Platform) -> None:
+    pulse = Pulse(folder_of(platform.settings.pulse), process.name)
+    keep_loaded()
+    if process.serve is not None:
+        with pulse.serving(platform.settings.http_host, platform.settings.http_port):
+            process.serve(platform)
+        return
+    assert process.steps is not None
+    stop = threading.Event()
+    stop_on_signals(stop)
+    steps = [
+        platform.numbers.step(step) for step in process.steps(counted(platform, process.name, process.access.receives))
+    ]
+    if platform.tracing is not None:
+        steps = [platform.tracing.step(step) for step in steps]
+    rest: Rest = Clockwork(stop)
+    if process.follows_events:
+        rest = Doorbell(platform.logins[READER], [EVENTS_CHANNEL], stop)
+    idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
+    with pulse.ending():
+        if process.waits_at_queues and platform.settings.mode == "aws":
+            run_side_by_side(steps, stop, idle_s=AT_QUEUE_IDLE_S, beat=pulse.beat)
+        else:
+            run(steps, rest, stop, idle_s=idle_s, beat=pulse.beat)

@@ -1,0 +1,132 @@
+"""The process `sweeps`: sweeps deposit addresses, and makes the treasury's other transactions."""
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from core.streams.treasury import Role
+from core.streams.wallet_numbers import Floors
+from core.tron.address import SUN_PER_TRX
+from gateways.aws.names import FOR_NODE, FOR_SEED, GAS, HOT, SEED
+from gateways.postgres.roles import READER, SIGNER
+from gateways.processes.process import DATABASE, KEYS, NODE, Access, Deployment, Process
+from gateways.settings import Settings
+from gateways.steps import Step
+from gateways.wiring.keys import HeldKeys, open_keys, register
+from gateways.wiring.opened import check_chain
+from gateways.wiring.platform import Platform
+
+if TYPE_CHECKING:
+    from signers.sweeps.worth import Rules
+
+
+INSTRUCTION_LIFETIME_MS: Final = 60_000
+
+
+def rules_of(settings: Settings) -> "Rules":
+    """When a sweep is worth it, by the settings."""
+    from signers.sweeps.worth import Rules
+
+    return Rules(
+        threshold_minor=settings.minor(settings.sweep_threshold),
+        cost_max_percent=settings.sweep_cost_max_percent,
+        trx_price_minor=settings.minor(settings.trx_price),
+        amount_max_minor=settings.minor(settings.sweep_max),
+        open_max=settings.sweeps_open_max,
+        gas_daily_max_sun=settings.gas_daily_max_trx * SUN_PER_TRX,
+        hot_floor_minor=settings.minor(settings.hot_floor),
+        hot_ceiling_minor=settings.minor(settings.hot_ceiling),
+        left_over_min_sun=settings.left_over_trx * SUN_PER_TRX,
+    )
+
+
+def floors_of(settings: Settings) -> dict[Role, Floors]:
+    """What rings when a wallet falls below it, by the settings."""
+    hot = Floors(usdt_minor=settings.minor(settings.hot_floor), trx_sun=settings.hot_floor_trx * SUN_PER_TRX)
+    return {"hot": hot, "gas": Floors(trx_sun=settings.gas_floor_trx * SUN_PER_TRX, energy=settings.energy_floor)}
+
+
+def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
+    """What sweeps deposit addresses, what makes other transactions, and what watches the wallets."""
+    from signers.outgoing.instructions import Instructions
+    from signers.outgoing.instructions import Rules as InstructionRules
+    from signers.sweeps.sweeps import Sweeps
+    from signers.wallet_watch import WalletWatch
+
+    settings, gas = platform.settings, held.wallet("gas")
+    fee_limit_sun_max = settings.fee_limit_max_trx * SUN_PER_TRX
+    sweeps = Sweeps(
+        platform.ledger,
+        platform.store,
+        platform.bookmarks,
+        platform.node,
+        platform.pool,
+        platform.holdings,
+        gas.address,
+        settings.usdt,
+        rules_of(settings),
+        fee_limit_sun_max=fee_limit_sun_max,
+        interval_ms=settings.sweep_interval_s * 1000,
+        alarm=platform.alarm,
+    )
+    instructions = Instructions(
+        platform.ledger,
+        platform.store,
+        platform.bookmarks,
+        platform.node,
+        platform.solid_log,
+        platform.pool,
+        gas,
+        held.keys,
+        settings.usdt,
+        InstructionRules(lifetime_ms=INSTRUCTION_LIFETIME_MS, fee_limit_sun_max=fee_limit_sun_max),
+        alarm=platform.alarm,
+        opinion=platform.node,
+    )
+    watch = WalletWatch(
+        platform.store,
+        platform.node,
+        platform.wallet_board,
+        settings.usdt,
+        floors_of(settings),
+        platform.clock,
+        alarm=platform.alarm,
+    )
+    return [sweeps.step, instructions.step, watch.step]
+
+
+def steps(platform: Platform) -> Sequence[Step]:
+    check_chain(platform)
+    importlib.import_module("tronpy.proto.tron_pb2")
+    held = open_keys(platform, deposits=True)
+    register(platform, held)
+    return [platform.node.on_one(step) for step in _workers(platform, held)]
+
+
+PROCESS: Final = Process(
+    "sweeps",
+    "Sweeps deposit addresses, and makes the treasury's other transactions.",
+    SIGNER,
+    needs=(
+        *DATABASE,
+        *NODE,
+        *KEYS,
+        "SWEEP_THRESHOLD",
+        "SWEEP_INTERVAL_S",
+        "HOT_FLOOR",
+        "HOT_CEILING",
+        "GAS_FLOOR_TRX",
+    ),
+    access=Access(
+        secrets=(FOR_SEED, FOR_NODE),
+        logins=(SIGNER, READER),
+        signs=(GAS,),
+        knows=(HOT, GAS),
+        unwraps=(SEED,),
+        payin_keys=True,
+    ),
+    deployment=Deployment(reaches=("nodes",)),
+    steps=steps,
+    follows_events=True,
+    public_idle_s=3.0,
+)

@@ -1,0 +1,197 @@
+"""Every process on one machine: prepare the folder, start the database and the chain, then supervise until told to stop."""
+
+import contextlib
+import importlib
+import logging
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx2
+import psycopg
+from pydantic import SecretStr
+from rich.console import Console
+
+from gateways.embedded.secrets_file import SecretsFile, load_or_create
+from gateways.postgres.connections import conninfo_of
+from gateways.postgres.database import Database
+from gateways.postgres.migrate import migrate
+from gateways.postgres.roles import OBSERVER, READER
+from gateways.processes.loop import stop_on_signals
+from gateways.processes.registry import PROCESSES
+from gateways.processes.run import run_with
+from gateways.processes.supervisor import Supervisor
+from gateways.settings import Settings
+from gateways.user_error import UserError
+from gateways.wiring.opened import check_chain, open_database, open_platform, operator_key
+from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
+
+READY_S: Final = 60.0
+FIRST_ADDRESS_S: Final = 15.0
+"""So long the first start waits for a deposit address to give out; a signer that cannot make any is no reason to stop."""
+_ANY_ADDRESS: Final = "SELECT EXISTS (SELECT FROM addresses WHERE wallet = 'payin')"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class World:
+    """What runs, and where it answers."""
+
+    settings: Settings
+    database: Database
+    api_url: str
+    operator_key: str
+    devnet_url: str | None
+
+
+def run(settings: Settings, console: Console, *, devnet_port: int, block_ms: int) -> None:
+    """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    stop_on_signals(stop)
+    supervisor = Supervisor(settings.data / "logs")
+    with contextlib.ExitStack() as ending:
+        ending.callback(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        world = start(settings, supervisor, ending, devnet_port=devnet_port, block_ms=block_ms)
+        wait_until_ready(world, stop)
+        _introduce(world, console)
+        supervisor.watch(stop)
+        console.print("stopping ...")
+
+
+def start(
+    settings: Settings, supervisor: Supervisor, ending: contextlib.ExitStack, *, devnet_port: int, block_ms: int
+) -> World:
+    """Database, migrations, keystore, chain, processes, in this order; `ending` stops them in reverse, whatever happens.
+
+    Children are forked before any thread is made.
+    """
+    importlib.import_module("gateways.http.app")  # once here, for all the children
+    settings.data.mkdir(parents=True, exist_ok=True)
+    settings = _with_free_port(settings)
+    devnet_url = None
+    devnet_port = devnet_port or free_port()
+    if settings.network == "devnet" and not settings.tron_node_url:
+        devnet_url = f"http://127.0.0.1:{devnet_port}"
+        settings = settings.model_copy(update={"tron_node_url": devnet_url})
+    if settings.mode == "embedded":
+        settings = _with_keystore(settings, load_or_create(settings.data / "secrets.json"))
+    database = open_database(settings)
+    if database.server is not None:
+        ending.callback(database.server.stop)
+    ending.callback(supervisor.stop)
+    migrate(conninfo_of(database.owner_url), database.passwords())
+    operator = operator_key(settings)
+    settings = settings.model_copy(update={"operator_api_key": SecretStr(operator)})
+    if devnet_url is not None:
+        supervisor.start("devnet", _devnet(devnet_port, block_ms, settings.data / "devnet"))
+        wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
+    else:
+        with open_platform(settings, OBSERVER, database) as platform:
+            check_chain(platform)
+    for number, process in enumerate(PROCESSES.values()):
+        port = settings.metrics_port and settings.metrics_port + number
+        own = settings.model_copy(update={"metrics_port": port})
+        supervisor.start(process.name, _process(process.name, own, database))
+    api_url = f"http://{settings.http_host}:{settings.http_port}"
+    return World(settings, database, api_url, operator, devnet_url)
+
+
+def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:
+    """Returns when the API answers and has an address for the first who asks. Raises UserError after a minute."""
+    # Not /readyz: views and scanner may have hours to catch up with after a rest, and that is no reason to stop.
+    wait_for(f"{world.api_url}/healthz", "the API", stop)
+    deadline = time.monotonic() + FIRST_ADDRESS_S
+    with psycopg.connect(world.database.url(READER), autocommit=True) as conn:
+        while time.monotonic() < deadline and not (stop is not None and stop.is_set()):
+            if conn.execute(_ANY_ADDRESS).fetchone() == (True,):
+                return
+            time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _introduce(world: World, console: Console) -> None:
+    console.soft_wrap = True
+    console.print(f"API           {world.api_url}   (docs at {world.api_url}/docs)")
+    console.print(f"operator key  {world.operator_key}")
+    if world.devnet_url:
+        console.print(f"devnet        {world.devnet_url}   (coins: POST {world.devnet_url}/devnet/faucet)")
+    console.print(f"data          {world.settings.data}   (logs in {world.settings.data / 'logs'})")
+    console.print("Ctrl-C stops everything; nothing is lost.")
+
+
+def _with_free_port(settings: Settings) -> Settings:
+    return settings if settings.http_port else settings.model_copy(update={"http_port": free_port()})
+
+
+def _with_keystore(settings: Settings, kept: SecretsFile) -> Settings:
+    """Make the keystore at the first start. Away from the devnet, its passphrase must be the operator's own."""
+    passphrase = settings.passphrase()
+    if not passphrase and settings.network == "devnet":
+        passphrase = kept.keystore_passphrase
+    if not passphrase:
+        raise UserError(
+            "a keystore for real coins needs a passphrase of yours: set COUNTERFOIL_KEYSTORE_PASSPHRASE,"
+            " or COUNTERFOIL_KEYSTORE_PASSPHRASE_FILE to a file that holds it"
+        )
+    if not settings.keystore_path.exists():
+        new = {
+            HOT: secrets.token_bytes(32),
+            GAS: secrets.token_bytes(32),
+            DEPOSIT_SEED: secrets.token_bytes(64),
+        }
+        Keystore.create(settings.keystore_path, passphrase, new)
+    opened = {"keystore_passphrase": SecretStr(passphrase), "keystore_passphrase_file": Path("")}
+    return settings.model_copy(update=opened)
+
+
+def _devnet(port: int, block_ms: int, data: Path) -> Callable[[], None]:
+    def target() -> None:
+        from gateways.devnet.node import Config
+        from gateways.devnet.server import Devnet
+
+        Devnet(Config(port, block_ms, data)).run()
+
+    return target
+
+
+def _process(name: str, settings: Settings, database: Database) -> Callable[[], None]:
+    process = PROCESSES[name]
+    if "KEYSTORE_PASSPHRASE" not in process.needs:  # only the signers can open the keystore
+        settings = settings.model_copy(update={"keystore_passphrase": SecretStr("")})
+
+    def target() -> None:
+        with open_platform(settings, process.role, database._replace(owner_url="")) as platform:
+            run_with(name, platform)
+
+    return target
+
+
+def wait_for(url: str, what: str, stop: threading.Event | None = None) -> None:
+    deadline = time.monotonic() + READY_S
+    said = "it does not answer"
+    with httpx2.Client(timeout=5) as client:
+        while time.monotonic() < deadline and not (stop is not None and stop.is_set()):
+            try:
+                answer = client.get(url)
+                if answer.status_code == 200:
+                    return
+                said = answer.text[:300]
+            except httpx2.TransportError as error:
+                said = str(error)
+            time.sleep(0.05)
+    if stop is not None and stop.is_set():
+        return
+    raise UserError(f"{what} was not ready at {url} within {READY_S:.0f} s: {said}")

@@ -1,0 +1,1 @@
+"""Tron nodes over HTTP: one, several that must agree, and how their answers are read."""

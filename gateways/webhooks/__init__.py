@@ -1,0 +1,1 @@
+"""Webhooks: signed, posted to public addresses alone, retried until they arrive."""

@@ -1,0 +1,69 @@
+"""MODE=aws: the same platform as on one machine, with SQS, DynamoDB and Secrets Manager in the place of tables and a file."""
+
+from dataclasses import replace
+
+from pydantic import SecretStr
+
+from core.ports.queues import Queue
+from gateways.aws.api_keys import DynamoApiKeys
+from gateways.aws.audit_log import DynamoAuditLog
+from gateways.aws.bundles import BundledQueue
+from gateways.aws.idempotency_keys import DynamoIdempotencyKeys
+from gateways.aws.logins import database_of
+from gateways.aws.names import FOR_API, FOR_NODE, MESSAGE_BYTES_MAX
+from gateways.aws.queue import POLL_S, SqsQueue
+from gateways.aws.secrets import AwsSecrets, SecretStore
+from gateways.aws.session import Aws
+from gateways.aws.webhook_outbox import DynamoWebhookOutbox
+from gateways.postgres.event_store import PostgresEventStore
+from gateways.postgres.roles import API, OBSERVER, SIGNER
+from gateways.postgres.segments import FullSegments
+from gateways.postgres.unsettled_webhooks import UnsettledWebhooks
+from gateways.queues import DEPOSIT_EVENTS, PAYOUT_REQUESTS, QUEUES
+from gateways.settings import Settings
+from gateways.wiring.on_postgres import on_postgres
+from gateways.wiring.platform import Platform, utc_now
+
+
+def aws(settings: Settings, role: str) -> Platform:
+    """The platform as `role` sees it. What this role does not need is not asked for: it may not (I14)."""
+    services = Aws(settings)
+    secrets = SecretStore(services)
+    settings = with_secrets(settings, role, secrets)
+    logins = database_of(settings, secrets).role_urls
+    base, connections = on_postgres(settings, AwsSecrets(secrets, utc_now), logins, role)
+    assert isinstance(base.store, PostgresEventStore)
+    outbox = DynamoWebhookOutbox(services, UnsettledWebhooks(connections))
+
+    def close() -> None:
+        outbox.close()
+        base.close()
+
+    return replace(
+        base,
+        api_keys=DynamoApiKeys(services),
+        idempotency_keys=DynamoIdempotencyKeys(services),
+        outbox=outbox,
+        audit=DynamoAuditLog(services),
+        queues={name: queue(services, name) for name in QUEUES},
+        segments=FullSegments(base.store.datastore, bytes_max=MESSAGE_BYTES_MAX),
+        close=close,
+    )
+
+
+def queue(services: Aws, name: str) -> Queue:
+    """A queue as its receiver wants it: the signer has more to do than to wait for one, recorder and projectors have not."""
+    if name == DEPOSIT_EVENTS:
+        return BundledQueue(SqsQueue(services, name, poll_s=POLL_S))
+    return SqsQueue(services, name, poll_s=0 if name == PAYOUT_REQUESTS else POLL_S)
+
+
+def with_secrets(settings: Settings, role: str, secrets: SecretStore) -> Settings:
+    """Settings that are secrets come from the secret store, unless they were given."""
+    given: dict[str, SecretStr] = {}
+    if role == API and not settings.operator_api_key.get_secret_value():
+        given["operator_api_key"] = SecretStr(secrets.fields(FOR_API).get("operator_api_key", ""))
+    asks_nodes = role in (API, OBSERVER, SIGNER)
+    if asks_nodes and not settings.tron_api_key.get_secret_value() and secrets.exists(FOR_NODE):
+        given["tron_api_key"] = SecretStr(secrets.fields(FOR_NODE).get("tron_api_key", ""))
+    return settings.model_copy(update=given)

@@ -1,0 +1,85 @@
+"""Every port on the tables of one Postgres: the whole platform on one machine, and the ground of the one on AWS."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from core.ledger.ledger import Ledger
+from core.streams.refused_commands import Refusals
+from gateways.embedded.api_keys import PostgresApiKeys
+from gateways.embedded.audit_log import PostgresAuditLog
+from gateways.embedded.idempotency_keys import PostgresIdempotencyKeys
+from gateways.embedded.queue import PostgresQueue
+from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
+from gateways.platform_keys import Secrets
+from gateways.postgres.address_pool import PostgresAddressPool
+from gateways.postgres.alarms import Alarms
+from gateways.postgres.bookmarks import PostgresBookmarks
+from gateways.postgres.connections import Connections, Login
+from gateways.postgres.cursors import PostgresCursors
+from gateways.postgres.event_store import PostgresEventStore, datastore
+from gateways.postgres.holdings import PostgresHoldings
+from gateways.postgres.outstanding import PostgresOutstanding
+from gateways.postgres.roles import API
+from gateways.postgres.segments import Prompts
+from gateways.postgres.solid_log import PostgresAttempts, PostgresSolidLog
+from gateways.postgres.wallet_board import PostgresWalletBoard
+from gateways.queues import QUEUES
+from gateways.settings import Settings
+from gateways.tron.node import TronNode
+from gateways.tron.nodes import Nodes
+from gateways.wiring.platform import Platform, utc_now
+
+ALARM_WAIT_S: Final = 2.0
+"""So long an alarm may hold up who raises it while the database is shut; then the log has it alone."""
+
+
+def on_postgres(
+    settings: Settings, secrets: Secrets, logins: Mapping[str, Login], role: str
+) -> tuple[Platform, Connections]:
+    """Every port on the tables of one database, and the connections to them. AWS puts others in the place of some."""
+    login = logins[role]
+    connections = Connections(login, connections_max=8)
+    store = PostgresEventStore(datastore(login))
+    # Connections of their own: whoever raises an alarm may hold all the others.
+    telling = Connections(login, connections_max=1, wait_s=ALARM_WAIT_S)
+    # Queues and bookmarks need not wait for the disk. What a crash of the server takes back of them it takes back of all that
+    # was committed after, the cursor behind a report included, and what was taken twice is done once (I9, I11).
+    hints = Connections(login, connections_max=8, options="-c synchronous_commit=off")
+    alarm = Alarms(telling)
+    node = Nodes({each.url: TronNode(*each) for each in settings.nodes}, alarm=alarm)
+
+    def close() -> None:
+        node.close()
+        connections.close()
+        hints.close()
+        telling.close()
+        store.close()
+
+    platform = Platform(
+        settings=settings,
+        secrets=secrets,
+        clock=utc_now,
+        store=store,
+        ledger=Ledger(store, utc_now, Refusals() if role == API else None),
+        node=node,
+        api_keys=PostgresApiKeys(connections),
+        idempotency_keys=PostgresIdempotencyKeys(connections),
+        outbox=PostgresWebhookOutbox(connections),
+        audit=PostgresAuditLog(connections),
+        pool=PostgresAddressPool(connections),
+        holdings=PostgresHoldings(connections),
+        wallet_board=PostgresWalletBoard(connections),
+        cursors=PostgresCursors(connections),
+        bookmarks=PostgresBookmarks(hints),
+        solid_log=PostgresSolidLog(connections),
+        outstanding=PostgresOutstanding(connections),
+        attempts=PostgresAttempts(connections),
+        alarm=alarm,
+        queues={name: PostgresQueue(hints, name) for name in QUEUES},
+        transaction=connections.transaction,
+        segments=Prompts(),
+        logins=logins,
+        owner_url="",
+        close=close,
+    )
+    return platform, connections

@@ -1,0 +1,86 @@
+"""Opening: from the settings to a database, a platform, and a node of the right network."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from psycopg.conninfo import make_conninfo
+
+from gateways.embedded.secrets_file import SecretsFile, load_or_create
+from gateways.postgres.connections import Login, conninfo_of
+from gateways.postgres.database import Database
+from gateways.postgres.roles import API, LOGINS, WRITER
+from gateways.postgres.server import EmbeddedPostgres
+from gateways.settings import GENESIS_IDS, Settings
+from gateways.tron.node import check_network
+from gateways.wiring.on_postgres import on_postgres
+from gateways.wiring.platform import Platform
+
+
+@contextlib.contextmanager
+def visiting(settings: Settings) -> Iterator[Database]:
+    """The database for a command that comes and goes: a server of ours that was down before is down again afterwards."""
+    database = open_database(settings)
+    try:
+        yield database
+    finally:
+        if database.server is not None and database.server.started_here:
+            database.server.stop()
+
+
+def open_database(settings: Settings, secrets: SecretsFile | None = None) -> Database:
+    """The database of DATABASE_URL, or the embedded one, started if it does not run yet."""
+    given = settings.database_url.get_secret_value()
+    if settings.mode == "aws":
+        from gateways.aws.logins import database_of
+        from gateways.aws.secrets import SecretStore
+        from gateways.aws.session import Aws
+
+        return database_of(settings, SecretStore(Aws(settings)))
+    if given:
+        roles: dict[str, Login] = {role: make_conninfo(given, options=f"-c role={role}") for role in (*LOGINS, WRITER)}
+        return Database(given, roles, None)
+    server = EmbeddedPostgres(settings.data.resolve() / "postgres")
+    passwords = (secrets or load_or_create(settings.data / "secrets.json")).role_passwords
+    roles = {role: make_conninfo(server.url, user=role, password=passwords[role]) for role in LOGINS}
+    return Database(server.url, roles, server, lambda: passwords)
+
+
+def operator_key(settings: Settings) -> str:
+    """The key that the API accepts as the operator's: the setting, or the one that this installation was made with."""
+    given = settings.operator_api_key.get_secret_value()
+    if given or settings.mode == "embedded":
+        return given or load_or_create(settings.data / "secrets.json").operator_api_key
+    from gateways.aws.secrets import SecretStore
+    from gateways.aws.session import Aws
+    from gateways.wiring.on_aws import with_secrets
+
+    return with_secrets(settings, API, SecretStore(Aws(settings))).operator_api_key.get_secret_value()
+
+
+@contextlib.contextmanager
+def open_platform(settings: Settings, role: str, database: Database | None = None) -> Iterator[Platform]:
+    """The platform as `role` sees it, closed at the end of the block; a server of ours goes on running."""
+    if settings.mode == "aws":
+        from gateways.wiring.on_aws import aws
+
+        platform = aws(settings, role)
+    else:
+        platform = embedded(settings, database, role)
+    try:
+        yield platform
+    finally:
+        platform.close()
+
+
+def embedded(settings: Settings, database: Database | None = None, role: str = WRITER) -> Platform:
+    """One machine: every port is a table or a file, and the process logs in as its own role (I14)."""
+    secrets = load_or_create(settings.data / "secrets.json")
+    database = database or open_database(settings, secrets)
+    platform, _ = on_postgres(settings, secrets.keys, database.role_urls, role)
+    return replace(platform, owner_url=conninfo_of(database.owner_url))
+
+
+def check_chain(platform: Platform) -> None:
+    """Raises WrongNetwork unless the node's block 0 is the configured network's, and the one this database began with."""
+    check_network(platform.node, platform.cursors, GENESIS_IDS.get(platform.settings.network))

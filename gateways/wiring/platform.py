@@ -1,0 +1,78 @@
+"""The platform: every port that a process may need, as one record. Who fills it stands in on_postgres and on_aws."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import Connection
+
+from core.ledger.ledger import EventStore, Ledger
+from core.ports.alarm import Alarm
+from core.ports.bookmarks import Bookmarks
+from core.ports.clients import ApiKeys, AuditLog, IdempotencyKeys, WebhookOutbox
+from core.ports.queues import Outstanding, Queue
+from core.ports.scanning import Attempts, Cursors, SolidLog
+from core.ports.wallets import AddressPool, Holdings
+from core.streams.wallet_numbers import WalletBoard
+from gateways.platform_keys import Secrets
+from gateways.postgres.connections import Login, conninfo_of
+from gateways.postgres.roles import PROJECTOR, READER
+from gateways.postgres.segments import Segments
+from gateways.settings import Settings
+from gateways.telemetry.numbers import Numbers
+from gateways.telemetry.tracing import Tracing
+from gateways.tron.nodes import Nodes
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything a process may need. The ports log in as one role; `logins` has the others'."""
+
+    settings: Settings
+    secrets: Secrets
+    clock: Callable[[], datetime]
+    store: EventStore
+    ledger: Ledger
+    node: Nodes
+    api_keys: ApiKeys
+    idempotency_keys: IdempotencyKeys
+    outbox: WebhookOutbox
+    audit: AuditLog
+    pool: AddressPool
+    holdings: Holdings
+    wallet_board: WalletBoard
+    cursors: Cursors
+    bookmarks: Bookmarks
+    solid_log: SolidLog
+    outstanding: Outstanding
+    attempts: Attempts
+    alarm: Alarm
+    queues: Mapping[str, Queue]
+    """deposit-events, payout-requests, and one per projector: project-{view}."""
+    transaction: Callable[[], contextlib.AbstractContextManager[Connection[Any]]]
+    """A transaction on the process's own login. Raises Unavailable."""
+    segments: Segments
+    """What the relay sends to projectors: prompts where queue and store are one database, else the events."""
+    logins: Mapping[str, Login]
+    """By database role; each connection is made with what holds when it is made."""
+    owner_url: str
+    """Empty in a process that has no need of it."""
+    close: Callable[[], None]
+    tracing: Tracing | None = None
+    """Where this process tells what it does; None where nobody listens."""
+    numbers: Numbers = field(default_factory=Numbers)
+    """What this process counts."""
+
+    @property
+    def reader_url(self) -> str:
+        return conninfo_of(self.logins[READER])
+
+    @property
+    def projector_url(self) -> str:
+        return conninfo_of(self.logins[PROJECTOR])
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""What proves, compares and prints the history and the books: for auditors."""

@@ -1,0 +1,172 @@
+"""The history as NDJSON: every event as it is stored, seals, checkpoints, and what the tables say, for whoever trusts nobody.
+
+schema/verify.py, which shares no line with this program, checks such a file. The same snapshot gives the same bytes.
+
+    header, then by position: event, seal behind its last event, checkpoint behind its last event, balances at their
+    bookmark; guard rows, end.
+
+`state` is the last field of an event line and stands there byte for byte as it was hashed; where it holds a line break,
+which no event of this program does, it stands as the string `text` instead. `hash` is the leaf that the Merkle tree holds.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from psycopg import Connection, IsolationLevel
+
+from core.ledger.journal import TREASURY, TREASURY_ACCOUNT_ID
+from core.ledger.seals import Sealed, canonical
+from core.proofs.merkle import TILE_WIDTH, hashes_in, leaf_hash
+from core.proofs.receipts import SHOWN
+from projections.audit.checkpoints import COLUMNS, SignedCheckpoint
+
+FORMAT: Final = "counterfoil-export/1"
+_FETCH: Final = 5_000
+
+_EVENTS: Final = (
+    "SELECT notification_id, originator_id, originator_version, topic, state FROM events ORDER BY notification_id"
+)
+_SEALS: Final = "SELECT first_position, last_position, previous_hash, hash FROM seals ORDER BY last_position"
+_CHECKPOINTS: Final = f"SELECT {COLUMNS} FROM checkpoints ORDER BY number"
+_TILE: Final = "SELECT hashes FROM merkle_tiles WHERE level = 0 AND index = %s"
+_KEYS: Final = "SELECT purpose, key FROM note_keys ORDER BY purpose, since"
+_HEAD: Final = "SELECT coalesce(max(notification_id), 0) FROM events"
+_BOOKMARK: Final = "SELECT notification_id FROM projection_tracking WHERE application_name = 'balances'"
+_BALANCES: Final = (
+    "SELECT account_id, code, currency, type, amount_minor, pending_minor FROM balances"
+    " ORDER BY account_id, code, currency"
+)
+_GUARD: Final = "SELECT ledger_account_id, currency, balance_minor FROM guard ORDER BY ledger_account_id, currency"
+
+Line = bytes
+
+
+def export(conn: Connection[Any]) -> Iterator[Line]:
+    """Every line, its line break included. `conn` needs a reader's rights; it must be outside a transaction."""
+    with snapshot(conn):
+        yield from _Export(conn).lines()
+
+
+@contextmanager
+def snapshot(conn: Connection[Any]) -> Iterator[None]:
+    """One moment of the database, and nothing written in it."""
+    conn.isolation_level = IsolationLevel.REPEATABLE_READ
+    conn.read_only = True
+    try:
+        with conn.transaction():
+            yield
+    finally:
+        conn.isolation_level = None
+        conn.read_only = None
+
+
+class _Export:
+    """What stands beside the events, each waiting for its position."""
+
+    def __init__(self, conn: Connection[Any]) -> None:
+        self._conn = conn
+        self._counts = {"events": 0, "seals": 0, "checkpoints": 0}
+        self._tile: tuple[int, list[bytes]] = (-1, [])
+
+    def lines(self) -> Iterator[Line]:
+        head = self._number(_HEAD)
+        keys = [{"purpose": purpose, "key": key} for purpose, key in self._conn.execute(_KEYS)]
+        shown = {topic: list(fields) for topic, fields in SHOWN.items()}
+        yield _line({"kind": "header", "format": FORMAT, "head": head, "keys": keys, "shown": shown})
+        yield from self._history()
+        for account, currency, balance_minor in self._conn.execute(_GUARD):
+            row = {"ledger_account_id": str(account), "currency": currency, "balance_minor": balance_minor}
+            yield _line({"kind": "guard", "position": head, **row})
+        yield _line({"kind": "end", "head": head, **self._counts})
+
+    def _history(self) -> Iterator[Line]:
+        bookmark = self._number(_BOOKMARK)
+        if bookmark == 0:
+            yield from self._balances(0)
+        with self._conn.cursor("events") as events, self._conn.cursor("seals") as seals:
+            events.itersize = seals.itersize = _FETCH
+            events.execute(_EVENTS)
+            seals.execute(_SEALS)
+            checkpoints = self._conn.execute(_CHECKPOINTS, binary=True)
+            seal, checkpoint = seals.fetchone(), _checkpoint(checkpoints.fetchone())
+            position = 0
+            for position, stream, version, topic, state in events:
+                self._counts["events"] += 1
+                yield self._event((position, stream, version, topic, state.encode()))
+                while checkpoint is not None and checkpoint.size <= position:
+                    yield self._checkpoint(checkpoint)
+                    checkpoint = _checkpoint(checkpoints.fetchone())
+                while seal is not None and seal[1] <= position:
+                    yield self._seal(seal)
+                    seal = seals.fetchone()
+                if position == bookmark:
+                    yield from self._balances(position)
+            while checkpoint is not None:  # of a history whose end is gone: whoever reads this shall see it
+                yield self._checkpoint(checkpoint)
+                checkpoint = _checkpoint(checkpoints.fetchone())
+            while seal is not None:
+                yield self._seal(seal)
+                seal = seals.fetchone()
+
+    def _event(self, stored: Sealed) -> Line:
+        position, stream, version, topic, state = stored
+        leaf = self._leaf(position) or leaf_hash(canonical(stored))
+        known = f'{{"kind":"event","position":{position},"stream":{_text(stream)},"version":{version}'
+        rest = b'"state":' + state
+        if b"\n" in state or b"\r" in state:
+            rest = b'"text":' + _text(state.decode()).encode()
+        return f'{known},"topic":{_text(topic)},"hash":"{leaf.hex()}",'.encode() + rest + b"}\n"
+
+    def _seal(self, seal: tuple[Any, ...]) -> Line:
+        self._counts["seals"] += 1
+        first, last, previous, own = seal
+        return _line({"kind": "seal", "first": first, "last": last, "previous": previous.hex(), "hash": own.hex()})
+
+    def _checkpoint(self, kept: SignedCheckpoint) -> Line:
+        self._counts["checkpoints"] += 1
+        notes = {"note": kept.note, "receipts": kept.receipts}
+        return _line(
+            {"kind": "checkpoint", "number": kept.number, "size": kept.size, "blind": kept.blind.hex(), **notes}
+        )
+
+    def _balances(self, position: int) -> Iterator[Line]:
+        for account_id, code, currency, kind, amount_minor, pending_minor in self._conn.execute(_BALANCES):
+            yield _line(
+                {
+                    "kind": "balance",
+                    "position": position,
+                    "book": TREASURY if account_id == TREASURY_ACCOUNT_ID else str(account_id),
+                    "account": code,
+                    "type": kind,
+                    "currency": currency,
+                    "amount_minor": amount_minor,
+                    "pending_minor": pending_minor,
+                }
+            )
+
+    def _leaf(self, position: int) -> bytes | None:
+        """What the tree holds for a position, if it has come so far."""
+        index, place = divmod(position - 1, TILE_WIDTH)
+        if self._tile[0] != index:
+            row = self._conn.execute(_TILE, (index,), binary=True).fetchone()
+            self._tile = (index, hashes_in(row[0]) if row else [])
+        hashes = self._tile[1]
+        return hashes[place] if place < len(hashes) else None
+
+    def _number(self, query: str) -> int:
+        row = self._conn.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _checkpoint(row: tuple[Any, ...] | None) -> SignedCheckpoint | None:
+    return SignedCheckpoint(*row) if row else None
+
+
+def _line(content: dict[str, Any]) -> Line:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,164 @@
+"""The Merkle tree over the history, kept in tiles: it grows by new events only, and gives roots and proofs of any size.
+
+It is derived (I4): a tile is what the events say, and a tree that is lost grows again from position 0.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from psycopg import Connection
+
+from core.ledger.ledger import InvariantBroken
+from core.ledger.seals import Sealed, canonical
+from core.proofs.merkle import (
+    TILE_WIDTH,
+    Nodes,
+    TileKey,
+    TileNodes,
+    consistency_path,
+    edge,
+    grown,
+    inclusion_path,
+    leaf_hash,
+    root,
+)
+
+Transaction = Callable[[], AbstractContextManager[Connection[Any]]]
+"""A connection in a transaction that is committed at the end of the block. May raise Unavailable."""
+
+GROW_EVENTS_MAX: Final = 5_000
+
+_LOCK: Final = "SELECT size FROM merkle_tree FOR UPDATE"
+_SIZE: Final = "SELECT size FROM merkle_tree"
+_MOVE: Final = "UPDATE merkle_tree SET size = %s"
+_TILE: Final = "SELECT hashes FROM merkle_tiles WHERE level = %s AND index = %s"
+_EDGE: Final = (
+    "SELECT level, index, hashes FROM merkle_tiles"
+    " JOIN unnest(%s::smallint[], %s::bigint[]) AS edge (level, index) USING (level, index)"
+)
+_LATEST: Final = "SELECT latest_at FROM merkle_tiles WHERE level = 0 AND index = %s"
+_WRITE: Final = (
+    "INSERT INTO merkle_tiles (level, index, hashes, latest_at)"
+    " SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[], %s::timestamptz[])"
+    " ON CONFLICT (level, index) DO UPDATE SET hashes = excluded.hashes, latest_at = excluded.latest_at"
+)
+_EVENTS: Final = (
+    "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
+    " WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
+)
+_FORGET: Final = ("DELETE FROM merkle_tiles", "UPDATE merkle_tree SET size = 0")
+
+
+class _Timed(msgspec.Struct):
+    """What every event has; its other fields are passed over."""
+
+    occurred_at: datetime
+
+
+_TIMED: Final = msgspec.json.Decoder(_Timed)
+
+
+class HistoryTree:
+    """The tree of one database. Every method is one transaction of its own; `grow` needs the checkpointer's rights."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    @property
+    def size(self) -> int:
+        """How many events it holds."""
+        with self._transaction() as conn:
+            return _one(conn.execute(_SIZE).fetchone())
+
+    def grow(self, events_max: int = GROW_EVENTS_MAX) -> int:
+        """Add the next events, if there are any -> how many. Two at once take turns."""
+        with self._transaction() as conn:
+            size = _one(conn.execute(_LOCK).fetchone())
+            rows = read_raw(conn, size, events_max)
+            if rows:
+                self._add(conn, size, rows)
+            return len(rows)
+
+    def _add(self, conn: Connection[Any], size: int, rows: list[Sealed]) -> None:
+        for expected, (position, *_) in enumerate(rows, start=size + 1):
+            if position != expected:
+                raise InvariantBroken(f"the event at position {expected} is missing from the history (I3)")
+        wanted = list(edge(size))
+        columns = [level for level, _ in wanted], [index for _, index in wanted]
+        partial: dict[TileKey, bytes] = {
+            (level, index): hashes for level, index, hashes in conn.execute(_EDGE, columns, binary=True)
+        }
+        changed = grown(size, partial, [leaf_hash(canonical(row)) for row in rows])
+        latest = self._latest(conn, size, rows)
+        conn.execute(
+            _WRITE,
+            (
+                [level for level, _ in changed],
+                [index for _, index in changed],
+                list(changed.values()),
+                [latest[index] if level == 0 else None for level, index in changed],
+            ),
+        )
+        conn.execute(_MOVE, (size + len(rows),))
+
+    def _latest(self, conn: Connection[Any], size: int, rows: list[Sealed]) -> dict[int, datetime]:
+        """The latest time up to the end of each tile that these events reach."""
+        known = conn.execute(_LATEST, ((size - 1) // TILE_WIDTH,)).fetchone() if size else None
+        until: datetime | None = known[0] if known else None
+        latest: dict[int, datetime] = {}
+        for position, *_, state in rows:
+            at = _TIMED.decode(state).occurred_at
+            until = at if until is None or at > until else until
+            latest[(position - 1) // TILE_WIDTH] = until
+        return latest
+
+    def root(self, size: int) -> bytes:
+        with self._nodes() as nodes:
+            return root(nodes, size)
+
+    def inclusion(self, position: int, size: int) -> tuple[bytes, list[bytes]]:
+        """The leaf of the event at a position, and the path from it to the root of the first `size`."""
+        with self._nodes() as nodes:
+            return nodes(0, position - 1), inclusion_path(nodes, position - 1, size)
+
+    def consistency_path(self, old_size: int, size: int) -> list[bytes]:
+        with self._nodes() as nodes:
+            return consistency_path(nodes, old_size, size)
+
+    def forget(self) -> None:
+        """Drop every tile; `grow` makes them again. For the owner: no running process may."""
+        with self._transaction() as conn:
+            for statement in _FORGET:
+                conn.execute(statement)
+
+    @contextmanager
+    def _nodes(self) -> Iterator[Nodes]:
+        with self._transaction() as conn:
+            yield tile_nodes(conn)
+
+
+def tile_nodes(conn: Connection[Any]) -> Nodes:
+    """The tree's nodes as this connection sees its tiles."""
+
+    def read(key: TileKey) -> bytes:
+        row = conn.execute(_TILE, key, binary=True).fetchone()
+        assert row is not None, f"the tree has no tile {key}"
+        return bytes(row[0])
+
+    return TileNodes(read)
+
+
+def read_raw(conn: Connection[Any], after: int, limit: int) -> list[Sealed]:
+    """Stored events behind a position, as they are stored."""
+    return [
+        (position, stream, version, topic, state.encode())
+        for position, stream, version, topic, state in conn.execute(_EVENTS, (after, limit), binary=True)
+    ]
+
+
+def _one(row: tuple[Any, ...] | None) -> int:
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,133 @@
+"""One batch of events on its way into the tables of some views: read what the folds will look at, fold, write."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+from psycopg import Cursor
+
+from core.ledger.events import Event, Recorded
+from projections.engine.rows import Changes, Kept, Load, Rows
+from projections.engine.tables import Key, Table
+from projections.engine.view import View
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+COPY_ROWS_MIN: Final = 200
+"""From so many new rows on, COPY is faster than an INSERT from arrays, though it costs a round trip more."""
+
+
+class Folds:
+    """Some views' rows in memory, and which of them fold which event. Pure, but for what their rows may look up."""
+
+    def __init__(self, rows: Mapping[View, Rows]) -> None:
+        self._rows = rows
+        self._folds: dict[type[Event], list[Callable[[Recorded], None]]] = {}
+        for view in rows:
+            for kind in view.events:
+                self._folds.setdefault(kind, []).append(partial(view.fold, rows[view]))
+
+    @classmethod
+    def of(cls, views: Iterable[View], load: Load | None = None) -> Self:
+        """Without `load`, all there is is in memory."""
+        return cls({view: Rows(view.tables, load) for view in views})
+
+    @property
+    def complete(self) -> bool:
+        """Whether all there is is in memory."""
+        return all(rows.complete for rows in self._rows.values())
+
+    def rows(self, table: Table[R]) -> Kept[R]:
+        """The rows of one table of theirs."""
+        return next(rows[table] for view, rows in self._rows.items() if table in view.tables)
+
+    def needs(self, records: Sequence[Recorded]) -> dict[Table[Any], list[Key]]:
+        """What to read before, by table."""
+        wanted: dict[Table[Any], dict[Key, None]] = {}
+        for view, rows in self._rows.items():
+            if rows.complete:
+                continue
+            for record in records:
+                if type(record.event) in view.events:
+                    for table, key in view.needs(record):
+                        if rows[table].looks_up and key not in rows[table]:
+                            wanted.setdefault(table, {})[key] = None
+        return {table: list(keys) for table, keys in wanted.items()}
+
+    def learn(self, table: Table[Any], keys: Sequence[Key], rows: Sequence[Any]) -> None:
+        """Take what the database has of these keys."""
+        for view, kept in self._rows.items():
+            if table in view.tables:
+                kept[table].learn(keys, rows)
+
+    def apply(self, records: Sequence[Recorded]) -> None:
+        """Fold the events into the rows, in order."""
+        if records[0].position == 1:
+            for view, rows in self._rows.items():
+                view.open(rows, records[0])
+        folds = self._folds
+        for record in records:
+            for fold in folds.get(type(record.event), ()):
+                fold(record)
+
+    def take(self) -> list[Changes]:
+        """What is to be written since the last time, view by view."""
+        return [changes for rows in self._rows.values() for changes in rows.take()]
+
+    def forget(self, rows_max: int, load: Load) -> None:
+        """Give back the memory of tables of which more than so many rows are here: from now on they are looked up."""
+        for rows in self._rows.values():
+            rows.forget(rows_max, load)
+
+
+def load_with(cursor: Cursor[Any]) -> Load:
+    """Rows from the tables that stand first in the cursor's path."""
+    return lambda table, keys: table.rows_of(table.select(cursor, keys))
+
+
+def project(
+    cursor: Cursor[Any], views: Iterable[View], records: Sequence[Recorded], *, copy_rows_min: int = COPY_ROWS_MIN
+) -> None:
+    """Read, fold and write one batch."""
+    folds = Folds.of(views, load_with(cursor))
+    read_ahead(cursor, folds, records)
+    folds.apply(records)
+    write(cursor, folds.take(), copy_rows_min=copy_rows_min)
+
+
+def read_ahead(cursor: Cursor[Any], folds: Folds, records: Sequence[Recorded]) -> None:
+    """Read what the folds will look at: all of it in one round trip."""
+    needs = folds.needs(records)
+    with cursor.connection.pipeline():
+        answered = [table.select(cursor.connection.cursor(), keys) for table, keys in needs.items()]
+    for (table, keys), answer in zip(needs.items(), answered, strict=True):
+        folds.learn(table, keys, table.rows_of(answer))
+
+
+def write(cursor: Cursor[Any], changes: Sequence[Changes], *, copy_rows_min: int = COPY_ROWS_MIN) -> None:
+    """Remove, then table by table write rows over others and add what is new: what a row refers to is there before it.
+
+    COPY ends a pipeline, so tables that only grow come last: nothing but their like refers to them.
+    """
+    groups: list[tuple[list[tuple[Table[Any], Sequence[Any]]], list[Changes]]] = [([], [])]
+    for found in changes:
+        if not found.table.grows:
+            many = len(found.new) >= copy_rows_min
+            upserts, copies = groups[-1]
+            upserts.append((found.table, found.changed if many else [*found.new, *found.changed]))
+            if many:
+                copies.append(found)
+                groups.append(([], []))
+    groups[-1][1].extend(found for found in changes if found.table.grows)
+    for number, (upserts, copies) in enumerate(groups):
+        if upserts or number == 0:
+            with cursor.connection.pipeline():
+                for found in reversed(changes) if number == 0 else ():
+                    if found.gone:
+                        found.table.delete(cursor, found.gone)
+                for table, rows in upserts:
+                    if rows:
+                        table.upsert(cursor, rows)
+        for found in copies:
+            found.table.copy(cursor, found.table.copy_stream(found.new))

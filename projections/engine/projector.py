@@ -1,0 +1,129 @@
+"""Step: bring views up to the history. Messages are hints at most; the event store is the truth (I3, I11)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from core.ledger.events import Recorded
+from core.ledger.ledger import EventStore
+from core.ports.queues import Queue
+from projections.engine.batch import project
+from projections.engine.segments import MalformedSegment, Segment
+from projections.engine.tracking import Overtaken, ViewTracking
+from projections.engine.view import View
+
+BATCH_EVENTS_MAX: Final = 5_000
+MESSAGES_MAX: Final = 10
+
+_SEAL: Final = (
+    "SELECT 1 FROM seals WHERE first_position = %s AND last_position = %s AND previous_hash = %s AND hash = %s"
+)
+
+
+class GapInHistory(AssertionError):
+    """The event store gave positions with a gap: the view would lose events (I3)."""
+
+
+class Projector:
+    """Applies the history to views, exactly once, whatever their queues lose, repeat, reorder or make up.
+
+    Views that stand at the same position take a batch together: read once, decoded once, written in one transaction. Any
+    number of projectors may run: ViewTracking lets one of them through.
+    """
+
+    def __init__(
+        self,
+        views: Sequence[View],
+        store: EventStore,
+        tracking: ViewTracking,
+        queues: Mapping[str, Queue] | None = None,
+        *,
+        batch_events_max: int = BATCH_EVENTS_MAX,
+        on_applied: Callable[[Sequence[str], Sequence[Recorded]], None] = lambda *_: None,
+    ) -> None:
+        """`on_applied` hears which views have which events, once they are there."""
+        self._views = {view.name: view for view in views}
+        self._store = store
+        self._tracking = tracking
+        self._queues = [(queues or {})[name] for name in self._views if queues]
+        self._batch_events_max = batch_events_max
+        self._on_applied = on_applied
+        self._bookmarks: dict[str, int] | None = None
+
+    def step(self) -> bool:
+        """Apply one batch to the views in front, and one to those that are furthest behind. True while there may be more."""
+        messages = [(queue, *_receive(queue)) for queue in self._queues]
+        if self._bookmarks is None:
+            known = self._tracking.bookmarks()
+            self._bookmarks = {name: known.get(name, 0) for name in self._views}
+        segments = [segment for _, found, _ in messages for segment in found]
+        busy = self._advance(max(self._bookmarks.values()), segments)
+        if self._bookmarks is not None and len(set(self._bookmarks.values())) > 1:
+            busy = self._advance(min(self._bookmarks.values()), segments) or busy
+        for queue, _, receipts in messages:
+            if receipts:
+                queue.delete(receipts)
+        return busy
+
+    def _advance(self, bookmark: int, segments: Sequence[Segment]) -> bool:
+        """One batch for the views at this position, which ends where other views stand."""
+        assert self._bookmarks is not None
+        views = [self._views[name] for name, position in self._bookmarks.items() if position == bookmark]
+        ahead = [position for position in self._bookmarks.values() if position > bookmark]
+        limit = min(self._batch_events_max, min(ahead) - bookmark) if ahead else self._batch_events_max
+        records = self._following(segments, bookmark)[:limit] or self._store.read(bookmark, limit)
+        if records:
+            self._apply(views, bookmark, records)
+        return bool(records)
+
+    def _following(self, segments: Sequence[Segment], bookmark: int) -> list[Recorded]:
+        """The events that the messages carry, as far as they follow the bookmark without a gap and are as sealed."""
+        records: list[Recorded] = []
+        upto = bookmark
+        for segment in sorted(segments, key=lambda item: item.first):
+            if segment.last <= upto or not segment.events:
+                continue
+            if segment.first > upto + 1 or not self._sealed(segment):
+                break
+            records += segment.after(upto)
+            upto = segment.last
+        return records
+
+    def _sealed(self, segment: Segment) -> bool:
+        """Whether the event store sealed exactly these events (I14)."""
+        if not segment.consistent:
+            return False
+        hashes = bytes.fromhex(segment.prev_hash or ""), bytes.fromhex(segment.hash or "")
+        with self._tracking.connection() as conn:
+            return conn.execute(_SEAL, (segment.first, segment.last, *hashes)).fetchone() is not None
+
+    def _apply(self, views: Sequence[View], bookmark: int, records: Sequence[Recorded]) -> None:
+        check_contiguous(bookmark, records)
+        last, names = records[-1].position, [view.name for view in views]
+        assert self._bookmarks is not None
+        try:
+            self._tracking.advance(names, bookmark, last, lambda cursor: project(cursor, views, records))
+        except Overtaken:
+            self._bookmarks = None
+        else:
+            self._bookmarks |= dict.fromkeys(names, last)
+            self._on_applied(names, records)
+
+
+def check_contiguous(after: int, records: Sequence[Recorded]) -> None:
+    """Raises GapInHistory unless the records are those that follow the position (I3)."""
+    for expected, record in enumerate(records, start=after + 1):
+        if record.position != expected:
+            raise GapInHistory(f"position {record.position} came where {expected} must be")
+
+
+def _receive(queue: Queue) -> tuple[list[Segment], list[str]]:
+    """What a queue has: its segments, and what to delete when they are done with. What is no segment is buried."""
+    segments: list[Segment] = []
+    receipts: list[str] = []
+    for message in queue.receive(MESSAGES_MAX):
+        try:
+            segments.append(Segment.decode(message.body))
+            receipts.append(message.receipt)
+        except MalformedSegment as error:
+            queue.bury(message.receipt, f"no segment: {error}")
+    return segments, receipts

@@ -1,0 +1,1 @@
+"""Why something is where it is, in sentences made from its events."""

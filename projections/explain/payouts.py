@@ -1,0 +1,252 @@
+"""Why a payout is where it is: waiting for its turn, for coins or for signing; under way; paid, failed or refused."""
+
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection
+
+from core.ledger.books import HOT_WALLET
+from core.ledger.events import Recorded
+from core.ledger.journal import TREASURY, ledger_account_id
+from core.ledger.rejections import restore
+from core.streams.attempts import Attempt
+from core.streams.payouts import (
+    Payout,
+    PayoutBroadcast,
+    PayoutCancelled,
+    PayoutConfirmed,
+    PayoutExpired,
+    PayoutFailed,
+    PayoutPrepared,
+    PayoutRefused,
+    PayoutRequested,
+    PayoutSigned,
+    payout_stream,
+)
+from projections.explain.explanation import (
+    Explanation,
+    NoSuchThing,
+    Now,
+    Told,
+    amount,
+    chain_time,
+    history_of,
+    listed,
+    of,
+    step,
+    stopped_by,
+)
+
+_AHEAD: Final = "SELECT count(*) FROM payout_requests WHERE state = 'requested' AND \"position\" < %s"
+_IN_FLIGHT: Final = (
+    "SELECT coalesce(sum(amount_minor), 0)::bigint FROM payout_requests WHERE state IN ('pending_sign', 'broadcasted')"
+    " AND currency = 'USDT' AND id <> %s"
+)
+_HELD: Final = "SELECT currency, amount_minor FROM balances WHERE ledger_account_id = %s"
+_MINED: Final = "SELECT block_number, contract_ret FROM solid_transactions WHERE txid = %s"
+_SOLID_TIME: Final = (
+    "SELECT timestamp_ms FROM chain_cursors JOIN solid_blocks ON number = last_block_number WHERE id = 'solid'"
+)
+
+FAILURES: Final = {
+    "not_mined": "attempt after attempt expired without being mined",
+    "invalid_address": "the payee's address is none",
+    "address_not_payable": "the payee is a wallet of ours, the token itself, or nobody's",
+    "payee_blacklisted": "the token's issuer has blacklisted the payee, who could never spend the coins",
+    "payee_is_contract": "the payee is a contract, and contracts are not paid here",
+    "transfer_log_missing": "the transaction succeeded without moving a coin",
+    "out_of_energy": "the transaction ran out of energy before it was done",
+    "reverted": "the token refused the transfer",
+    "failed": "the chain says no more than that the transaction failed",
+}
+"""What a failure code means; any other is java-tron's own result."""
+_OVER: Final = "Nothing more happens to it."
+
+
+class Wallet(NamedTuple):
+    """The hot wallet in the books, and what of it other payouts under way may take."""
+
+    usdt_minor: int
+    trx_sun: int
+    in_flight_minor: int
+
+
+def explain_payout(conn: Connection[Any], payout_id: str) -> Explanation:
+    """The connection must be in a transaction that sees one snapshot. Raises NoSuchThing."""
+    try:
+        stream = payout_stream(str(UUID(payout_id.removeprefix("payout-"))))
+    except ValueError:
+        raise NoSuchThing(f"{payout_id} is no payout's id") from None
+    history = history_of(conn, stream)
+    if not history:
+        raise NoSuchThing(f"the history has no payout {payout_id}")
+    payout = Payout()
+    story = []
+    for recorded in history:
+        payout = payout.evolve(recorded.event)
+        story.append(step(recorded, _told(recorded, payout)))
+    assert payout.order is not None
+    return Explanation(stream, payout.order.account_id, payout.state, story, _now(conn, payout, history))
+
+
+# The story
+
+
+def _told(recorded: Recorded, payout: Payout) -> Told:
+    """What an event says, given the payout after it."""
+    happened: Any = recorded.event
+    order = payout.order
+    assert order is not None
+    coins, reserve = amount(order.amount_minor, order.currency), amount(order.total_minor, order.currency)
+    match happened:
+        case PayoutRefused():
+            why = restore(happened.code, happened.data).detail
+            data = {"code": happened.code, **happened.data}
+            return Told(f"Asked for {coins} to {order.to_address}, and refused with {happened.code}: {why}", data)
+        case PayoutRequested():
+            return Told(
+                f"Asked for {coins} to {order.to_address}: {reserve}, fee included, were reserved of"
+                f" {order.ledger_account}.",
+                {"to_address": order.to_address, "amount_minor": order.amount_minor, "fee_minor": order.fee_minor},
+            )
+        case PayoutPrepared(attempt=attempt):
+            return Told(
+                f"Attempt {attempt.number} was fixed as {attempt.txid}: it may be mined until"
+                f" {chain_time(attempt.expiration_ms)}.",
+                {"attempt": attempt.number, "txid": attempt.txid, "expiration_ms": attempt.expiration_ms},
+            )
+        case PayoutSigned():
+            return Told("Its bytes were checked against the order and signed.", {"txid": happened.txid})
+        case PayoutBroadcast():
+            return Told("It was given to the network.", {"txid": happened.txid})
+        case PayoutExpired(proof=proof):
+            blocks = f"solid blocks {proof.first_block_number} to {proof.last_block_number}"
+            return Told(
+                f"The attempt can never be mined: its time is over, and {blocks} do not hold it.",
+                {"txid": happened.txid, "first_block": proof.first_block_number, "last_block": proof.last_block_number},
+            )
+        case PayoutConfirmed():
+            burned = amount(happened.burned_sun, "TRX")
+            data = {"txid": happened.txid, "block_number": happened.block_number, "burned_sun": happened.burned_sun}
+            return Told(f"Paid: solid block {happened.block_number} has the transfer; {burned} were burned.", data)
+        case PayoutFailed():
+            return _failed(happened, reserve, order.ledger_account)
+        case PayoutCancelled():
+            return Told(f"Cancelled before anything was prepared: {reserve} came back to {order.ledger_account}.")
+    raise AssertionError(f"{type(happened).__name__} is no event of a payout")
+
+
+def _failed(happened: PayoutFailed, reserve: str, ledger_account: str) -> Told:
+    meaning = FAILURES.get(happened.failure_code, "the chain's own result")
+    burned = f"; {amount(happened.burned_sun, 'TRX')} were burned" if happened.burned_sun else ""
+    return Told(
+        f"Failed with {happened.failure_code} ({meaning}): {reserve} came back to {ledger_account}{burned}.",
+        {"failure_code": happened.failure_code, "txid": happened.txid, "burned_sun": happened.burned_sun},
+    )
+
+
+# What holds it now
+
+
+def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
+    order, last = payout.order, history[-1].event
+    assert order is not None
+    match last:
+        case PayoutRefused():
+            return Now(
+                "refused", "It was refused, and nothing was reserved.", f"{_OVER} A new request needs a new key."
+            )
+        case PayoutConfirmed():
+            return Now("paid", f"{amount(order.amount_minor, order.currency)} arrived at {order.to_address}.", _OVER)
+        case PayoutFailed():
+            sentence = "It failed, and what was reserved is the client's again."
+            about = {"failure_code": last.failure_code}
+            return Now("failed", sentence, f"{_OVER} The client may ask anew.", about)
+        case PayoutCancelled():
+            return Now("cancelled", "The client took it back.", _OVER)
+    attempt = payout.tries.alive
+    if attempt is not None and payout.tries.sent:
+        return _in_flight(conn, attempt)
+    causes = stopped_by(conn)
+    if causes:
+        return Now(
+            "signing_stopped",
+            f"Signing is stopped: {listed(causes)}.",
+            "It goes on when every cause has ended, or an operator has looked: `counterfoil signing status`.",
+            {"causes": list(causes)},
+        )
+    if attempt is not None:
+        return Now(
+            "being_signed",
+            f"Attempt {attempt.number} is fixed and not with the network yet.",
+            "It is signed and sent with the next step of the process payouts; if its time ends before, proof of that is"
+            " kept and another attempt made.",
+            {"attempt": attempt.number, "txid": attempt.txid},
+        )
+    return _waiting(conn, payout, history[0].position)
+
+
+def _in_flight(conn: Connection[Any], attempt: Attempt) -> Now:
+    about: dict[str, Any] = {"txid": attempt.txid, "expiration_ms": attempt.expiration_ms}
+    mined = conn.execute(_MINED, (attempt.txid,)).fetchone()
+    if mined is not None:
+        number, result = mined
+        sentence = f"Solid block {number} has it, as {result}."
+        return Now("being_settled", sentence, "The process payouts books it.", {**about, "block_number": number})
+    read = conn.execute(_SOLID_TIME).fetchone()
+    if read is not None and read[0] >= attempt.expiration_ms:
+        return Now(
+            "being_proven_dead",
+            f"Attempt {attempt.number} could be mined until {chain_time(attempt.expiration_ms)}, and no solid block has it.",
+            "The proof is kept as an event, and another attempt is made.",
+            about,
+        )
+    return Now(
+        "in_flight",
+        f"Attempt {attempt.number} is with the network and may be mined until {chain_time(attempt.expiration_ms)}.",
+        "Once it stands in a solid block it is booked. If its time ends before, proof of that comes first, and another"
+        " attempt then.",
+        about,
+    )
+
+
+def _waiting(conn: Connection[Any], payout: Payout, position: int) -> Now:
+    """No attempt of it may be mined: it waits for those before it, or for coins."""
+    order = payout.order
+    assert order is not None
+    [(ahead,)] = conn.execute(_AHEAD, (position,)).fetchall()
+    wallet = _wallet(conn, order.payout_id)
+    free = wallet.usdt_minor - wallet.in_flight_minor
+    about = {"ahead": ahead, "hot_wallet_minor": wallet.usdt_minor, "in_flight_minor": wallet.in_flight_minor}
+    about |= {"hot_wallet_trx_sun": wallet.trx_sun}
+    again = "" if not payout.tries.made else f" after {of(len(payout.tries.made), 'attempt')} that can never be mined"
+    if free <= order.amount_minor:
+        lacking = amount(order.amount_minor - free + 1, order.currency)
+        sentence = (
+            f"It waits for coins{again}: the hot wallet has {amount(wallet.usdt_minor, 'USDT')} in the books, of which"
+            f" {amount(wallet.in_flight_minor, 'USDT')} are promised, so {lacking} are missing."
+        )
+        then = "It is paid in its turn once the hot wallet has them, from sweeps or from the operator. Nothing fails for it."
+        return Now("waiting_for_coins", sentence, then, about)
+    if wallet.trx_sun <= 0:
+        sentence = (
+            f"It waits for TRX{again}, as it seems: the hot wallet has none in the books, and pays the network with them"
+            " where it has no energy of its own."
+        )
+        return Now("waiting_for_trx", sentence, "It is paid in its turn once the hot wallet has some.", about)
+    if ahead:
+        sentence = f"It waits for its turn{again}: {of(ahead, 'payout')} asked for before it must be prepared first."
+        then = "Payouts are made in the order of their requests; the first that lacks coins or TRX holds up the others."
+        return Now("waiting_for_its_turn", sentence, then, about)
+    sentence = f"It is next{again}."
+    then = (
+        "The process payouts prepares it with its next step. If that does not come, its log says what the chain or the"
+        " wallet lacks."
+    )
+    return Now("next", sentence, then, about)
+
+
+def _wallet(conn: Connection[Any], payout_id: str) -> Wallet:
+    held = dict(conn.execute(_HELD, (ledger_account_id(TREASURY, HOT_WALLET),)).fetchall())
+    [(in_flight,)] = conn.execute(_IN_FLIGHT, (UUID(payout_id),)).fetchall()
+    return Wallet(held.get("USDT", 0), held.get("TRX", 0), in_flight)

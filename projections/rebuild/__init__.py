@@ -1,0 +1,1 @@
+"""New versions of views beside those that serve: filled, compared, swapped in, rolled back."""

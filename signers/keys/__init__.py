@@ -1,0 +1,1 @@
+"""Keys, where they are kept, and how those of deposit addresses are derived."""

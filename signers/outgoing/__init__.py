@@ -1,0 +1,1 @@
+"""Transactions on their way: prepared, signed, broadcast, seen through or proven dead."""

@@ -1,0 +1,116 @@
+"""What the hot wallet can pay now, and the bytes of a payment from it."""
+
+from typing import Final, Self
+
+import msgspec
+
+from core.ports.chain import Node
+from core.ports.unavailable import Unavailable
+from core.ports.wallets import AddressPool
+from core.streams.attempts import Attempt
+from core.tron.address import ZERO_ADDRESS, Address, InvalidAddress
+from core.tron.chain import BlockRef
+from signers.outgoing.funds import Funds, InFlight, Prices, Shortage
+from signers.transactions.abi import is_blacklisted_call, read_bool, transfer_call
+from signers.transactions.build import (
+    FeeAboveCeiling,
+    Intent,
+    Trc20Transfer,
+    bandwidth_bytes,
+    envelope_for,
+    fee_limit_for,
+)
+from signers.transactions.intents import attempt_of
+
+KEPT_MINOR: Final = 1
+"""What no payment takes: as long as the wallet holds a unit of the token, sweeps into it cost half (TRON.md 12.36)."""
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How payouts are made. Everything in chain time and sun."""
+
+    lifetime_ms: int = 120_000
+    """How long an attempt's bytes may be mined: short, because nothing else may be tried before (FAILURES 21)."""
+    fee_limit_sun_max: int = 60_000_000
+    fee_margin_percent: int = 20
+    """On the energy that the trial call used: prices and the payee's balance may change before the block."""
+    attempts_max: int = 20
+    """After so many attempts, each proven dead, the payout fails and the client has its coins back."""
+    contract_payees: bool = True
+    """Exchanges' and companies' wallets are often contracts, and the token books a contract like any holder."""
+
+
+class HotWallet:
+    """The wallet at one look: the chain's prices, and the wallet's funds less what is in flight."""
+
+    def __init__(
+        self, node: Node, pool: AddressPool, address: Address, token: Address, rules: Rules, funds: Funds
+    ) -> None:
+        self._node = node
+        self._pool = pool
+        self._address = address
+        self._token = token
+        self._rules = rules
+        self._funds = funds
+
+    @classmethod
+    def look(
+        cls, node: Node, pool: AddressPool, address: Address, token: Address, rules: Rules, in_flight: InFlight
+    ) -> Self:
+        """Read prices and funds. Raises Unavailable."""
+        funds = Funds.look(node, address, token, Prices.of(node), in_flight, kept_minor=KEPT_MINOR)
+        return cls(node, pool, address, token, rules, funds)
+
+    def unpayable(self, to_address: str) -> str | None:
+        """Why this payee cannot be paid at all, as a failure code. Raises Unavailable if the token does not say."""
+        try:
+            payee = Address.from_base58(to_address)
+        except InvalidAddress:
+            return "invalid_address"
+        if payee in (ZERO_ADDRESS, self._token, self._address):
+            return "address_not_payable"
+        # A client's deposit address is a payee like any other: a refusal would tell whose it is (I12).
+        if self._pool.ours([payee.evm]).get(payee.evm, "payin") != "payin":
+            return "address_not_payable"
+        # The token lets a blacklisted payee receive, and never lets the coins go again (TRON.md 4.6).
+        answer = self._node.call(self._address, self._token, is_blacklisted_call(payee))
+        blacklisted = None if answer.reverted else read_bool(answer.returned)
+        if blacklisted is None:
+            raise Unavailable(f"the token {self._token} does not say whether {payee} is blacklisted: {answer.message}")
+        if blacklisted:
+            return "payee_blacklisted"
+        if not self._rules.contract_payees:
+            account = self._node.account(payee)
+            if account is not None and account.is_contract:
+                return "payee_is_contract"
+        return None
+
+    def attempt(self, name: bytes, intent: Intent, number: int, head: BlockRef, solid: BlockRef) -> Attempt:
+        """Build the bytes of an errand (its 16-byte id) and set their cost aside. Raises Shortage."""
+        envelope = envelope_for(
+            name,
+            number,
+            solid,
+            chain_time_ms=head.timestamp_ms,
+            lifetime_ms=self._rules.lifetime_ms,
+            fee_limit_sun=self._fee_limit_sun(intent) if isinstance(intent, Trc20Transfer) else 0,
+        )
+        attempt = attempt_of(intent, envelope, number)
+        self._funds.set_aside(intent, envelope.fee_limit_sun, bandwidth_bytes(bytes.fromhex(attempt.raw_data)))
+        self._funds.check()
+        return attempt
+
+    def _fee_limit_sun(self, intent: Trc20Transfer) -> int:
+        """What this very transfer costs at the head, penalty included: a new holder costs twice (FAILURES 16, 17)."""
+        trial = self._node.call(self._address, self._token, transfer_call(intent.to, intent.amount))
+        if trial.reverted:
+            raise Shortage(f"the token refuses the transfer now: {trial.message or 'reverted'}")
+        try:
+            return fee_limit_for(
+                trial.energy_used,
+                self._funds.prices.energy_sun,
+                margin_percent=self._rules.fee_margin_percent,
+                ceiling_sun=self._rules.fee_limit_sun_max,
+            )
+        except FeeAboveCeiling as error:
+            raise Shortage(f"the fee ceiling is too low: {error}") from error

@@ -1,0 +1,256 @@
+"""Step: make the treasury's transactions, those of the gas wallet and of deposit addresses (signers/outgoing/outgoing.py).
+
+Before bytes are made and again before they are signed, the node is asked what the transaction takes now and whether its
+wallet has it: nothing is signed that would run out of energy by our own estimate. Prices and energy factors change at
+maintenance periods only, so a transfer whose life would reach into the next one waits for it. What cannot be made as it
+was wished is given back with its reason: whoever wished it looks again. The cold wallet's bytes are made by its owner's
+command and signed elsewhere; here they are seen through.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from core.ledger.ledger import Command, EventStore, Ledger
+from core.ports.alarm import Alarm
+from core.ports.bookmarks import Bookmarks
+from core.ports.chain import Chain, SecondOpinion
+from core.ports.scanning import SolidLog
+from core.ports.wallets import AddressPool
+from core.streams.attempts import Attempt
+from core.streams.instructions import WithdrawInstruction
+from core.tron.address import Address
+from core.tron.chain import BlockRef
+from signers.keys.keys import Key, Keys
+from signers.outgoing.funds import Funds, Prices, Shortage, usdt_of
+from signers.outgoing.needs import TRANSFER_BYTES, Payer, TokenRefuses, need_of, salted
+from signers.outgoing.open_orders import Errand, Errands, OpenInstruction, instructions
+from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
+from signers.transactions.build import (
+    LIFETIME_MS_MAX,
+    DelegateResource,
+    Intent,
+    Trc20Transfer,
+    TrxTransfer,
+    UndelegateResource,
+    bandwidth_bytes,
+    envelope_for,
+)
+from signers.transactions.intents import attempt_of
+from signers.transactions.signer import Limits
+
+ACTOR: Final = "system:sweeps"
+BOOKMARK: Final = "instructions"
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How the treasury's transactions are made. Everything in chain time and sun."""
+
+    lifetime_ms: int = 60_000
+    fee_limit_sun_max: int = 60_000_000
+    margin_percent: int = 10
+    """On the energy that the trial call used."""
+    attempts_max: int = 5
+    """After so many attempts, each proven dead, it is given back."""
+
+
+class Withdrawn(Exception):
+    """It cannot be made as it was wished; the text says why."""
+
+
+class Instructions(Outgoing):
+    """Makes what is not the hot wallet's. `gas` is the gas wallet's key, `keys` has those of deposit addresses."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: EventStore,
+        bookmarks: Bookmarks,
+        node: Chain,
+        log: SolidLog,
+        pool: AddressPool,
+        gas: Key,
+        keys: Keys,
+        token: Address,
+        rules: Rules = Rules(),  # noqa: B008 (frozen)
+        *,
+        alarm: Alarm,
+        opinion: SecondOpinion | None = None,
+    ) -> None:
+        errands = Errands(store, bookmarks, BOOKMARK, [instructions(ACTOR, ["gas", "payin", "cold"])])
+        super().__init__("instructions", ledger, store, node, log, pool, token, errands, alarm=alarm, opinion=opinion)
+        self._chain = node
+        self._gas = gas
+        self._keys = keys
+        self._rules = rules
+        self._prices: Prices | None = None
+
+    def step(self) -> bool:
+        """One transition of up to BATCH instructions of each kind; False when there is nothing to do but wait.
+
+        Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
+        """
+        read = self._open.read_on()
+        if self._open.behind:
+            return True
+        if not self._open:
+            return bool(read)
+        self._prices = None
+        return bool(read) | self._advance()
+
+    # Preparing
+
+    def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
+        commands: list[Command] = []
+        funds: Funds | None = None
+        for errand in islice(self._unprepared(), BATCH):
+            assert isinstance(errand, OpenInstruction)
+            made, wallet = len(errand.tries.made), errand.instruction.wallet
+            if made >= (1 if wallet == "cold" else self._rules.attempts_max):
+                commands.append(self._give_back(errand, "not mined"))
+                continue
+            if wallet == "cold":
+                continue
+            attempt: Attempt | None
+            try:
+                if wallet == "gas":
+                    funds = funds or self._funds()
+                    attempt = self._of_gas(errand, funds, head, solid)
+                else:
+                    attempt = self._of_payin(errand, head, solid)
+            except Withdrawn as reason:
+                commands.append(self._give_back(errand, str(reason)))
+            except Shortage as shortage:
+                self._wait(errand, shortage)
+            else:
+                if attempt is not None:
+                    commands.append(errand.prepare(attempt))
+        return commands
+
+    def _give_back(self, errand: OpenInstruction, reason: str) -> Command:
+        return WithdrawInstruction(errand.instruction, ACTOR, reason=reason)
+
+    def _wait(self, errand: Errand, shortage: Shortage) -> None:
+        self._say(f"{errand.name} waits: the gas wallet {self._gas.address} is short, {shortage}")
+        self._ring(errand, "gas_wallet_short", f"the gas wallet {self._gas.address} is short, {shortage}")
+
+    def _now(self) -> Prices:
+        if self._prices is None:
+            self._prices = Prices.of(self._node)
+        return self._prices
+
+    def _funds(self) -> Funds:
+        """The gas wallet's, less what is in flight."""
+        return Funds.look(self._node, self._gas.address, self._token, self._now(), self._in_flight())
+
+    def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
+        owner = self._gas.address.base58
+        for errand in self._open:
+            attempt = errand.tries.alive
+            if attempt is not None and attempt.from_address == owner:
+                yield errand.intent(self._gas.address, self._token), attempt
+
+    def _of_gas(self, errand: OpenInstruction, funds: Funds, head: BlockRef, solid: BlockRef) -> Attempt:
+        """Raises Withdrawn, Shortage. What does not fit is put back, so that smaller ones behind it are made."""
+        intent = errand.intent(self._gas.address, self._token)
+        if intent.owner != self._gas.address:
+            raise Withdrawn(f"{intent.owner} is not the gas wallet")
+        match intent:
+            case DelegateResource(resource=resource, stake_sun=stake_sun, receiver=receiver):
+                if self._node.account(receiver) is None:
+                    raise Withdrawn(f"{receiver} has no account yet")
+                if stake_sun > self._chain.delegatable_sun(intent.owner, resource):
+                    raise Withdrawn("the stake is lent or used")
+            case UndelegateResource(receiver=receiver, resource=resource, stake_sun=stake_sun):
+                if stake_sun > self._lent_sun(receiver, resource):
+                    raise Withdrawn(f"{receiver} has less than that to give back")
+        attempt = self._attempt(errand, intent, head, solid)
+        activates = isinstance(intent, TrxTransfer) and self._node.account(intent.to) is None
+        kept = msgspec.structs.astuple(funds)
+        funds.set_aside(intent, 0, bandwidth_bytes(bytes.fromhex(attempt.raw_data)), activates=activates)
+        try:
+            funds.check()
+        except Shortage:
+            for name, value in zip(funds.__struct_fields__, kept, strict=True):
+                setattr(funds, name, value)
+            raise
+        return attempt
+
+    def _lent_sun(self, receiver: Address, resource: str) -> int:
+        lent = self._chain.delegations(self._gas.address, receiver)
+        return sum(each.energy_sun if resource == "ENERGY" else each.bandwidth_sun for each in lent)
+
+    def _of_payin(self, errand: OpenInstruction, head: BlockRef, solid: BlockRef) -> Attempt | None:
+        """None while prices may change within its life. Raises Withdrawn."""
+        intent = errand.intent(self._gas.address, self._token)
+        if isinstance(intent, TrxTransfer):
+            payer = Payer.look(self._node, intent.owner)
+            fee_sun = payer.bytes_cost_sun(TRANSFER_BYTES, self._now().bandwidth_sun)
+            if intent.amount_sun + fee_sun > payer.balance_sun:
+                raise Withdrawn("it holds less than that")
+            return self._attempt(errand, intent, head, solid)
+        if not isinstance(intent, Trc20Transfer):
+            raise Withdrawn("a deposit address only sends coins")
+        if head.timestamp_ms + self._rules.lifetime_ms >= self._chain.next_maintenance_ms():
+            return None
+        if usdt_of(self._node, intent.owner, self._token) < intent.amount:
+            raise Withdrawn("it holds less than that")
+        fee_limit_sun = self._affordable(intent, self._rules.margin_percent)
+        if salted(fee_limit_sun) > self._rules.fee_limit_sun_max:
+            raise Withdrawn(f"it needs a fee limit of {fee_limit_sun} sun, above {self._rules.fee_limit_sun_max}")
+        return self._attempt(errand, intent, head, solid, fee_limit_sun)
+
+    def _affordable(self, intent: Trc20Transfer, margin_percent: int) -> int:
+        """The fee limit of a transfer that its owner can pay for now. Raises Withdrawn."""
+        try:
+            need = need_of(self._node, self._now(), intent.owner, self._token, intent.to, intent.amount, margin_percent)
+        except TokenRefuses as error:
+            raise Withdrawn(f"the token refuses the transfer: {error}") from error
+        if need.short_sun:
+            raise Withdrawn(f"it lacks {need.short_sun} sun, or the energy")
+        return need.fee_limit_sun
+
+    def _attempt(
+        self, errand: OpenInstruction, intent: Intent, head: BlockRef, solid: BlockRef, fee_limit_sun: int = 0
+    ) -> Attempt:
+        number = len(errand.tries.made) + 1
+        envelope = envelope_for(
+            UUID(errand.key).bytes,
+            number,
+            solid,
+            chain_time_ms=head.timestamp_ms,
+            lifetime_ms=self._rules.lifetime_ms,
+            fee_limit_sun=fee_limit_sun,
+        )
+        return attempt_of(intent, envelope, number)
+
+    # Signing
+
+    def _key_of(self, errand: Errand, attempt: Attempt) -> Key | None:
+        """None also where the wallet can no longer pay for it: unsigned bytes die, and others are made."""
+        assert isinstance(errand, OpenInstruction)
+        wallet = errand.instruction.wallet
+        if wallet == "gas":
+            return self._gas if attempt.from_address == self._gas.address.base58 else None
+        if wallet != "payin":
+            return None
+        intent = errand.intent(self._gas.address, self._token)
+        if isinstance(intent, Trc20Transfer):
+            try:
+                if self._affordable(intent, 0) > attempt.fee_limit_sun:
+                    return None
+            except Withdrawn:
+                return None
+        key_id = self._pool.key_ids([intent.owner.evm]).get(intent.owner.evm)
+        return self._keys.key(key_id) if key_id else None
+
+    def _limits(self, head: BlockRef) -> Limits:
+        return Limits(
+            token=self._token,
+            chain_time_ms=head.timestamp_ms,
+            lifetime_ms_max=min(self._rules.lifetime_ms + NODE_LAG_MS_MAX, LIFETIME_MS_MAX),
+            fee_limit_sun_max=self._rules.fee_limit_sun_max,
+        )

@@ -1,0 +1,131 @@
+"""What one transfer out of a deposit address takes, at the prices and in the state of this very moment.
+
+Energy for this sender and this receiver (a receiver without the token costs twice, FAILURES 17), bytes, and how much of
+both the address has: energy that its own and lent stake give, the free allowance, its TRX. A margin on top covers what may
+change until the block. What is estimated here is what signers/outgoing/instructions.py asks for again before it signs.
+"""
+
+from typing import Final, Self
+
+import msgspec
+
+from core.ports.chain import Node
+from core.tron.address import Address
+from core.tron.chain import AccountResources, ChainAccount
+from core.tron.resources import units_in_machine
+from signers.outgoing.funds import Prices
+from signers.transactions.abi import is_blacklisted_call, read_bool, transfer_call
+from signers.transactions.build import FEE_LIMIT_SALT_SUN
+
+TRANSFER_BYTES: Final = 346
+"""Bandwidth of a token transfer with a fee limit of up to 2^35 sun: 345 bytes, one more from 2^28 sun on."""
+
+
+class TokenRefuses(Exception):
+    """The token would revert this transfer: the sender is blacklisted, or the token paused."""
+
+
+class Payer(msgspec.Struct, frozen=True):
+    """What an address has to pay with: whether there is an account at all, TRX, energy and bytes."""
+
+    exists: bool
+    balance_sun: int
+    energy: int
+    staked_bytes: int
+    free_bytes: int
+
+    @classmethod
+    def of(cls, account: ChainAccount | None, solid: ChainAccount | None, resources: AccountResources) -> Self:
+        """TRX count once they are solid, and while they are still there; energy as the virtual machine counts it."""
+        if account is None:
+            return cls(exists=False, balance_sun=0, energy=0, staked_bytes=0, free_bytes=0)
+        stake_sun = account.energy_stake_sun + account.acquired_energy_sun
+        limit = units_in_machine(stake_sun, resources.total_energy_limit, resources.total_energy_weight)
+        return cls(
+            exists=True,
+            balance_sun=min(account.balance_sun, solid.balance_sun if solid else 0),
+            energy=max(0, min(limit, resources.energy_limit) - resources.energy_used),
+            staked_bytes=resources.net_left,
+            free_bytes=resources.free_net_left,
+        )
+
+    @classmethod
+    def look(cls, node: Node, address: Address) -> Self:
+        return cls.of(node.account(address), node.solid_account(address), node.resources(address))
+
+    def bytes_cost_sun(self, size: int, price_sun: int) -> int:
+        """What is burned for so many bytes: one source pays for all of them, stake, the allowance or TRX."""
+        return 0 if size <= max(self.staked_bytes, self.free_bytes) else size * price_sun
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What the transfer takes of its address. `energy` is the trial's own, margins are added where they are asked for."""
+
+    energy: int
+    payer: Payer
+    prices: Prices
+    margin_percent: int
+
+    @property
+    def energy_wanted(self) -> int:
+        return with_margin(self.energy, self.margin_percent)
+
+    @property
+    def energy_short(self) -> int:
+        """What its stake does not cover."""
+        return max(0, self.energy_wanted - self.payer.energy)
+
+    @property
+    def bytes_sun(self) -> int:
+        return self.payer.bytes_cost_sun(TRANSFER_BYTES, self.prices.bandwidth_sun)
+
+    @property
+    def fee_limit_sun(self) -> int:
+        """The most that the transfer may cost, its staked energy at the same price: java-tron counts it so (FAILURES 16)."""
+        return self.energy_wanted * self.prices.energy_sun
+
+    @property
+    def short_sun(self) -> int:
+        """TRX that the address lacks to pay for all of it by burning; 0 means that it can be sent now."""
+        need_sun = self.energy_short * self.prices.energy_sun + self.bytes_sun
+        return max(0, need_sun - self.payer.balance_sun) if self.payer.exists else max(1, need_sun)
+
+    @property
+    def short_beside_energy_sun(self) -> int:
+        """The same where somebody lends all the energy: an account, and bytes."""
+        return max(0, self.bytes_sun - self.payer.balance_sun) if self.payer.exists else max(1, self.bytes_sun)
+
+    @property
+    def burns_sun(self) -> int:
+        """What the transfer itself will burn if nobody lends energy."""
+        return max(0, self.energy - self.payer.energy) * self.prices.energy_sun + self.bytes_sun
+
+
+def need_of(
+    node: Node, prices: Prices, owner: Address, token: Address, to: Address, amount_minor: int, margin_percent: int
+) -> Need:
+    """Ask the node. Raises TokenRefuses, Unavailable."""
+    trial = node.call(owner, token, transfer_call(to, amount_minor))
+    if trial.reverted:
+        raise TokenRefuses(trial.message or "reverted")
+    payer = Payer.look(node, owner)
+    if not payer.exists:
+        # What a first TRX transfer will give it: the free allowance of an account that has used none.
+        payer = msgspec.structs.replace(payer, free_bytes=node.chain_parameters()["getFreeNetLimit"])
+    return Need(trial.energy_used, payer, prices, margin_percent)
+
+
+def is_blacklisted(node: Node, token: Address, owner: Address) -> bool:
+    """The token's own word; False where it says nothing."""
+    answer = node.call(owner, token, is_blacklisted_call(owner))
+    return bool(not answer.reverted and read_bool(answer.returned))
+
+
+def with_margin(amount: int, percent: int) -> int:
+    """Rounded up."""
+    return -(-amount * (100 + percent) // 100)
+
+
+def salted(fee_limit_sun: int) -> int:
+    """The most that an envelope makes of a fee limit."""
+    return fee_limit_sun + FEE_LIMIT_SALT_SUN

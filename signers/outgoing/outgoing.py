@@ -1,0 +1,289 @@
+"""How anything leaves a wallet of ours, each errand one transition further a step, and each at most once (I7).
+
+    begun       -> prepared     by the subclass: whether it can be paid now, and its bytes, recorded before any key sees them
+    prepared    -> signed       checked against the recorded intent (I8); signature and intent to broadcast are one append
+    broadcast   -> (sent)       the recorded bytes, again and again until they are seen or dead; answers decide nothing
+    attempted   -> confirmed    a solid SUCCESS receipt with what it must show
+                 | failed       any other solid receipt
+                 | expired      proven dead by our own log of solid blocks: it may be prepared anew, with other bytes
+
+While signing is stopped (core/streams/signing.py) nothing is prepared, signed or sent for the first time; what was broadcast is
+sent again and settled as ever.
+
+Every action starts from what is durable and ends in one append; nothing that this process remembers is needed again. So
+a crash between any two lines is a restart, and two workers at once get in each other's way but not in the books': the
+decisions in core refuse the second.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from core.ledger.ledger import Accepted, Command, EventStore, Failed, Ledger, Refused
+from core.ports.alarm import Alarm
+from core.ports.chain import Disagreement, Node, NoSecondOpinion, SecondOpinion
+from core.ports.scanning import SolidLog
+from core.ports.wallets import AddressPool
+from core.streams.attempts import Attempt
+from core.streams.instructions import Purpose
+from core.streams.signing import SIGNING, Signing
+from core.tron.address import Address
+from core.tron.chain import BlockRef
+from signers.keys.keys import Key
+from signers.outgoing.open_orders import Errand, Errands, OpenInstruction
+from signers.outgoing.owners import check_owner
+from signers.outgoing.settlement import proof_of_death, solid_receipt
+from signers.transactions.build import assemble
+from signers.transactions.intents import envelope_of, receiver_of
+from signers.transactions.signer import Limits, SignatureRefused, sign
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 50
+"""Errands per step and kind of work: one append for all of them, and a step stays short."""
+REBROADCAST_MS: Final = 30_000
+"""Chain time between two broadcasts. Nodes forget what waits after 60 s, and a fork may drop what they included."""
+RETRY_MS: Final = 6_000
+"""The same after an answer other than "accepted"."""
+UNSOLID_BLOCKS_MAX: Final = 54
+"""How far the head may be ahead of the solid block before java-tron takes no transactions (TRON.md 2.6)."""
+NODE_LAG_MS_MAX: Final = 60_000
+"""How far a node's head may lie behind the one an attempt was prepared on, before the signer calls it too long-lived."""
+PROOF_MS_MAX: Final = 600_000
+"""Chain time from an expiration until a proof of death that is still missing rings."""
+KEPT_ANYWAY_BLOCKS: Final = 10_000
+"""What the log keeps without being asked, and more: an attempt's usual life is a hundred blocks."""
+DIRECTIONS: Final[Mapping[Purpose, tuple[frozenset[str], frozenset[str]]]] = {
+    "sweep": (frozenset({"payin"}), frozenset({"hot", "cold", "gas"})),
+    "fuel": (frozenset({"gas"}), frozenset({"payin", "hot"})),
+    "loan": (frozenset({"gas"}), frozenset({"payin", "hot"})),
+    "loan_return": (frozenset({"gas"}), frozenset({"payin", "hot"})),
+    "excess": (frozenset({"hot"}), frozenset({"cold"})),
+    "refill": (frozenset({"cold"}), frozenset({"hot"})),
+    "stake": (frozenset({"gas", "hot"}), frozenset()),
+}
+"""Of each kind of instruction: which wallets make it, and whom it may go to, as the address pool knows them."""
+
+
+class Outgoing(ABC):
+    """Sees errands through. `log` is our own log of solid blocks, `opinion` a second node's word on each end (I14)."""
+
+    def __init__(
+        self,
+        name: str,
+        ledger: Ledger,
+        store: EventStore,
+        node: Node,
+        log: SolidLog,
+        pool: AddressPool,
+        token: Address,
+        errands: Errands,
+        *,
+        alarm: Alarm,
+        opinion: SecondOpinion | None,
+    ) -> None:
+        self._name = name
+        self._ledger = ledger
+        self._store = store
+        self._node = node
+        self._log = log
+        self._pool = pool
+        self._alarm = alarm
+        self._opinion = opinion
+        self._token = token
+        self._open = errands
+        self._told = ""
+        """What was last logged about waiting: a wallet may be short for hours."""
+        self._kept_from: int | None = -1
+        """What the log of solid blocks was last told of our needs."""
+
+    @abstractmethod
+    def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
+        """Record the bytes of the next attempts."""
+
+    @abstractmethod
+    def _key_of(self, errand: Errand, attempt: Attempt) -> Key | None:
+        """The key that signs this attempt here, or None where it is another's, or it must not be signed any more."""
+
+    @abstractmethod
+    def _limits(self, head: BlockRef) -> Limits:
+        """What the signer allows now."""
+
+    def _advance(self) -> bool:
+        """One transition of up to BATCH errands of each kind; False when there is nothing to do but wait.
+
+        Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
+        """
+        solid, head = self._node.solid(), self._node.head()
+        self._keep_log(solid)
+        due = list(islice((errand for errand in self._open if self._is_due(errand, solid)), BATCH))
+        self._execute(self._settle(due, solid))
+        readied = self._execute([] if self._stopped() else [*self._prepare(head, solid), *self._sign(head)])
+        sent = self._send(head)
+        return bool(due or readied or sent)
+
+    # Settling
+
+    @staticmethod
+    def _is_due(errand: Errand, solid: BlockRef) -> bool:
+        return errand.tries.alive is not None and errand.look_at <= solid.number
+
+    def _settle(self, due: Sequence[Errand], solid: BlockRef) -> list[Command]:
+        """Look for solid receipts and for proofs of death. `solid` was read before any look.
+
+        One whose end is disputed waits for the next solid block, alone: the others are settled.
+        """
+        ends = []
+        for errand in due:
+            try:
+                end = self._end_of(errand, solid)
+            except Disagreement as dispute:
+                self._ring(errand, "payout_disputed", str(dispute))
+            except NoSecondOpinion:
+                pass  # who asks the nodes has said so; it is no dispute
+            else:
+                if end is not None:
+                    ends.append(end)
+                continue
+            errand.look_at = solid.number + 1
+        return ends
+
+    def _end_of(self, errand: Errand, solid: BlockRef) -> Command | None:
+        attempt = errand.tries.alive
+        assert attempt is not None
+        receipt = solid_receipt(self._node, self._log, attempt.txid)
+        if receipt is not None:
+            if self._opinion is not None:
+                self._opinion.agree_on_receipts(receipt.block_number, [receipt])
+            return errand.settle(attempt, receipt, self._token)
+        proof = proof_of_death(self._log, attempt)
+        if proof is not None:
+            if self._opinion is not None:
+                self._opinion.agree_on_absence(attempt.txid, solid)
+            return errand.expire(attempt.txid, proof)
+        self._tell_what_lacks(errand, attempt, solid)
+        # Only a hint when to look again: a block at the head may still be replaced, and its receipt with it.
+        seen = self._node.receipt(attempt.txid)
+        soonest, latest = solid.number + 1, solid.number + UNSOLID_BLOCKS_MAX
+        errand.look_at = min(max(soonest, seen.block_number if seen else 0), latest)
+        return None
+
+    def _tell_what_lacks(self, errand: Errand, attempt: Attempt, solid: BlockRef) -> None:
+        """Ring when an attempt can be neither settled nor buried although its time is over. It waits, not made again."""
+        mined = self._log.find(attempt.txid)
+        if mined is not None:
+            if solid.number >= mined[0] + UNSOLID_BLOCKS_MAX:
+                reason = f"block {mined[0]} holds its {attempt.txid}, whose receipt the node denies"
+                self._ring(errand, "receipt_hidden", reason)
+        elif solid.timestamp_ms >= attempt.expiration_ms + PROOF_MS_MAX:
+            first, last = attempt.ref_block_number + 1, solid.number
+            reason = f"the log of solid blocks has gaps from {first} to {last}: scan them again"
+            self._ring(errand, "proof_lacks", reason)
+
+    def _ring(self, errand: Errand, name: str, reason: str) -> None:
+        """Once for each attempt and alarm: what holds an errand up may do so for hours."""
+        if name not in errand.told:
+            errand.told |= {name}
+            self._alarm(name, f"{errand.name} waits: {reason}")
+
+    def _stopped(self) -> bool:
+        """Whether anything holds signing back now; a look that comes too early is mended by the decisions' own."""
+        signing = Signing()
+        for recorded in self._store.histories([SIGNING]).get(SIGNING, ()):
+            signing = signing.evolve(recorded.event)
+        self._say(f"signing is stopped: {', '.join(signing.causes)}" if signing.causes else "")
+        return bool(signing.causes)
+
+    def _keep_log(self, solid: BlockRef) -> None:
+        """Tell the log from where on the oldest live attempt needs it, if that is far back."""
+        alive = (errand.tries.alive for errand in self._open)
+        oldest = min((attempt.ref_block_number for attempt in alive if attempt), default=solid.number)
+        needed = oldest if oldest < solid.number - KEPT_ANYWAY_BLOCKS else None
+        if needed != self._kept_from:
+            self._log.keep_from(self._name, needed)
+            self._kept_from = needed
+
+    def _say(self, sentence: str) -> None:
+        """Log what holds errands up when it changes."""
+        if sentence and sentence != self._told:
+            log.warning("%s", sentence)
+        self._told = sentence or self._told
+
+    # Signing and sending
+
+    def _unprepared(self) -> Iterable[Errand]:
+        """What has no bytes that may be mined, in the order in which it was begun."""
+        return (errand for errand in self._open if errand.tries.alive is None)
+
+    def _sign(self, head: BlockRef) -> list[Command]:
+        """Sign what is prepared and still alive; what is not will be proven dead and prepared anew."""
+        unsigned: list[tuple[Errand, Attempt, Key]] = []
+        for errand in self._open:
+            attempt = errand.tries.alive
+            if len(unsigned) < BATCH and attempt is not None and not errand.tries.sent:
+                key = self._key_of(errand, attempt) if attempt.expiration_ms > head.timestamp_ms else None
+                if key is not None:
+                    unsigned.append((errand, attempt, key))
+        if not unsigned:
+            return []
+        for owner in dict.fromkeys(key.address for _, _, key in unsigned):
+            check_owner(self._node, owner)
+        limits = self._limits(head)
+        commands: list[Command] = []
+        for errand, attempt, key in unsigned:
+            if errand.tries.signature is None:
+                intent, raw_data = errand.intent(key.address, self._token), bytes.fromhex(attempt.raw_data)
+                signed = sign(intent, envelope_of(attempt), self._narrowed(limits, errand), raw_data, key)
+                commands.append(errand.sign(signed.txid, signed.signature.hex()))
+            commands.append(errand.broadcast(attempt.txid))
+        return commands
+
+    def _narrowed(self, limits: Limits, errand: Errand) -> Limits:
+        """A payout goes to whom the client named; everything else between wallets of ours, in the directions there are."""
+        if not isinstance(errand, OpenInstruction):
+            return limits
+        instruction = errand.instruction
+        senders, receivers = DIRECTIONS[instruction.purpose]
+        owner, to = Address.from_base58(instruction.owner), receiver_of(instruction)
+        known = self._pool.ours([owner.evm, *([to.evm] if to else [])])
+        if known.get(owner.evm) != instruction.wallet or instruction.wallet not in senders:
+            raise SignatureRefused("owner", f"{owner} is no wallet of ours that makes a {instruction.purpose}")
+        allowed = frozenset([to] if to and known.get(to.evm) in receivers else [])
+        return msgspec.structs.replace(limits, receivers=allowed)
+
+    def _send(self, head: BlockRef) -> int:
+        """Broadcast what is recorded as broadcast and due; -> how many. The same bytes any number of times (FAILURES 20)."""
+        due = (
+            (errand, attempt, errand.tries.signature)
+            for errand in self._open
+            if errand.tries.sent
+            and (attempt := errand.tries.alive) is not None
+            and errand.send_at_ms <= head.timestamp_ms < attempt.expiration_ms
+        )
+        sent = 0
+        for errand, attempt, signature in islice(due, BATCH):
+            assert signature is not None
+            answer = self._node.broadcast(assemble(bytes.fromhex(attempt.raw_data), bytes.fromhex(signature)))
+            again_ms = REBROADCAST_MS if answer.verdict == "accepted" else RETRY_MS
+            errand.send_at_ms = head.timestamp_ms + again_ms
+            sent += 1
+            log.info("%s: broadcast %s, %s %s", errand.name, attempt.txid, answer.verdict, answer.code)
+        return sent
+
+    def _execute(self, commands: Sequence[Command]) -> int:
+        """Append; -> how many commands changed something. Raises what a defective command raised, after its neighbours."""
+        outcomes = self._ledger.execute(commands)
+        for outcome in outcomes:
+            match outcome:
+                case Accepted(events=events):
+                    for recorded in events:
+                        log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
+                case Refused(rejection=rejection):
+                    log.info("another was faster: %s", rejection.detail)
+                case Failed(error=error):
+                    raise error
+        return sum(isinstance(outcome, Accepted) for outcome in outcomes)

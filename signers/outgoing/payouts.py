@@ -1,0 +1,148 @@
+"""Step: pay what clients asked for from the hot wallet, in the order in which they asked (signers/outgoing/outgoing.py).
+
+What the wallet cannot pay now waits, and all behind it; nothing fails for that. A message on payout-requests names a
+payout and is believed nothing: it makes an idle worker look at the history, which it would have looked at anyway.
+Whatever else is to leave the hot wallet goes this way, too: one worker knows of all that is in flight.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from core.ledger.ledger import Command, EventStore, Ledger
+from core.ports.alarm import Alarm
+from core.ports.bookmarks import Bookmarks
+from core.ports.chain import Node, SecondOpinion
+from core.ports.queues import Queue
+from core.ports.scanning import SolidLog
+from core.ports.wallets import AddressPool
+from core.streams.attempts import Attempt, PayoutWork
+from core.streams.instructions import WithdrawInstruction
+from core.streams.payouts import FailPayout
+from core.tron.address import Address
+from core.tron.chain import BlockRef
+from signers.keys.keys import Key
+from signers.outgoing.funds import Shortage
+from signers.outgoing.hot_wallet import HotWallet, Rules
+from signers.outgoing.open_orders import Errand, Errands, OpenInstruction, OpenPayout, instructions, payouts
+from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
+from signers.transactions.build import LIFETIME_MS_MAX, Intent
+from signers.transactions.signer import Limits
+
+ACTOR: Final = "system:payouts"
+BOOKMARK: Final = "payouts"
+
+
+class Payouts(Outgoing):
+    """Pays from one hot wallet. `key` is that wallet's; it signs what the signer has checked, nothing else."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: EventStore,
+        bookmarks: Bookmarks,
+        queue: Queue,
+        node: Node,
+        log: SolidLog,
+        pool: AddressPool,
+        key: Key,
+        token: Address,
+        rules: Rules = Rules(),  # noqa: B008 (frozen)
+        *,
+        alarm: Alarm,
+        opinion: SecondOpinion | None = None,
+    ) -> None:
+        errands = Errands(store, bookmarks, BOOKMARK, [payouts(ACTOR), instructions(ACTOR, ["hot"])])
+        super().__init__("payouts", ledger, store, node, log, pool, token, errands, alarm=alarm, opinion=opinion)
+        self._queue = queue
+        self._key = key
+        self._rules = rules
+        self._short_at = -1
+        """The solid height at which the wallet was last too short for the payout whose turn it is."""
+
+    def step(self) -> bool:
+        """One transition of up to BATCH errands of each kind; False when there is nothing to do but wait.
+
+        Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
+        """
+        heard = self._hear()
+        read = self._open.read_on()
+        self._queue.delete(heard)
+        if self._open.behind:
+            return True  # what is in flight must be known before anything is promised
+        if not self._open:
+            return bool(heard or read)
+        return bool(heard or read) | self._advance()
+
+    def _hear(self) -> list[str]:
+        """Take the messages; what is none of ours is buried."""
+        receipts = []
+        for message in self._queue.receive(BATCH):
+            try:
+                msgspec.json.decode(message.body, type=PayoutWork)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self._queue.bury(message.receipt, f"no payout work: {error}")
+                continue
+            receipts.append(message.receipt)
+        return receipts
+
+    def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
+        """In the order of the requests: the first payout that must wait ends the turn."""
+        waiting = list(islice(self._unprepared(), BATCH))
+        if not waiting or self._short_at == solid.number:
+            return []
+        wallet = HotWallet.look(self._node, self._pool, self._key.address, self._token, self._rules, self._in_flight())
+        commands: list[Command] = []
+        for errand in waiting:
+            made = len(errand.tries.made)
+            code = "not_mined" if made >= self._rules.attempts_max else self._unpayable(wallet, errand)
+            if code is not None:
+                commands.append(self._give_up(errand, code))
+                continue
+            try:
+                intent = errand.intent(self._key.address, self._token)
+                attempt = wallet.attempt(UUID(errand.key).bytes, intent, made + 1, head, solid)
+            except Shortage as shortage:
+                if isinstance(errand, OpenInstruction):  # the treasury's wish, not a client's: it may be given again
+                    commands.append(self._give_up(errand, str(shortage)))
+                    continue
+                self._wait(errand, shortage, solid)
+                break
+            commands.append(errand.prepare(attempt))
+        return commands
+
+    def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
+        for errand in self._open:
+            if errand.tries.alive is not None:
+                yield errand.intent(self._key.address, self._token), errand.tries.alive
+
+    @staticmethod
+    def _unpayable(wallet: HotWallet, errand: Errand) -> str | None:
+        return wallet.unpayable(errand.order.to_address) if isinstance(errand, OpenPayout) else None
+
+    def _give_up(self, errand: Errand, code: str) -> Command:
+        """No bytes of it can be mined: the client has its coins back, the treasury is told why."""
+        if isinstance(errand, OpenInstruction):
+            return WithdrawInstruction(errand.instruction, ACTOR, reason=code)
+        assert isinstance(errand, OpenPayout)
+        return FailPayout(order=errand.order, actor=ACTOR, failure_code=code, txid=None, burned_sun=0)
+
+    def _wait(self, errand: Errand, shortage: Shortage, solid: BlockRef) -> None:
+        """Look again at the next solid block; say so once."""
+        self._short_at = solid.number
+        self._say(f"{errand.name} waits, and all behind it: {shortage}")
+        self._ring(errand, "hot_wallet_short", f"and all behind it: the hot wallet {self._key.address}, {shortage}")
+
+    def _key_of(self, _: Errand, attempt: Attempt) -> Key | None:
+        return self._key if attempt.from_address == self._key.address.base58 else None
+
+    def _limits(self, head: BlockRef) -> Limits:
+        return Limits(
+            token=self._token,
+            chain_time_ms=head.timestamp_ms,
+            lifetime_ms_max=min(self._rules.lifetime_ms + NODE_LAG_MS_MAX, LIFETIME_MS_MAX),
+            fee_limit_sun_max=self._rules.fee_limit_sun_max,
+        )

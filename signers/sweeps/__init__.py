@@ -1,0 +1,1 @@
+"""Deposit addresses emptied: whether it is worth it, which begin now, and their course."""

@@ -1,0 +1,193 @@
+"""Which sweeps begin now: the holdings say where to look, the chain what is there, worth.py whether it is worth it.
+
+The sweeps' step begins what this finds; `counterfoil sweeps plan` only shows it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from core.ledger.journal import derived_id
+from core.ledger.ledger import Command, EventStore
+from core.ports.chain import Chain
+from core.ports.wallets import Holding, Holdings
+from core.streams.instructions import GiveInstruction, Instruction, InstructionState, SendToken, instruction_stream
+from core.streams.quarantine import QuarantineAddress
+from core.streams.sweeps import PlanSweep, SweepOrder, sweep_id
+from core.streams.treasury import Wallet, wallet_stream
+from core.tron.address import Address
+from core.tron.chain import BlockRef
+from signers.outgoing.funds import Prices, usdt_of
+from signers.outgoing.instructions import ACTOR
+from signers.outgoing.needs import Payer, TokenRefuses, is_blacklisted, need_of
+from signers.sweeps.open_sweeps import OpenSweeps
+from signers.sweeps.worth import TRX_TRANSFER_BYTES, Choice, Gas, Planner, Rules, excess_minor
+
+BLACKLISTED: Final = "the token says so"
+LOOKS_MAX: Final = 200
+"""Addresses that one plan asks the node about."""
+
+
+def wallets_of(store: EventStore) -> Mapping[str, Address]:
+    """The registered wallets by role."""
+    found = {}
+    for role in ("hot", "cold", "gas"):
+        state = Wallet()
+        for recorded in store.histories([wallet_stream(role)]).get(wallet_stream(role), ()):
+            state = state.evolve(recorded.event)
+        if state.registered is not None:
+            found[role] = Address.from_base58(state.registered.address)
+    return found
+
+
+class Planning:
+    """One look at the holdings and the chain."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        node: Chain,
+        holdings: Holdings,
+        under_way: OpenSweeps,
+        gas: Address,
+        token: Address,
+        rules: Rules,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._holdings = holdings
+        self._open = under_way
+        self._gas = gas
+        self._token = token
+        self._rules = rules
+
+    def commands(self, head: BlockRef, solid: BlockRef) -> list[Command]:
+        """What begins the sweeps that are worth it, and takes left-over TRX back."""
+        wallets = self.wallets()
+        if "hot" not in wallets:
+            return []
+        chosen: list[Command] = []
+        room = self._rules.open_max - len(self._open)
+        for holding, choice in self.choices(head, wallets):
+            if choice.verdict == "sweep":
+                chosen.append(PlanSweep(_order(holding, choice, solid), ACTOR))
+                room -= 1
+            elif choice.verdict == "blacklisted":
+                chosen.append(QuarantineAddress(holding.address, "blacklisted", BLACKLISTED, ACTOR))
+        return [*chosen, *self._left_over(solid, room), *self._excess(solid, wallets)]
+
+    def wallets(self) -> Mapping[str, Address]:
+        """The registered wallets by role."""
+        return wallets_of(self._store)
+
+    def choices(self, head: BlockRef, wallets: Mapping[str, Address]) -> Iterator[tuple[Holding, Choice]]:
+        """Every address that may be worth it, with what is decided about it; the richest first."""
+        planner, prices = self._planner(head, wallets), Prices.of(self._node)
+        busy = self._open.addresses
+        for holding in self._holdings.richest(self._rules.threshold_minor, LOOKS_MAX + len(busy)):
+            if holding.address in busy or planner.full:
+                continue
+            owner = Address.from_base58(holding.address)
+            amount = planner.amount(usdt_of(self._node, owner, self._token))
+            destination, to = planner.destination(amount)
+            try:
+                need = need_of(self._node, prices, owner, self._token, to, amount, self._rules.margin_percent)
+            except TokenRefuses:
+                blacklisted = is_blacklisted(self._node, self._token, owner)
+                yield holding, planner.refused(owner, amount, destination, to, blacklisted=blacklisted)
+                continue
+            yield holding, planner.consider(owner, amount, destination, to, need)
+
+    def _planner(self, head: BlockRef, wallets: Mapping[str, Address]) -> Planner:
+        hot_minor = usdt_of(self._node, wallets["hot"], self._token)
+        return Planner(
+            self._rules,
+            Gas.look(self._node, self._gas, list(self._open.about_to_take())),
+            wallets,
+            hot_minor + self._open.under_way_minor("hot") - self._open.owed_minor - self._open.leaving_minor,
+            open_now=len(self._open),
+            spent_sun=self._open.spent_sun(head),
+        )
+
+    def excess(self, wallets: Mapping[str, Address]) -> int:
+        """USDT that the hot wallet has above its ceiling and nobody waits for; 0 without a cold wallet, or while some leave."""
+        if not self._rules.hot_ceiling_minor or "cold" not in wallets or self._open.leaving_minor:
+            return 0
+        hot_minor = usdt_of(self._node, wallets["hot"], self._token)
+        return excess_minor(self._rules, hot_minor, self._open.owed_minor)
+
+    def _excess(self, solid: BlockRef, wallets: Mapping[str, Address]) -> Iterator[GiveInstruction]:
+        """The hot wallet's excess goes to cold storage, one transfer at a time: what is under way is not in it twice.
+
+        They are numbered, and the last one is looked up here: whatever another worker gave a moment ago is known (I7).
+        """
+        if not self.excess(wallets):
+            return
+        hot, cold = wallets["hot"].base58, wallets["cold"].base58
+        number = self._given_before(hot)
+        if number and not self._is_behind_us(instruction_stream(_excess_id(hot, number)), solid):
+            return
+        amount_minor = self.excess(wallets)
+        if amount_minor:
+            act, key = SendToken(cold, amount_minor), _excess_id(hot, number + 1)
+            yield GiveInstruction(Instruction(key, "excess", "", hot, "hot", act), ACTOR)
+
+    def _is_behind_us(self, stream: str, solid: BlockRef) -> bool:
+        """Whether the instruction is over, and the node's balances are of after it."""
+        state = InstructionState()
+        for recorded in self._store.histories([stream])[stream]:
+            state = state.evolve(recorded.event)
+        return state.over and getattr(state.end, "block_number", 0) <= solid.number
+
+    def _given_before(self, hot: str) -> int:
+        """How many such transfers there were: the numbers have no gap, so a few looks tell."""
+        known, unknown = 0, 1
+        while self._is_given(_excess_id(hot, unknown)):
+            known, unknown = unknown, 2 * unknown
+        while unknown - known > 1:
+            middle = (known + unknown) // 2
+            if self._is_given(_excess_id(hot, middle)):
+                known = middle
+            else:
+                unknown = middle
+        return known
+
+    def _is_given(self, instruction_id: str) -> bool:
+        stream = instruction_stream(instruction_id)
+        return bool(self._store.histories([stream]).get(stream))
+
+    def _left_over(self, solid: BlockRef, room: int) -> Iterator[PlanSweep]:
+        """TRX on addresses that have nothing to sweep, where the free allowance pays for taking them back."""
+        rules, busy = self._rules, self._open.addresses
+        if not rules.left_over_min_sun or room <= 0:
+            return
+        for holding in self._holdings.left_over(rules.left_over_min_sun, rules.threshold_minor, room + len(busy)):
+            owner = Address.from_base58(holding.address)
+            payer = Payer.look(self._node, owner)
+            if holding.address in busy or payer.bytes_cost_sun(TRX_TRANSFER_BYTES, 1):
+                continue
+            if payer.balance_sun >= rules.left_over_min_sun:
+                number = holding.sweeps + 1
+                name = sweep_id(holding.address, number)
+                where = ("gas", self._gas.base58, "own", 0, solid.number)
+                order = SweepOrder(name, holding.address, number, "TRX", payer.balance_sun, *where)  # type: ignore[arg-type]
+                yield PlanSweep(order, ACTOR)
+
+
+def _excess_id(hot: str, number: int) -> str:
+    return str(derived_id("instruction", hot, f"excess {number}"))
+
+
+def _order(holding: Holding, choice: Choice, solid: BlockRef) -> SweepOrder:
+    number = holding.sweeps + 1
+    return SweepOrder(
+        sweep_id=sweep_id(holding.address, number),
+        address=holding.address,
+        number=number,
+        currency="USDT",
+        amount_minor=choice.amount_minor,
+        destination=choice.destination,
+        to=choice.to.base58,
+        method=choice.way.method,
+        cost_sun=choice.way.burned_sun,
+        block_number=solid.number,
+    )

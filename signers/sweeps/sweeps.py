@@ -1,0 +1,345 @@
+"""Step: sweep deposit addresses. Plan on a schedule, then bring every open sweep one instruction further.
+
+    planned  -> fuelling   what its transfer lacks is brought: TRX, an account, or energy lent by the gas wallet's stake
+             -> fuelled    nothing lacks at the prices of now: the transfer is instructed
+             -> confirmed  its instruction was; or failed, or deferred when it is not worth it, or impossible, any more
+             -> released   what was lent is back, whatever became of the transfer
+
+What a sweep needs is looked at anew before each instruction, on the node that will take it; a price that changed in
+between means more fuel, or that the sweep is put off. All that is durable is in the history, and stake that is lent is read
+from the chain: a crash between any two lines is a restart.
+"""
+
+import logging
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from core.ledger.journal import derived_id
+from core.ledger.ledger import Accepted, Command, EventStore, Failed, Ledger, Refused
+from core.ports.alarm import Alarm
+from core.ports.bookmarks import Bookmarks
+from core.ports.chain import Chain
+from core.ports.wallets import AddressPool, Holdings
+from core.streams.instructions import (
+    Act,
+    Delegate,
+    GiveInstruction,
+    Instruction,
+    InstructionConfirmed,
+    InstructionFailed,
+    InstructionState,
+    InstructionWithdrawn,
+    Purpose,
+    SendToken,
+    SendTrx,
+    Undelegate,
+    Wallet,
+)
+from core.streams.quarantine import QuarantineAddress, ReleaseAddress
+from core.streams.signing import SIGNING, Signing
+from core.streams.sweeps import (
+    FINAL,
+    ConfirmSweep,
+    DeferSweep,
+    FailSweep,
+    FuelSweep,
+    ReleaseSweep,
+    SendSweep,
+    next_instruction_id,
+)
+from core.tron.address import Address
+from core.tron.chain import BlockRef
+from signers.outgoing.funds import Prices, usdt_of
+from signers.outgoing.instructions import ACTOR
+from signers.outgoing.needs import Need, Payer, TokenRefuses, is_blacklisted, need_of, salted
+from signers.sweeps.open_sweeps import OpenSweep, OpenSweeps
+from signers.sweeps.plan import BLACKLISTED, Planning
+from signers.sweeps.worth import TRX_TRANSFER_BYTES, Gas, Rules, Way, in_token, ways
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 50
+"""Sweeps per step: one append for all of them, and a step stays short."""
+GIVEN_MAX: Final = 8
+"""Instructions of one sweep; what still lacks something then is put off."""
+LOOK_AGAIN_BLOCKS: Final = 5
+RECONCILE_MS: Final = 3_600_000
+"""Chain time between two looks at all the stake that is lent."""
+
+
+class Sweeps:
+    """`gas` is the gas wallet, whose stake and TRX pay; `holdings` says where to look for coins, the chain what is there."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: EventStore,
+        bookmarks: Bookmarks,
+        node: Chain,
+        pool: AddressPool,
+        holdings: Holdings,
+        gas: Address,
+        token: Address,
+        rules: Rules,
+        *,
+        fee_limit_sun_max: int,
+        interval_ms: int,
+        alarm: Alarm,
+    ) -> None:
+        """`interval_ms` of chain time lies between two plans; 0: sweeps are planned by hand only."""
+        self._ledger = ledger
+        self._store = store
+        self._node = node
+        self._pool = pool
+        self._holdings = holdings
+        self._gas_address = gas
+        self._token = token
+        self._rules = rules
+        self._fee_limit_sun_max = fee_limit_sun_max
+        self._interval_ms = interval_ms
+        self._alarm = alarm
+        self._open = OpenSweeps(store, bookmarks)
+        self._plan_at_ms = 0
+        self._reconcile_at_ms = 0
+        self._gas: Gas | None = None
+        self._prices: Prices | None = None
+
+    def step(self) -> bool:
+        """One instruction further for up to BATCH sweeps; False when there is nothing to do but wait."""
+        read = self._open.read_on()
+        if self._open.behind:
+            return True  # what is open must be known before anything is begun
+        solid, head = self._node.solid(), self._node.head()
+        self._gas = self._prices = None
+        commands = self._advance(solid)
+        if head.timestamp_ms >= self._reconcile_at_ms:
+            commands += self._reconcile(solid)
+            self._reconcile_at_ms = head.timestamp_ms + RECONCILE_MS
+        done = self._execute(commands)
+        planned = 0
+        if self._interval_ms and head.timestamp_ms >= self._plan_at_ms and not self._stopped():
+            self._plan_at_ms = head.timestamp_ms + self._interval_ms
+            planned = self._execute(self._planning().commands(head, solid))
+            if self._open.kept_back:
+                self._alarm("excess_kept_back", f"the hot wallet's excess did not leave it: {self._open.kept_back}")
+                self._open.kept_back = None
+        return bool(read or done or planned)
+
+    def _stopped(self) -> bool:
+        """While signing is stopped nothing new is begun: the token may be paused, and every trial revert."""
+        signing = Signing()
+        for recorded in self._store.histories([SIGNING]).get(SIGNING, ()):
+            signing = signing.evolve(recorded.event)
+        return bool(signing.causes)
+
+    def _planning(self) -> Planning:
+        return Planning(
+            self._store,
+            self._node,
+            self._holdings,
+            self._open,
+            self._gas_address,
+            self._token,
+            self._rules,
+        )
+
+    # One sweep further
+
+    def _advance(self, solid: BlockRef) -> list[Command]:
+        commands: list[Command] = []
+        due = (it for it in self._open if it.news or it.look_at <= solid.number)
+        for it in list(islice(due, BATCH)):
+            it.news, it.look_at = False, solid.number + LOOK_AGAIN_BLOCKS
+            last = it.last
+            if last is not None and not last.over:
+                continue  # its end is news
+            commands += self._take_back(it, solid) if it.sweep.state in FINAL else self._go_on(it, last, solid)
+        return commands
+
+    def _go_on(self, it: OpenSweep, last: InstructionState | None, solid: BlockRef) -> Sequence[Command]:
+        """What comes next, nothing while the node has not come as far as what was done last."""
+        end = last.end if last is not None else None
+        match end:
+            case InstructionConfirmed() if it.sweep.state == "fuelled":
+                return [ConfirmSweep(it.order, self._last_id(it), ACTOR)]
+            case InstructionFailed() if it.sweep.state == "fuelled":
+                return self._failed(it, end)
+            case InstructionFailed():
+                return [self._defer(it, f"what was to fuel it failed: {end.failure_code}")]
+            case InstructionConfirmed() if end.block_number > solid.number:
+                return []
+            case InstructionWithdrawn():
+                it.told = end.reason
+        if len(it.sweep.given) >= GIVEN_MAX:
+            return [self._defer(it, it.told or "it never had what its transfer needs")]
+        return self._trx(it) if it.order.currency == "TRX" else self._usdt(it)
+
+    def _usdt(self, it: OpenSweep) -> Sequence[Command]:
+        """Send it if nothing lacks, else bring what does."""
+        order = it.order
+        owner, to = Address.from_base58(order.address), Address.from_base58(order.to)
+        amount = min(usdt_of(self._node, owner, self._token), self._rules.amount_max_minor)
+        if not amount:
+            return [self._defer(it, "nothing is there any more")]
+        try:
+            need = need_of(self._node, self._now(), owner, self._token, to, amount, self._rules.margin_percent)
+        except TokenRefuses as refusal:
+            return self._refused(it, owner, str(refusal))
+        if salted(need.fee_limit_sun) > self._fee_limit_sun_max:
+            return [self._defer(it, f"its fee limit would be {need.fee_limit_sun} sun, which is above the ceiling")]
+        if not need.short_sun:
+            transfer = self._step(it, "sweep", "payin", owner, SendToken(order.to, amount))
+            return [SendSweep(order, self._last_id(it), ACTOR, transfer, needed_energy=need.energy)]
+        return self._fuel(it, need, amount)
+
+    def _fuel(self, it: OpenSweep, need: Need, amount_minor: int) -> Sequence[Command]:
+        """The cheapest way at the prices of now, if it is still worth it."""
+        gas = self._gas_now()
+        way = ways(need, gas)[0]
+        cost_minor = in_token(way.burned_sun, self._rules.trx_price_minor)
+        if cost_minor * 100 > amount_minor * self._rules.cost_max_percent:
+            return [self._defer(it, f"it would burn {way.burned_sun} sun, too much for {amount_minor} minor units")]
+        if way.sent_sun > gas.payer.balance_sun:
+            self._say(it, f"the gas wallet {self._gas_address} lacks {way.sent_sun - gas.payer.balance_sun} sun")
+            return []
+        act = self._act_of(it, need, way)
+        gas.spend_sun(act.amount_sun if isinstance(act, SendTrx) else 0)
+        gas.lendable_sun -= act.stake_sun if isinstance(act, Delegate) else 0
+        gas.spend_bytes(TRX_TRANSFER_BYTES)
+        purpose: Purpose = "loan" if isinstance(act, Delegate) else "fuel"
+        instruction = self._step(it, purpose, "gas", self._gas_address, act)
+        return [FuelSweep(it.order, self._last_id(it), ACTOR, instruction)]
+
+    @staticmethod
+    def _act_of(it: OpenSweep, need: Need, way: Way) -> SendTrx | Delegate:
+        """TRX first, also where energy is lent: without an account nothing can be."""
+        if way.method == "loan" and not need.short_beside_energy_sun:
+            return Delegate(it.order.address, way.stake_sun, "ENERGY")
+        return SendTrx(it.order.address, way.trx_sun)
+
+    def _trx(self, it: OpenSweep) -> Sequence[Command]:
+        """TRX that were left over go back to the gas wallet, if its bytes cost nothing."""
+        owner = Address.from_base58(it.order.address)
+        payer = Payer.look(self._node, owner)
+        if payer.bytes_cost_sun(TRX_TRANSFER_BYTES, 1) or not payer.balance_sun:
+            return [self._defer(it, "taking it back would cost something, or nothing is there")]
+        transfer = self._step(it, "sweep", "payin", owner, SendTrx(it.order.to, payer.balance_sun))
+        return [SendSweep(it.order, self._last_id(it), ACTOR, transfer, needed_energy=0)]
+
+    def _failed(self, it: OpenSweep, end: InstructionFailed) -> Sequence[Command]:
+        """Mined and without effect: nothing like that is tried again before somebody knows why."""
+        self._alarm("sweep_failed", f"the sweep of {it.order.address} failed: {end.failure_code} in {end.txid}")
+        failed = FailSweep(it.order, self._last_id(it), ACTOR, failure_code=end.failure_code, txid=end.txid)
+        if end.failure_code != "reverted":
+            return [failed]
+        owner = Address.from_base58(it.order.address)
+        if is_blacklisted(self._node, self._token, owner):
+            return [failed, QuarantineAddress(owner.base58, "blacklisted", BLACKLISTED, ACTOR)]
+        return [failed, QuarantineAddress(owner.base58, "reverts", end.txid, ACTOR)]
+
+    def _refused(self, it: OpenSweep, owner: Address, said: str) -> Sequence[Command]:
+        """The trial reverts: nothing is burned on it (FAILURES 23)."""
+        if not is_blacklisted(self._node, self._token, owner):
+            return [self._defer(it, f"the token refuses the transfer now: {said}")]
+        self._alarm("address_quarantined", f"{owner} is blacklisted: its coins cannot be moved")
+        deferred = self._defer(it, "the address is blacklisted")
+        return [deferred, QuarantineAddress(owner.base58, "blacklisted", BLACKLISTED, ACTOR)]
+
+    # Stake that is lent
+
+    def _take_back(self, it: OpenSweep, solid: BlockRef) -> Sequence[Command]:
+        """Give what the chain says is still lent back to its owner; nothing lent, and nothing under way, is the end of it."""
+        if any(not known.over for known in it.returns):
+            return []
+        receiver = Address.from_base58(it.order.address)
+        ends = [known.end for known in it.given.values() if isinstance(known.end, InstructionConfirmed)]
+        if any(end.block_number > solid.number for end in ends):
+            return []  # the node lags behind what it should tell of
+        now_sun, solid_sun = self._lent_sun(receiver)
+        if now_sun:
+            key = str(derived_id("instruction", it.order.sweep_id, f"return {len(it.returns) + 1}"))
+            return [GiveInstruction(self._return(key, it.order.stream, receiver, now_sun), ACTOR)]
+        return [] if solid_sun else [ReleaseSweep(it.order, None, ACTOR)]
+
+    def _reconcile(self, solid: BlockRef) -> list[Command]:
+        """Stake that the chain has lent to deposit addresses and no open sweep needs is taken back (FAILURES 19)."""
+        commands: list[Command] = []
+        receivers = [Address(each) for each in self._node.delegation_index(self._gas_address, solid=True).receivers]
+        ours = self._pool.ours([receiver.evm for receiver in receivers])
+        for receiver in receivers:
+            known = receiver.base58 in self._open.addresses or self._open.is_returning(receiver.base58)
+            if ours.get(receiver.evm) == "payin" and not known and (lent_sun := self._lent_sun(receiver)[0]):
+                self._alarm("stake_leaked", f"{receiver} holds {lent_sun} sun of stake that no sweep needs: taken back")
+                key = str(derived_id("instruction", receiver.base58, f"leak {solid.number}"))
+                commands.append(GiveInstruction(self._return(key, "", receiver, lent_sun), ACTOR))
+        return [*commands, *self._cleared()]
+
+    def _cleared(self) -> list[Command]:
+        """Addresses that the issuer has taken off its blacklist are swept again."""
+        return [
+            ReleaseAddress(address, "the token has cleared it", ACTOR)
+            for address in self._holdings.set_aside()
+            if not is_blacklisted(self._node, self._token, Address.from_base58(address))
+        ]
+
+    def _lent_sun(self, receiver: Address) -> tuple[int, int]:
+        """What can be taken back of what is lent: at the head, and where blocks are solid."""
+        now_ms = self._node.head().timestamp_ms
+        now, solid = (
+            sum(
+                each.energy_sun
+                for each in self._node.delegations(self._gas_address, receiver, solid=solid)
+                if each.energy_locked_until_ms <= now_ms
+            )
+            for solid in (False, True)
+        )
+        return now, solid
+
+    def _return(self, key: str, serves: str, receiver: Address, lent_sun: int) -> Instruction:
+        act = Undelegate(receiver.base58, lent_sun, "ENERGY")
+        return Instruction(key, "loan_return", serves, self._gas_address.base58, "gas", act)
+
+    # What all of it needs
+
+    def _step(self, it: OpenSweep, purpose: Purpose, wallet: Wallet, owner: Address, act: Act) -> Instruction:
+        key = next_instruction_id(it.order.sweep_id, len(it.sweep.given))
+        return Instruction(key, purpose, it.order.stream, owner.base58, wallet, act)
+
+    @staticmethod
+    def _last_id(it: OpenSweep) -> str | None:
+        return it.sweep.given[-1] if it.sweep.given else None
+
+    def _defer(self, it: OpenSweep, reason: str) -> Command:
+        return DeferSweep(it.order, self._last_id(it), ACTOR, reason=reason)
+
+    def _now(self) -> Prices:
+        if self._prices is None:
+            self._prices = Prices.of(self._node)
+        return self._prices
+
+    def _gas_now(self) -> Gas:
+        """What the gas wallet can do in this step, less what was given and is not done."""
+        if self._gas is None:
+            self._gas = Gas.look(self._node, self._gas_address, list(self._open.about_to_take()))
+        return self._gas
+
+    def _say(self, it: OpenSweep, reason: str) -> None:
+        if it.told != reason:
+            log.warning("the sweep of %s waits: %s", it.order.address, reason)
+            self._alarm("gas_wallet_short", f"the sweep of {it.order.address} waits: {reason}")
+        it.told = reason
+
+    def _execute(self, commands: Sequence[Command]) -> int:
+        """Append; -> how many commands changed something."""
+        outcomes = self._ledger.execute(commands)
+        for outcome in outcomes:
+            match outcome:
+                case Accepted(events=events):
+                    for recorded in events:
+                        log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
+                case Refused(rejection=rejection):
+                    log.info("another was faster: %s", rejection.detail)
+                case Failed(error=error):
+                    raise error
+        return sum(isinstance(outcome, Accepted) for outcome in outcomes)

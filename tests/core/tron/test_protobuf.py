@@ -1,0 +1,147 @@
+"""Protocol buffers: one encoding per value, and nothing else is read."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.tron.protobuf import Field, MalformedProtobuf, Message, read_varint, write_varint
+from core.tron.transactions import CONTRACT_TYPES, RAW, SIGNED, TRANSACTION, contract_of, parameter_of, txid_of
+from tests.recorded import RECORDED
+
+pytestmark = pytest.mark.fast
+
+INNER = Message("Inner", Field(1, "number", "int"), Field(2, "text", "text"))
+OUTER = Message(
+    "Outer",
+    Field(1, "number", "int"),
+    Field(2, "flag", "bool"),
+    Field(3, "data", "bytes"),
+    Field(4, "text", "text"),
+    Field(5, "inner", INNER),
+    Field(6, "many", INNER, repeated=True),
+    Field(7, "blobs", "bytes", repeated=True),
+    Field(500, "far", "int"),
+)
+
+
+def values(message: Message) -> st.SearchStrategy[dict[str, Any]]:
+    """Dicts of the message's fields without defaults, as `decode` gives them."""
+    kinds = {
+        "int": st.integers(-(2**63), 2**63 - 1).filter(bool),
+        "bool": st.just(True),
+        "bytes": st.binary(min_size=1, max_size=40),
+        "text": st.text(min_size=1, max_size=20),
+    }
+    fields: dict[str, st.SearchStrategy[Any]] = {}
+    for field in message.fields:
+        one = values(field.kind) if isinstance(field.kind, Message) else kinds[field.kind]
+        if field.repeated:
+            one = st.lists(st.binary(max_size=9) if field.kind == "bytes" else one, min_size=1, max_size=3)
+        fields[field.name] = one
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+@given(
+    st.sampled_from([OUTER, RAW, TRANSACTION, SIGNED, *CONTRACT_TYPES.values()]).flatmap(
+        lambda m: st.tuples(st.just(m), values(m))
+    )
+)
+def test_what_is_encoded_is_decoded(given_: tuple[Message, dict[str, Any]]) -> None:
+    """Every value of every message survives, and its bytes are the only ones for it."""
+    message, value = given_
+    data = message.encode(value)
+    assert message.decode(data) == value
+    assert message.encode(message.decode(data)) == data
+
+
+@given(st.binary(max_size=60))
+def test_bytes_are_read_exactly_or_refused(data: bytes) -> None:
+    """Whatever is decoded is encoded to the same bytes; everything else is MalformedProtobuf, and no other error."""
+    for message in (OUTER, RAW, SIGNED):
+        try:
+            value = message.decode(data)
+        except MalformedProtobuf:
+            continue
+        assert message.encode(value) == data
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("0801", None),
+        ("0800", "canonical"),  # a default that is written
+        ("088100", "canonical"),  # 1 in two bytes
+        ("1001 0801", "canonical"),  # fields out of order
+        ("0801 0802", "canonical"),  # a field twice: the last would win
+        ("1002", "canonical"),  # true is 1
+        ("1a00", "canonical"),  # empty bytes are the default
+        ("2a00", None),  # an empty message is there all the same
+        ("2a020800", "canonical"),  # the same rules inside
+        ("0a0101", "wire type"),
+        ("0d00000000", "wire type"),
+        ("0900000000000000 00", "wire type"),
+        ("0b", "wire type"),
+        ("4001", "no field 8"),
+        ("0001", "no field 0"),
+        ("08", "cut short"),
+        ("0880", "cut short"),
+        ("1a05aabb", "ends beyond"),
+        ("1affffffffffffffffff01", "ends beyond"),
+        ("2202ff41", "UTF-8"),
+        ("08ffffffffffffffffff01", None),  # -1
+        ("08ffffffffffffffffff02", "64 bits"),
+        ("08ffffffffffffffffffff01", "64 bits"),
+        ("a01f01", None),
+    ],
+)  # fmt: skip
+def test_only_the_canonical_bytes_are_read(data: str, reason: str | None) -> None:
+    """Bytes that this program would not write are refused with the reason: a txid is a hash of bytes."""
+    raw = bytes.fromhex(data)
+    if reason is None:
+        assert OUTER.encode(OUTER.decode(raw)) == raw
+        return
+    with pytest.raises(MalformedProtobuf, match=reason):
+        OUTER.decode(raw)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 2**64 + 5])
+def test_a_number_beyond_64_bits_is_never_cut(number: int) -> None:
+    """An amount that does not fit is an error, not another amount."""
+    with pytest.raises(ValueError, match="64 bits"):
+        OUTER.encode({"number": number})
+
+
+def test_an_unknown_field_is_not_dropped() -> None:
+    """A misspelt field is an error."""
+    with pytest.raises(KeyError, match="ammount"):
+        CONTRACT_TYPES[1].encode({"ammount": 1})
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_varints_come_back(number: int) -> None:
+    """Every 64-bit number, in at most ten bytes."""
+    out = bytearray()
+    write_varint(out, number)
+    assert read_varint(bytes(out), 0) == (number, len(out))
+    assert len(out) <= 10
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=[recorded.name for recorded in RECORDED])
+def test_recorded_transactions_keep_every_byte(recorded: Any) -> None:
+    """Mainnet's raw_data decodes, encodes to the same bytes, and hashes to its txid."""
+    raw_data = bytes.fromhex(recorded.raw_data)
+    value = RAW.decode(raw_data)
+    assert RAW.encode(value) == raw_data
+    assert txid_of(raw_data) == recorded.txid
+    [contract] = value["contract"]
+    assert contract_of(contract["type"], parameter_of(contract)) == contract
+
+
+def test_a_contract_that_is_not_what_its_type_says_is_refused() -> None:
+    """The type number and the type url must name the same contract, one that is known here."""
+    contract = contract_of(1, {"amount": 1})
+    for wrong in ({**contract, "type": 31}, {**contract, "type": 30}, {**contract, "parameter": {}}):
+        with pytest.raises(MalformedProtobuf):
+            parameter_of(wrong)

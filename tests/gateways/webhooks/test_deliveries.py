@@ -1,0 +1,463 @@
+"""From a client's event to its endpoint: signed, in order per object, retried until it arrives, and alone in its delays."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from core.ledger.ledger import Accepted, Command, Ledger
+from core.ports.clients import WEBHOOK_LEASE, Delivery
+from core.ports.unavailable import Unavailable
+from core.streams.accounts import ChangeAccount, RegisterAccount, RotateWebhookSecret, WebhookDisabled, account_stream
+from core.streams.addresses import RequestPayin
+from core.streams.deposits import ConfirmDeposit, DetectDeposit, TransferFact
+from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
+from gateways.postgres.bookmarks import PostgresBookmarks
+from gateways.postgres.connections import Connections
+from gateways.postgres.event_store import PostgresEventStore, datastore
+from gateways.postgres.roles import WEBHOOKS
+from gateways.webhooks.deliveries import BOOKMARK, POSTS_MAX, POSTS_PER_ACCOUNT_MAX, RETRIES, TURN_MAX, Deliverer, Feed
+from gateways.webhooks.post import Poster
+from gateways.webhooks.signatures import verify, webhook_secret
+from projections.engine.tracking import ViewTracking
+from tests.support.chain import person
+from tests.support.http_server import Answered, Asked, HttpServer, serving
+from tests.support.postgres import Database
+from tests.support.views import project
+
+MASTER = b"m" * 32
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ACME, SLOW, QUIET = (f"0190f0aa-0000-7000-8000-00000000000{digit}" for digit in (1, 2, 3))
+
+
+class Post:
+    """The webhook process: feed, deliverer and outbox on a real database, with a clock that is set by hand."""
+
+    def __init__(self, database: Database, store: PostgresEventStore, tracking: ViewTracking) -> None:
+        self.now = START
+        self.store = store
+        self.tracking = tracking
+        self.ledger = Ledger(store, lambda: self.now)
+        # The process logs in as its own role: what it is not granted fails here as it would in service (I14).
+        login = database.role_urls[WEBHOOKS]
+        self.own_store = PostgresEventStore(datastore(login))
+        self.own_tables = Connections(login)
+        self.reader = Connections(database.reader_url)
+        self.outbox = PostgresWebhookOutbox(self.own_tables)
+        self.bookmarks = PostgresBookmarks(self.own_tables)
+        self.feed = Feed(self.reader, self.own_store, self.bookmarks, self.outbox)
+        self.deliverers: list[Deliverer] = []
+        self.deliverer = self.restarted()
+        self.put = 0
+
+    def restarted(self) -> Deliverer:
+        """A new process's deliverer."""
+        self.deliverer = Deliverer(
+            self.outbox,
+            self.own_store,
+            Ledger(self.own_store, lambda: self.now),
+            Poster(allow_loopback=True),
+            master=MASTER,
+            clock=lambda: self.now,
+            jitter=lambda: 0.5,
+        )
+        self.deliverers.append(self.deliverer)
+        return self.deliverer
+
+    def do(self, *commands: Command) -> None:
+        for outcome in self.ledger.execute(commands):
+            assert isinstance(outcome, Accepted), outcome
+
+    def register(self, account_id: str, url: str | None) -> None:
+        self.do(RegisterAccount(account_id, "A client", url, "operator:test"))
+
+    def due(self, account_id: str, subject: str, sequence: int = 1) -> str:
+        """A delivery that is due now -> its event id."""
+        self.put += 1
+        event_id = f"0190f0aa-0000-7000-9000-{self.put:012d}"
+        delivery = Delivery(
+            account_id=account_id,
+            event_id=event_id,
+            event_type="deposit.confirmed",
+            subject=subject,
+            sequence=sequence,
+            payload=b'{"type":"deposit.confirmed"}',
+            status="pending",
+            attempts=0,
+            created_at=self.now + timedelta(milliseconds=self.put),
+            next_retry_at=self.now,
+        )
+        self.outbox.put([delivery])
+        return event_id
+
+    def deliver(self) -> None:
+        """Steps until nothing is due, waits or runs."""
+        while self.deliverer.step() or self.deliverer._running or self.deliverer._waiting:
+            pass
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Steps until the condition holds."""
+        for _ in range(2_000):
+            if condition():
+                return
+            self.deliverer.step()
+        raise AssertionError("it never came to hold")
+
+    def of(self, account_id: str, event_id: str) -> Delivery:
+        delivery = self.outbox.find(account_id, event_id)
+        assert delivery is not None
+        return delivery
+
+
+@pytest.fixture
+def post(database: Database, store: PostgresEventStore, tracking: ViewTracking) -> Iterator[Post]:
+    post = Post(database, store, tracking)
+    yield post
+    for deliverer in post.deliverers:
+        deliverer.close()
+    post.reader.close()
+    post.own_tables.close()
+    post.own_store.close()
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    with serving(lambda asked: Answered(204)) as server:
+        yield server
+
+
+def deposit(account_id: str, number: int = 1) -> tuple[list[Command], TransferFact]:
+    """Commands that make an account's deposit: an address, detected, confirmed."""
+    address = person(1_000 + number)
+    fact = TransferFact(
+        txid=f"{number:064x}",
+        log_index=0,
+        from_address=person(1).base58,
+        to_address=address.base58,
+        amount_minor=12_500_000,
+        currency="USDT",
+        wallet="payin",
+        block_number=7,
+        block_id="cd" * 32,
+        block_timestamp_ms=1_700_000_000_000,
+    )
+    key = f"0190f0aa-0000-7000-a000-{number:012d}"
+    request = RequestPayin(
+        key, account_id, address.base58, address.hex(), "key", "User_Liability", None, "api-key:test"
+    )
+    confirm = ConfirmDeposit(fact, "system:recorder", account_id=account_id, ledger_account="User_Liability")
+    return [request, DetectDeposit(fact, "system:recorder"), confirm], fact
+
+
+def test_a_deposit_s_events_arrive_signed_and_in_order(post: Post, server: HttpServer) -> None:
+    """Detected, then confirmed: each a POST whose signature the account's secret verifies, with the event as its body."""
+    post.register(ACME, f"{server.url}/hook")
+    post.register(QUIET, None)
+    commands, fact = deposit(ACME)
+    post.do(*commands, *deposit(QUIET, 2)[0])
+    project(post.store, post.tracking)
+    assert post.feed.step()
+    assert not post.feed.step()
+    post.now = datetime.now(UTC)
+    post.deliver()
+    secret = webhook_secret(MASTER, ACME, 1)
+    for asked in server.asked:
+        assert asked.path == "/hook"
+        assert asked.headers["content-type"] == "application/json"
+        verify(secret, asked.headers, asked.body, int(post.now.timestamp()))
+    bodies = [json.loads(asked.body) for asked in server.asked]
+    assert [(body["type"], body["sequence"]) for body in bodies] == [("deposit.detected", 1), ("deposit.confirmed", 2)]
+    assert bodies[1]["data"]["tx_hash"] == fact.txid
+    assert bodies[1]["data"]["amount_minor"] == 12_500_000
+    assert bodies[1]["timestamp"].endswith("Z")
+    kept = post.outbox.page(ACME, "delivered", None, 10)
+    assert [delivery.attempts for delivery in kept] == [1, 1]
+    assert {delivery.event_id for delivery in kept} == {asked.headers["webhook-id"] for asked in server.asked}
+    assert post.outbox.page(QUIET, None, None, 10) == []
+
+
+def test_a_feed_that_died_before_its_bookmark_repeats_nothing(post: Post, server: HttpServer) -> None:
+    """Events that were put into the outbox already stay as they are when the feed comes by again."""
+    post.register(ACME, server.url)
+    post.do(*deposit(ACME)[0])
+    project(post.store, post.tracking)
+    post.feed.step()
+    post.deliver()
+    assert len(server.asked) == 2
+    with post.own_tables.transaction() as conn:
+        conn.execute("UPDATE bookmarks SET position = 0 WHERE name = %s", (BOOKMARK,))
+    assert post.feed.step()
+    post.deliver()
+    assert len(server.asked) == 2
+
+
+def test_a_shut_outbox_holds_the_feed(post: Post, server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the outbox takes nothing the bookmark waits, and nothing is lost (I9)."""
+
+    def shut(deliveries: Sequence[Delivery]) -> None:
+        raise Unavailable("the outbox is shut")
+
+    post.register(ACME, server.url)
+    post.do(*deposit(ACME)[0])
+    project(post.store, post.tracking)
+    with monkeypatch.context() as patch:
+        patch.setattr(post.outbox, "put", shut)
+        with pytest.raises(Unavailable):
+            post.feed.step()
+    assert post.bookmarks.load(BOOKMARK) == 0
+    post.feed.step()
+    post.deliver()
+    assert len(server.asked) == 2
+
+
+def test_the_retry_schedule(post: Post, server: HttpServer) -> None:
+    """A failing endpoint is tried ten times at the promised distances, not before them, with one id; then it is exhausted."""
+    server.answer = lambda asked: Answered(500)
+    post.register(ACME, server.url)
+    event_id = post.due(ACME, "deposit-1")
+    for attempt, delay in enumerate(RETRIES, start=1):
+        post.deliver()
+        kept = post.of(ACME, event_id)
+        assert (kept.status, kept.attempts, kept.last_error) == ("pending", attempt, "the endpoint answered 500")
+        assert kept.last_attempt_at == post.now
+        assert kept.next_retry_at == post.now + delay * 1.1
+        post.now = kept.next_retry_at - timedelta(seconds=1)
+        post.deliver()
+        assert len(server.asked) == attempt
+        post.now = kept.next_retry_at
+    post.deliver()
+    kept = post.of(ACME, event_id)
+    assert (kept.status, kept.attempts, kept.next_retry_at) == ("exhausted", 10, None)
+    assert {asked.headers["webhook-id"] for asked in server.asked} == {event_id}
+    assert [delay.total_seconds() for delay in RETRIES] == [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]
+    post.now += timedelta(days=30)
+    post.deliver()
+    assert len(server.asked) == 10
+
+
+@pytest.mark.parametrize("status", [300, 302, 400, 404, 429, 503])
+def test_what_is_not_2xx_is_tried_again(post: Post, server: HttpServer, status: int) -> None:
+    """Any status but 2xx and 410 leaves the delivery pending, and a later 2xx ends it."""
+    server.answer = lambda asked: Answered(status, b"", {"location": "/elsewhere"})
+    post.register(ACME, server.url)
+    event_id = post.due(ACME, "deposit-1")
+    post.deliver()
+    assert post.of(ACME, event_id).status == "pending"
+    assert [asked.path for asked in server.asked] == ["/"]
+    server.answer = lambda asked: Answered(200)
+    post.now += timedelta(seconds=6)
+    post.deliver()
+    assert post.of(ACME, event_id).status == "delivered"
+
+
+def test_gone_disables_the_endpoint(post: Post, server: HttpServer) -> None:
+    """410 disables the account's URL, and what was still to come is not posted."""
+    server.answer = lambda asked: Answered(410)
+    post.register(ACME, server.url)
+    first, second = post.due(ACME, "deposit-1", 1), post.due(ACME, "deposit-1", 2)
+    post.deliver()
+    assert [post.of(ACME, event_id).status for event_id in (first, second)] == ["disabled", "disabled"]
+    assert len(server.asked) == 1
+    last = post.store.histories([account_stream(ACME)])[account_stream(ACME)][-1].event
+    assert isinstance(last, WebhookDisabled)
+    assert (last.webhook_url, last.actor) == (server.url, "system:webhooks")
+
+
+def test_gone_does_not_remove_a_url_that_was_set_meanwhile(post: Post, server: HttpServer) -> None:
+    """A 410 from the old URL leaves the new one as it is."""
+    post.register(ACME, f"{server.url}/old")
+
+    def gone(asked: Asked) -> Answered:
+        post.do(ChangeAccount(ACME, "operator:test", webhook_url=f"{server.url}/new"))
+        return Answered(410)
+
+    server.answer = gone
+    post.due(ACME, "deposit-1")
+    post.deliver()
+    server.answer = lambda asked: Answered(200)
+    event_id = post.due(ACME, "deposit-2")
+    post.deliver()
+    assert [asked.path for asked in server.asked] == ["/old", "/new"]
+    assert post.of(ACME, event_id).status == "delivered"
+
+
+def test_the_order_of_an_object_is_kept(post: Post, server: HttpServer) -> None:
+    """While an object's first event is not delivered its second waits; another object's events do not."""
+    server.answer = lambda asked: Answered(500 if asked.headers["webhook-id"] == first else 204)
+    post.register(ACME, server.url)
+    first, second = post.due(ACME, "deposit-1", 1), post.due(ACME, "deposit-1", 2)
+    other = post.due(ACME, "deposit-2", 3)
+    post.deliver()
+    assert [asked.headers["webhook-id"] for asked in server.asked].count(second) == 0
+    assert post.of(ACME, other).status == "delivered"
+    server.answer = lambda asked: Answered(204)
+    post.now += timedelta(seconds=10)
+    post.deliver()
+    assert [asked.headers["webhook-id"] for asked in server.asked][-2:] == [first, second]
+
+
+def test_a_slow_endpoint_delays_nobody_else(post: Post, server: HttpServer) -> None:
+    """While one endpoint keeps all its posts waiting, another's arrive, however many the first has (FAILURES 24)."""
+    release = threading.Event()
+
+    def hold(asked: Asked) -> Answered:
+        release.wait(30)
+        return Answered(204)
+
+    with serving(hold) as slow:
+        post.register(SLOW, slow.url)
+        post.register(ACME, server.url)
+        late = [post.due(SLOW, f"deposit-{number}") for number in range(150)]
+        post.until(lambda: len(slow.asked) == POSTS_PER_ACCOUNT_MAX)
+        quick = [post.due(ACME, f"deposit-{number}") for number in range(20)]
+        post.until(lambda: all(post.of(ACME, event_id).status == "delivered" for event_id in quick))
+        assert len(slow.asked) == POSTS_PER_ACCOUNT_MAX
+        assert len(post.deliverer._waiting) < POSTS_MAX
+        release.set()
+        post.deliver()
+        post.now += WEBHOOK_LEASE
+        post.deliver()
+        assert {post.of(SLOW, event_id).status for event_id in late} == {"delivered"}
+        assert len(slow.asked) == len(late)
+
+
+def test_a_silent_endpoint_holds_one_post_at_a_time(post: Post, server: HttpServer) -> None:
+    """An account whose last post got no answer is given one post at once until it answers again."""
+    silent = True
+    most, now = 0, 0
+    lock = threading.Lock()
+
+    def answer(asked: Asked) -> Answered:
+        nonlocal most, now
+        with lock:
+            now += 1
+            most = max(most, now)
+        release.wait(0.05)
+        with lock:
+            now -= 1
+        return Answered(204, cut=silent)
+
+    release = threading.Event()
+    server.answer = answer
+    post.register(ACME, server.url)
+    post.due(ACME, "deposit-0")
+    post.deliver()
+    ids = [post.due(ACME, f"deposit-{number}") for number in range(1, 6)]
+    post.deliver()
+    assert most == 1
+    silent = False
+    post.now += timedelta(seconds=6)
+    post.deliver()
+    assert {post.of(ACME, event_id).status for event_id in ids} == {"delivered"}
+    assert 1 < most <= POSTS_PER_ACCOUNT_MAX
+
+
+def test_what_waited_too_long_for_its_turn_is_left_to_the_outbox(post: Post) -> None:
+    """A delivery that could not start in time is dropped here, and handed out again when its lease is over."""
+    release = threading.Event()
+
+    def hold(asked: Asked) -> Answered:
+        release.wait(30)
+        return Answered(204)
+
+    with serving(hold) as slow:
+        post.register(SLOW, slow.url)
+        ids = [post.due(SLOW, f"deposit-{number}") for number in range(POSTS_PER_ACCOUNT_MAX + 3)]
+        post.until(lambda: len(slow.asked) == POSTS_PER_ACCOUNT_MAX)
+        assert len(post.deliverer._waiting) == 3
+        post.now += TURN_MAX
+        release.set()
+        post.deliver()
+        assert len(slow.asked) == POSTS_PER_ACCOUNT_MAX
+        post.now += WEBHOOK_LEASE
+        post.deliver()
+        assert {post.of(SLOW, event_id).status for event_id in ids} == {"delivered"}
+
+
+def test_a_process_that_died_while_posting_loses_nothing(post: Post, server: HttpServer) -> None:
+    """What was handed out and never recorded is posted again by the next process, with the same id."""
+    post.register(ACME, server.url)
+    event_id = post.due(ACME, "deposit-1")
+    assert [delivery.event_id for delivery in post.outbox.due(post.now, 10)] == [event_id]
+    post.restarted()
+    post.deliver()
+    assert server.asked == []
+    post.now += WEBHOOK_LEASE
+    post.deliver()
+    assert [asked.headers["webhook-id"] for asked in server.asked] == [event_id]
+
+
+def test_the_slower_of_two_processes_changes_nothing(post: Post, server: HttpServer) -> None:
+    """When another process has recorded the attempt already, its word stands."""
+
+    def answer(asked: Asked) -> Answered:
+        known = post.of(ACME, event_id)
+        post.outbox.record(msgspec.structs.replace(known, status="delivered", attempts=1, next_retry_at=None))
+        return Answered(500)
+
+    server.answer = answer
+    post.register(ACME, server.url)
+    event_id = post.due(ACME, "deposit-1")
+    post.deliver()
+    assert post.of(ACME, event_id).status == "delivered"
+
+
+def test_during_rotation_both_secrets_sign(post: Post, server: HttpServer) -> None:
+    """For 24 hours after a rotation receivers with either secret believe a delivery; afterwards only those with the new."""
+    post.register(ACME, server.url)
+    post.do(RotateWebhookSecret(ACME, 1, "api-key:test"))
+    rotated_at = post.now
+    counts = []
+    for age in (timedelta(hours=23), timedelta(hours=24)):
+        post.now = rotated_at + age
+        post.due(ACME, f"deposit-{age}")
+        post.deliver()
+        asked = server.asked[-1]
+        verify(webhook_secret(MASTER, ACME, 2), asked.headers, asked.body, int(post.now.timestamp()))
+        counts.append(len(asked.headers["webhook-signature"].split()))
+    assert counts == [2, 1]
+
+
+def test_an_unreachable_endpoint_is_tried_again(post: Post) -> None:
+    """An endpoint that takes no connection is a failed attempt with its reason."""
+    post.register(ACME, "http://127.0.0.1:1/hook")
+    event_id = post.due(ACME, "deposit-1")
+    post.deliver()
+    kept = post.of(ACME, event_id)
+    assert (kept.status, kept.attempts) == ("pending", 1)
+    assert kept.last_error is not None
+    assert "ConnectError" in kept.last_error
+
+
+def test_a_defect_in_a_post_costs_one_attempt(
+    post: Post, server: HttpServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception nobody thought of is logged, counts as a failed attempt, and stops no other account's webhook."""
+    honest = Poster.post
+
+    def defective(self: Poster, url: str, headers: dict[str, str], body: bytes) -> object:
+        if "bad" in url:
+            raise LookupError("nobody thought of this")
+        return honest(self, url, headers, body)
+
+    monkeypatch.setattr(Poster, "post", defective)
+    post.register(SLOW, "http://bad.example/")
+    post.register(ACME, server.url)
+    bad, good = post.due(SLOW, "deposit-1"), post.due(ACME, "deposit-1")
+    post.deliver()
+    assert post.of(ACME, good).status == "delivered"
+    assert post.of(SLOW, bad).last_error == "the attempt failed (LookupError)"
+    assert "nobody thought of this" in caplog.text
+
+
+def test_without_the_development_setting_loopback_gets_no_webhook(post: Post, server: HttpServer) -> None:
+    """An account whose URL leads to this machine is refused at connection time."""
+    post.deliverer._poster = Poster()
+    post.register(ACME, server.url)
+    event_id = post.due(ACME, "deposit-1")
+    post.deliver()
+    assert server.asked == []
+    assert post.of(ACME, event_id).last_error == "the URL leads to an address that is not public"

@@ -1,0 +1,414 @@
+"""Sweeps on the devnet's real rules: every coin arrives, nothing runs out of energy, books and chain agree to the unit."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.ledger import books
+from core.ledger.journal import derived_id
+from core.streams.attempts import Attempt
+from core.streams.instructions import Delegate, GiveInstruction, Instruction, InstructionPrepared, SendToken
+from core.streams.quarantine import AddressQuarantined, AddressReleased
+from core.streams.sweeps import SweepConfirmed, SweepFailed
+from gateways.devnet.state import accounts
+from gateways.devnet.state.accounts import Permission
+from signers.outgoing.owners import WalletHijacked
+from tests.signers.payments import STRANGER, USDT
+from tests.support.history import ACTOR, execute
+from tests.support.treasury_world import COINS, RULES, SOLID_LAG, TreasuryWorld
+
+pytestmark = pytest.mark.fast
+
+
+def test_an_address_is_swept_by_trx_that_it_needs() -> None:
+    """Without stake: TRX for this very transfer, the transfer, and the coins are in the hot wallet."""
+    world = TreasuryWorld()
+    [address] = world.deposits(120)
+    world.settle()
+    assert world.usdt_of(address) == 0
+    assert world.usdt_of(world.hot) == 1_120 * COINS
+    [order] = world.orders()
+    assert (order.method, world.sweep(order).state) == ("fuel", "confirmed")
+    assert len(world.events(SweepConfirmed)) == 1
+    assert set(world.results()) == {"SUCCESS"}
+    world.assert_books_are_the_chain()
+    assert world.balance(books.HOT_WALLET) == 1_120 * COINS
+
+
+def test_an_address_is_swept_by_energy_that_is_lent() -> None:
+    """With stake: an account, the energy, the transfer, and the stake is back."""
+    world = TreasuryWorld(stake_trx=20_000)
+    [address] = world.deposits(120)
+    world.settle()
+    assert world.usdt_of(address) == 0
+    [order] = world.orders()
+    assert (order.method, world.sweep(order).state) == ("loan", "confirmed")
+    assert world.sweep(order).closed
+    assert not world.node.delegation_index(world.gas).receivers
+    assert set(world.results()) == {"SUCCESS"}
+    world.assert_books_are_the_chain()
+
+
+def test_what_was_left_over_pays_for_the_next_sweep() -> None:
+    """The second sweep of an address is sent only what lacks beside the margin of the first (FAILURES 18)."""
+    world = TreasuryWorld()
+    [address] = world.deposits(120)
+    world.settle()
+    left = world.sun_of(address)
+    assert left > 0
+    world.give(address, usdt=200)
+    world.mine(SOLID_LAG + 1)
+    world.settle()
+    first, second = (it.act.amount_sun for it in world.given("fuel"))
+    assert second < first - left + COINS  # the free allowance is used up: bytes are burned the second time
+    assert world.usdt_of(address) == 0
+    world.assert_books_are_the_chain()
+
+
+def test_trx_that_nobody_needs_is_taken_back() -> None:
+    """On an address without coins to sweep they go to the gas wallet, where the free allowance pays for it."""
+    world = TreasuryWorld(rules=msgspec.structs.replace(RULES, left_over_min_sun=5 * COINS))
+    address = world.payin()
+    world.give(address, trx=30)
+    world.mine(SOLID_LAG + 1)
+    gas = world.sun_of(world.gas)
+    world.settle()
+    world.live(30)
+    world.settle()
+    assert world.sun_of(address) == 0
+    assert world.sun_of(world.gas) == gas + 30 * COINS
+    world.assert_books_are_the_chain()
+
+
+@pytest.mark.parametrize("stake_trx", [0, 20_000], ids=["fuel", "loan"])
+@pytest.mark.parametrize("moment", ["planned", "fuelling", "fuelled"])
+@pytest.mark.parametrize("change", ["price", "factor", "empty"])
+def test_a_change_between_estimate_and_broadcast_costs_no_transfer(stake_trx: int, moment: str, change: str) -> None:
+    """Price doubled, factor grown, or receiver emptied: it is looked at anew, more is brought, nothing runs out of energy."""
+    world = TreasuryWorld(stake_trx=stake_trx, rules=msgspec.structs.replace(RULES, cost_max_percent=50))
+    world.decree(**{f"factor:{USDT.hex()}": 20_000})
+    [address] = world.deposits(120)
+    world.until(moment)
+    if change == "price":
+        world.decree(getEnergyFee=210)
+    elif change == "factor":
+        world.decree(**{f"factor:{USDT.hex()}": 34_000})
+    else:
+        world.devnet.chain.state.apply({("slot", USDT, "balance", world.hot.evm): None})
+    world.settle()
+    assert set(world.results()) == {"SUCCESS"}
+    assert [world.sweep(it).state for it in world.orders()] == ["confirmed"]
+    assert world.usdt_of(address) == 0
+    assert not world.node.delegation_index(world.gas).receivers
+
+
+def test_a_change_behind_the_broadcast_costs_the_fee_limit_at_most() -> None:
+    """The bytes are out when the price is five times what it was: what is lost is bounded, booked, and the stake is back."""
+    world = TreasuryWorld()
+    [address] = world.deposits(120)
+    world.until_fuelled()
+    world.work()
+    [attempt] = [it.attempt for it in world.events(InstructionPrepared) if it.attempt.from_address == address.base58]
+    before = world.sun_of(address)
+    world.devnet.decree({"getEnergyFee": 500})
+    world.settle()
+    assert before - world.sun_of(address) <= attempt.fee_limit_sun + 400_000
+    failed = [it for it in world.events(SweepFailed) if it.failure_code == "out_of_energy"]
+    confirmed = world.events(SweepConfirmed)
+    assert len(failed) + len(confirmed) >= 1
+    world.assert_books_are_the_chain()
+
+
+def test_a_transfer_waits_where_prices_may_change_within_its_life() -> None:
+    """Prices and factors are voted at maintenance: what would live beyond it is not made before (TRON.md 6.5)."""
+    world = TreasuryWorld()
+    world.deposits(120)
+    made = []
+    prepared = world.instructions._attempt
+
+    def seen(*args: Any) -> Attempt:
+        attempt = prepared(*args)
+        made.append((attempt.expiration_ms, world.node.next_maintenance_ms(), len(args) == 5))
+        return attempt
+
+    world.instructions._attempt = seen  # type: ignore[method-assign]
+    world.settle()
+    transfers = [row for row in made if row[2]]
+    assert transfers
+    assert all(expiration_ms < maintenance_ms for expiration_ms, maintenance_ms, _ in transfers)
+
+
+def test_a_blacklisted_address_is_set_aside_and_nothing_is_burned() -> None:
+    """The token would revert: no TRX is sent, no transaction made, and once cleared the address is swept (FAILURES 23)."""
+    world = TreasuryWorld()
+    [address] = world.deposits(120)
+    world.owner_calls("addBlackList(address)", address)
+    burned = world.burned_sun
+    world.live(40)
+    assert world.burned_sun == burned
+    assert world.orders() == []
+    [held] = world.events(AddressQuarantined)
+    assert (held.address, held.reason) == (address.base58, "blacklisted")
+    world.owner_calls("removeBlackList(address)", address)
+    world.sweeps._reconcile_at_ms = 0
+    world.live(40)
+    world.settle()
+    assert len(world.events(AddressReleased)) == 1
+    assert world.usdt_of(address) == 0
+
+
+def test_an_address_blacklisted_behind_its_fuel_keeps_its_trx() -> None:
+    """The trial before the transfer reverts: the sweep is put off, the address set aside, the energy taken back."""
+    world = TreasuryWorld(stake_trx=20_000)
+    [address] = world.deposits(120)
+    while not world.given("loan"):
+        world.work()
+        world.mine()
+    world.owner_calls("addBlackList(address)", address)
+    world.settle()
+    assert [world.sweep(it).state for it in world.orders()] == ["deferred"]
+    assert not world.node.delegation_index(world.gas).receivers
+    assert len(world.events(AddressQuarantined)) == 1
+    assert set(world.results()) == {"SUCCESS"}
+
+
+def test_stake_that_no_sweep_knows_of_is_taken_back() -> None:
+    """Lent to a deposit address by hand, or by a program that died: read from the chain at the start (FAILURES 19)."""
+    world = TreasuryWorld(stake_trx=20_000)
+    address = world.payin()
+    world.give(address, trx=1)
+    world.mine(SOLID_LAG + 1)
+    lent = Delegate(address.base58, 5_000 * COINS, "ENERGY")
+    stray = Instruction(str(derived_id("instruction", "by hand", "1")), "loan", "", world.gas.base58, "gas", lent)
+    execute(world.ledger, GiveInstruction(stray, ACTOR))
+    world.live(2 * SOLID_LAG)
+    world.start()
+    world.live(3)
+    world.settle()
+    world.live(2 * SOLID_LAG)
+    assert "stake_leaked" in [name for name, _ in world.alarms]
+    assert not world.node.delegation_index(world.gas, solid=True).receivers
+    world.assert_books_are_the_chain()
+
+
+def test_coins_go_to_the_hot_wallet_up_to_its_ceiling_and_then_to_cold() -> None:
+    """The richest first: what fits under the ceiling is hot, the rest goes to cold storage."""
+    rules = msgspec.structs.replace(RULES, hot_floor_minor=500 * COINS, hot_ceiling_minor=1_500 * COINS)
+    world = TreasuryWorld(rules=rules)
+    world.deposits(400, 300, 200, 90)
+    world.settle()
+    assert {(it.amount_minor // COINS, it.destination) for it in world.orders()} == {
+        (400, "hot"),
+        (300, "cold"),
+        (200, "cold"),
+        (90, "hot"),
+    }
+    assert world.usdt_of(world.cold) == 500 * COINS
+    world.assert_books_are_the_chain()
+
+
+def test_below_the_floor_everything_goes_to_the_hot_wallet() -> None:
+    """What clients are still to be paid counts as gone."""
+    rules = msgspec.structs.replace(RULES, hot_floor_minor=500 * COINS, hot_ceiling_minor=1_100 * COINS)
+    world = TreasuryWorld(rules=rules, hot_usdt=100)
+    world.deposits(1_200)
+    world.settle()
+    assert [it.destination for it in world.orders()] == ["hot"]
+
+
+@pytest.mark.parametrize(
+    ("change", "amounts", "swept"),
+    [
+        ({"threshold_minor": 100 * COINS}, (99.999999, 100), [100 * COINS]),
+        ({"cost_max_percent": 1}, (200, 400), [400 * COINS]),
+        ({"amount_max_minor": 150 * COINS}, (400,), [150 * COINS]),
+    ],
+    ids=["threshold", "share", "amount"],
+)
+def test_limits_of_one_sweep(change: dict[str, int], amounts: tuple[float, ...], swept: list[int]) -> None:
+    """What is too small, or too dear for what it moves, stays; what is too much is left for the next sweep."""
+    world = TreasuryWorld(rules=msgspec.structs.replace(RULES, **change), interval_ms=10**9)
+    world.deposits(*amounts)
+    world.sweeps._plan_at_ms = 0
+    world.settle()
+    assert [it.amount_minor for it in world.events(SweepConfirmed)] == swept
+    world.assert_books_are_the_chain()
+
+
+def test_limits_of_all_sweeps() -> None:
+    """So many at the same time, and so many TRX a day: a program gone wrong cannot empty the gas wallet."""
+    world = TreasuryWorld(rules=msgspec.structs.replace(RULES, open_max=2))
+    world.deposits(100, 100, 100)
+    world.work()
+    assert len(world.orders()) == 2
+    world = TreasuryWorld(rules=msgspec.structs.replace(RULES, gas_daily_max_sun=20 * COINS))
+    world.deposits(100, 100, 100, 100)
+    world.settle()
+    world.live(60)
+    world.settle()
+    assert len(world.events(SweepConfirmed)) == 2
+
+
+def test_a_gas_wallet_that_is_short_delays_and_nothing_else() -> None:
+    """Without TRX nothing begins; when they come, the sweeps do."""
+    world = TreasuryWorld(gas_trx=2)
+    world.deposits(120)
+    world.live(30)
+    assert world.orders() == []
+    world.give(world.gas, trx=100)
+    world.live(60)
+    world.settle()
+    assert len(world.events(SweepConfirmed)) == 1
+    world.assert_books_are_the_chain()
+
+
+def test_a_sweep_while_signing_is_stopped_waits() -> None:
+    """Nothing is planned, fuelled or sent until an operator has looked; then it goes on."""
+    world = TreasuryWorld()
+    world.deposits(120)
+    world.work()
+    world.owner_calls("pause()")
+    world.live(SOLID_LAG + 2)
+    sent = sum(world.results().values())
+    world.live(30)
+    assert sum(world.results().values()) == sent
+    world.owner_calls("unpause()")
+    world.live(SOLID_LAG + 2)
+    world.settle()
+    world.live(60)
+    world.settle()
+    assert world.usdt_of(world.addresses[0]) == 0
+    assert set(world.results()) == {"SUCCESS"}
+
+
+def test_a_hijacked_deposit_address_signs_nothing() -> None:
+    """Another key in its owner permission stops the worker: whoever has that key has more of ours (FAILURES 22)."""
+    world = TreasuryWorld()
+    [address] = world.deposits(120)
+    world.until_fuelled()
+    account = accounts.find(world.devnet.chain.state, address)
+    assert account is not None
+    thief = Permission(0, "owner", 1, ((address, 1), (STRANGER, 1)))
+    world.devnet.chain.state.apply({("account", address): msgspec.structs.replace(account, owner=thief)})
+    with pytest.raises(WalletHijacked, match=STRANGER.base58):
+        world.settle()
+    assert world.usdt_of(address) == 120 * COINS
+
+
+def test_two_workers_at_once_sweep_once() -> None:
+    """They read the same history and take turns: the second's commands are refused or already done."""
+    world = TreasuryWorld(stake_trx=20_000)
+    world.deposits(120, 90)
+    one = (world.sweeps, world.instructions)
+    world.start()
+    other = (world.sweeps, world.instructions)
+    for _ in range(150):
+        world.record()
+        for sweeps, instructions in (one, other, other, one):
+            sweeps.step()
+            instructions.step()
+        world.mine()
+    world.settle()
+    assert len(world.events(SweepConfirmed)) == 2
+    assert set(world.results()) == {"SUCCESS"}
+    world.assert_books_are_the_chain()
+
+
+LIMITED = msgspec.structs.replace(RULES, hot_floor_minor=500 * COINS, hot_ceiling_minor=1_500 * COINS)
+
+
+def test_what_lies_above_the_ceiling_goes_to_cold_storage() -> None:
+    """Once, down to the middle of floor and ceiling; then the hot wallet is left alone."""
+    world = TreasuryWorld(rules=LIMITED, hot_usdt=1_400)
+    world.give(world.hot, usdt=700)
+    world.live(6 * SOLID_LAG)
+    world.settle()
+    assert [it.act for it in world.given("excess")] == [SendToken(world.cold.base58, 1_100 * COINS)]
+    assert world.usdt_of(world.hot) == 1_000 * COINS
+    assert world.usdt_of(world.cold) == 1_100 * COINS
+    world.assert_books_are_the_chain()
+
+
+def test_what_payouts_wait_for_is_no_excess() -> None:
+    """Money that clients asked for stays, and their payouts are made."""
+    world = TreasuryWorld(rules=LIMITED, hot_usdt=1_400)
+    world.deposits(1_000)
+    wished = world.pay_out("large", 600)
+    world.give(world.hot, usdt=600)
+    world.settle()
+    world.live(6 * SOLID_LAG)
+    assert world.payout(wished).state == "confirmed"
+    assert not world.given("excess")
+    world.assert_books_are_the_chain()
+
+
+@pytest.mark.parametrize(("cold", "rules"), [(False, LIMITED), (True, RULES)], ids=["no cold wallet", "no ceiling"])
+def test_nothing_is_excess_without_a_ceiling_or_a_place_for_it(cold: bool, rules: Any) -> None:
+    """However much the hot wallet holds, it stays there."""
+    world = TreasuryWorld(rules=rules, hot_usdt=5_000, cold=cold)
+    world.live(3 * SOLID_LAG)
+    assert not world.given("excess")
+    assert world.usdt_of(world.hot) == 5_000 * COINS
+
+
+def test_excess_that_cannot_leave_is_told_and_tried_again() -> None:
+    """A hot wallet that cannot pay for it gives it back, rings, and sends it once it has some."""
+    world = TreasuryWorld(rules=LIMITED, hot_usdt=1_400)
+    price = world.node.chain_parameters()["getEnergyFee"]
+    world.give(world.hot, usdt=700)
+    world.mine()
+    world.decree(getEnergyFee=500 * price)  # no fee limit reaches so far
+    world.live(4 * SOLID_LAG)
+    assert "excess_kept_back" in [name for name, _ in world.alarms]
+    assert world.usdt_of(world.cold) == 0
+    world.decree(getEnergyFee=price)
+    world.live(6 * SOLID_LAG)
+    world.settle()
+    assert world.usdt_of(world.hot) == 1_000 * COINS
+    world.assert_books_are_the_chain()
+
+
+def test_two_workers_at_once_move_the_excess_once() -> None:
+    """Each finds it at another height, before it knows of the other's: one transfer is given, the floor is kept."""
+    world = TreasuryWorld(rules=LIMITED, hot_usdt=1_400, interval_ms=0)
+    for excess in (200, 700):
+        world.give(world.hot, usdt=excess)
+        world.mine(SOLID_LAG + 1)
+        world.work()
+        found = []
+        for _ in range(2):
+            found += world.sweeps._planning().commands(world.node.head(), world.node.solid())
+            world.mine()
+        assert len(found) == 2
+        world.sweeps._execute(found)
+        world.settle()
+        assert world.usdt_of(world.hot) == 1_000 * COINS
+    assert len(world.given("excess")) == 2
+    world.assert_books_are_the_chain()
+
+
+def test_a_worker_that_has_not_heard_of_the_transfer_gives_no_second() -> None:
+    """It stands in the history, and this worker has not read on: it looks it up before it gives another."""
+    world = TreasuryWorld(rules=LIMITED, hot_usdt=1_400, interval_ms=0)
+    world.give(world.hot, usdt=200)
+    world.mine(SOLID_LAG + 1)
+    world.work()
+    for given in (1, 0):
+        commands = world.sweeps._planning().commands(world.node.head(), world.node.solid())
+        assert len(commands) == given
+        world.ledger.execute(commands)
+
+
+def test_what_was_given_long_ago_is_counted_all_the_same() -> None:
+    """A worker that starts above everything the bookmark has left behind gives the next transfer, not the last again."""
+    world = TreasuryWorld(rules=LIMITED, hot_usdt=1_400)
+    for number in range(1, 6):
+        world.give(world.hot, usdt=700)
+        world.live(3 * SOLID_LAG)
+        world.settle()
+        assert len(world.given("excess")) == number
+        world.bookmarks.save("sweeps", world.store.events[-1].position)
+        world.start()
+    assert world.usdt_of(world.hot) == 1_000 * COINS
+    world.assert_books_are_the_chain()
