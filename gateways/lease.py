@@ -11,10 +11,10 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def beating(beat: Callable[[], None], every_s: float) -> Iterator[None]:
-    """While the block runs, `beat` is called every so often, in a thread of its own. Its defects are raised at the end.
+def held(renew: Callable[[], None], every_s: float) -> Iterator[None]:
+    """While the block runs, `renew` is called every so often, in a thread of its own. Its defects are raised at the end.
 
-    A beat that finds its door shut is left out: the lease is several beats long, and what outlives it is only done twice.
+    A renewal that reaches nobody is left out: the lease is several of them long, and what outlives it is only done twice.
     """
     ended = threading.Event()
     defects: list[Exception] = []
@@ -22,14 +22,14 @@ def beating(beat: Callable[[], None], every_s: float) -> Iterator[None]:
     def run() -> None:
         while not ended.wait(every_s):
             try:
-                beat()
+                renew()
             except Unavailable as error:
                 log.warning("what is in work could not be held: %s", error)
             except Exception as error:  # raised below, in the thread whose work it is
                 defects.append(error)
                 return
 
-    thread = threading.Thread(target=run, name="heartbeat", daemon=True)
+    thread = threading.Thread(target=run, name="lease", daemon=True)
     thread.start()
     try:
         yield

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from core.ledger.ledger import Accepted, Command, EventStore, Failed, Ledger, Outcome, Refused, Repeated
-from core.ledger.rejections import ConflictingFacts, WrongState
+from core.ledger.refusals import ConflictingFacts, WrongState
 from core.ports.alarm import Alarm
 from core.ports.queues import Outstanding, Queue, Received
-from core.ports.scanning import Attempts
+from core.ports.scanning import AttemptIndex
 from core.ports.unavailable import Unavailable
 from core.rotation import Rotating
 from core.streams.addresses import DepositAddress, address_stream
@@ -37,7 +37,7 @@ class Recorder:
         queue: Queue,
         ledger: Ledger,
         store: EventStore,
-        attempts: Attempts,
+        attempts: AttemptIndex,
         outstanding: Outstanding,
         *,
         key: bytes | Rotating,
@@ -141,12 +141,12 @@ class Recorder:
             case Accepted() | Repeated() if isinstance(fact, Notice):
                 self._ring(message, fact, outcome)
                 return "done"
-            case Refused(rejection=ConflictingFacts() as rejection):
-                self._bury(message, "deposit_facts_conflict", rejection.detail)
-            case Refused(rejection=WrongState()):
+            case Refused(refusal=ConflictingFacts() as refusal):
+                self._bury(message, "deposit_facts_conflict", refusal.detail)
+            case Refused(refusal=WrongState()):
                 return "again"
-            case Refused(rejection=rejection):
-                self._bury(message, "deposit_refused", f"{stream} was refused: {rejection.detail}")
+            case Refused(refusal=refusal):
+                self._bury(message, "deposit_refused", f"{stream} was refused: {refusal.detail}")
             case Failed(error=Unavailable()):
                 return "again"
             case Failed(error=error):

@@ -118,8 +118,8 @@ def register_wallets(ledger: Ledger, pool: AddressPool, keys: Keys, wallets: Map
         commands.append(RegisterWallet(role=role, address=address.base58, key_id=key_id, actor=ACTOR))
     for outcome in ledger.execute(commands):
         match outcome:
-            case Refused(rejection=rejection):
-                raise WrongKeys(f"{rejection.detail} Open the keystore that holds its key.")
+            case Refused(refusal=refusal):
+                raise WrongKeys(f"{refusal.detail} Open the keystore that holds its key.")
             case Failed(error=error):
                 raise error
             case Accepted() | Repeated():

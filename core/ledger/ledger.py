@@ -14,7 +14,7 @@ import msgspec
 from core.ledger.events import Event, New, Recorded, postings_of
 from core.ledger.guard import GuardKey, guard_deltas
 from core.ledger.journal import check_balanced
-from core.ledger.rejections import Rejection
+from core.ledger.refusals import Refusal
 from core.ports.unavailable import Unavailable
 
 BATCH_COMMANDS_MAX = 2_000
@@ -29,7 +29,7 @@ class Command(Protocol):
     def guards(self) -> Sequence[GuardKey]:
         """Every guarded ledger account the decision looks at or posts to."""
 
-    def decide(self, past: "Past", now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: "Past", now: datetime) -> Sequence[New] | Refusal:
         """Events, or nothing when the wished state already holds, or a refusal. Never raises for what can be expected."""
 
 
@@ -50,7 +50,7 @@ class Repeated(msgspec.Struct, frozen=True):
 class Refused(msgspec.Struct, frozen=True):
     """Nothing came of it. That it was tried is an event where the ledger keeps refusals (core/streams/refused_commands.py)."""
 
-    rejection: Rejection
+    refusal: Refusal
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -181,7 +181,7 @@ class Past:
 class NotedRefusals(Protocol):
     """The refusals of one append, as events of it."""
 
-    def refused(self, command: Command, rejection: Rejection) -> Sequence[New]:
+    def refused(self, command: Command, refusal: Refusal) -> Sequence[New]:
         """The event of a refusal, or nothing where it is only counted or is a process's own."""
 
     def counted(self) -> Sequence[New]:
@@ -269,7 +269,7 @@ class Ledger:
                 if type(outcome) is Accepted:
                     yield from outcome.events
                 elif noted is not None and type(outcome) is Refused:
-                    yield from past.accept(noted.refused(command, outcome.rejection), ())
+                    yield from past.accept(noted.refused(command, outcome.refusal), ())
             if noted is not None:
                 yield from past.accept(noted.counted(), ())
 
@@ -297,7 +297,7 @@ class AppendFailed(Exception):
 
 def _decide_one(command: Command, guards: Sequence[GuardKey], past: Past, now: datetime) -> Outcome:
     decision = command.decide(past, now)
-    if isinstance(decision, Rejection):
+    if isinstance(decision, Refusal):
         return Refused(decision)
     if not decision:
         history = past.history(command.streams()[0])

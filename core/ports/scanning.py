@@ -47,7 +47,7 @@ class SolidLog(Protocol):
         """Keep everything from this height on for `holder`, however long that takes; None: it needs no old block."""
 
 
-class Attempts(Protocol):
+class AttemptIndex(Protocol):
     """Every attempt whose bytes were ever prepared, a payout's or an instruction's, by txid."""
 
     def streams_of(self, txids: Sequence[str]) -> Mapping[str, str]:

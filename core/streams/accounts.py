@@ -16,12 +16,12 @@ from core.ledger.events import Event, New, event
 from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import AccountType, ledger_account_id
 from core.ledger.ledger import Past
-from core.ledger.rejections import (
+from core.ledger.refusals import (
     AccountNotFound,
     AccountSuspended,
     IdempotencyKeyReused,
     LedgerAccountExists,
-    Rejection,
+    Refusal,
 )
 
 Status = Literal["absent", "active", "suspended"]
@@ -139,7 +139,7 @@ class LedgerAccount(msgspec.Struct, frozen=True):
 _NO_ACCOUNT: Final = Account()
 
 
-def must_be_active(past: Past, account_id: str) -> Rejection | None:
+def must_be_active(past: Past, account_id: str) -> Refusal | None:
     """Why this account may not act now, or None."""
     match past.state(account_stream(account_id), _NO_ACCOUNT).status:
         case "absent":
@@ -163,7 +163,7 @@ class RegisterAccount(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return [guard_key(self.account_id, code) for code in CLIENT_CHART]
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         if past.state(account_stream(self.account_id), Account()).status != "absent":
             first = past.history(account_stream(self.account_id))[0].event
             assert isinstance(first, AccountRegistered)
@@ -197,7 +197,7 @@ class ChangeAccount(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         stream = account_stream(self.account_id)
         account = past.state(stream, Account())
         if account.status == "absent":
@@ -230,7 +230,7 @@ class DisableWebhook(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         stream = account_stream(self.account_id)
         if past.state(stream, Account()).webhook_url != self.webhook_url:
             return ()
@@ -253,7 +253,7 @@ class RotateWebhookSecret(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         account = past.state(account_stream(self.account_id), Account())
         if account.status == "absent":
             return AccountNotFound()
@@ -283,7 +283,7 @@ class OpenLedgerAccount(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return [guard_key(self.account_id, self.code, currency) for currency in GUARDED_CURRENCIES]
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         refusal = must_be_active(past, self.account_id)
         if refusal:
             return refusal

@@ -18,7 +18,7 @@ from core.ledger.events import Event, New, event
 from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Past
-from core.ledger.rejections import AddressTaken, IdempotencyKeyReused, LedgerAccountNotFound, NotFound, Rejection
+from core.ledger.refusals import AddressTaken, IdempotencyKeyReused, LedgerAccountNotFound, NotFound, Refusal
 from core.streams.accounts import must_be_active
 
 
@@ -109,7 +109,7 @@ class RequestPayin(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return [guard_key(self.account_id, self.ledger_account)]
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payin = past.state(payin_stream(self.payin_id), Payin())
         if payin.requested is not None:
             differing = [
@@ -160,7 +160,7 @@ class DisablePayin(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payin = past.state(payin_stream(self.payin_id), Payin())
         if payin.requested is None or payin.requested.account_id != self.account_id:
             return NotFound(noun="payin")

@@ -8,11 +8,11 @@ from core.streams import (
     notices,
     payouts,
     quarantine,
+    refused_commands,
     signing,
     sweeps,
     treasury,
 )
-from core.streams import refused_commands as refusals
 
 __all__ = [
     "accounts",
@@ -22,7 +22,7 @@ __all__ = [
     "notices",
     "payouts",
     "quarantine",
-    "refusals",
+    "refused_commands",
     "signing",
     "sweeps",
     "treasury",

@@ -1,6 +1,6 @@
 """How anything leaves a wallet of ours: the order, the bytes of each try to fulfil it, the proof that such a try is dead.
 
-Payouts and the treasury's own instructions share `Tries`: whoever may be mined is never replaced (I7).
+Payouts and the treasury's own instructions share `Attempts`: whoever may be mined is never replaced (I7).
 """
 
 from typing import Literal, Self
@@ -74,7 +74,7 @@ Verdict = Literal["new", "known", "wrong"]
 """Of a wish: it is the next thing to happen, it has happened, or it must not."""
 
 
-class Tries(msgspec.Struct, frozen=True):
+class Attempts(msgspec.Struct, frozen=True):
     """Every attempt at one transaction, and how far the last of them came: prepared, signed, broadcast, dead."""
 
     made: tuple[Attempt, ...] = ()

@@ -20,7 +20,7 @@ from core.ledger.events import Event, New, event
 from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import TREASURY, Posting, derived_id
 from core.ledger.ledger import Past
-from core.ledger.rejections import ConflictingFacts, Rejection, WrongState
+from core.ledger.refusals import ConflictingFacts, Refusal, WrongState
 from core.streams.addresses import AddressAssigned, DepositAddress, address_stream
 from core.streams.instructions import InstructionState
 
@@ -122,7 +122,7 @@ def _owner(past: Past, fact: TransferFact) -> tuple[str, str]:
     return owner_of(past.state(address_stream(fact.to_address), DepositAddress()).assigned, fact)
 
 
-def _conflict(known: TransferFact, fact: TransferFact) -> Rejection | None:
+def _conflict(known: TransferFact, fact: TransferFact) -> Refusal | None:
     """A txid names one set of bytes: its amounts and addresses cannot change between two looks (alarm, not duplicate)."""
     fixed = ("from_address", "to_address", "amount_minor", "currency")
     differing = [name for name in fixed if getattr(known, name) != getattr(fact, name)]
@@ -145,7 +145,7 @@ class DetectDeposit(_DepositCommand, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         deposit = past.state(self.fact.stream, Deposit())
         if deposit.status == "confirmed":
             return ()
@@ -182,7 +182,7 @@ class ConfirmDeposit(_DepositCommand, frozen=True, kw_only=True):
     def guards(self) -> list[GuardKey]:
         return [] if self.account_id == TREASURY else [guard_key(self.account_id, self.ledger_account)]
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         deposit = past.state(self.fact.stream, Deposit())
         if deposit.status == "confirmed":
             assert deposit.transfer is not None
@@ -208,7 +208,7 @@ class ConfirmDeposit(_DepositCommand, frozen=True, kw_only=True):
     def _of_the_treasury(self, past: Past) -> tuple[str, tuple[Posting, ...]]:
         """-> (the account that the coins come out of, the entry)."""
         fact, account = self.fact, books.WALLET_ACCOUNTS[self.fact.wallet]
-        if self.sent_by and past.state(self.sent_by, InstructionState()).tries.has(fact.txid):
+        if self.sent_by and past.state(self.sent_by, InstructionState()).attempts.has(fact.txid):
             return books.IN_TRANSIT, books.own_coins_arrived(account, fact.amount_minor, fact.currency)
         if fact.from_wallet == "cold" and fact.wallet != "cold":  # by hand: its key is with its owner
             entry = books.moved_by_hand(account, books.COLD_WALLET, fact.amount_minor, fact.currency)
@@ -227,7 +227,7 @@ class OrphanDeposit(_DepositCommand, frozen=True, kw_only=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         deposit = past.state(self.fact.stream, Deposit())
         if deposit.status != "detected" or deposit.transfer is None:
             return ()

@@ -20,8 +20,8 @@ from core.ledger.events import Event, New, event
 from core.ledger.guard import GuardKey
 from core.ledger.journal import Posting
 from core.ledger.ledger import Past
-from core.ledger.rejections import ConflictingFacts, Rejection, WrongState
-from core.streams.attempts import Attempt, ProofOfDeath, Tries, Verdict
+from core.ledger.refusals import ConflictingFacts, Refusal, WrongState
+from core.streams.attempts import Attempt, Attempts, ProofOfDeath, Verdict
 from core.streams.signing import SIGNING, must_be_signing
 from core.tron.chain import Resource
 
@@ -176,7 +176,7 @@ class InstructionState(msgspec.Struct, frozen=True):
 
     state: State = "absent"
     instruction: Instruction | None = None
-    tries: Tries = Tries()
+    attempts: Attempts = Attempts()
     end: InstructionConfirmed | InstructionFailed | InstructionWithdrawn | None = None
 
     def evolve(self, happened: Event) -> Self:
@@ -185,13 +185,13 @@ class InstructionState(msgspec.Struct, frozen=True):
             case InstructionGiven():
                 return replace(self, state="given", instruction=happened.instruction)
             case InstructionPrepared():
-                return replace(self, state="prepared", tries=self.tries.prepared(happened.attempt))
+                return replace(self, state="prepared", attempts=self.attempts.prepared(happened.attempt))
             case InstructionSigned():
-                return replace(self, tries=self.tries.signed(happened.signature))
+                return replace(self, attempts=self.attempts.signed(happened.signature))
             case InstructionBroadcast():
-                return replace(self, state="broadcast", tries=self.tries.broadcast())
+                return replace(self, state="broadcast", attempts=self.attempts.broadcast())
             case InstructionExpired():
-                return replace(self, state="given", tries=self.tries.expired())
+                return replace(self, state="given", attempts=self.attempts.expired())
             case InstructionConfirmed():
                 return replace(self, state="confirmed", end=happened)
             case InstructionFailed():
@@ -205,7 +205,7 @@ class InstructionState(msgspec.Struct, frozen=True):
         return self.state in FINAL
 
 
-def giving(past: Past, now: datetime, actor: str, instruction: Instruction) -> Sequence[New] | Rejection:
+def giving(past: Past, now: datetime, actor: str, instruction: Instruction) -> Sequence[New] | Refusal:
     """The events that give an instruction, none where it was given before; for commands that give one among other things."""
     known = past.state(instruction.stream, InstructionState()).instruction
     if known is None:
@@ -237,7 +237,7 @@ class _InstructionCommand(msgspec.Struct, frozen=True):
     def _wrong(self, known: InstructionState, wish: str) -> WrongState:
         return WrongState(stream=self.instruction.stream, state=known.state, wish=wish)
 
-    def _held(self, known: InstructionState, verdict: Verdict, wish: str) -> Sequence[New] | Rejection | None:
+    def _held(self, known: InstructionState, verdict: Verdict, wish: str) -> Sequence[New] | Refusal | None:
         """The answer to a wish that is not the next thing to happen, None where it is; what is over, is over."""
         if verdict == "new" and known.instruction is not None and known.state not in FINAL:
             return None
@@ -247,7 +247,7 @@ class _InstructionCommand(msgspec.Struct, frozen=True):
 class GiveInstruction(_InstructionCommand, frozen=True):
     """Record what a wallet is to do. The same id with another intent is refused."""
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         return giving(past, now, self.actor, self.instruction)
 
 
@@ -256,7 +256,7 @@ class WithdrawInstruction(_InstructionCommand, frozen=True, kw_only=True):
 
     reason: str
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         known = self._known(past)
         if known.state == "withdrawn":
             return ()
@@ -284,9 +284,9 @@ class PrepareInstruction(_SigningCommand, frozen=True, kw_only=True):
 
     attempt: Attempt
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         known = self._known(past)
-        if (held := self._held(known, known.tries.preparing(self.attempt), "prepared")) is not None:
+        if (held := self._held(known, known.attempts.preparing(self.attempt), "prepared")) is not None:
             return held
         prepared = InstructionPrepared(occurred_at=now, attempt=self.attempt, **self._ids)
         return must_be_signing(past) or self._new(prepared)
@@ -298,9 +298,9 @@ class SignInstruction(_SigningCommand, frozen=True, kw_only=True):
     txid: str
     signature: str
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         known = self._known(past)
-        if (held := self._held(known, known.tries.signing(self.txid), f"signed as {self.txid}")) is not None:
+        if (held := self._held(known, known.attempts.signing(self.txid), f"signed as {self.txid}")) is not None:
             return held
         signed = InstructionSigned(occurred_at=now, txid=self.txid, signature=self.signature, **self._ids)
         return must_be_signing(past) or self._new(signed)
@@ -311,9 +311,9 @@ class BroadcastInstruction(_SigningCommand, frozen=True, kw_only=True):
 
     txid: str
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         known = self._known(past)
-        if (held := self._held(known, known.tries.broadcasting(self.txid), f"broadcast as {self.txid}")) is not None:
+        if (held := self._held(known, known.attempts.broadcasting(self.txid), f"broadcast as {self.txid}")) is not None:
             return held
         broadcast = InstructionBroadcast(occurred_at=now, txid=self.txid, **self._ids)
         return must_be_signing(past) or self._new(broadcast)
@@ -325,10 +325,10 @@ class ExpireInstruction(_InstructionCommand, frozen=True, kw_only=True):
     txid: str
     proof: ProofOfDeath
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         known = self._known(past)
         if (
-            held := self._held(known, known.tries.expiring(self.txid, self.proof), f"expired as {self.txid}")
+            held := self._held(known, known.attempts.expiring(self.txid, self.proof), f"expired as {self.txid}")
         ) is not None:
             return held
         expired = InstructionExpired(
@@ -351,11 +351,11 @@ class ConfirmInstruction(_InstructionCommand, frozen=True, kw_only=True):
     taken_minor: int = 0
     returned_sun: int = 0
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         known = self._known(past)
         if known.state == "confirmed":
             return ()
-        if known.state in FINAL or known.instruction != self.instruction or not known.tries.has(self.txid):
+        if known.state in FINAL or known.instruction != self.instruction or not known.attempts.has(self.txid):
             return self._wrong(known, f"confirmed as {self.txid}")
         confirmed = InstructionConfirmed(
             occurred_at=now,
@@ -394,11 +394,11 @@ class FailInstruction(_InstructionCommand, frozen=True, kw_only=True):
     block_number: int
     burned_sun: int
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         known = self._known(past)
         if known.state == "failed":
             return ()
-        if known.state in FINAL or known.tries.last is None or known.tries.last.txid != self.txid:
+        if known.state in FINAL or known.attempts.last is None or known.attempts.last.txid != self.txid:
             return self._wrong(known, f"failed with {self.failure_code}")
         failed = InstructionFailed(
             occurred_at=now,

@@ -20,7 +20,7 @@ from core.ledger.events import Event, New, event, upcast
 from core.ledger.guard import GuardKey
 from core.ledger.journal import Posting
 from core.ledger.ledger import Past
-from core.ledger.rejections import Rejection, sentence_of
+from core.ledger.refusals import Refusal, sentence_of
 from core.streams.instructions import InstructionExpired, InstructionSigned
 from core.streams.payouts import PayoutExpired, PayoutSigned
 from core.streams.signing import SIGNING, Cause, Moment, end, stop
@@ -168,7 +168,7 @@ class RecordNotice(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         notice = self.notice
         if past.history(notice.stream):
             return ()

@@ -22,7 +22,7 @@ from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import Posting
 from core.ledger.ledger import Past
 from core.ledger.money import MAX_MINOR, format_amount
-from core.ledger.rejections import (
+from core.ledger.refusals import (
     AccountNotFound,
     AddressNotPayable,
     AmountBelowMinimum,
@@ -32,14 +32,14 @@ from core.ledger.rejections import (
     LedgerAccountNotFound,
     NotFound,
     PayoutNotCancellable,
-    Rejection,
+    Refusal,
     WrongState,
     data_of,
     restore,
 )
 from core.streams.accounts import must_be_active
 from core.streams.addresses import UNASSIGNED, address_stream
-from core.streams.attempts import Attempt, PayoutOrder, ProofOfDeath, Tries, Verdict
+from core.streams.attempts import Attempt, Attempts, PayoutOrder, ProofOfDeath, Verdict
 from core.streams.signing import SIGNING, must_be_signing
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
@@ -141,8 +141,8 @@ class Payout(msgspec.Struct, frozen=True):
 
     state: State = "absent"
     order: PayoutOrder | None = None
-    tries: Tries = Tries()
-    refusal: Rejection | None = None
+    attempts: Attempts = Attempts()
+    refusal: Refusal | None = None
     txid: str | None = None
 
     def evolve(self, happened: Event) -> Self:
@@ -154,13 +154,13 @@ class Payout(msgspec.Struct, frozen=True):
             case PayoutRequested():
                 return replace(self, state="requested", order=happened.order)
             case PayoutPrepared():
-                return replace(self, state="pending_sign", tries=self.tries.prepared(happened.attempt))
+                return replace(self, state="pending_sign", attempts=self.attempts.prepared(happened.attempt))
             case PayoutSigned():
-                return replace(self, tries=self.tries.signed(happened.signature))
+                return replace(self, attempts=self.attempts.signed(happened.signature))
             case PayoutBroadcast():
-                return replace(self, state="broadcasted", txid=happened.txid, tries=self.tries.broadcast())
+                return replace(self, state="broadcasted", txid=happened.txid, attempts=self.attempts.broadcast())
             case PayoutExpired():
-                return replace(self, state="pending_sign", tries=self.tries.expired())
+                return replace(self, state="pending_sign", attempts=self.attempts.expired())
             case PayoutConfirmed():
                 return replace(self, state="confirmed", txid=happened.txid)
             case PayoutFailed():
@@ -168,25 +168,6 @@ class Payout(msgspec.Struct, frozen=True):
             case PayoutCancelled():
                 return replace(self, state="cancelled")
         return self
-
-    @property
-    def attempts(self) -> tuple[Attempt, ...]:
-        return self.tries.made
-
-    @property
-    def attempt(self) -> Attempt | None:
-        """The last attempt, whether alive or dead."""
-        return self.tries.last
-
-    @property
-    def signature(self) -> str | None:
-        """Of the last attempt, once it is signed."""
-        return self.tries.signature
-
-    @property
-    def dead(self) -> bool:
-        """The last attempt has expired, proven: the next one may be prepared."""
-        return self.tries.dead
 
 
 _NO_PAYOUT: Final = Payout()
@@ -207,7 +188,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
         order = self.order
         return [guard_key(order.account_id, order.ledger_account), guard_key(order.account_id, books.CLEARING)]
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         order = self.order
         stream = payout_stream(order.payout_id)
         known = past.state(stream, _NO_PAYOUT).order
@@ -225,7 +206,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
         postings = books.payout_requested(order.account_id, order.ledger_account, order.total_minor)
         return [New(stream, PayoutRequested(occurred_at=now, actor=self.actor, order=order, postings=postings))]
 
-    def _refusal(self, past: Past) -> Rejection | None:
+    def _refusal(self, past: Past) -> Refusal | None:
         order = self.order
         if inactive := must_be_active(past, order.account_id):
             return inactive
@@ -269,7 +250,7 @@ class _PayoutCommand(msgspec.Struct, frozen=True):
     def _wrong(self, payout: Payout, wish: str) -> WrongState:
         return WrongState(stream=payout_stream(self.order.payout_id), state=payout.state, wish=wish)
 
-    def _held(self, payout: Payout, verdict: Verdict, wish: str) -> Sequence[New] | Rejection | None:
+    def _held(self, payout: Payout, verdict: Verdict, wish: str) -> Sequence[New] | Refusal | None:
         """The answer to a wish that is not the next thing to happen, None where it is; what is over, is over."""
         if verdict == "new" and payout.order is not None and payout.state not in FINAL:
             return None
@@ -286,7 +267,7 @@ class _PayoutCommand(msgspec.Struct, frozen=True):
 class CancelPayout(_PayoutCommand, frozen=True):
     """Release the reserve while nothing was prepared yet."""
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payout = self._payout(past)
         if payout.state == "cancelled":
             return ()
@@ -311,9 +292,9 @@ class PreparePayout(_SigningCommand, frozen=True, kw_only=True):
 
     attempt: Attempt
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payout = self._payout(past)
-        if (held := self._held(payout, payout.tries.preparing(self.attempt), "prepared")) is not None:
+        if (held := self._held(payout, payout.attempts.preparing(self.attempt), "prepared")) is not None:
             return held
         return must_be_signing(past) or self._new(PayoutPrepared(occurred_at=now, attempt=self.attempt, **self._ids))
 
@@ -324,9 +305,9 @@ class SignPayout(_SigningCommand, frozen=True, kw_only=True):
     txid: str
     signature: str
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payout = self._payout(past)
-        if (held := self._held(payout, payout.tries.signing(self.txid), f"signed as {self.txid}")) is not None:
+        if (held := self._held(payout, payout.attempts.signing(self.txid), f"signed as {self.txid}")) is not None:
             return held
         signed = PayoutSigned(occurred_at=now, txid=self.txid, signature=self.signature, **self._ids)
         return must_be_signing(past) or self._new(signed)
@@ -337,9 +318,11 @@ class BroadcastPayout(_SigningCommand, frozen=True, kw_only=True):
 
     txid: str
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payout = self._payout(past)
-        if (held := self._held(payout, payout.tries.broadcasting(self.txid), f"broadcast as {self.txid}")) is not None:
+        if (
+            held := self._held(payout, payout.attempts.broadcasting(self.txid), f"broadcast as {self.txid}")
+        ) is not None:
             return held
         return must_be_signing(past) or self._new(PayoutBroadcast(occurred_at=now, txid=self.txid, **self._ids))
 
@@ -350,10 +333,10 @@ class ExpirePayout(_PayoutCommand, frozen=True, kw_only=True):
     txid: str
     proof: ProofOfDeath
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payout = self._payout(past)
         wish = f"expired as {self.txid}, or without a proof for all its life"
-        if (held := self._held(payout, payout.tries.expiring(self.txid, self.proof), wish)) is not None:
+        if (held := self._held(payout, payout.attempts.expiring(self.txid, self.proof), wish)) is not None:
             return held
         return self._new(PayoutExpired(occurred_at=now, txid=self.txid, proof=self.proof, **self._ids))
 
@@ -366,11 +349,11 @@ class ConfirmPayout(_PayoutCommand, frozen=True, kw_only=True):
     block_timestamp_ms: int
     burned_sun: int
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payout = self._payout(past)
         if payout.state == "confirmed" and payout.txid == self.txid:
             return ()
-        if payout.state in FINAL or payout.order is None or not payout.tries.has(self.txid):
+        if payout.state in FINAL or payout.order is None or not payout.attempts.has(self.txid):
             return self._wrong(payout, f"confirmed as {self.txid}")
         order = payout.order
         return self._new(
@@ -396,13 +379,14 @@ class FailPayout(_PayoutCommand, frozen=True, kw_only=True):
     txid: str | None
     burned_sun: int
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payout = self._payout(past)
         if payout.state == "failed":
             return ()
-        proven = payout.dead or payout.state == "requested"
+        proven = payout.attempts.dead or payout.state == "requested"
         if self.txid is not None:
-            proven = payout.attempt is not None and payout.attempt.txid == self.txid
+            last = payout.attempts.last
+            proven = last is not None and last.txid == self.txid
         if payout.state in FINAL or payout.order is None or not proven:
             return self._wrong(payout, f"failed with {self.failure_code}")
         order = payout.order

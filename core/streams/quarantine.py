@@ -14,7 +14,7 @@ import msgspec
 from core.ledger.events import Event, New, event
 from core.ledger.guard import GuardKey
 from core.ledger.ledger import Past
-from core.ledger.rejections import NotFound, Rejection
+from core.ledger.refusals import NotFound, Refusal
 
 Reason = Literal["blacklisted", "reverts"]
 """The token does not let its coins go; or its transfer reverts although nothing says why."""
@@ -64,7 +64,7 @@ class QuarantineAddress(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         stream = quarantine_stream(self.address)
         if past.state(stream, Quarantine()).held is not None:
             return ()
@@ -87,7 +87,7 @@ class ReleaseAddress(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         stream = quarantine_stream(self.address)
         if past.state(stream, Quarantine()).held is None:
             return () if past.history(stream) else NotFound(noun="address in quarantine")

@@ -20,7 +20,7 @@ import msgspec
 
 from core.ledger.events import Event, New, event
 from core.ledger.ledger import Command
-from core.ledger.rejections import Rejection, code_of, data_of
+from core.ledger.refusals import Refusal, code_of, data_of
 from core.streams.accounts import OPERATOR
 
 KEPT_PER_HOUR: Final = 20
@@ -66,7 +66,7 @@ _Key = tuple[str, str, str]
 """(account, command, code)."""
 
 
-class Refusals:
+class RefusedCommands:
     """The port `RefusalLog` of one process. Used from the one thread that appends."""
 
     def __init__(self, kept_per_hour: int = KEPT_PER_HOUR) -> None:
@@ -103,14 +103,14 @@ class Noted:
 
     __slots__ = ("_beyond", "_kept", "_now", "_of", "_told")
 
-    def __init__(self, of: Refusals, now: datetime) -> None:
+    def __init__(self, of: RefusedCommands, now: datetime) -> None:
         self._of = of
         self._now = now
         self._kept: dict[str, int] = {}
         self._beyond: dict[_Key, int] = {}
         self._told = 0
 
-    def refused(self, command: Command, rejection: Rejection) -> list[New]:
+    def refused(self, command: Command, refusal: Refusal) -> list[New]:
         """The event of a refusal, or nothing where it is only counted or is a process's own."""
         actor = getattr(command, "actor", "")
         account_id = _account_of(command, actor)
@@ -118,7 +118,7 @@ class Noted:
             return []
         name, number = code_of(type(command)), self._of.kept[account_id] + self._kept.get(account_id, 0) + 1
         if number > self._of.kept_per_hour:
-            key = account_id, name, rejection.code
+            key = account_id, name, refusal.code
             self._beyond[key] = self._beyond.get(key, 0) + 1
             return []
         self._kept[account_id] = self._kept.get(account_id, 0) + 1
@@ -129,8 +129,8 @@ class Noted:
             command=name,
             stream=command.streams()[0],
             wish=_plain(command),
-            code=rejection.code,
-            data=_clean(data_of(rejection)),
+            code=refusal.code,
+            data=_clean(data_of(refusal)),
             number=number,
         )
         return [New(_stream(), refused)]

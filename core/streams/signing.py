@@ -15,7 +15,7 @@ import msgspec
 from core.ledger.events import Event, New, event, upcast
 from core.ledger.guard import GuardKey
 from core.ledger.ledger import Past
-from core.ledger.rejections import Rejection, SigningIsStopped
+from core.ledger.refusals import Refusal, SigningIsStopped
 
 SIGNING: Final = "signing"
 
@@ -102,7 +102,7 @@ class Signing(msgspec.Struct, frozen=True):
         return known is not None and moment < known
 
 
-def must_be_signing(past: Past) -> Rejection | None:
+def must_be_signing(past: Past) -> Refusal | None:
     """Why nothing may be prepared, signed or sent for the first time, or None."""
     causes = past.state(SIGNING, Signing()).causes
     return SigningIsStopped(causes=", ".join(causes)) if causes else None
@@ -138,7 +138,7 @@ class ResumeSigning(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         holding = past.state(SIGNING, Signing()).causes
         settled = tuple(cause for cause in holding if cause in self.causes)
         if not settled:

@@ -18,7 +18,7 @@ from core.ledger.events import Event, New, event
 from core.ledger.guard import GuardKey
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Past
-from core.ledger.rejections import NotFound, Rejection, WrongState
+from core.ledger.refusals import NotFound, Refusal, WrongState
 from core.streams.instructions import (
     Delegate,
     Instruction,
@@ -179,7 +179,7 @@ class PlanSweep(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         order = self.order
         if past.state(order.stream, Sweep()).order is not None:
             return ()
@@ -235,7 +235,7 @@ class _GivingCommand(_SweepCommand, frozen=True):
     def streams(self) -> list[str]:
         return [*super().streams(), self.instruction.stream]
 
-    def _give(self, past: Past, now: datetime, step: Event) -> Sequence[New] | Rejection:
+    def _give(self, past: Past, now: datetime, step: Event) -> Sequence[New] | Refusal:
         sweep = self._sweep(past)
         if self.instruction.instruction_id in sweep.given:
             return ()
@@ -243,13 +243,13 @@ class _GivingCommand(_SweepCommand, frozen=True):
         if not self._idle(past, sweep) or self.instruction.instruction_id != expected:
             return self._wrong(sweep, f"given {self.instruction.instruction_id}")
         given = giving(past, now, self.actor, self.instruction)
-        return given if isinstance(given, Rejection) else [New(self.order.stream, step), *given]
+        return given if isinstance(given, Refusal) else [New(self.order.stream, step), *given]
 
 
 class FuelSweep(_GivingCommand, frozen=True):
     """Bring the address what it lacks."""
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         step = SweepFuelling(
             occurred_at=now,
             actor=self.actor,
@@ -265,7 +265,7 @@ class SendSweep(_GivingCommand, frozen=True, kw_only=True):
 
     needed_energy: int
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         act = self.instruction.act
         if not isinstance(act, SendToken | SendTrx) or (self.instruction.owner, act.to) != (
             self.order.address,
@@ -286,7 +286,7 @@ class SendSweep(_GivingCommand, frozen=True, kw_only=True):
 class ConfirmSweep(_SweepCommand, frozen=True):
     """Its transfer was confirmed."""
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         sweep = self._sweep(past)
         if sweep.state == "confirmed":
             return ()
@@ -312,7 +312,7 @@ class FailSweep(_SweepCommand, frozen=True, kw_only=True):
     failure_code: str
     txid: str
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         sweep = self._sweep(past)
         if sweep.state == "failed":
             return ()
@@ -333,7 +333,7 @@ class DeferSweep(_SweepCommand, frozen=True, kw_only=True):
 
     reason: str
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         sweep = self._sweep(past)
         if sweep.state == "deferred":
             return ()
@@ -347,7 +347,7 @@ class DeferSweep(_SweepCommand, frozen=True, kw_only=True):
 class ReleaseSweep(_SweepCommand, frozen=True):
     """What it borrowed is back."""
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         sweep = self._sweep(past)
         if sweep.released:
             return ()

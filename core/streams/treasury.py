@@ -17,13 +17,13 @@ from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import TREASURY, Posting, Unbalanced, check_balanced, signed
 from core.ledger.ledger import Past
 from core.ledger.money import EXPONENTS, MAX_MINOR, format_amount
-from core.ledger.rejections import (
+from core.ledger.refusals import (
     AccountNotFound,
     AmountOutOfRange,
     IdempotencyKeyReused,
     InsufficientFunds,
     LedgerAccountNotFound,
-    Rejection,
+    Refusal,
     SameLedgerAccount,
     UnbalancedEntry,
     WalletExists,
@@ -101,7 +101,7 @@ class RegisterWallet(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         known = past.state(wallet_stream(self.role), Wallet()).registered
         if known is not None:
             if known.address == self.address:
@@ -129,7 +129,7 @@ class PostAdjustment(msgspec.Struct, frozen=True):
         keys = [guard_key(line.book, line.account, line.currency) for line in self.postings if line.book != TREASURY]
         return list(dict.fromkeys(keys))
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         stream = self.streams()[0]
         known = past.state(stream, Once()).happened
         if isinstance(known, AdjustmentPosted):
@@ -147,7 +147,7 @@ class PostAdjustment(msgspec.Struct, frozen=True):
         )
         return [New(stream, posted)]
 
-    def _refusal(self, past: Past) -> Rejection | None:
+    def _refusal(self, past: Past) -> Refusal | None:
         try:
             check_balanced(self.postings)
         except Unbalanced as error:
@@ -202,7 +202,7 @@ class PostTransfer(msgspec.Struct, frozen=True):
             guard_key(self.to_account_id, self.to_ledger_account),
         ]
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         stream = self.streams()[0]
         known = past.state(stream, Once()).happened
         if isinstance(known, InternalTransferPosted):
@@ -228,7 +228,7 @@ class PostTransfer(msgspec.Struct, frozen=True):
         )
         return [New(stream, posted)]
 
-    def _refusal(self, past: Past) -> Rejection | None:
+    def _refusal(self, past: Past) -> Refusal | None:
         inactive = must_be_active(past, self.account_id) or must_be_active(past, self.to_account_id)
         if inactive:
             return inactive

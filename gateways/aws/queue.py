@@ -20,7 +20,7 @@ from gateways.aws.bodies import bytes_of, key_of, text_of
 from gateways.aws.dead_letters import DeadLetters
 from gateways.aws.names import MESSAGE_BYTES_MAX, VISIBILITY_S, dead_queue_name, queue_name
 from gateways.aws.session import Aws, code_of, doors
-from gateways.lease import beating
+from gateways.lease import held
 from gateways.telemetry.turns import trace_header
 from gateways.user_error import UserError
 
@@ -28,7 +28,7 @@ BATCH_MAX: Final = 10
 """Entries of one call."""
 POLL_S: Final = 5
 """How long an empty queue is waited for: an idle receiver then costs 12 calls a minute."""
-BEATS: Final = 3
+RENEWALS: Final = 3
 """How often a message is held anew within its visibility timeout."""
 _TOO_LATE: Final = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
 
@@ -105,14 +105,14 @@ class SqsQueue:
         self._forget(receipts)
 
     def hold(self, receipts: Sequence[str]) -> AbstractContextManager[None]:
-        def beat() -> None:
+        def renew() -> None:
             self._for_each(receipts, "change_message_visibility_batch", VisibilityTimeout=self._visibility_s)
             until_s = time.monotonic() + self._visibility_s
             with self._lock:
                 held = {each: self._flying[each]._replace(until_s=until_s) for each in receipts if each in self._flying}
                 self._flying.update(held)
 
-        return beating(beat, self._visibility_s / BEATS)
+        return held(renew, self._visibility_s / RENEWALS)
 
     def bury(self, receipt: str, reason: str) -> None:
         """A message that is not in flight here any more is somebody else's to bury."""

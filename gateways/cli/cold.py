@@ -134,11 +134,11 @@ def submit(settings: Settings, file: Path, console: Console) -> None:
         if (bundle.network, bundle.genesis) != (settings.network, platform.node.genesis_id()):
             raise UserError(f"the bundle is for another {bundle.network}: submit it where it was prepared")
         known = _state(platform.store, instruction)
-        if known.instruction != instruction or known.tries.last != attempt:
+        if known.instruction != instruction or known.attempts.last != attempt:
             raise UserError("no such transfer was prepared here: submit the bundle where it was prepared")
         if instruction.owner != system_wallet(platform, COLD).base58:
             raise UserError(f"{instruction.owner} is not the cold wallet")
-        if known.over or known.tries.sent:
+        if known.over or known.attempts.sent:
             raise UserError(f"{attempt.txid} was submitted before and is {known.state}: counterfoil cold list shows it")
         if platform.node.head().timestamp_ms >= attempt.expiration_ms:
             raise UserError("it has expired and nothing moved: prepare another one")
@@ -166,7 +166,7 @@ def show(settings: Settings, console: Console) -> None:
         table.add_column("", overflow="fold")
         rows = 0
         for instruction, state in _all(platform.store, _ids(platform)):
-            act, last = instruction.act, state.tries.last
+            act, last = instruction.act, state.attempts.last
             assert isinstance(act, SendToken)
             left_min = (last.expiration_ms - now_ms) // 60_000 if last and not state.over else 0
             told = f"expires in {left_min} minutes" if left_min > 0 else ""
@@ -187,7 +187,7 @@ def _must_append(platform: Platform, commands: Sequence[Command]) -> None:
     """All of them. Raises UserError for what is refused, as while signing is stopped."""
     for outcome in platform.ledger.execute(commands):
         if isinstance(outcome, Refused):
-            raise UserError(outcome.rejection.detail)
+            raise UserError(outcome.refusal.detail)
         if isinstance(outcome, Failed):
             raise outcome.error
 
@@ -219,7 +219,7 @@ def _state(store: EventStore, instruction: Instruction) -> InstructionState:
 
 
 def _word(state: InstructionState) -> str:
-    return "signed" if state.state == "prepared" and state.tries.signature else state.state
+    return "signed" if state.state == "prepared" and state.attempts.signature else state.state
 
 
 def _qr(bundle: Bundle, console: Console) -> None:

@@ -66,7 +66,7 @@ def run(console: Console, *, block_ms: int) -> int:
         )
         world.start()
         try:
-            Journey(World(story, settings, operator, f"http://127.0.0.1:{devnet_port}")).play(world.is_alive)
+            Play(World(story, settings, operator, f"http://127.0.0.1:{devnet_port}")).play(world.is_alive)
         except (Mismatch, UserError) as error:
             console.print(f"\n[red]mismatch:[/red] {error}", soft_wrap=True)
             return 1
@@ -102,7 +102,7 @@ class _Receiver(http.server.BaseHTTPRequestHandler):
         """Says nothing: the story does."""
 
 
-class Journey:
+class Play:
     """The company, its customer and the operator, acting one after the other."""
 
     def __init__(self, world: World) -> None:

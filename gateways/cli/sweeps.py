@@ -26,7 +26,7 @@ from gateways.wiring.opened import check_chain, open_platform, visiting
 from gateways.wiring.platform import Platform
 from projections.explain.signing import holding
 from signers.sweeps.open_sweeps import OpenSweeps
-from signers.sweeps.plan import Planning
+from signers.sweeps.plan import Plan
 from signers.sweeps.worth import Choice
 
 _MEANING: Final[Mapping[str, str]] = {
@@ -53,14 +53,14 @@ class _Read:
         """The process that works moves it."""
 
 
-def _planning(platform: Platform) -> Planning:
+def _planning(platform: Platform) -> Plan:
     under_way = OpenSweeps(platform.store, _Read(platform.bookmarks))
     while under_way.behind:
         under_way.read_on()
     system_wallet(platform, "hot")
     gas, settings = system_wallet(platform, "gas"), platform.settings
     rules = rules_of(settings)
-    return Planning(platform.store, platform.node, platform.holdings, under_way, gas, settings.usdt, rules)
+    return Plan(platform.store, platform.node, platform.holdings, under_way, gas, settings.usdt, rules)
 
 
 def show_plan(settings: Settings, console: Console) -> None:

@@ -74,7 +74,7 @@ def register_cold(settings: Settings, text: str, console: Console) -> None:
             raise UserError(f"{address} is a {played} address of this installation: cold storage needs one of its own")
         [outcome] = platform.ledger.execute([RegisterWallet("cold", address.base58, None, at_terminal())])
         if isinstance(outcome, Refused):
-            raise UserError(outcome.rejection.detail)
+            raise UserError(outcome.refusal.detail)
         if isinstance(outcome, Failed):
             raise outcome.error
         note_command(settings, "wallet.registered", role="cold", address=address.base58)

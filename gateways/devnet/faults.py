@@ -15,9 +15,9 @@ from core.tron.address import Address, InvalidAddress
 from core.tron.secp256k1 import sha256
 from gateways.devnet.chain.chain import LAG_BLOCKS_MAX
 from gateways.devnet.chain.genesis import USDT
-from gateways.devnet.exchange import Reply, Silence
 from gateways.devnet.machine.abi import of_address, of_uint
 from gateways.devnet.machine.tether import TRANSFER
+from gateways.devnet.requests import NodeAnswer, Silence
 
 BROADCASTS: Final = frozenset({"broadcasttransaction", "broadcasthex"})
 HEADS: Final = frozenset({"getnowblock", "getblock", "getblockbylatestnum", "getnodeinfo"})
@@ -179,7 +179,7 @@ class Faults:
             self.strike(fault)
         return lag
 
-    def instead(self, path: str, now_ms: int, block_ms: int) -> Reply | Silence | None:
+    def instead(self, path: str, now_ms: int, block_ms: int) -> NodeAnswer | Silence | None:
         """What comes instead of an answer, the request not carried out; None where the node answers."""
         if now_ms < self._suspended_until_ms:
             return _suspension(403, self._suspended_until_ms - now_ms)
@@ -193,7 +193,7 @@ class Faults:
             self._suspended_until_ms = now_ms + suspended_ms
             return _suspension(429, suspended_ms)
         if fault.kind == "http_500":
-            return Reply(500, b"<html><body><h1>500 Internal Server Error</h1></body></html>", "text/html")
+            return NodeAnswer(500, b"<html><body><h1>500 Internal Server Error</h1></body></html>", "text/html")
         return silence_of(fault)
 
     def distort(self, path: str, answer: Answer) -> Answer:
@@ -226,10 +226,10 @@ def another_txid(txid: str) -> str:
     return sha256(bytes.fromhex(txid)).hex()
 
 
-def _suspension(status: int, remaining_ms: int) -> Reply:
+def _suspension(status: int, remaining_ms: int) -> NodeAnswer:
     seconds = -(-remaining_ms // 1000)
     sentence = f"The key exceeds the frequency limit(15), and the query server is suspended for {seconds} s"
-    return Reply(status, msgspec.json.encode({"Error": sentence}))
+    return NodeAnswer(status, msgspec.json.encode({"Error": sentence}))
 
 
 def _empty_infos(_: Fault, answer: Answer) -> Answer:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import httpx2
 
-from gateways.devnet.exchange import Request, Silence
 from gateways.devnet.http import door
 from gateways.devnet.node import Node
+from gateways.devnet.requests import Request, Silence
 
 
 def _nothing(_: int) -> None:

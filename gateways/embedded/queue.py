@@ -5,12 +5,12 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from core.ports.queues import DeadLetter, Message, Received
-from gateways.lease import beating
+from gateways.lease import held
 from gateways.postgres.connections import Connections
 
 DEDUPLICATION: Final = "5 minutes"
 """As SQS FIFO: a key that was sent within this time is taken once."""
-BEATS: Final = 3
+RENEWALS: Final = 3
 """How often a message is held anew within its visibility timeout."""
 
 _SEND: Final = f"""
@@ -121,10 +121,10 @@ class PostgresQueue:
             )
 
     def hold(self, receipts: Sequence[str]) -> AbstractContextManager[None]:
-        def beat() -> None:
+        def renew() -> None:
             self._connections.execute(_HOLD, (self._visibility_s, list(receipts)))
 
-        return beating(beat, self._visibility_s / BEATS)
+        return held(renew, self._visibility_s / RENEWALS)
 
     def bury(self, receipt: str, reason: str) -> None:
         self._connections.execute(_BURY, (receipt, reason.replace("\0", " ")))

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from core.ports.clients import ApiKey, ApiKeys
 from core.streams.accounts import OPERATOR
-from gateways.http.errors import ApiKeyExpired, ApiKeyInvalid, PermissionDenied, Refusal
+from gateways.http.errors import ApiKeyExpired, ApiKeyInvalid, PermissionDenied, RequestRefused
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +73,9 @@ class Keyring:
         self._notes: set[asyncio.Task[None]] = set()
 
     async def caller(self, presented: bytes | None) -> ApiKey:
-        """The key's record. Raises Refusal (401), or Unavailable."""
+        """The key's record. Raises RequestRefused (401), or Unavailable."""
         if not presented or len(presented) > KEY_LENGTH_MAX or not presented.isascii():
-            raise Refusal(ApiKeyInvalid())
+            raise RequestRefused(ApiKeyInvalid())
         digest = self._hmac.copy()
         digest.update(presented)
         hashed = digest.hexdigest()
@@ -83,9 +83,9 @@ class Keyring:
             return BOOTSTRAP_KEY
         key = await self._find(hashed)
         if key is None or key.status != "active":
-            raise Refusal(ApiKeyInvalid())
+            raise RequestRefused(ApiKeyInvalid())
         if key.expires_at is not None and self._clock() >= key.expires_at:
-            raise Refusal(ApiKeyExpired())
+            raise RequestRefused(ApiKeyExpired())
         self._note_use(hashed)
         return key
 
@@ -133,8 +133,8 @@ class Keyring:
 
 
 def must_have(caller: ApiKey, permission: str | None) -> None:
-    """Raises Refusal (403) unless the caller may. An operator's key is no client's, and the other way round (I12)."""
+    """Raises RequestRefused (403) unless the caller may. An operator's key is no client's, and the other way round (I12)."""
     if permission is None:
         return
     if permission not in caller.permissions:
-        raise Refusal(PermissionDenied(permission=permission))
+        raise RequestRefused(PermissionDenied(permission=permission))

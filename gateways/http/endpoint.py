@@ -15,13 +15,13 @@ from pydantic import BaseModel
 
 from core.ledger.events import Recorded
 from core.ledger.ledger import Accepted, Command, Failed, Refused, Repeated
-from core.ledger.rejections import NotFound, Rejection
+from core.ledger.refusals import NotFound, Refusal
 from core.ports.clients import ApiKey, AuditEntry
 from core.streams.accounts import OPERATOR
 from core.tron.address import Address
 from gateways.http.answer import Answer, Position
 from gateways.http.auth import Keyring
-from gateways.http.errors import Refusal
+from gateways.http.errors import RequestRefused
 from gateways.http.fields import Page, Query, Read
 from gateways.http.foreground import Foreground
 from gateways.http.group_commit import GroupCommit
@@ -29,7 +29,7 @@ from gateways.http.metrics import Metrics
 from gateways.http.peers import Peers
 from gateways.http.reading.positions import Positions
 from gateways.http.reading.queries import Queries, View, Watch
-from gateways.telemetry.exchanges import here
+from gateways.telemetry.request_span import here
 from gateways.wiring.platform import Platform
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Endpoint:
     body: type[BaseModel] | None
     query: type[Query]
     creates: Creates
-    refusals: tuple[type[Rejection], ...]
+    refusals: tuple[type[Refusal], ...]
     public: bool
     media_type: str
     otherwise: Mapping[int, Any]
@@ -117,7 +117,7 @@ def endpoint(
     body: type[BaseModel] | None = None,
     query: type[Query] | None = None,
     creates: Creates = "nothing",
-    refusals: tuple[type[Rejection], ...] = (),
+    refusals: tuple[type[Refusal], ...] = (),
     public: bool = False,
     media_type: str = "application/json",
     otherwise: Mapping[int, Any] = MappingProxyType({}),
@@ -179,13 +179,13 @@ class Call:
     # Writing
 
     async def submit(self, command: Command) -> Accepted | Repeated:
-        """The outcome once it is durable. Raises Refusal for what was refused."""
+        """The outcome once it is durable. Raises RequestRefused for what was refused."""
         began_ns, under_way = time.time_ns(), here()
         outcome = await self.api.writer.submit(command)
         if under_way is not None:
             await under_way.committed(outcome, began_ns)
         if isinstance(outcome, Refused):
-            raise Refusal(outcome.rejection)
+            raise RequestRefused(outcome.refusal)
         if isinstance(outcome, Failed):
             raise outcome.error
         if isinstance(outcome, Accepted):
@@ -226,10 +226,10 @@ class Call:
         await self.read(view, "SELECT 1")
 
     async def one(self, view: View, noun: str, sql: LiteralString, **params: Any) -> tuple[Any, ...]:
-        """The only row. Raises Refusal (404), the same for what is absent and what is another's (I12)."""
+        """The only row. Raises RequestRefused (404), the same for what is absent and what is another's (I12)."""
         rows = await self.read(view, sql, **params)
         if not rows:
-            raise Refusal(NotFound(noun=noun))
+            raise RequestRefused(NotFound(noun=noun))
         return rows[0]
 
 

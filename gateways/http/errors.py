@@ -1,6 +1,6 @@
 """Every refusal of the API as RFC 9457 problem+json.
 
-Codes of business stand in core/ledger/rejections.py, those of HTTP here.
+Codes of business stand in core/ledger/refusals.py, those of HTTP here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from core.ledger.rejections import REJECTIONS, Rejection, data_of, sentence_of
+from core.ledger.refusals import REJECTIONS, Refusal, data_of, sentence_of
 
 PROBLEM_JSON: Final = b"application/problem+json"
 RETRY_AFTER_S: Final = {
@@ -20,11 +20,11 @@ RETRY_AFTER_S: Final = {
 """Seconds after which trying again makes sense; every other 503 says 1."""
 
 
-class ValidationFailed(Rejection, frozen=True):
+class ValidationFailed(Refusal, frozen=True):
     """The request is not as the documentation has it; `errors` names each place."""
 
 
-class MalformedJson(Rejection, frozen=True):
+class MalformedJson(Refusal, frozen=True):
     """The body is not JSON as it is understood here: {reason}."""
 
     status: ClassVar[int] = 400
@@ -32,7 +32,7 @@ class MalformedJson(Rejection, frozen=True):
     reason: str
 
 
-class MalformedRequest(Rejection, frozen=True):
+class MalformedRequest(Refusal, frozen=True):
     """This is no well-formed HTTP request: {reason}."""
 
     status: ClassVar[int] = 400
@@ -40,19 +40,19 @@ class MalformedRequest(Rejection, frozen=True):
     reason: str
 
 
-class UnsupportedMediaType(Rejection, frozen=True):
+class UnsupportedMediaType(Refusal, frozen=True):
     """The body must be JSON: send it with Content-Type: application/json."""
 
     status: ClassVar[int] = 415
 
 
-class PathNotFound(Rejection, frozen=True):
+class PathNotFound(Refusal, frozen=True):
     """There is nothing at this path: every path there is stands in /docs."""
 
     status: ClassVar[int] = 404
 
 
-class MethodNotAllowed(Rejection, frozen=True):
+class MethodNotAllowed(Refusal, frozen=True):
     """This path answers to {allowed} only."""
 
     status: ClassVar[int] = 405
@@ -60,7 +60,7 @@ class MethodNotAllowed(Rejection, frozen=True):
     allowed: str
 
 
-class RequestTimeout(Rejection, frozen=True):
+class RequestTimeout(Refusal, frozen=True):
     """The request did not arrive within {seconds} seconds."""
 
     status: ClassVar[int] = 408
@@ -68,7 +68,7 @@ class RequestTimeout(Rejection, frozen=True):
     seconds: int
 
 
-class BodyTooLarge(Rejection, frozen=True):
+class BodyTooLarge(Refusal, frozen=True):
     """The body is larger than {limit_bytes} bytes."""
 
     status: ClassVar[int] = 413
@@ -76,7 +76,7 @@ class BodyTooLarge(Rejection, frozen=True):
     limit_bytes: int
 
 
-class HeadersTooLarge(Rejection, frozen=True):
+class HeadersTooLarge(Refusal, frozen=True):
     """Request line and headers are larger than {limit_bytes} bytes, or more than {limit_count}."""
 
     status: ClassVar[int] = 431
@@ -85,19 +85,19 @@ class HeadersTooLarge(Rejection, frozen=True):
     limit_count: int
 
 
-class ApiKeyInvalid(Rejection, frozen=True):
+class ApiKeyInvalid(Refusal, frozen=True):
     """The x-api-key header is missing, or its key is unknown or revoked."""
 
     status: ClassVar[int] = 401
 
 
-class ApiKeyExpired(Rejection, frozen=True):
+class ApiKeyExpired(Refusal, frozen=True):
     """The API key has expired: ask the operator for a new one."""
 
     status: ClassVar[int] = 401
 
 
-class PermissionDenied(Rejection, frozen=True):
+class PermissionDenied(Refusal, frozen=True):
     """The API key lacks the permission {permission}."""
 
     status: ClassVar[int] = 403
@@ -105,7 +105,7 @@ class PermissionDenied(Rejection, frozen=True):
     permission: str
 
 
-class RateLimited(Rejection, frozen=True):
+class RateLimited(Refusal, frozen=True):
     """This API key may make {limit} requests: wait for Retry-After seconds."""
 
     status: ClassVar[int] = 429
@@ -113,7 +113,7 @@ class RateLimited(Rejection, frozen=True):
     limit: str
 
 
-class RebuildGoesOn(Rejection, frozen=True):
+class RebuildGoesOn(Refusal, frozen=True):
     """A rebuild of {view} goes on already: see GET /v1/projections/{view}, or cancel it."""
 
     status: ClassVar[int] = 409
@@ -121,7 +121,7 @@ class RebuildGoesOn(Rejection, frozen=True):
     view: str
 
 
-class NoRebuildGoesOn(Rejection, frozen=True):
+class NoRebuildGoesOn(Refusal, frozen=True):
     """No rebuild of {view} goes on."""
 
     status: ClassVar[int] = 409
@@ -129,7 +129,7 @@ class NoRebuildGoesOn(Rejection, frozen=True):
     view: str
 
 
-class NothingToRollBack(Rejection, frozen=True):
+class NothingToRollBack(Refusal, frozen=True):
     """There is no version of {view} that served before, or a rebuild of it goes on: cancel that first."""
 
     status: ClassVar[int] = 409
@@ -137,53 +137,53 @@ class NothingToRollBack(Rejection, frozen=True):
     view: str
 
 
-class WebhookUrlMissing(Rejection, frozen=True):
+class WebhookUrlMissing(Refusal, frozen=True):
     """The account has no webhook_url: ask the operator to set one."""
 
     status: ClassVar[int] = 409
 
 
-class PositionBeyondHead(Rejection, frozen=True):
+class PositionBeyondHead(Refusal, frozen=True):
     """min_position is beyond the last event there is: it must be a position that this server gave out."""
 
 
-class PeriodTooLong(Rejection, frozen=True):
+class PeriodTooLong(Refusal, frozen=True):
     """The period has more than {lines_max} lines: ask for shorter ones."""
 
     lines_max: int
 
 
-class RangeTooLong(Rejection, frozen=True):
+class RangeTooLong(Refusal, frozen=True):
     """The range has more than {events_max} events: ask for shorter ones."""
 
     events_max: int
 
 
-class ProjectionBehind(Rejection, frozen=True):
+class ProjectionBehind(Refusal, frozen=True):
     """The view has not reached min_position yet: try again in a moment."""
 
     status: ClassVar[int] = 503
 
 
-class Overloaded(Rejection, frozen=True):
+class Overloaded(Refusal, frozen=True):
     """More requests are waiting than can be served soon: nothing was done, try again in a moment."""
 
     status: ClassVar[int] = 503
 
 
-class ServiceUnavailable(Rejection, frozen=True):
+class ServiceUnavailable(Refusal, frozen=True):
     """A part of the service cannot be reached: nothing was done, try again in a moment."""
 
     status: ClassVar[int] = 503
 
 
-class WritingHasEnded(Rejection, frozen=True):
+class WritingHasEnded(Refusal, frozen=True):
     """No change is accepted now, and nothing was done: the operator has been told. Reading goes on."""
 
     status: ClassVar[int] = 503
 
 
-class InternalError(Rejection, frozen=True):
+class InternalError(Refusal, frozen=True):
     """Something is wrong on our side: tell the operator the request_id. If this created something, repeat it with the same
     Idempotency-Key."""
 
@@ -210,46 +210,46 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     data: dict[str, Any] | None = None
 
 
-class Refusal(Exception):
+class RequestRefused(Exception):
     """Ends a request with a refusal. `errors` name fields, `headers` go along."""
 
     def __init__(
         self,
-        rejection: Rejection,
+        refusal: Refusal,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(rejection.code)
-        self.rejection = rejection
+        super().__init__(refusal.code)
+        self.refusal = refusal
         self.errors = errors
         self.headers = dict(headers or {})
 
 
-def invalid(pointer: str, detail: str) -> Refusal:
+def invalid(pointer: str, detail: str) -> RequestRefused:
     """A 422 about one place."""
-    return Refusal(ValidationFailed(), [FieldError(pointer, detail)])
+    return RequestRefused(ValidationFailed(), [FieldError(pointer, detail)])
 
 
-def problem_of(rejection: Rejection, request_id: str, errors: Sequence[FieldError] = ()) -> Problem:
-    code = rejection.code
+def problem_of(refusal: Refusal, request_id: str, errors: Sequence[FieldError] = ()) -> Problem:
+    code = refusal.code
     return Problem(
         type=f"/docs#{code}",
         title=title_of(code),
-        status=rejection.status,
-        detail=rejection.detail,
+        status=refusal.status,
+        detail=refusal.detail,
         code=code,
         request_id=request_id,
         errors=list(errors) or None,
-        data=data_of(rejection) or None,
+        data=data_of(refusal) or None,
     )
 
 
-def headers_of(rejection: Rejection) -> dict[str, str]:
+def headers_of(refusal: Refusal) -> dict[str, str]:
     """Headers that belong to a status: when to come back, how to authenticate."""
-    if rejection.status == 401:
+    if refusal.status == 401:
         return {"www-authenticate": 'ApiKey realm="counterfoil", header="x-api-key"'}
-    if rejection.status == 503 or rejection.code in RETRY_AFTER_S:
-        return {"retry-after": str(RETRY_AFTER_S.get(rejection.code, 1))}
+    if refusal.status == 503 or refusal.code in RETRY_AFTER_S:
+        return {"retry-after": str(RETRY_AFTER_S.get(refusal.code, 1))}
     return {}
 
 
@@ -258,7 +258,7 @@ def title_of(code: str) -> str:
 
 
 INTERNAL: Final = frozenset({"address_taken", "conflicting_facts", "wrong_state", "payin_not_disablable"})
-"""Refusals between the parts of the program, which no client ever sees."""
+"""RefusedCommands between the parts of the program, which no client ever sees."""
 
 
 def catalogue() -> list[dict[str, Any]]:

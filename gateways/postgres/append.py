@@ -12,7 +12,7 @@ from uuid import UUID
 from core.ledger.guard import GuardKey
 from core.ledger.ledger import Decided
 from core.ledger.seals import Sealed, canonical
-from gateways.postgres.pipeline import Exchange, Statement
+from gateways.postgres.pipeline import Pipeline, Statement
 from projections.engine.binary import BinaryArray, bigint, bigint_array, text_array, uuid_array
 
 EVENTS_CHANNEL: Final = "counterfoil_events"
@@ -45,7 +45,7 @@ class Batch:
         """Whether a COMMIT went out, so that only a look at the seals can tell what became of it."""
 
     def write(
-        self, exchange: Exchange, head: int, previous: bytes, records: Iterator[Sealed], decided: Decided
+        self, pipeline: Pipeline, head: int, previous: bytes, records: Iterator[Sealed], decided: Decided
     ) -> None:
         """Any refusal of the server leaves nothing behind, and so does an error among the decisions."""
         seal, last = sha256(previous), head
@@ -58,17 +58,17 @@ class Batch:
             after, last, arrays = last, last + len(chunk), _arrays(*fields)
             if len(chunk) < CHUNK_EVENTS:
                 break
-            exchange.send(_INSERT_EVENTS, bigint(after), *arrays)
+            pipeline.send(_INSERT_EVENTS, bigint(after), *arrays)
         if last == head:
-            exchange.command(b"ROLLBACK")
+            pipeline.command(b"ROLLBACK")
             return
         opened, moved = columns(decided.opened), columns(list(decided.deltas))
         deltas = bigint_array(list(decided.deltas.values()))
         sealed = (self._id.bytes, bigint(head + 1), bigint(last), previous, seal.digest())
-        exchange.send(_FINISH, *sealed, bigint(after), *arrays, *opened, *moved, deltas)
+        pipeline.send(_FINISH, *sealed, bigint(after), *arrays, *opened, *moved, deltas)
         self.positions = range(head + 1, last + 1)
         self.sent = True
-        exchange.command(b"COMMIT")
+        pipeline.command(b"COMMIT")
 
 
 def _arrays(

@@ -27,7 +27,7 @@ from core.ledger.seals import GENESIS, Sealed
 from core.ports.unavailable import Unavailable
 from gateways.postgres.append import Batch, columns
 from gateways.postgres.connections import Login, conninfo_of
-from gateways.postgres.pipeline import Exchange, Statement
+from gateways.postgres.pipeline import Pipeline, Statement
 from projections.engine.binary import bigints_of, text_array, values_of
 
 APPEND_LOCK: Final = 0x436F756E74657266
@@ -185,8 +185,8 @@ class PostgresEventStore(PostgresApplicationRecorder):
         try:
             with self._connection() as conn:
                 loaded, previous = self._load(conn, streams, guards)
-                with Exchange(conn) as exchange:
-                    batch.write(exchange, loaded.head, previous, *build(loaded))
+                with Pipeline(conn) as pipeline:
+                    batch.write(pipeline, loaded.head, previous, *build(loaded))
         except Exception:
             # No kind of error is proof: a server that dies while it commits may say anything, or nothing.
             if not (batch.sent and self._committed(batch_id)):
@@ -197,10 +197,10 @@ class PostgresEventStore(PostgresApplicationRecorder):
         self, conn: psycopg.Connection[Any], streams: Sequence[str], guards: Sequence[GuardKey]
     ) -> tuple[Loaded, bytes]:
         """One round trip: begin, lock, and everything the decisions may look at."""
-        with Exchange(conn) as exchange:
-            exchange.command(_BEGIN.encode())
-            exchange.send(_LOAD, text_array(map(str.encode, streams)), columns(guards)[0], _PATIENCE)
-        _, answer = exchange.answers
+        with Pipeline(conn) as pipeline:
+            pipeline.command(_BEGIN.encode())
+            pipeline.send(_LOAD, text_array(map(str.encode, streams)), columns(guards)[0], _PATIENCE)
+        _, answer = pipeline.answers
         head, head_hash, positions, names, versions, topics, states, accounts, currencies, balances = (
             answer.get_value(0, column) for column in range(10)
         )

@@ -27,7 +27,7 @@ class Statement:
         self.formats = [_BINARY] * parameters
 
 
-class Exchange:
+class Pipeline:
     """A block of statements that are sent as they are given; its end waits for all answers.
 
     Whatever is raised, be it by the server, by the network or by the block itself, the connection is closed: nobody else

@@ -15,11 +15,11 @@ from core.streams import (
     notices,
     payouts,
     quarantine,
+    refused_commands,
     signing,
     sweeps,
     treasury,
 )
-from core.streams import refused_commands as refusals
 
 OWNER: Final = "counterfoil_owner"
 """Owns every table and cannot log in."""
@@ -61,8 +61,8 @@ MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
             treasury.InternalTransferPosted,
             treasury.AdjustmentPosted,
             signing.SigningResumed,
-            refusals.CommandRefused,
-            refusals.RefusalsCounted,
+            refused_commands.CommandRefused,
+            refused_commands.RefusalsCounted,
         }
     ),
     RECORDER: frozenset(

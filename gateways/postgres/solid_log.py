@@ -65,8 +65,8 @@ class PostgresSolidLog:
         self._connections.execute(_KEEP_FROM, (f"{NEEDED_FROM}:{holder}", number))
 
 
-class PostgresAttempts:
-    """The port `Attempts`, on the history's own index of prepared txids."""
+class PostgresAttemptIndex:
+    """The port `AttemptIndex`, on the history's own index of prepared txids."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

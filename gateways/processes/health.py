@@ -19,13 +19,13 @@ STALE_S: Final = 180.0
 ASK_S: Final = 3.0
 
 
-class Pulse:
+class LifeSign:
     """The sign of one process. Without a folder nothing is written."""
 
     def __init__(self, folder: Path | None, name: str) -> None:
         self._file = None if folder is None else folder / name
 
-    def beat(self) -> None:
+    def renew(self) -> None:
         """The process has come round."""
         if self._file is not None:
             self._file.touch()

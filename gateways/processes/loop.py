@@ -33,7 +33,7 @@ class Rest(Protocol):
     def wait(self, timeout_s: float) -> None: ...
 
 
-class Doorbell:
+class NotifyWait:
     """Waits on Postgres' NOTIFY, which is a wake-up and never the only one (FAILURES 35)."""
 
     def __init__(self, login: Login, channels: Sequence[str], stop: threading.Event) -> None:
@@ -63,7 +63,7 @@ class Doorbell:
         self._conn = None
 
 
-class Clockwork:
+class TimedWait:
     """Waits for the time alone."""
 
     def __init__(self, stop: threading.Event) -> None:
@@ -79,15 +79,15 @@ def run(
     stop: threading.Event,
     *,
     idle_s: float = IDLE_S,
-    beat: Callable[[], None] = lambda: None,
+    on_round: Callable[[], None] = lambda: None,
 ) -> None:
     """Until `stop`: every step in turn. Unavailable backs off with jitter; anything else is a defect and goes up.
 
-    `beat` is called at every round.
+    `on_round` is called at every round.
     """
     backoff_s = BACKOFF_FIRST_S
     while not stop.is_set():
-        beat()
+        on_round()
         busy = shut = False
         pause_s = 0.0
         for step in steps:
@@ -116,18 +116,18 @@ def run_side_by_side(
     stop: threading.Event,
     *,
     idle_s: float = IDLE_S,
-    beat: Callable[[], None] = lambda: None,
+    on_round: Callable[[], None] = lambda: None,
 ) -> None:
     """Each step in a loop of its own, for steps that wait at their own queues. The first defect stops all, and goes up.
 
-    `beat` is called when every one of them has come round: one that hangs is missed.
+    `on_round` is called when every one of them has come round: one that hangs is missed.
     """
     defects: list[BaseException] = []
     rounds: set[int] = set()
 
     def follow(number: int, step: Step) -> None:
         try:
-            run([step], Clockwork(stop), stop, idle_s=idle_s, beat=lambda: rounds.add(number))
+            run([step], TimedWait(stop), stop, idle_s=idle_s, on_round=lambda: rounds.add(number))
         except BaseException as defect:  # raised below, in the thread that was asked
             defects.append(defect)
             stop.set()
@@ -139,7 +139,7 @@ def run_side_by_side(
         alive[0].join(ROUND_S)
         if len(rounds) == len(steps):
             rounds.clear()
-            beat()
+            on_round()
     if defects:
         raise defects[0]
 

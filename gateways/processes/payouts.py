@@ -16,7 +16,7 @@ from gateways.wiring.platform import Platform
 
 
 def steps(platform: Platform) -> Sequence[Step]:
-    from signers.outgoing.hot_wallet import Rules
+    from signers.outgoing.hot_wallet import PayoutRules
     from signers.outgoing.payouts import Payouts
 
     settings = platform.settings
@@ -36,7 +36,7 @@ def steps(platform: Platform) -> Sequence[Step]:
         platform.pool,
         held.wallet("hot"),
         settings.usdt,
-        Rules(
+        PayoutRules(
             lifetime_ms=settings.payout_expiration_s * 1000,
             fee_limit_sun_max=settings.fee_limit_max_trx * SUN_PER_TRX,
         ),

@@ -14,7 +14,7 @@ from gateways.postgres.connections import Login, conninfo_of, with_options
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.roles import PROJECTOR
 from gateways.processes.process import DATABASE, Access, Deployment, Process
-from gateways.processes.rebuild_pace import STALE_S, Pace, Told
+from gateways.processes.rebuild_pace import STALE_S, Latency, RebuildPace
 from gateways.steps import Step, Worked, pause_of
 from gateways.wiring.audited import rebuilds_noted
 from gateways.wiring.platform import Platform
@@ -56,7 +56,7 @@ class Rebuilding:
             time.monotonic_ns,
             on_end=on_end,
         )
-        self._pace = Pace()
+        self._pace = RebuildPace()
         self._ear: Connection[Any] | None = None
         self._heard_at = float("-inf")
         self._busy = False
@@ -92,7 +92,7 @@ class Rebuilding:
             self._ear = None
             raise Unavailable(f"the views' database is shut: {error}") from error
         now = time.monotonic()
-        self._pace.hear(None if ago_s is None else Told(round(now - ago_s, 2), p95_ms), now)
+        self._pace.hear(None if ago_s is None else Latency(round(now - ago_s, 2), p95_ms), now)
 
 
 def work(login: Login, names: Sequence[str]) -> None:

@@ -18,14 +18,14 @@ _LESS: Final = 0.6
 _MORE: Final = 1.15
 
 
-class Told(NamedTuple):
+class Latency(NamedTuple):
     """The slow end of the requests of one moment: 19 of 20 took no longer than `p95_ms`. `at_s` is when it was told."""
 
     at_s: float
     p95_ms: float
 
 
-class Pace:
+class RebuildPace:
     """`share` is the part of the time that may be worked; `rests` while it listens."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Pace:
         self._quiet_ms: float | None = None
         self._last_s = -1.0
 
-    def hear(self, told: Told | None, now_s: float) -> None:
+    def hear(self, told: Latency | None, now_s: float) -> None:
         """Take note of the last thing that was told, if anything was lately."""
         if told is None or now_s - told.at_s > STALE_S:
             self.__init__()  # type: ignore[misc]
@@ -54,7 +54,7 @@ class Pace:
             slower = told.p95_ms > SLOWER_MAX * self._quiet_ms + NOISE_MS
             self.share = max(SHARE_MIN, _LESS * self.share) if slower else min(1.0, _MORE * self.share)
 
-    def _listen(self, told: Told, now_s: float) -> None:
+    def _listen(self, told: Latency, now_s: float) -> None:
         """What is told now is of requests that nothing disturbed, but for the first, which began before."""
         assert self._listening_since is not None
         if told.at_s - self._listening_since > LISTEN_S / 4:

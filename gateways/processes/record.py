@@ -18,7 +18,7 @@ def steps(platform: Platform) -> Sequence[Step]:
         platform.queues[DEPOSIT_EVENTS],
         platform.ledger,
         platform.store,
-        platform.attempts,
+        platform.attempt_index,
         platform.outstanding,
         key=platform.secrets.deposit_fact_keys,
         alarm=platform.alarm,

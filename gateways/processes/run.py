@@ -9,8 +9,8 @@ from gateways.postgres.append import EVENTS_CHANNEL
 from gateways.postgres.connections import conninfo_of
 from gateways.postgres.migrate import check
 from gateways.postgres.roles import READER
-from gateways.processes.health import Pulse, folder_of
-from gateways.processes.loop import Clockwork, Doorbell, Rest, keep_loaded, run, run_side_by_side, stop_on_signals
+from gateways.processes.health import LifeSign, folder_of
+from gateways.processes.loop import NotifyWait, Rest, TimedWait, keep_loaded, run, run_side_by_side, stop_on_signals
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
@@ -59,10 +59,10 @@ def run_with(name: str, platform: Platform) -> None:
 
 
 def _run(process: Process, platform: Platform) -> None:
-    pulse = Pulse(folder_of(platform.settings.pulse), process.name)
+    sign = LifeSign(folder_of(platform.settings.pulse), process.name)
     keep_loaded()
     if process.serve is not None:
-        with pulse.serving(platform.settings.http_host, platform.settings.http_port):
+        with sign.serving(platform.settings.http_host, platform.settings.http_port):
             process.serve(platform)
         return
     assert process.steps is not None
@@ -73,12 +73,12 @@ def _run(process: Process, platform: Platform) -> None:
     ]
     if platform.tracing is not None:
         steps = [platform.tracing.step(step) for step in steps]
-    rest: Rest = Clockwork(stop)
+    rest: Rest = TimedWait(stop)
     if process.follows_events:
-        rest = Doorbell(platform.logins[READER], [EVENTS_CHANNEL], stop)
+        rest = NotifyWait(platform.logins[READER], [EVENTS_CHANNEL], stop)
     idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
-    with pulse.ending():
+    with sign.ending():
         if process.waits_at_queues and platform.settings.mode == "aws":
-            run_side_by_side(steps, stop, idle_s=AT_QUEUE_IDLE_S, beat=pulse.beat)
+            run_side_by_side(steps, stop, idle_s=AT_QUEUE_IDLE_S, on_round=sign.renew)
         else:
-            run(steps, rest, stop, idle_s=idle_s, beat=pulse.beat)
+            run(steps, rest, stop, idle_s=idle_s, on_round=sign.renew)

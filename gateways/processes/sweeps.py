@@ -17,17 +17,17 @@ from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
 
 if TYPE_CHECKING:
-    from signers.sweeps.worth import Rules
+    from signers.sweeps.worth import SweepRules
 
 
 INSTRUCTION_LIFETIME_MS: Final = 60_000
 
 
-def rules_of(settings: Settings) -> "Rules":
+def rules_of(settings: Settings) -> "SweepRules":
     """When a sweep is worth it, by the settings."""
-    from signers.sweeps.worth import Rules
+    from signers.sweeps.worth import SweepRules
 
-    return Rules(
+    return SweepRules(
         threshold_minor=settings.minor(settings.sweep_threshold),
         cost_max_percent=settings.sweep_cost_max_percent,
         trx_price_minor=settings.minor(settings.trx_price),
@@ -48,8 +48,7 @@ def floors_of(settings: Settings) -> dict[Role, Floors]:
 
 def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
     """What sweeps deposit addresses, what makes other transactions, and what watches the wallets."""
-    from signers.outgoing.instructions import Instructions
-    from signers.outgoing.instructions import Rules as InstructionRules
+    from signers.outgoing.instructions import InstructionRules, Instructions
     from signers.sweeps.sweeps import Sweeps
     from signers.wallet_watch import WalletWatch
 

@@ -98,8 +98,8 @@ class Numbers:
             self._events.labels(TOPICS[kind].partition("/")[0]).inc(times)
         for outcome in outcomes:
             match outcome:
-                case Refused(rejection=rejection):
-                    self.rejected(rejection.code)
+                case Refused(refusal=refusal):
+                    self.rejected(refusal.code)
                 case Failed():
                     self._failed.inc()
 

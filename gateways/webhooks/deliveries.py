@@ -29,7 +29,7 @@ from core.streams.accounts import (
 )
 from gateways.postgres.connections import Connections
 from gateways.webhooks.alarms import SECRET_GENERATION
-from gateways.webhooks.post import Post, Reply
+from gateways.webhooks.post import Post, PostAnswer
 from gateways.webhooks.signatures import sign, signing_secrets
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class Deliverer:
         self._jitter = jitter
         self._pool = ThreadPoolExecutor(POSTS_MAX, thread_name_prefix="webhook")
         self._waiting: list[_Post] = []
-        self._running: dict[Future[Reply], tuple[Delivery, Endpoint]] = {}
+        self._running: dict[Future[PostAnswer], tuple[Delivery, Endpoint]] = {}
         self._silent: set[str] = set()
 
     def close(self) -> None:
@@ -210,7 +210,7 @@ class Deliverer:
         self._waiting = left
         return started
 
-    def _submit(self, url: str, delivery: Delivery, endpoint: Endpoint, now: datetime) -> Future[Reply]:
+    def _submit(self, url: str, delivery: Delivery, endpoint: Endpoint, now: datetime) -> Future[PostAnswer]:
         whose = (delivery.account_id, endpoint.secret_generation, endpoint.rotated_at, now)
         secrets = [secret for master in self._masters() for secret in signing_secrets(master, *whose)]
         headers = {
@@ -220,7 +220,7 @@ class Deliverer:
         }
         return self._pool.submit(self._poster.post, url, headers, delivery.payload)
 
-    def _record(self, delivery: Delivery, endpoint: Endpoint, reply: Reply) -> None:
+    def _record(self, delivery: Delivery, endpoint: Endpoint, reply: PostAnswer) -> None:
         now = self._clock()
         if reply.status:
             self._silent.discard(delivery.account_id)
@@ -262,13 +262,13 @@ class Deliverer:
         )
 
 
-def _reply(future: Future[Reply], delivery: Delivery) -> Reply:
+def _reply(future: Future[PostAnswer], delivery: Delivery) -> PostAnswer:
     """What a post came to. A defect costs that delivery an attempt: no endpoint may stop the others' webhooks."""
     error = future.exception()
     if error is None:
         return future.result()
     log.error("webhook %s could not be posted", delivery.event_id, exc_info=error)
-    return Reply(0, f"the attempt failed ({type(error).__name__})")
+    return PostAnswer(0, f"the attempt failed ({type(error).__name__})")
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:

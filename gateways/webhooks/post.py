@@ -31,7 +31,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 """(host, port) -> IP addresses. Raises OSError."""
 
 
-class Reply(msgspec.Struct, frozen=True):
+class PostAnswer(msgspec.Struct, frozen=True):
     """What came of it: the HTTP status, or 0 and the reason there is none."""
 
     status: int
@@ -54,7 +54,7 @@ def resolve(host: str, port: int) -> list[str]:
 class Post(Protocol):
     """Whoever posts a webhook."""
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply: ...
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> PostAnswer: ...
 
 
 class Poster:
@@ -65,7 +65,7 @@ class Poster:
         self._resolve = resolve
         self._tls = httpcore2.default_ssl_context()
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> PostAnswer:
         """Never raises for what the other side, its name server or its URL does."""
         try:
             target = _target(url)
@@ -77,13 +77,15 @@ class Poster:
                 httpcore2.ConnectionPool(ssl_context=self._tls, network_backend=backend) as pool,
                 pool.stream("POST", target, headers=given, content=body, extensions={"timeout": timeout}) as answer,
             ):
-                return Reply(answer.status) if _sip(answer) else Reply(answer.status, "the answer was cut short")
+                return (
+                    PostAnswer(answer.status) if _sip(answer) else PostAnswer(answer.status, "the answer was cut short")
+                )
         except _Forbidden as error:
-            return Reply(0, str(error))
+            return PostAnswer(0, str(error))
         except httpcore2.TimeoutException as error:
-            return Reply(0, f"no answer in time ({type(error).__name__})")
+            return PostAnswer(0, f"no answer in time ({type(error).__name__})")
         except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError, OSError) as error:
-            return Reply(0, f"no connection or a broken one ({type(error).__name__})")
+            return PostAnswer(0, f"no connection or a broken one ({type(error).__name__})")
 
 
 def _target(url: str) -> httpcore2.URL:
@@ -203,7 +205,7 @@ class TracedPoster:
         self._outbox = outbox
         self._tracing = tracing
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> PostAnswer:
         journey = self._outbox.journeys.get(headers["webhook-id"])
         if journey is None:
             return self._poster.post(url, headers, body)

@@ -46,7 +46,7 @@ def host_ip() -> str:
 
 
 @dataclass
-class Trail:
+class ActLog:
     """Notes what one process does. Entries that the log cannot take now go in before the next ones.
 
     The log is told after the act: a process that dies between the two leaves an act whose only record is its event.
@@ -88,21 +88,21 @@ class Trail:
 class AuditedLedger:
     """The write path of a process of the system; what it decided itself is noted."""
 
-    def __init__(self, ledger: Ledger, trail: Trail) -> None:
+    def __init__(self, ledger: Ledger, acts: ActLog) -> None:
         self._ledger = ledger
-        self._trail = trail
+        self._acts = acts
 
     def execute(self, commands: Sequence[Command]) -> list[Outcome]:
         outcomes = self._ledger.execute(commands)
-        acts = [
+        done = [
             act_of(recorded)
             for outcome in outcomes
             if isinstance(outcome, Accepted)
             for recorded in outcome.events
             if type(recorded.event) not in FACTS
         ]
-        if acts:
-            self._trail.note(acts)
+        if done:
+            self._acts.note(done)
         return outcomes
 
 
@@ -118,25 +118,25 @@ def act_of(recorded: Recorded) -> tuple[str, str, dict[str, Any]]:
 class AuditedQueue:
     """A queue that notes what is set aside from it."""
 
-    def __init__(self, queue: Queue, name: str, trail: Trail) -> None:
+    def __init__(self, queue: Queue, name: str, acts: ActLog) -> None:
         self._queue = queue
         self._name = name
-        self._trail = trail
+        self._acts = acts
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
 
     def bury(self, receipt: str, reason: str) -> None:
         self._queue.bury(receipt, reason)
-        self._trail.note([(OPERATOR, "queue.set-aside", {"queue": self._name, "reason": reason})])
+        self._acts.note([(OPERATOR, "queue.set-aside", {"queue": self._name, "reason": reason})])
 
 
 class AuditedPool:
     """The pool of addresses; making some is noted."""
 
-    def __init__(self, pool: AddressPool, trail: Trail) -> None:
+    def __init__(self, pool: AddressPool, acts: ActLog) -> None:
         self._pool = pool
-        self._trail = trail
+        self._acts = acts
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
@@ -146,25 +146,25 @@ class AuditedPool:
         if addresses:
             first, last = addresses[0].key_id, addresses[-1].key_id
             data = {"addresses": len(addresses), "first_key": first, "last_key": last}
-            self._trail.note([(OPERATOR, "deposit-addresses.made", data)])
+            self._acts.note([(OPERATOR, "deposit-addresses.made", data)])
 
 
 def audited(platform: Platform, process: str) -> Platform:
     """The platform of a process of the system, whose acts are noted."""
-    trail = Trail(platform.audit, process, host_ip())
-    queues = {name: cast("Queue", AuditedQueue(queue, name, trail)) for name, queue in platform.queues.items()}
+    acts = ActLog(platform.audit, process, host_ip())
+    queues = {name: cast("Queue", AuditedQueue(queue, name, acts)) for name, queue in platform.queues.items()}
     return replace(
         platform,
-        ledger=cast("Any", AuditedLedger(platform.ledger, trail)),
+        ledger=cast("Any", AuditedLedger(platform.ledger, acts)),
         queues=queues,
-        pool=cast("Any", AuditedPool(platform.pool, trail)),
+        pool=cast("Any", AuditedPool(platform.pool, acts)),
     )
 
 
 def rebuilds_noted(audit: AuditLog) -> Callable[[Sequence[str], str], None]:
     """Notes what became of rebuilds."""
-    trail = Trail(audit, "rebuild", host_ip())
-    return lambda views, state: trail.note([(OPERATOR, f"projection.{state}", {"view": view}) for view in views])
+    acts = ActLog(audit, "rebuild", host_ip())
+    return lambda views, state: acts.note([(OPERATOR, f"projection.{state}", {"view": view}) for view in views])
 
 
 @contextlib.contextmanager
@@ -172,12 +172,12 @@ def run_noted(platform: Platform, process: str) -> Iterator[None]:
     """The run of a process, from its start to its end, and what ended it."""
     from gateways import VERSION
 
-    trail = Trail(platform.audit, process, host_ip())
+    acts = ActLog(platform.audit, process, host_ip())
     run = {"pid": os.getpid(), "version": VERSION}
-    trail.note([(OPERATOR, "process.started", run)])
+    acts.note([(OPERATOR, "process.started", run)])
     try:
         yield
     except BaseException as error:
-        trail.note([(OPERATOR, "process.ended", {**run, "error": type(error).__name__})])
+        acts.note([(OPERATOR, "process.ended", {**run, "error": type(error).__name__})])
         raise
-    trail.note([(OPERATOR, "process.ended", run)])
+    acts.note([(OPERATOR, "process.ended", run)])

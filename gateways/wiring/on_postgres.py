@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from core.ledger.ledger import Ledger
-from core.streams.refused_commands import Refusals
+from core.streams.refused_commands import RefusedCommands
 from gateways.embedded.api_keys import PostgresApiKeys
 from gateways.embedded.audit_log import PostgresAuditLog
 from gateways.embedded.idempotency_keys import PostgresIdempotencyKeys
@@ -21,7 +21,7 @@ from gateways.postgres.holdings import PostgresHoldings
 from gateways.postgres.outstanding import PostgresOutstanding
 from gateways.postgres.roles import API
 from gateways.postgres.segments import Prompts
-from gateways.postgres.solid_log import PostgresAttempts, PostgresSolidLog
+from gateways.postgres.solid_log import PostgresAttemptIndex, PostgresSolidLog
 from gateways.postgres.wallet_board import PostgresWalletBoard
 from gateways.queues import QUEUES
 from gateways.settings import Settings
@@ -60,7 +60,7 @@ def on_postgres(
         secrets=secrets,
         clock=utc_now,
         store=store,
-        ledger=Ledger(store, utc_now, Refusals() if role == API else None),
+        ledger=Ledger(store, utc_now, RefusedCommands() if role == API else None),
         node=node,
         api_keys=PostgresApiKeys(connections),
         idempotency_keys=PostgresIdempotencyKeys(connections),
@@ -73,7 +73,7 @@ def on_postgres(
         bookmarks=PostgresBookmarks(hints),
         solid_log=PostgresSolidLog(connections),
         outstanding=PostgresOutstanding(connections),
-        attempts=PostgresAttempts(connections),
+        attempt_index=PostgresAttemptIndex(connections),
         alarm=alarm,
         queues={name: PostgresQueue(hints, name) for name in QUEUES},
         transaction=connections.transaction,

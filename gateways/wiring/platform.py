@@ -13,7 +13,7 @@ from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.clients import ApiKeys, AuditLog, IdempotencyKeys, WebhookOutbox
 from core.ports.queues import Outstanding, Queue
-from core.ports.scanning import Attempts, Cursors, SolidLog
+from core.ports.scanning import AttemptIndex, Cursors, SolidLog
 from core.ports.wallets import AddressPool, Holdings
 from core.streams.wallet_numbers import WalletBoard
 from gateways.platform_keys import Secrets
@@ -47,7 +47,7 @@ class Platform:
     bookmarks: Bookmarks
     solid_log: SolidLog
     outstanding: Outstanding
-    attempts: Attempts
+    attempt_index: AttemptIndex
     alarm: Alarm
     queues: Mapping[str, Queue]
     """deposit-events, payout-requests, and one per projector: project-{view}."""

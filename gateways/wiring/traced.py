@@ -152,7 +152,7 @@ def traced(platform: "Platform", role: str, tracing: Tracing | None) -> "Platfor
         bookmarks=cast("Any", Noted(platform.bookmarks, "bookmarks")),
         solid_log=cast("Any", Noted(platform.solid_log, "solid_log")),
         outstanding=cast("Any", Noted(platform.outstanding, "outstanding")),
-        attempts=cast("Any", Noted(platform.attempts, "attempts")),
+        attempt_index=cast("Any", Noted(platform.attempt_index, "attempts")),
     )
 
 

@@ -19,11 +19,11 @@ from core.streams.deposits import (
 from core.streams.quarantine import Quarantine, quarantine_stream
 from projections.explain.explanation import (
     Chain,
+    Description,
     Explanation,
     NoSuchThing,
     Now,
     Step,
-    Told,
     amount,
     chain_of,
     history_of,
@@ -118,7 +118,7 @@ def _step(recorded: Recorded, before: Deposit) -> Step:
             data |= {"account_id": happened.account_id, "ledger_account": happened.ledger_account}
     first = before.status == "absent"
     data |= {"from": fact.from_address, "to": fact.to_address, "amount_minor": fact.amount_minor} if first else {}
-    return step(recorded, Told(sentence, data))
+    return step(recorded, Description(sentence, data))
 
 
 # What holds it now

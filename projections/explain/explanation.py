@@ -27,7 +27,7 @@ class NoSuchThing(Exception):
     """The history has nothing of that name; the sentence says what was looked for."""
 
 
-class Told(NamedTuple):
+class Description(NamedTuple):
     """A sentence and what it rests on."""
 
     sentence: str
@@ -92,7 +92,7 @@ def stopped_by(conn: Connection[Any]) -> tuple[str, ...]:
     return signing.causes
 
 
-def step(recorded: Recorded, told: Told) -> Step:
+def step(recorded: Recorded, told: Description) -> Step:
     happened = recorded.event
     return Step(
         recorded.position, happened.occurred_at, TOPICS[type(happened)], happened.actor, told.sentence, dict(told.data)

@@ -8,7 +8,7 @@ from psycopg import Connection
 from core.ledger.books import HOT_WALLET
 from core.ledger.events import Recorded
 from core.ledger.journal import TREASURY, ledger_account_id
-from core.ledger.rejections import restore
+from core.ledger.refusals import restore
 from core.streams.attempts import Attempt
 from core.streams.payouts import (
     Payout,
@@ -24,10 +24,10 @@ from core.streams.payouts import (
     payout_stream,
 )
 from projections.explain.explanation import (
+    Description,
     Explanation,
     NoSuchThing,
     Now,
-    Told,
     amount,
     chain_time,
     history_of,
@@ -92,7 +92,7 @@ def explain_payout(conn: Connection[Any], payout_id: str) -> Explanation:
 # The story
 
 
-def _told(recorded: Recorded, payout: Payout) -> Told:
+def _told(recorded: Recorded, payout: Payout) -> Description:
     """What an event says, given the payout after it."""
     happened: Any = recorded.event
     order = payout.order
@@ -102,44 +102,50 @@ def _told(recorded: Recorded, payout: Payout) -> Told:
         case PayoutRefused():
             why = restore(happened.code, happened.data).detail
             data = {"code": happened.code, **happened.data}
-            return Told(f"Asked for {coins} to {order.to_address}, and refused with {happened.code}: {why}", data)
+            return Description(
+                f"Asked for {coins} to {order.to_address}, and refused with {happened.code}: {why}", data
+            )
         case PayoutRequested():
-            return Told(
+            return Description(
                 f"Asked for {coins} to {order.to_address}: {reserve}, fee included, were reserved of"
                 f" {order.ledger_account}.",
                 {"to_address": order.to_address, "amount_minor": order.amount_minor, "fee_minor": order.fee_minor},
             )
         case PayoutPrepared(attempt=attempt):
-            return Told(
+            return Description(
                 f"Attempt {attempt.number} was fixed as {attempt.txid}: it may be mined until"
                 f" {chain_time(attempt.expiration_ms)}.",
                 {"attempt": attempt.number, "txid": attempt.txid, "expiration_ms": attempt.expiration_ms},
             )
         case PayoutSigned():
-            return Told("Its bytes were checked against the order and signed.", {"txid": happened.txid})
+            return Description("Its bytes were checked against the order and signed.", {"txid": happened.txid})
         case PayoutBroadcast():
-            return Told("It was given to the network.", {"txid": happened.txid})
+            return Description("It was given to the network.", {"txid": happened.txid})
         case PayoutExpired(proof=proof):
             blocks = f"solid blocks {proof.first_block_number} to {proof.last_block_number}"
-            return Told(
+            return Description(
                 f"The attempt can never be mined: its time is over, and {blocks} do not hold it.",
                 {"txid": happened.txid, "first_block": proof.first_block_number, "last_block": proof.last_block_number},
             )
         case PayoutConfirmed():
             burned = amount(happened.burned_sun, "TRX")
             data = {"txid": happened.txid, "block_number": happened.block_number, "burned_sun": happened.burned_sun}
-            return Told(f"Paid: solid block {happened.block_number} has the transfer; {burned} were burned.", data)
+            return Description(
+                f"Paid: solid block {happened.block_number} has the transfer; {burned} were burned.", data
+            )
         case PayoutFailed():
             return _failed(happened, reserve, order.ledger_account)
         case PayoutCancelled():
-            return Told(f"Cancelled before anything was prepared: {reserve} came back to {order.ledger_account}.")
+            return Description(
+                f"Cancelled before anything was prepared: {reserve} came back to {order.ledger_account}."
+            )
     raise AssertionError(f"{type(happened).__name__} is no event of a payout")
 
 
-def _failed(happened: PayoutFailed, reserve: str, ledger_account: str) -> Told:
+def _failed(happened: PayoutFailed, reserve: str, ledger_account: str) -> Description:
     meaning = FAILURES.get(happened.failure_code, "the chain's own result")
     burned = f"; {amount(happened.burned_sun, 'TRX')} were burned" if happened.burned_sun else ""
-    return Told(
+    return Description(
         f"Failed with {happened.failure_code} ({meaning}): {reserve} came back to {ledger_account}{burned}.",
         {"failure_code": happened.failure_code, "txid": happened.txid, "burned_sun": happened.burned_sun},
     )
@@ -164,8 +170,8 @@ def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
             return Now("failed", sentence, f"{_OVER} The client may ask anew.", about)
         case PayoutCancelled():
             return Now("cancelled", "The client took it back.", _OVER)
-    attempt = payout.tries.alive
-    if attempt is not None and payout.tries.sent:
+    attempt = payout.attempts.alive
+    if attempt is not None and payout.attempts.sent:
         return _in_flight(conn, attempt)
     causes = stopped_by(conn)
     if causes:
@@ -219,7 +225,9 @@ def _waiting(conn: Connection[Any], payout: Payout, position: int) -> Now:
     free = wallet.usdt_minor - wallet.in_flight_minor
     about = {"ahead": ahead, "hot_wallet_minor": wallet.usdt_minor, "in_flight_minor": wallet.in_flight_minor}
     about |= {"hot_wallet_trx_sun": wallet.trx_sun}
-    again = "" if not payout.tries.made else f" after {of(len(payout.tries.made), 'attempt')} that can never be mined"
+    again = (
+        "" if not payout.attempts.made else f" after {of(len(payout.attempts.made), 'attempt')} that can never be mined"
+    )
     if free <= order.amount_minor:
         lacking = amount(order.amount_minor - free + 1, order.currency)
         sentence = (

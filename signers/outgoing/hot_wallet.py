@@ -26,7 +26,7 @@ KEPT_MINOR: Final = 1
 """What no payment takes: as long as the wallet holds a unit of the token, sweeps into it cost half (TRON.md 12.36)."""
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
+class PayoutRules(msgspec.Struct, frozen=True, kw_only=True):
     """How payouts are made. Everything in chain time and sun."""
 
     lifetime_ms: int = 120_000
@@ -44,7 +44,7 @@ class HotWallet:
     """The wallet at one look: the chain's prices, and the wallet's funds less what is in flight."""
 
     def __init__(
-        self, node: Node, pool: AddressPool, address: Address, token: Address, rules: Rules, funds: Funds
+        self, node: Node, pool: AddressPool, address: Address, token: Address, rules: PayoutRules, funds: Funds
     ) -> None:
         self._node = node
         self._pool = pool
@@ -55,7 +55,7 @@ class HotWallet:
 
     @classmethod
     def look(
-        cls, node: Node, pool: AddressPool, address: Address, token: Address, rules: Rules, in_flight: InFlight
+        cls, node: Node, pool: AddressPool, address: Address, token: Address, rules: PayoutRules, in_flight: InFlight
     ) -> Self:
         """Read prices and funds. Raises Unavailable."""
         funds = Funds.look(node, address, token, Prices.of(node), in_flight, kept_minor=KEPT_MINOR)
@@ -86,7 +86,7 @@ class HotWallet:
         return None
 
     def attempt(self, name: bytes, intent: Intent, number: int, head: BlockRef, solid: BlockRef) -> Attempt:
-        """Build the bytes of an errand (its 16-byte id) and set their cost aside. Raises Shortage."""
+        """Build the bytes of an order (its 16-byte id) and set their cost aside. Raises Shortage."""
         envelope = envelope_for(
             name,
             number,

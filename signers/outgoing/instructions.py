@@ -27,7 +27,7 @@ from core.tron.chain import BlockRef
 from signers.keys.keys import Key, Keys
 from signers.outgoing.funds import Funds, Prices, Shortage, usdt_of
 from signers.outgoing.needs import TRANSFER_BYTES, Payer, TokenRefuses, need_of, salted
-from signers.outgoing.open_orders import Errand, Errands, OpenInstruction, instructions
+from signers.outgoing.open_orders import OpenInstruction, OpenOrder, OpenOrders, instructions
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
 from signers.transactions.build import (
     LIFETIME_MS_MAX,
@@ -46,7 +46,7 @@ ACTOR: Final = "system:sweeps"
 BOOKMARK: Final = "instructions"
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
+class InstructionRules(msgspec.Struct, frozen=True, kw_only=True):
     """How the treasury's transactions are made. Everything in chain time and sun."""
 
     lifetime_ms: int = 60_000
@@ -75,13 +75,13 @@ class Instructions(Outgoing):
         gas: Key,
         keys: Keys,
         token: Address,
-        rules: Rules = Rules(),  # noqa: B008 (frozen)
+        rules: InstructionRules = InstructionRules(),  # noqa: B008 (frozen)
         *,
         alarm: Alarm,
         opinion: SecondOpinion | None = None,
     ) -> None:
-        errands = Errands(store, bookmarks, BOOKMARK, [instructions(ACTOR, ["gas", "payin", "cold"])])
-        super().__init__("instructions", ledger, store, node, log, pool, token, errands, alarm=alarm, opinion=opinion)
+        orders = OpenOrders(store, bookmarks, BOOKMARK, [instructions(ACTOR, ["gas", "payin", "cold"])])
+        super().__init__("instructions", ledger, store, node, log, pool, token, orders, alarm=alarm, opinion=opinion)
         self._chain = node
         self._gas = gas
         self._keys = keys
@@ -106,11 +106,11 @@ class Instructions(Outgoing):
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         commands: list[Command] = []
         funds: Funds | None = None
-        for errand in islice(self._unprepared(), BATCH):
-            assert isinstance(errand, OpenInstruction)
-            made, wallet = len(errand.tries.made), errand.instruction.wallet
+        for order in islice(self._unprepared(), BATCH):
+            assert isinstance(order, OpenInstruction)
+            made, wallet = len(order.attempts.made), order.instruction.wallet
             if made >= (1 if wallet == "cold" else self._rules.attempts_max):
-                commands.append(self._give_back(errand, "not mined"))
+                commands.append(self._give_back(order, "not mined"))
                 continue
             if wallet == "cold":
                 continue
@@ -118,24 +118,24 @@ class Instructions(Outgoing):
             try:
                 if wallet == "gas":
                     funds = funds or self._funds()
-                    attempt = self._of_gas(errand, funds, head, solid)
+                    attempt = self._of_gas(order, funds, head, solid)
                 else:
-                    attempt = self._of_payin(errand, head, solid)
+                    attempt = self._of_payin(order, head, solid)
             except Withdrawn as reason:
-                commands.append(self._give_back(errand, str(reason)))
+                commands.append(self._give_back(order, str(reason)))
             except Shortage as shortage:
-                self._wait(errand, shortage)
+                self._wait(order, shortage)
             else:
                 if attempt is not None:
-                    commands.append(errand.prepare(attempt))
+                    commands.append(order.prepare(attempt))
         return commands
 
-    def _give_back(self, errand: OpenInstruction, reason: str) -> Command:
-        return WithdrawInstruction(errand.instruction, ACTOR, reason=reason)
+    def _give_back(self, order: OpenInstruction, reason: str) -> Command:
+        return WithdrawInstruction(order.instruction, ACTOR, reason=reason)
 
-    def _wait(self, errand: Errand, shortage: Shortage) -> None:
-        self._say(f"{errand.name} waits: the gas wallet {self._gas.address} is short, {shortage}")
-        self._ring(errand, "gas_wallet_short", f"the gas wallet {self._gas.address} is short, {shortage}")
+    def _wait(self, order: OpenOrder, shortage: Shortage) -> None:
+        self._say(f"{order.name} waits: the gas wallet {self._gas.address} is short, {shortage}")
+        self._ring(order, "gas_wallet_short", f"the gas wallet {self._gas.address} is short, {shortage}")
 
     def _now(self) -> Prices:
         if self._prices is None:
@@ -148,14 +148,14 @@ class Instructions(Outgoing):
 
     def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
         owner = self._gas.address.base58
-        for errand in self._open:
-            attempt = errand.tries.alive
+        for order in self._open:
+            attempt = order.attempts.alive
             if attempt is not None and attempt.from_address == owner:
-                yield errand.intent(self._gas.address, self._token), attempt
+                yield order.intent(self._gas.address, self._token), attempt
 
-    def _of_gas(self, errand: OpenInstruction, funds: Funds, head: BlockRef, solid: BlockRef) -> Attempt:
+    def _of_gas(self, order: OpenInstruction, funds: Funds, head: BlockRef, solid: BlockRef) -> Attempt:
         """Raises Withdrawn, Shortage. What does not fit is put back, so that smaller ones behind it are made."""
-        intent = errand.intent(self._gas.address, self._token)
+        intent = order.intent(self._gas.address, self._token)
         if intent.owner != self._gas.address:
             raise Withdrawn(f"{intent.owner} is not the gas wallet")
         match intent:
@@ -167,7 +167,7 @@ class Instructions(Outgoing):
             case UndelegateResource(receiver=receiver, resource=resource, stake_sun=stake_sun):
                 if stake_sun > self._lent_sun(receiver, resource):
                     raise Withdrawn(f"{receiver} has less than that to give back")
-        attempt = self._attempt(errand, intent, head, solid)
+        attempt = self._attempt(order, intent, head, solid)
         activates = isinstance(intent, TrxTransfer) and self._node.account(intent.to) is None
         kept = msgspec.structs.astuple(funds)
         funds.set_aside(intent, 0, bandwidth_bytes(bytes.fromhex(attempt.raw_data)), activates=activates)
@@ -183,15 +183,15 @@ class Instructions(Outgoing):
         lent = self._chain.delegations(self._gas.address, receiver)
         return sum(each.energy_sun if resource == "ENERGY" else each.bandwidth_sun for each in lent)
 
-    def _of_payin(self, errand: OpenInstruction, head: BlockRef, solid: BlockRef) -> Attempt | None:
+    def _of_payin(self, order: OpenInstruction, head: BlockRef, solid: BlockRef) -> Attempt | None:
         """None while prices may change within its life. Raises Withdrawn."""
-        intent = errand.intent(self._gas.address, self._token)
+        intent = order.intent(self._gas.address, self._token)
         if isinstance(intent, TrxTransfer):
             payer = Payer.look(self._node, intent.owner)
             fee_sun = payer.bytes_cost_sun(TRANSFER_BYTES, self._now().bandwidth_sun)
             if intent.amount_sun + fee_sun > payer.balance_sun:
                 raise Withdrawn("it holds less than that")
-            return self._attempt(errand, intent, head, solid)
+            return self._attempt(order, intent, head, solid)
         if not isinstance(intent, Trc20Transfer):
             raise Withdrawn("a deposit address only sends coins")
         if head.timestamp_ms + self._rules.lifetime_ms >= self._chain.next_maintenance_ms():
@@ -201,7 +201,7 @@ class Instructions(Outgoing):
         fee_limit_sun = self._affordable(intent, self._rules.margin_percent)
         if salted(fee_limit_sun) > self._rules.fee_limit_sun_max:
             raise Withdrawn(f"it needs a fee limit of {fee_limit_sun} sun, above {self._rules.fee_limit_sun_max}")
-        return self._attempt(errand, intent, head, solid, fee_limit_sun)
+        return self._attempt(order, intent, head, solid, fee_limit_sun)
 
     def _affordable(self, intent: Trc20Transfer, margin_percent: int) -> int:
         """The fee limit of a transfer that its owner can pay for now. Raises Withdrawn."""
@@ -214,11 +214,11 @@ class Instructions(Outgoing):
         return need.fee_limit_sun
 
     def _attempt(
-        self, errand: OpenInstruction, intent: Intent, head: BlockRef, solid: BlockRef, fee_limit_sun: int = 0
+        self, order: OpenInstruction, intent: Intent, head: BlockRef, solid: BlockRef, fee_limit_sun: int = 0
     ) -> Attempt:
-        number = len(errand.tries.made) + 1
+        number = len(order.attempts.made) + 1
         envelope = envelope_for(
-            UUID(errand.key).bytes,
+            UUID(order.key).bytes,
             number,
             solid,
             chain_time_ms=head.timestamp_ms,
@@ -229,15 +229,15 @@ class Instructions(Outgoing):
 
     # Signing
 
-    def _key_of(self, errand: Errand, attempt: Attempt) -> Key | None:
+    def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
         """None also where the wallet can no longer pay for it: unsigned bytes die, and others are made."""
-        assert isinstance(errand, OpenInstruction)
-        wallet = errand.instruction.wallet
+        assert isinstance(order, OpenInstruction)
+        wallet = order.instruction.wallet
         if wallet == "gas":
             return self._gas if attempt.from_address == self._gas.address.base58 else None
         if wallet != "payin":
             return None
-        intent = errand.intent(self._gas.address, self._token)
+        intent = order.intent(self._gas.address, self._token)
         if isinstance(intent, Trc20Transfer):
             try:
                 if self._affordable(intent, 0) > attempt.fee_limit_sun:

@@ -1,7 +1,7 @@
 """What is to leave our wallets and is not over, folded in memory from the event store: payouts and instructions alike.
 
-Everything known of an errand is in the history, so the history is the list: no table repeats it, and a queue that is
-lost, forged or purged takes nothing from it and adds nothing to it (I11, I14). Memory holds open errands only. What
+Everything known of an order is in the history, so the history is the list: no table repeats it, and a queue that is
+lost, forged or purged takes nothing from it and adds nothing to it (I11, I14). Memory holds open orders only. What
 makes the start short is a low-water bookmark: the position before the first event of the oldest one that is open.
 Below it nothing can matter again, so a lost bookmark costs time and nothing else (I9).
 """
@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from core.ledger.events import Recorded
 from core.ledger.ledger import Command, EventStore
 from core.ports.bookmarks import Bookmarks
-from core.streams.attempts import Attempt, PayoutOrder, ProofOfDeath, Tries
+from core.streams.attempts import Attempt, Attempts, PayoutOrder, ProofOfDeath
 from core.streams.instructions import (
     BroadcastInstruction,
     ExpireInstruction,
@@ -44,7 +44,7 @@ SAVE_EVERY: Final = 1_000
 """How far the low-water mark moves between two writes of it."""
 
 
-class Errand(Protocol):
+class OpenOrder(Protocol):
     """One transaction that is to be made, as the history has it, and what this process remembers of its last attempt.
 
     Forgetting what is remembered is harmless.
@@ -63,7 +63,7 @@ class Errand(Protocol):
     """The alarms that were raised because it waits."""
 
     @property
-    def tries(self) -> Tries: ...
+    def attempts(self) -> Attempts: ...
 
     @property
     def over(self) -> bool: ...
@@ -88,7 +88,7 @@ class Errand(Protocol):
 
 
 class _Remembered:
-    """What a process remembers of an errand's last attempt."""
+    """What a process remembers of an order's last attempt."""
 
     def __init__(self, position: int, actor: str) -> None:
         self.position = position
@@ -102,7 +102,7 @@ class _Remembered:
 
 
 class OpenPayout(_Remembered):
-    """A payout as an errand."""
+    """A payout as an order."""
 
     def __init__(self, position: int, order: PayoutOrder, actor: str) -> None:
         super().__init__(position, actor)
@@ -117,8 +117,8 @@ class OpenPayout(_Remembered):
             self._forget()
 
     @property
-    def tries(self) -> Tries:
-        return self.state.tries
+    def attempts(self) -> Attempts:
+        return self.state.attempts
 
     @property
     def over(self) -> bool:
@@ -144,7 +144,7 @@ class OpenPayout(_Remembered):
 
 
 class OpenInstruction(_Remembered):
-    """An instruction as an errand."""
+    """An instruction as an order."""
 
     def __init__(self, position: int, instruction: Instruction, actor: str) -> None:
         super().__init__(position, actor)
@@ -159,8 +159,8 @@ class OpenInstruction(_Remembered):
             self._forget()
 
     @property
-    def tries(self) -> Tries:
-        return self.state.tries
+    def attempts(self) -> Attempts:
+        return self.state.attempts
 
     @property
     def over(self) -> bool:
@@ -185,14 +185,14 @@ class OpenInstruction(_Remembered):
         return settle_instruction(self.instruction, attempt, receipt, token, self._actor)
 
 
-Opens = Callable[[Recorded], "Errand | None"]
-"""The errand that an event begins, if it is one that this worker sees through."""
+Opens = Callable[[Recorded], "OpenOrder | None"]
+"""The order that an event begins, if it is one that this worker sees through."""
 
 
 def payouts(actor: str) -> Opens:
     """Every payout."""
 
-    def opens(recorded: Recorded) -> Errand | None:
+    def opens(recorded: Recorded) -> OpenOrder | None:
         happened = recorded.event
         return OpenPayout(recorded.position, happened.order, actor) if isinstance(happened, PayoutRequested) else None
 
@@ -202,7 +202,7 @@ def payouts(actor: str) -> Opens:
 def instructions(actor: str, wallets: Sequence[str]) -> Opens:
     """Every instruction to one of these wallets."""
 
-    def opens(recorded: Recorded) -> Errand | None:
+    def opens(recorded: Recorded) -> OpenOrder | None:
         happened = recorded.event
         if isinstance(happened, InstructionGiven) and happened.instruction.wallet in wallets:
             return OpenInstruction(recorded.position, happened.instruction, actor)
@@ -211,8 +211,8 @@ def instructions(actor: str, wallets: Sequence[str]) -> Opens:
     return opens
 
 
-class Errands:
-    """Iterates over the open errands in the order in which they were begun. `bookmark` is the low-water mark's name."""
+class OpenOrders:
+    """Iterates over the open orders in the order in which they were begun. `bookmark` is the low-water mark's name."""
 
     def __init__(self, store: EventStore, bookmarks: Bookmarks, bookmark: str, opens: Sequence[Opens]) -> None:
         self._store = store
@@ -223,7 +223,7 @@ class Errands:
         """There may be more of the history than was folded: nothing is to be promised from this list yet."""
         self._read_to: int | None = None
         self._saved = 0
-        self._open: dict[str, Errand] = {}
+        self._open: dict[str, OpenOrder] = {}
 
     def read_on(self) -> int:
         """Fold the next page of the history; -> how many events it had."""
@@ -238,7 +238,7 @@ class Errands:
         self.behind = len(page) == PAGE_EVENTS
         return len(page)
 
-    def __iter__(self) -> Iterator[Errand]:
+    def __iter__(self) -> Iterator[OpenOrder]:
         return iter(self._open.values())
 
     def __len__(self) -> int:

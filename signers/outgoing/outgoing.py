@@ -1,4 +1,4 @@
-"""How anything leaves a wallet of ours, each errand one transition further a step, and each at most once (I7).
+"""How anything leaves a wallet of ours, each order one transition further a step, and each at most once (I7).
 
     begun       -> prepared     by the subclass: whether it can be paid now, and its bytes, recorded before any key sees them
     prepared    -> signed       checked against the recorded intent (I8); signature and intent to broadcast are one append
@@ -34,7 +34,7 @@ from core.streams.signing import SIGNING, Signing
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key
-from signers.outgoing.open_orders import Errand, Errands, OpenInstruction
+from signers.outgoing.open_orders import OpenInstruction, OpenOrder, OpenOrders
 from signers.outgoing.owners import check_owner
 from signers.outgoing.settlement import proof_of_death, solid_receipt
 from signers.transactions.build import assemble
@@ -44,7 +44,7 @@ from signers.transactions.signer import Limits, SignatureRefused, sign
 log = logging.getLogger(__name__)
 
 BATCH: Final = 50
-"""Errands per step and kind of work: one append for all of them, and a step stays short."""
+"""OpenOrders per step and kind of work: one append for all of them, and a step stays short."""
 REBROADCAST_MS: Final = 30_000
 """Chain time between two broadcasts. Nodes forget what waits after 60 s, and a fork may drop what they included."""
 RETRY_MS: Final = 6_000
@@ -70,7 +70,7 @@ DIRECTIONS: Final[Mapping[Purpose, tuple[frozenset[str], frozenset[str]]]] = {
 
 
 class Outgoing(ABC):
-    """Sees errands through. `log` is our own log of solid blocks, `opinion` a second node's word on each end (I14)."""
+    """Sees orders through. `log` is our own log of solid blocks, `opinion` a second node's word on each end (I14)."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Outgoing(ABC):
         log: SolidLog,
         pool: AddressPool,
         token: Address,
-        errands: Errands,
+        orders: OpenOrders,
         *,
         alarm: Alarm,
         opinion: SecondOpinion | None,
@@ -95,7 +95,7 @@ class Outgoing(ABC):
         self._alarm = alarm
         self._opinion = opinion
         self._token = token
-        self._open = errands
+        self._open = orders
         self._told = ""
         """What was last logged about waiting: a wallet may be short for hours."""
         self._kept_from: int | None = -1
@@ -106,7 +106,7 @@ class Outgoing(ABC):
         """Record the bytes of the next attempts."""
 
     @abstractmethod
-    def _key_of(self, errand: Errand, attempt: Attempt) -> Key | None:
+    def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
         """The key that signs this attempt here, or None where it is another's, or it must not be signed any more."""
 
     @abstractmethod
@@ -114,13 +114,13 @@ class Outgoing(ABC):
         """What the signer allows now."""
 
     def _advance(self) -> bool:
-        """One transition of up to BATCH errands of each kind; False when there is nothing to do but wait.
+        """One transition of up to BATCH orders of each kind; False when there is nothing to do but wait.
 
         Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
         """
         solid, head = self._node.solid(), self._node.head()
         self._keep_log(solid)
-        due = list(islice((errand for errand in self._open if self._is_due(errand, solid)), BATCH))
+        due = list(islice((order for order in self._open if self._is_due(order, solid)), BATCH))
         self._execute(self._settle(due, solid))
         readied = self._execute([] if self._stopped() else [*self._prepare(head, solid), *self._sign(head)])
         sent = self._send(head)
@@ -129,66 +129,66 @@ class Outgoing(ABC):
     # Settling
 
     @staticmethod
-    def _is_due(errand: Errand, solid: BlockRef) -> bool:
-        return errand.tries.alive is not None and errand.look_at <= solid.number
+    def _is_due(order: OpenOrder, solid: BlockRef) -> bool:
+        return order.attempts.alive is not None and order.look_at <= solid.number
 
-    def _settle(self, due: Sequence[Errand], solid: BlockRef) -> list[Command]:
+    def _settle(self, due: Sequence[OpenOrder], solid: BlockRef) -> list[Command]:
         """Look for solid receipts and for proofs of death. `solid` was read before any look.
 
         One whose end is disputed waits for the next solid block, alone: the others are settled.
         """
         ends = []
-        for errand in due:
+        for order in due:
             try:
-                end = self._end_of(errand, solid)
+                end = self._end_of(order, solid)
             except Disagreement as dispute:
-                self._ring(errand, "payout_disputed", str(dispute))
+                self._ring(order, "payout_disputed", str(dispute))
             except NoSecondOpinion:
                 pass  # who asks the nodes has said so; it is no dispute
             else:
                 if end is not None:
                     ends.append(end)
                 continue
-            errand.look_at = solid.number + 1
+            order.look_at = solid.number + 1
         return ends
 
-    def _end_of(self, errand: Errand, solid: BlockRef) -> Command | None:
-        attempt = errand.tries.alive
+    def _end_of(self, order: OpenOrder, solid: BlockRef) -> Command | None:
+        attempt = order.attempts.alive
         assert attempt is not None
         receipt = solid_receipt(self._node, self._log, attempt.txid)
         if receipt is not None:
             if self._opinion is not None:
                 self._opinion.agree_on_receipts(receipt.block_number, [receipt])
-            return errand.settle(attempt, receipt, self._token)
+            return order.settle(attempt, receipt, self._token)
         proof = proof_of_death(self._log, attempt)
         if proof is not None:
             if self._opinion is not None:
                 self._opinion.agree_on_absence(attempt.txid, solid)
-            return errand.expire(attempt.txid, proof)
-        self._tell_what_lacks(errand, attempt, solid)
+            return order.expire(attempt.txid, proof)
+        self._tell_what_lacks(order, attempt, solid)
         # Only a hint when to look again: a block at the head may still be replaced, and its receipt with it.
         seen = self._node.receipt(attempt.txid)
         soonest, latest = solid.number + 1, solid.number + UNSOLID_BLOCKS_MAX
-        errand.look_at = min(max(soonest, seen.block_number if seen else 0), latest)
+        order.look_at = min(max(soonest, seen.block_number if seen else 0), latest)
         return None
 
-    def _tell_what_lacks(self, errand: Errand, attempt: Attempt, solid: BlockRef) -> None:
+    def _tell_what_lacks(self, order: OpenOrder, attempt: Attempt, solid: BlockRef) -> None:
         """Ring when an attempt can be neither settled nor buried although its time is over. It waits, not made again."""
         mined = self._log.find(attempt.txid)
         if mined is not None:
             if solid.number >= mined[0] + UNSOLID_BLOCKS_MAX:
                 reason = f"block {mined[0]} holds its {attempt.txid}, whose receipt the node denies"
-                self._ring(errand, "receipt_hidden", reason)
+                self._ring(order, "receipt_hidden", reason)
         elif solid.timestamp_ms >= attempt.expiration_ms + PROOF_MS_MAX:
             first, last = attempt.ref_block_number + 1, solid.number
             reason = f"the log of solid blocks has gaps from {first} to {last}: scan them again"
-            self._ring(errand, "proof_lacks", reason)
+            self._ring(order, "proof_lacks", reason)
 
-    def _ring(self, errand: Errand, name: str, reason: str) -> None:
-        """Once for each attempt and alarm: what holds an errand up may do so for hours."""
-        if name not in errand.told:
-            errand.told |= {name}
-            self._alarm(name, f"{errand.name} waits: {reason}")
+    def _ring(self, order: OpenOrder, name: str, reason: str) -> None:
+        """Once for each attempt and alarm: what holds an order up may do so for hours."""
+        if name not in order.told:
+            order.told |= {name}
+            self._alarm(name, f"{order.name} waits: {reason}")
 
     def _stopped(self) -> bool:
         """Whether anything holds signing back now; a look that comes too early is mended by the decisions' own."""
@@ -200,7 +200,7 @@ class Outgoing(ABC):
 
     def _keep_log(self, solid: BlockRef) -> None:
         """Tell the log from where on the oldest live attempt needs it, if that is far back."""
-        alive = (errand.tries.alive for errand in self._open)
+        alive = (order.attempts.alive for order in self._open)
         oldest = min((attempt.ref_block_number for attempt in alive if attempt), default=solid.number)
         needed = oldest if oldest < solid.number - KEPT_ANYWAY_BLOCKS else None
         if needed != self._kept_from:
@@ -208,45 +208,45 @@ class Outgoing(ABC):
             self._kept_from = needed
 
     def _say(self, sentence: str) -> None:
-        """Log what holds errands up when it changes."""
+        """Log what holds orders up when it changes."""
         if sentence and sentence != self._told:
             log.warning("%s", sentence)
         self._told = sentence or self._told
 
     # Signing and sending
 
-    def _unprepared(self) -> Iterable[Errand]:
+    def _unprepared(self) -> Iterable[OpenOrder]:
         """What has no bytes that may be mined, in the order in which it was begun."""
-        return (errand for errand in self._open if errand.tries.alive is None)
+        return (order for order in self._open if order.attempts.alive is None)
 
     def _sign(self, head: BlockRef) -> list[Command]:
         """Sign what is prepared and still alive; what is not will be proven dead and prepared anew."""
-        unsigned: list[tuple[Errand, Attempt, Key]] = []
-        for errand in self._open:
-            attempt = errand.tries.alive
-            if len(unsigned) < BATCH and attempt is not None and not errand.tries.sent:
-                key = self._key_of(errand, attempt) if attempt.expiration_ms > head.timestamp_ms else None
+        unsigned: list[tuple[OpenOrder, Attempt, Key]] = []
+        for order in self._open:
+            attempt = order.attempts.alive
+            if len(unsigned) < BATCH and attempt is not None and not order.attempts.sent:
+                key = self._key_of(order, attempt) if attempt.expiration_ms > head.timestamp_ms else None
                 if key is not None:
-                    unsigned.append((errand, attempt, key))
+                    unsigned.append((order, attempt, key))
         if not unsigned:
             return []
         for owner in dict.fromkeys(key.address for _, _, key in unsigned):
             check_owner(self._node, owner)
         limits = self._limits(head)
         commands: list[Command] = []
-        for errand, attempt, key in unsigned:
-            if errand.tries.signature is None:
-                intent, raw_data = errand.intent(key.address, self._token), bytes.fromhex(attempt.raw_data)
-                signed = sign(intent, envelope_of(attempt), self._narrowed(limits, errand), raw_data, key)
-                commands.append(errand.sign(signed.txid, signed.signature.hex()))
-            commands.append(errand.broadcast(attempt.txid))
+        for order, attempt, key in unsigned:
+            if order.attempts.signature is None:
+                intent, raw_data = order.intent(key.address, self._token), bytes.fromhex(attempt.raw_data)
+                signed = sign(intent, envelope_of(attempt), self._narrowed(limits, order), raw_data, key)
+                commands.append(order.sign(signed.txid, signed.signature.hex()))
+            commands.append(order.broadcast(attempt.txid))
         return commands
 
-    def _narrowed(self, limits: Limits, errand: Errand) -> Limits:
+    def _narrowed(self, limits: Limits, order: OpenOrder) -> Limits:
         """A payout goes to whom the client named; everything else between wallets of ours, in the directions there are."""
-        if not isinstance(errand, OpenInstruction):
+        if not isinstance(order, OpenInstruction):
             return limits
-        instruction = errand.instruction
+        instruction = order.instruction
         senders, receivers = DIRECTIONS[instruction.purpose]
         owner, to = Address.from_base58(instruction.owner), receiver_of(instruction)
         known = self._pool.ours([owner.evm, *([to.evm] if to else [])])
@@ -258,20 +258,20 @@ class Outgoing(ABC):
     def _send(self, head: BlockRef) -> int:
         """Broadcast what is recorded as broadcast and due; -> how many. The same bytes any number of times (FAILURES 20)."""
         due = (
-            (errand, attempt, errand.tries.signature)
-            for errand in self._open
-            if errand.tries.sent
-            and (attempt := errand.tries.alive) is not None
-            and errand.send_at_ms <= head.timestamp_ms < attempt.expiration_ms
+            (order, attempt, order.attempts.signature)
+            for order in self._open
+            if order.attempts.sent
+            and (attempt := order.attempts.alive) is not None
+            and order.send_at_ms <= head.timestamp_ms < attempt.expiration_ms
         )
         sent = 0
-        for errand, attempt, signature in islice(due, BATCH):
+        for order, attempt, signature in islice(due, BATCH):
             assert signature is not None
             answer = self._node.broadcast(assemble(bytes.fromhex(attempt.raw_data), bytes.fromhex(signature)))
             again_ms = REBROADCAST_MS if answer.verdict == "accepted" else RETRY_MS
-            errand.send_at_ms = head.timestamp_ms + again_ms
+            order.send_at_ms = head.timestamp_ms + again_ms
             sent += 1
-            log.info("%s: broadcast %s, %s %s", errand.name, attempt.txid, answer.verdict, answer.code)
+            log.info("%s: broadcast %s, %s %s", order.name, attempt.txid, answer.verdict, answer.code)
         return sent
 
     def _execute(self, commands: Sequence[Command]) -> int:
@@ -282,8 +282,8 @@ class Outgoing(ABC):
                 case Accepted(events=events):
                     for recorded in events:
                         log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
-                case Refused(rejection=rejection):
-                    log.info("another was faster: %s", rejection.detail)
+                case Refused(refusal=refusal):
+                    log.info("another was faster: %s", refusal.detail)
                 case Failed(error=error):
                     raise error
         return sum(isinstance(outcome, Accepted) for outcome in outcomes)

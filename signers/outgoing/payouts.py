@@ -26,8 +26,8 @@ from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key
 from signers.outgoing.funds import Shortage
-from signers.outgoing.hot_wallet import HotWallet, Rules
-from signers.outgoing.open_orders import Errand, Errands, OpenInstruction, OpenPayout, instructions, payouts
+from signers.outgoing.hot_wallet import HotWallet, PayoutRules
+from signers.outgoing.open_orders import OpenInstruction, OpenOrder, OpenOrders, OpenPayout, instructions, payouts
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
 from signers.transactions.build import LIFETIME_MS_MAX, Intent
 from signers.transactions.signer import Limits
@@ -50,13 +50,13 @@ class Payouts(Outgoing):
         pool: AddressPool,
         key: Key,
         token: Address,
-        rules: Rules = Rules(),  # noqa: B008 (frozen)
+        rules: PayoutRules = PayoutRules(),  # noqa: B008 (frozen)
         *,
         alarm: Alarm,
         opinion: SecondOpinion | None = None,
     ) -> None:
-        errands = Errands(store, bookmarks, BOOKMARK, [payouts(ACTOR), instructions(ACTOR, ["hot"])])
-        super().__init__("payouts", ledger, store, node, log, pool, token, errands, alarm=alarm, opinion=opinion)
+        orders = OpenOrders(store, bookmarks, BOOKMARK, [payouts(ACTOR), instructions(ACTOR, ["hot"])])
+        super().__init__("payouts", ledger, store, node, log, pool, token, orders, alarm=alarm, opinion=opinion)
         self._queue = queue
         self._key = key
         self._rules = rules
@@ -64,7 +64,7 @@ class Payouts(Outgoing):
         """The solid height at which the wallet was last too short for the payout whose turn it is."""
 
     def step(self) -> bool:
-        """One transition of up to BATCH errands of each kind; False when there is nothing to do but wait.
+        """One transition of up to BATCH orders of each kind; False when there is nothing to do but wait.
 
         Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
         """
@@ -96,47 +96,47 @@ class Payouts(Outgoing):
             return []
         wallet = HotWallet.look(self._node, self._pool, self._key.address, self._token, self._rules, self._in_flight())
         commands: list[Command] = []
-        for errand in waiting:
-            made = len(errand.tries.made)
-            code = "not_mined" if made >= self._rules.attempts_max else self._unpayable(wallet, errand)
+        for order in waiting:
+            made = len(order.attempts.made)
+            code = "not_mined" if made >= self._rules.attempts_max else self._unpayable(wallet, order)
             if code is not None:
-                commands.append(self._give_up(errand, code))
+                commands.append(self._give_up(order, code))
                 continue
             try:
-                intent = errand.intent(self._key.address, self._token)
-                attempt = wallet.attempt(UUID(errand.key).bytes, intent, made + 1, head, solid)
+                intent = order.intent(self._key.address, self._token)
+                attempt = wallet.attempt(UUID(order.key).bytes, intent, made + 1, head, solid)
             except Shortage as shortage:
-                if isinstance(errand, OpenInstruction):  # the treasury's wish, not a client's: it may be given again
-                    commands.append(self._give_up(errand, str(shortage)))
+                if isinstance(order, OpenInstruction):  # the treasury's wish, not a client's: it may be given again
+                    commands.append(self._give_up(order, str(shortage)))
                     continue
-                self._wait(errand, shortage, solid)
+                self._wait(order, shortage, solid)
                 break
-            commands.append(errand.prepare(attempt))
+            commands.append(order.prepare(attempt))
         return commands
 
     def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
-        for errand in self._open:
-            if errand.tries.alive is not None:
-                yield errand.intent(self._key.address, self._token), errand.tries.alive
+        for order in self._open:
+            if order.attempts.alive is not None:
+                yield order.intent(self._key.address, self._token), order.attempts.alive
 
     @staticmethod
-    def _unpayable(wallet: HotWallet, errand: Errand) -> str | None:
-        return wallet.unpayable(errand.order.to_address) if isinstance(errand, OpenPayout) else None
+    def _unpayable(wallet: HotWallet, order: OpenOrder) -> str | None:
+        return wallet.unpayable(order.order.to_address) if isinstance(order, OpenPayout) else None
 
-    def _give_up(self, errand: Errand, code: str) -> Command:
+    def _give_up(self, order: OpenOrder, code: str) -> Command:
         """No bytes of it can be mined: the client has its coins back, the treasury is told why."""
-        if isinstance(errand, OpenInstruction):
-            return WithdrawInstruction(errand.instruction, ACTOR, reason=code)
-        assert isinstance(errand, OpenPayout)
-        return FailPayout(order=errand.order, actor=ACTOR, failure_code=code, txid=None, burned_sun=0)
+        if isinstance(order, OpenInstruction):
+            return WithdrawInstruction(order.instruction, ACTOR, reason=code)
+        assert isinstance(order, OpenPayout)
+        return FailPayout(order=order.order, actor=ACTOR, failure_code=code, txid=None, burned_sun=0)
 
-    def _wait(self, errand: Errand, shortage: Shortage, solid: BlockRef) -> None:
+    def _wait(self, order: OpenOrder, shortage: Shortage, solid: BlockRef) -> None:
         """Look again at the next solid block; say so once."""
         self._short_at = solid.number
-        self._say(f"{errand.name} waits, and all behind it: {shortage}")
-        self._ring(errand, "hot_wallet_short", f"and all behind it: the hot wallet {self._key.address}, {shortage}")
+        self._say(f"{order.name} waits, and all behind it: {shortage}")
+        self._ring(order, "hot_wallet_short", f"and all behind it: the hot wallet {self._key.address}, {shortage}")
 
-    def _key_of(self, _: Errand, attempt: Attempt) -> Key | None:
+    def _key_of(self, _: OpenOrder, attempt: Attempt) -> Key | None:
         return self._key if attempt.from_address == self._key.address.base58 else None
 
     def _limits(self, head: BlockRef) -> Limits:

@@ -1,7 +1,7 @@
 """The sweeps that are not closed, folded in memory from the event store, with the instructions that each has given.
 
 Beside them what planning needs of the history: what clients are still to be paid from the hot wallet, and what sweeps took
-from the gas wallet within the last day. As with errands (errands.py), a low-water bookmark makes the start short.
+from the gas wallet within the last day. As with orders (orders.py), a low-water bookmark makes the start short.
 """
 
 from collections import deque

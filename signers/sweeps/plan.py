@@ -20,7 +20,7 @@ from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.instructions import ACTOR
 from signers.outgoing.needs import Payer, TokenRefuses, is_blacklisted, need_of
 from signers.sweeps.open_sweeps import OpenSweeps
-from signers.sweeps.worth import TRX_TRANSFER_BYTES, Choice, Gas, Planner, Rules, excess_minor
+from signers.sweeps.worth import TRX_TRANSFER_BYTES, Choice, Gas, Planner, SweepRules, excess_minor
 
 BLACKLISTED: Final = "the token says so"
 LOOKS_MAX: Final = 200
@@ -39,7 +39,7 @@ def wallets_of(store: EventStore) -> Mapping[str, Address]:
     return found
 
 
-class Planning:
+class Plan:
     """One look at the holdings and the chain."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Planning:
         under_way: OpenSweeps,
         gas: Address,
         token: Address,
-        rules: Rules,
+        rules: SweepRules,
     ) -> None:
         self._store = store
         self._node = node

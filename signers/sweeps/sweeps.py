@@ -54,8 +54,8 @@ from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.instructions import ACTOR
 from signers.outgoing.needs import Need, Payer, TokenRefuses, is_blacklisted, need_of, salted
 from signers.sweeps.open_sweeps import OpenSweep, OpenSweeps
-from signers.sweeps.plan import BLACKLISTED, Planning
-from signers.sweeps.worth import TRX_TRANSFER_BYTES, Gas, Rules, Way, in_token, ways
+from signers.sweeps.plan import BLACKLISTED, Plan
+from signers.sweeps.worth import TRX_TRANSFER_BYTES, Gas, SweepRules, Way, in_token, ways
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Sweeps:
         holdings: Holdings,
         gas: Address,
         token: Address,
-        rules: Rules,
+        rules: SweepRules,
         *,
         fee_limit_sun_max: int,
         interval_ms: int,
@@ -133,8 +133,8 @@ class Sweeps:
             signing = signing.evolve(recorded.event)
         return bool(signing.causes)
 
-    def _planning(self) -> Planning:
-        return Planning(
+    def _planning(self) -> Plan:
+        return Plan(
             self._store,
             self._node,
             self._holdings,
@@ -338,8 +338,8 @@ class Sweeps:
                 case Accepted(events=events):
                     for recorded in events:
                         log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
-                case Refused(rejection=rejection):
-                    log.info("another was faster: %s", rejection.detail)
+                case Refused(refusal=refusal):
+                    log.info("another was faster: %s", refusal.detail)
                 case Failed(error=error):
                     raise error
         return sum(isinstance(outcome, Accepted) for outcome in outcomes)

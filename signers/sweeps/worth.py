@@ -22,7 +22,7 @@ DELEGATION_BYTES: Final = 284
 Verdict = Literal["sweep", "small", "dear", "limit", "short", "refused", "blacklisted"]
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
+class SweepRules(msgspec.Struct, frozen=True, kw_only=True):
     """When a sweep is worth it, and how many at once. Amounts in the token's minor units."""
 
     threshold_minor: int
@@ -160,7 +160,14 @@ class Planner:
     """Decides address by address, the richest first; each decision leaves less gas, less room, and a fuller hot wallet."""
 
     def __init__(
-        self, rules: Rules, gas: Gas, wallets: Mapping[str, Address], hot_minor: int, *, open_now: int, spent_sun: int
+        self,
+        rules: SweepRules,
+        gas: Gas,
+        wallets: Mapping[str, Address],
+        hot_minor: int,
+        *,
+        open_now: int,
+        spent_sun: int,
     ) -> None:
         """`hot_minor` is what the hot wallet holds, and what is on its way to it less what clients are to be paid.
 
@@ -229,7 +236,7 @@ class Planner:
         return in_token(amount_sun, self._rules.trx_price_minor)
 
 
-def excess_minor(rules: Rules, hot_minor: int, needed_minor: int) -> int:
+def excess_minor(rules: SweepRules, hot_minor: int, needed_minor: int) -> int:
     """What goes from the hot wallet to cold storage: all above the middle of floor and ceiling, once it is above the ceiling.
 
     `needed_minor`, what payouts and instructions that are under way take, is no excess. 0 where there is none, or no ceiling.

@@ -20,7 +20,7 @@ from gateways.postgres.database import Database
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.outstanding import PostgresOutstanding
 from gateways.postgres.roles import API, OBSERVER, RECORDER
-from gateways.postgres.solid_log import PostgresAttempts
+from gateways.postgres.solid_log import PostgresAttemptIndex
 from gateways.wiring.platform import utc_now
 from scanners import facts
 from scanners.facts import Report
@@ -90,7 +90,7 @@ def deposits_per_second(database: Database, deposits: int) -> Measured:
         PostgresQueue(login, "deposit-events"),
         Ledger(store, utc_now),
         store,
-        PostgresAttempts(login),
+        PostgresAttemptIndex(login),
         PostgresOutstanding(login),
         key=KEY,
         alarm=lambda name, _: alarms.append(name),

@@ -19,7 +19,7 @@ from core.tron.secp256k1 import sha256
 from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.state.transaction import decode
 from signers.keys.keys import Key
-from signers.sweeps.worth import Rules
+from signers.sweeps.worth import SweepRules
 from signers.transactions.build import (
     DelegateResource,
     Intent,
@@ -41,7 +41,7 @@ STAKE_TRX: Final = 2_000_000
 BANDWIDTH_TRX: Final = 200_000
 FIXED_TRX: Final = 40
 THRESHOLD_MINOR: Final = 50 * COINS
-SETTINGS: Final[Rules] = msgspec.structs.replace(
+SETTINGS: Final[SweepRules] = msgspec.structs.replace(
     RULES, threshold_minor=THRESHOLD_MINOR, cost_max_percent=2, open_max=100, gas_daily_max_sun=10**15
 )
 """The defaults of gateways/settings.py, but for the limits that bound a day."""

@@ -8,7 +8,7 @@ from tronpy.keys import keccak256
 
 from core.ledger.events import Event
 from core.ledger.ledger import Accepted, Refused
-from core.ledger.rejections import SigningIsStopped
+from core.ledger.refusals import SigningIsStopped
 from core.streams.attempts import PayoutOrder, ProofOfDeath
 from core.streams.notices import EVENTS, Notice, Noticed, OutgoingUnexplained
 from core.streams.payouts import BroadcastPayout, ExpirePayout, PreparePayout, SignPayout
@@ -319,7 +319,7 @@ def test_while_signing_is_stopped_nothing_is_prepared_signed_or_sent(world: Worl
     ]
     for outcome in world.ledger.execute(commands):
         assert isinstance(outcome, Refused)
-        assert outcome.rejection == SigningIsStopped(causes="token_paused")
+        assert outcome.refusal == SigningIsStopped(causes="token_paused")
     solid(world, token_call(2, UNPAUSE))
     assert all(isinstance(outcome, Accepted) for outcome in world.ledger.execute(commands))
 

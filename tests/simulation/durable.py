@@ -29,7 +29,7 @@ DEDUPLICATION_MS = 300_000
 
 
 class Store:
-    """The port `EventStore`: one append is one transaction, sealed; also the port `Attempts` over what it holds."""
+    """The port `EventStore`: one append is one transaction, sealed; also the port `AttemptIndex` over what it holds."""
 
     def __init__(self) -> None:
         self.events: list[Recorded] = []

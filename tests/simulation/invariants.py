@@ -149,7 +149,7 @@ def _payouts(system: System) -> None:
     for stream, payout in states.items():
         if payout.state == "refused":
             continue
-        mined = [attempt.txid for attempt in payout.attempts if attempt.txid in left]
+        mined = [attempt.txid for attempt in payout.attempts.made if attempt.txid in left]
         for txid in mined:
             del left[txid]
         wanted = 1 if payout.state == "confirmed" else 0

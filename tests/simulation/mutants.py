@@ -14,7 +14,7 @@ import msgspec
 from core.ledger import books
 from core.ledger.events import New
 from core.ledger.ledger import Command, Past
-from core.ledger.rejections import Rejection
+from core.ledger.refusals import Refusal
 from core.ports.chain import Node
 from core.ports.queues import Message, Outstanding, Queue
 from core.ports.scanning import Cursor, Cursors, SolidLog
@@ -139,7 +139,7 @@ class RefundOnUnclear(Payouts):
             self._node = node
         for payout in list(self._open):
             assert isinstance(payout, OpenPayout)
-            if payout.tries.alive and payout.tries.alive.raw_data in listening.unclear:
+            if payout.attempts.alive and payout.attempts.alive.raw_data in listening.unclear:
                 self._execute(
                     [_Refund(order=payout.order, actor=ACTOR, failure_code="timeout", txid=None, burned_sun=0)]
                 )
@@ -163,7 +163,7 @@ class _Listening:
 class _Refund(FailPayout, frozen=True, kw_only=True):
     """FailPayout that asks for no proof."""
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         order = self.order
         if self._payout(past).state in FINAL:
             return ()

@@ -20,9 +20,9 @@ from core.ports.unavailable import Unavailable
 from core.tron.address import Address
 from gateways.devnet import node as devnet
 from gateways.devnet.chain.genesis import USDT
-from gateways.devnet.exchange import Request, Silence
 from gateways.devnet.faults import Faults
 from gateways.devnet.http import door
+from gateways.devnet.requests import Request, Silence
 from gateways.processes.relay import Relay
 from gateways.tron.node import TronNode
 from gateways.tron.nodes import Nodes
@@ -31,17 +31,17 @@ from scanners.producers import Producers
 from scanners.recorder import Recorder
 from signers.addresses import Addresses, register_wallets
 from signers.keys.keys import Key, SoftwareKey
-from signers.outgoing.hot_wallet import Rules
+from signers.outgoing.hot_wallet import PayoutRules
 from signers.outgoing.instructions import Instructions
 from signers.outgoing.payouts import Payouts
 from signers.sweeps.sweeps import Sweeps
-from signers.sweeps.worth import Rules as SweepRules
+from signers.sweeps.worth import SweepRules
 from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
 from tests.support.memory import Crash, MemoryCursors, MemoryHoldings, MemoryOutstanding, MemorySolidLog
 
 START_MS: Final = 1_788_408_000_000
 FACT_KEY: Final = b"observer's key of thirty-two by."
-RULES: Final = Rules(lifetime_ms=60_000)
+RULES: Final = PayoutRules(lifetime_ms=60_000)
 ADDRESS_POOL: Final = 4
 PATIENCE_MS: Final = 10_000
 """A TronNode's timeout."""

@@ -28,7 +28,7 @@ def check_treasury(system: System) -> None:
     """Raises Broken."""
     left = _mined(system)
     for stream, it in instructions(system.store).items():
-        mined = [attempt.txid for attempt in it.tries.made if attempt.txid in left]
+        mined = [attempt.txid for attempt in it.attempts.made if attempt.txid in left]
         results = [left.pop(txid) for txid in mined]
         if len(mined) > 1:
             raise Broken("I7", f"{stream} was made {len(mined)} times: {mined}")
@@ -57,7 +57,7 @@ def staked_sun(account: accounts.Account) -> int:
 def _issuer_acted(system: System, it: InstructionState) -> bool:
     """Whether the token changed under an attempt: paused, or with a fee, a call costs what no estimate could know."""
     blocks, issuer = system.devnet.chain.blocks, system.devnet.chain.genesis.treasury.address
-    for attempt in it.tries.made:
+    for attempt in it.attempts.made:
         for block in blocks[attempt.ref_block_number + 1 :]:
             made = [each.transaction for each in block.included]
             acts = [each for each in made if each.kind == TRIGGER and each.owner == bytes(issuer)]

@@ -12,7 +12,7 @@ import msgspec
 from core.ledger import books
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Accepted, Refused, Repeated
-from core.ledger.rejections import IdempotencyKeyReused
+from core.ledger.refusals import IdempotencyKeyReused
 from core.streams.accounts import RegisterAccount
 from core.streams.addresses import RequestPayin
 from core.streams.attempts import PayoutOrder
@@ -303,7 +303,7 @@ class World:
         same = (order.to_address, order.amount_minor) == (known.to_address, known.amount_minor)
         if outcome is None or same:
             return
-        if not (isinstance(outcome, Refused) and isinstance(outcome.rejection, IdempotencyKeyReused)):
+        if not (isinstance(outcome, Refused) and isinstance(outcome.refusal, IdempotencyKeyReused)):
             stream = self.system.store.histories([f"payout-{order.payout_id}"])
             first = next(iter(stream.values()))[0].event.order  # type: ignore[attr-defined]
             if (first.to_address, first.amount_minor) != (order.to_address, order.amount_minor):

@@ -213,7 +213,7 @@ class MemorySolidLog:
 
 
 class MemoryAttempts:
-    """The port `Attempts`, read from a store."""
+    """The port `AttemptIndex`, read from a store."""
 
     def __init__(self, store: MemoryStore) -> None:
         self.store = store

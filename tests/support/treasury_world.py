@@ -27,12 +27,11 @@ from gateways.tron.node import TronNode
 from scanners.observer import Observer
 from scanners.recorder import Recorder
 from signers.keys.keys import Key, SoftwareKey
-from signers.outgoing.hot_wallet import Rules as PayoutRules
-from signers.outgoing.instructions import Instructions
-from signers.outgoing.instructions import Rules as InstructionRules
+from signers.outgoing.hot_wallet import PayoutRules
+from signers.outgoing.instructions import InstructionRules, Instructions
 from signers.outgoing.payouts import Payouts
 from signers.sweeps.sweeps import Sweeps
-from signers.sweeps.worth import Rules
+from signers.sweeps.worth import SweepRules
 from tests.simulation.system import Backend
 from tests.support.history import ACTOR, ALICE, TickingClock, execute, order, register, request_payout
 from tests.support.memory import (
@@ -50,7 +49,7 @@ COINS = 1_000_000
 START_MS = 1_767_225_600_000
 FACT_KEY = b"observer's key of thirty-two by."
 SOLID_LAG = 19
-RULES = Rules(
+RULES = SweepRules(
     threshold_minor=50 * COINS,
     cost_max_percent=10,
     trx_price_minor=300_000,
@@ -91,7 +90,7 @@ class TreasuryWorld:
         gas_trx: int = 10_000,
         hot_usdt: int = 1_000,
         cold: bool = True,
-        rules: Rules = RULES,
+        rules: SweepRules = RULES,
         interval_ms: int = 60_000,
     ) -> None:
         self.rules = rules

@@ -8,10 +8,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from gateways.devnet import exchange
-from gateways.devnet.exchange import Reply
+from gateways.devnet import requests
 from gateways.devnet.http import door
 from gateways.devnet.node import Node
+from gateways.devnet.requests import NodeAnswer
 
 Connections = dict[tuple[str, int], asyncio.Transport]
 """The client's host and port -> its connection."""
@@ -39,9 +39,9 @@ class Application:
             return
         query = dict(request.query_params)
         base_url = f"{request.url.scheme}://{request.url.netloc}"
-        asked = exchange.Request(request.method, request.url.path, query, body, base_url)
+        asked = requests.Request(request.method, request.url.path, query, body, base_url)
         answered = door.answer(self.node, asked)
-        if isinstance(answered, Reply):
+        if isinstance(answered, NodeAnswer):
             await Response(answered.body, answered.status, media_type=answered.media_type)(scope, receive, send)
             return
         await self._hold(receive, answered.hold_ms / 1000)

@@ -8,12 +8,12 @@ from typing import Any
 
 from gateways.devnet.chain.block import Block, Included
 from gateways.devnet.chain.chain import Chain
-from gateways.devnet.exchange import Silenced
 from gateways.devnet.faults import BROADCASTING, another_txid, silence_of
 from gateways.devnet.faults import MESSAGES as CODE_MESSAGES
 from gateways.devnet.http import parsing, rendering
 from gateways.devnet.machine.machine import SUCCESS
 from gateways.devnet.node import Node, Verdict
+from gateways.devnet.requests import Silenced
 from gateways.devnet.state import committee
 from gateways.devnet.state.parameters import Parameters
 from gateways.devnet.state.state import State

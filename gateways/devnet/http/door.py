@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from core.tron.protobuf import MalformedProtobuf
-from gateways.devnet.exchange import Reply, Request, Silence, Silenced
 from gateways.devnet.faults import HEADS
 from gateways.devnet.http import trongrid
 from gateways.devnet.http.ask import Ask
@@ -23,6 +22,7 @@ from gateways.devnet.http.controls import CONTROLS, BadControl
 from gateways.devnet.http.parsing import BadRequest
 from gateways.devnet.http.wallet import SOLIDITY, WALLET, Handler
 from gateways.devnet.node import Node
+from gateways.devnet.requests import NodeAnswer, Request, Silence, Silenced
 
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 """java-tron's node.http.maxMessageSize by default."""
@@ -30,10 +30,10 @@ BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 _CALLS: Final[Mapping[str, Mapping[str, Handler]]] = {"wallet": WALLET, "walletsolidity": SOLIDITY}
 
 
-def answer(node: Node, request: Request) -> Reply | Silence:
+def answer(node: Node, request: Request) -> NodeAnswer | Silence:
     """Carry out one request; faults never touch /devnet."""
     if len(request.body) > BODY_BYTES_MAX:
-        return Reply(413, b"")
+        return NodeAnswer(413, b"")
     path = _own_path(request.path)
     area, _, call = path.strip("/").partition("/")
     if area == "devnet":
@@ -55,7 +55,7 @@ def _own_path(path: str) -> str:
     return "/" + "".join(parts[3:]) if parts[1:2] == ["node"] else path
 
 
-def _wallet(node: Node, request: Request, area: str, call: str) -> Reply:
+def _wallet(node: Node, request: Request, area: str, call: str) -> NodeAnswer:
     handler = _CALLS.get(area, {}).get(call)
     if handler is None:
         return _json({"Error": "this API is unavailable due to config"}, 404)
@@ -75,7 +75,7 @@ def _wallet(node: Node, request: Request, area: str, call: str) -> Reply:
         return _json({"Error": f"class com.alibaba.fastjson.JSONException : {error}"})
 
 
-def _grid(node: Node, request: Request, path: str) -> Reply:
+def _grid(node: Node, request: Request, path: str) -> NodeAnswer:
     if request.method != "GET":
         return _json({"success": False, "error": "method not allowed", "statusCode": 405}, 405)
     lag = node.faults.lag(request.path, asks_head=False)
@@ -84,10 +84,10 @@ def _grid(node: Node, request: Request, path: str) -> Reply:
         status, body = trongrid.answer(ask, path, urlsplit(request.base_url + request.path))
     except BadRequest as error:
         return _json({"success": False, "error": str(error), "statusCode": 400}, 400)
-    return _json(body, status) if body is not None else Reply(status, b"")
+    return _json(body, status) if body is not None else NodeAnswer(status, b"")
 
 
-def _control(node: Node, request: Request, call: str) -> Reply:
+def _control(node: Node, request: Request, call: str) -> NodeAnswer:
     handler = CONTROLS.get((request.method, call))
     if handler is None:
         return _json({"error": f"there is no {request.method} {request.path}"}, 404)
@@ -107,5 +107,5 @@ def _parameters(request: Request) -> dict[str, Any]:
     return query | msgspec.json.decode(request.body, type=dict[str, Any])
 
 
-def _json(body: Any, status: int = 200) -> Reply:
-    return Reply(status, msgspec.json.encode(body))
+def _json(body: Any, status: int = 200) -> NodeAnswer:
+    return NodeAnswer(status, msgspec.json.encode(body))

@@ -10,12 +10,12 @@ import msgspec
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from core.ledger.rejections import (
+from core.ledger.refusals import (
     IdempotencyInProgress,
     IdempotencyKeyInvalid,
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
-    Rejection,
+    Refusal,
     code_of,
 )
 from gateways import VERSION
@@ -206,11 +206,11 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**options[0], **schema} if options else schema
 
 
-def _refusals(declared: Endpoint) -> list[type[Rejection]]:
+def _refusals(declared: Endpoint) -> list[type[Refusal]]:
     """Every refusal the endpoint may answer: its own, and those of the path that all requests take."""
     if declared.public:
         return []
-    found: list[type[Rejection]] = [ApiKeyInvalid, ApiKeyExpired, RateLimited, ValidationFailed]
+    found: list[type[Refusal]] = [ApiKeyInvalid, ApiKeyExpired, RateLimited, ValidationFailed]
     if declared.permission is not None:
         found.append(PermissionDenied)
     if "min_position" in declared.query.model_fields:
@@ -222,7 +222,7 @@ def _refusals(declared: Endpoint) -> list[type[Rejection]]:
     return [*found, Overloaded, ServiceUnavailable, InternalError, *declared.refusals]
 
 
-def _problems(refusals: list[type[Rejection]]) -> dict[str, Any]:
+def _problems(refusals: list[type[Refusal]]) -> dict[str, Any]:
     """One answer per status, which names its codes."""
     codes: dict[int, list[str]] = {}
     for refusal in refusals:

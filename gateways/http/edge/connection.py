@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from core.ledger.rejections import Rejection
+from core.ledger.refusals import Refusal
 from gateways.http.errors import (
     HeadersTooLarge,
     MalformedRequest,
@@ -56,7 +56,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """The last request has arrived whole (or none was begun)."""
     _rests_since: int | None = None
     """The turn in which its last answer was complete."""
-    _refusal: Rejection | None = None
+    _refusal: Refusal | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -192,26 +192,26 @@ class LimitedProtocol(HttpToolsProtocol):
         self._deadline = None
         self._refuse(RequestTimeout(seconds=REQUEST_S))
 
-    def _refuse(self, rejection: Rejection) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Answer, if no other answer is under way, and close."""
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_answer(rejection))
-        log.info("connection refused: %s", rejection.code)
+            self.transport.write(_answer(refusal))
+        log.info("connection refused: %s", refusal.code)
         self.transport.close()
 
 
 _TOO_LARGE: Final = HeadersTooLarge(limit_bytes=HEAD_BYTES_MAX, limit_count=HEADERS_MAX)
 
 
-def _answer(rejection: Rejection) -> bytes:
-    body = msgspec.json.encode(problem_of(rejection, "none"))
+def _answer(refusal: Refusal) -> bytes:
+    body = msgspec.json.encode(problem_of(refusal, "none"))
     headers: dict[str, Any] = {
         "content-type": "application/problem+json",
         "content-length": len(body),
         "connection": "close",
-        **headers_of(rejection),
+        **headers_of(refusal),
     }
     lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items())
-    return STATUS_LINE[rejection.status] + lines + b"\r\n" + body
+    return STATUS_LINE[refusal.status] + lines + b"\r\n" + body

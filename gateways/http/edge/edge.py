@@ -34,7 +34,7 @@ from gateways.http.errors import (
     Overloaded,
     PathNotFound,
     RateLimited,
-    Refusal,
+    RequestRefused,
     ServiceUnavailable,
     UnsupportedMediaType,
     ValidationFailed,
@@ -46,7 +46,7 @@ from gateways.http.errors import (
 from gateways.http.fields import Query, Read, field_errors
 from gateways.http.group_commit import Busy, WritingEnded
 from gateways.http.strict_json import InvalidJson, is_clean, parse
-from gateways.telemetry.exchanges import exchange
+from gateways.telemetry.request_span import request_span
 from gateways.user_error import UserError
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class RateLimiter:
         self._counted: dict[str, int] = {}
 
     def count(self, caller: ApiKey) -> None:
-        """Raises Refusal (429) with the seconds to wait. One window for all keys: its end forgets them at once."""
+        """Raises RequestRefused (429) with the seconds to wait. One window for all keys: its end forgets them at once."""
         now = time.monotonic()
         if now >= self._ends_at:
             self._ends_at = now + self._window_s
@@ -84,7 +84,7 @@ class RateLimiter:
         counted = self._counted[caller.id] = self._counted.get(caller.id, 0) + 1
         if counted > self._requests_max:
             headers = {"retry-after": str(int(self._ends_at - now) + 1)}
-            raise Refusal(RateLimited(limit=self._text), headers=headers)
+            raise RequestRefused(RateLimited(limit=self._text), headers=headers)
 
 
 class Edge:
@@ -100,7 +100,7 @@ class Edge:
         began = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
-        under_way = exchange(self._api.platform.tracing, headers)
+        under_way = request_span(self._api.platform.tracing, headers)
         caller: list[ApiKey] = []
         try:
             answer = await self._answer(scope, headers, receive, request_id, caller)
@@ -135,7 +135,7 @@ class Edge:
         endpoint = self._by_method.get(method)
         if endpoint is None:
             allowed = ", ".join([*self._by_method, *(["HEAD"] if "GET" in self._by_method else [])])
-            raise Refusal(MethodNotAllowed(allowed=allowed), headers={"allow": allowed})
+            raise RequestRefused(MethodNotAllowed(allowed=allowed), headers={"allow": allowed})
         if endpoint.public:
             return await endpoint.handle(self._api)
         caller.append(await self._api.keyring.caller(headers.get(b"x-api-key")))
@@ -173,7 +173,7 @@ class Nowhere:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         request_id = request_id_of(dict(scope["headers"]))
-        await send_reply(send, problem_reply(Refusal(PathNotFound()), request_id), request_id)
+        await send_reply(send, problem_reply(RequestRefused(PathNotFound()), request_id), request_id)
         self._api.metrics.answered(_known_method(scope["method"]), "none", 404, 0.0)
 
 
@@ -187,32 +187,32 @@ def request_id_of(headers: dict[bytes, bytes]) -> str:
 
 def problem_reply(error: Exception, request_id: str) -> Reply:
     """What went wrong, as the client may know it. A defect is logged with its trace, and answered without (I13)."""
-    refusal = _refusal_of(error)
-    if refusal is None:
+    refused = _refusal_of(error)
+    if refused is None:
         log.error("a request failed", exc_info=error, extra={"request_id": request_id})
-        refusal = Refusal(InternalError())
+        refused = RequestRefused(InternalError())
     elif isinstance(error, Unavailable):
         log.warning("a request was refused: %s", error, extra={"request_id": request_id})
-    body = msgspec.json.encode(problem_of(refusal.rejection, request_id, refusal.errors))
-    headers = {**headers_of(refusal.rejection), **refusal.headers}
+    body = msgspec.json.encode(problem_of(refused.refusal, request_id, refused.errors))
+    headers = {**headers_of(refused.refusal), **refused.headers}
     return Reply(
-        refusal.rejection.status,
+        refused.refusal.status,
         body,
         PROBLEM_JSON,
         tuple((name.encode(), value.encode()) for name, value in headers.items()),
     )
 
 
-def _refusal_of(error: Exception) -> Refusal | None:
+def _refusal_of(error: Exception) -> RequestRefused | None:
     match error:
-        case Refusal():
+        case RequestRefused():
             return error
         case Busy():
-            return Refusal(Overloaded())
+            return RequestRefused(Overloaded())
         case Unavailable():
-            return Refusal(ServiceUnavailable())
+            return RequestRefused(ServiceUnavailable())
         case WritingEnded():
-            return Refusal(WritingHasEnded())
+            return RequestRefused(WritingHasEnded())
     return None
 
 
@@ -229,28 +229,28 @@ async def send_reply(send: Send, answer: Reply, request_id: str) -> None:
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """The whole body. Raises Refusal (413) before more than the limit is kept, 415."""
+    """The whole body. Raises RequestRefused (413) before more than the limit is kept, 415."""
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared[:20]) > BODY_BYTES_MAX:
-        raise Refusal(BodyTooLarge(limit_bytes=BODY_BYTES_MAX))
+        raise RequestRefused(BodyTooLarge(limit_bytes=BODY_BYTES_MAX))
     body = b""
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refusal(MalformedJson(reason="the connection ended before the body did"))
+            raise RequestRefused(MalformedJson(reason="the connection ended before the body did"))
         body += message.get("body", b"")
         if len(body) > BODY_BYTES_MAX:
-            raise Refusal(BodyTooLarge(limit_bytes=BODY_BYTES_MAX))
+            raise RequestRefused(BodyTooLarge(limit_bytes=BODY_BYTES_MAX))
         more = message.get("more_body", False)
     media_type = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
     if body and media_type != b"application/json" and not media_type.endswith(b"+json"):
-        raise Refusal(UnsupportedMediaType())
+        raise RequestRefused(UnsupportedMediaType())
     return body
 
 
 def _body(model: type[BaseModel] | None, raw: bytes) -> Any:
-    """The validated body. Raises Refusal (400, 422)."""
+    """The validated body. Raises RequestRefused (400, 422)."""
     if model is None:
         if raw.strip() not in (b"", b"{}"):
             raise invalid("#", "no body is taken here: send none, or {}")
@@ -261,10 +261,10 @@ def _body(model: type[BaseModel] | None, raw: bytes) -> Any:
         return model.model_validate(parse(raw))
     except InvalidJson as error:
         if error.malformed:
-            raise Refusal(MalformedJson(reason=error.detail)) from None
+            raise RequestRefused(MalformedJson(reason=error.detail)) from None
         raise invalid(f"#{error.pointer}", error.detail) from None
     except ValidationError as error:
-        raise Refusal(ValidationFailed(), field_errors(error)) from None
+        raise RequestRefused(ValidationFailed(), field_errors(error)) from None
 
 
 @lru_cache(maxsize=64)
@@ -273,7 +273,7 @@ def _unasked(model: type[Query]) -> Query:
 
 
 def _query(model: type[Query], raw: bytes) -> Query:
-    """The validated query parameters. Raises Refusal (422)."""
+    """The validated query parameters. Raises RequestRefused (422)."""
     if not raw and not any(field.is_required() for field in model.model_fields.values()):
         return _unasked(model)
     if len(raw) > QUERY_BYTES_MAX:
@@ -286,17 +286,17 @@ def _query(model: type[Query], raw: bytes) -> Query:
     given = dict(pairs)
     if len(given) != len(pairs):
         names = [name for name, _ in pairs]
-        raise Refusal(
+        raise RequestRefused(
             ValidationFailed(),
             [FieldError(f"?{name}", "is given twice") for name in given if names.count(name) > 1],
         )
     unclean = [FieldError(f"?{name}", _UNCLEAN) for name, value in pairs if not is_clean(value)]
     if unclean:
-        raise Refusal(ValidationFailed(), unclean)
+        raise RequestRefused(ValidationFailed(), unclean)
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise Refusal(ValidationFailed(), field_errors(error, query=True)) from None
+        raise RequestRefused(ValidationFailed(), field_errors(error, query=True)) from None
 
 
 def _known_method(method: str) -> str:

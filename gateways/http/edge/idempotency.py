@@ -12,14 +12,14 @@ from contextlib import asynccontextmanager
 import msgspec
 from pydantic import BaseModel
 
-from core.ledger.rejections import (
+from core.ledger.refusals import (
     IdempotencyInProgress,
     IdempotencyKeyInvalid,
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
 )
 from gateways.http.endpoint import JSON, Api, Call, Reply
-from gateways.http.errors import PROBLEM_JSON, Refusal, problem_of
+from gateways.http.errors import PROBLEM_JSON, RequestRefused, problem_of
 from gateways.http.fields import by_meaning
 
 KEY_LENGTH_MAX = 255
@@ -35,11 +35,11 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 def key_of(header: bytes | None) -> str:
-    """The Idempotency-Key. Raises Refusal (400)."""
+    """The Idempotency-Key. Raises RequestRefused (400)."""
     if header is None:
-        raise Refusal(IdempotencyKeyMissing())
+        raise RequestRefused(IdempotencyKeyMissing())
     if not 1 <= len(header) <= KEY_LENGTH_MAX or not all(0x20 <= byte <= 0x7E for byte in header):
-        raise Refusal(IdempotencyKeyInvalid())
+        raise RequestRefused(IdempotencyKeyInvalid())
     return header.decode("ascii")
 
 
@@ -55,12 +55,12 @@ async def once(call: Call, scope: str, body: BaseModel, work: Callable[[], Await
     try:
         answer = await work()
         kept = _Kept(answer.status, (answer.stored or answer.body).decode())
-    except Refusal as refusal:
-        if refusal.rejection.status >= 500:
+    except RequestRefused as refused:
+        if refused.refusal.status >= 500:
             await asyncio.to_thread(store.abandon, account_id, scope, key)
             raise
-        problem = msgspec.json.encode(problem_of(refusal.rejection, call.request_id, refusal.errors))
-        answer = Reply(refusal.rejection.status, problem, PROBLEM_JSON)
+        problem = msgspec.json.encode(problem_of(refused.refusal, call.request_id, refused.errors))
+        answer = Reply(refused.refusal.status, problem, PROBLEM_JSON)
         kept = _Kept(answer.status, problem.decode(), problem=True)
     except BaseException:
         await asyncio.to_thread(store.abandon, account_id, scope, key)
@@ -72,9 +72,9 @@ async def once(call: Call, scope: str, body: BaseModel, work: Callable[[], Await
 def _again(before: dict[str, str], hashes: dict[str, str], response: bytes | None) -> Reply:
     differing = sorted(name for name in before.keys() | hashes.keys() if before.get(name) != hashes.get(name))
     if differing:
-        raise Refusal(IdempotencyKeyReused(fields=", ".join(differing)))
+        raise RequestRefused(IdempotencyKeyReused(fields=", ".join(differing)))
     if response is None:
-        raise Refusal(IdempotencyInProgress())
+        raise RequestRefused(IdempotencyInProgress())
     kept = msgspec.json.decode(response, type=_Kept)
     return Reply(kept.status, kept.body.encode(), PROBLEM_JSON if kept.problem else JSON, (REPLAYED,))
 
@@ -92,7 +92,7 @@ async def alone(api: Api, account_id: str, key: str) -> AsyncIterator[None]:
     """Refuses (409) a second request with the key while the first runs in this process; the stream decides elsewhere."""
     mark = (account_id, key)
     if mark in api.running:
-        raise Refusal(IdempotencyInProgress())
+        raise RequestRefused(IdempotencyInProgress())
     api.running.add(mark)
     try:
         yield

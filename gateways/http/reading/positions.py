@@ -38,7 +38,7 @@ class Positions:
         return base64.urlsafe_b64encode(block).rstrip(b"=").decode()
 
     def read(self, caller: ApiKey, text: str, pointer: str = "?min_position") -> int:
-        """What `shown` gave -> the position. Raises Refusal (422)."""
+        """What `shown` gave -> the position. Raises RequestRefused (422)."""
         if caller.account_id == OPERATOR:
             if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= _POSITION_MAX:
                 return int(text)

@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from core.ports.unavailable import Unavailable
-from gateways.http.errors import PositionBeyondHead, ProjectionBehind, Refusal
+from gateways.http.errors import PositionBeyondHead, ProjectionBehind, RequestRefused
 from gateways.http.group_commit import Busy
 from gateways.postgres.connections import Login, with_options
 
@@ -108,9 +108,9 @@ class Watch:
         self._polling: asyncio.Task[None] | None = None
 
     async def reach(self, view: View, position: int) -> None:
-        """Returns when the view reflects the position. Raises Refusal: beyond the head (422), not in time (503); Busy."""
+        """Returns when the view reflects the position. Raises Busy; RequestRefused: beyond the head, or not in time."""
         if position > await self._queries.head():
-            raise Refusal(PositionBeyondHead())
+            raise RequestRefused(PositionBeyondHead())
         if len(self._waiting) >= READERS_WAITING_MAX:
             raise Busy("too many readers wait for a view")
         reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -120,7 +120,7 @@ class Watch:
         try:
             await asyncio.wait_for(reached, REACH_S)
         except TimeoutError:
-            raise Refusal(ProjectionBehind()) from None
+            raise RequestRefused(ProjectionBehind()) from None
         finally:
             self._waiting.pop(reached, None)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from core.proofs.notes import NoteSigner
-from gateways.http.errors import PeriodTooLong, ProjectionBehind, Refusal
+from gateways.http.errors import PeriodTooLong, ProjectionBehind, RequestRefused
 from gateways.postgres.connections import Connections
 from gateways.postgres.roles import READER
 from gateways.wiring.notes import open_signer
@@ -59,14 +59,14 @@ class SlowReads:
             return work(conn)
 
     async def statement(self, account_id: str, from_: datetime, until: datetime, form: Format) -> bytes:
-        """Raises Refusal."""
+        """Raises RequestRefused."""
         async with self._two:
             try:
                 return await asyncio.to_thread(self._write, UUID(account_id), from_, until, form)
             except ViewsBehind:
-                raise Refusal(ProjectionBehind()) from None
+                raise RequestRefused(ProjectionBehind()) from None
             except TooManyLines:
-                raise Refusal(PeriodTooLong(lines_max=LINES_MAX)) from None
+                raise RequestRefused(PeriodTooLong(lines_max=LINES_MAX)) from None
 
     def _write(self, account_id: UUID, from_: datetime, until: datetime, form: Format) -> bytes:
         made = self._read(lambda conn: statements.statement(conn, account_id, from_, until, lines_max=LINES_MAX))

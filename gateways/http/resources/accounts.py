@@ -11,14 +11,14 @@ from pydantic import AfterValidator, Field
 
 from core.ledger.books import CLIENT_CHART
 from core.ledger.journal import derived_id
-from core.ledger.rejections import AccountNotFound, NotFound
+from core.ledger.refusals import AccountNotFound, NotFound
 from core.ports.clients import ApiKey
 from core.streams.accounts import OPERATOR, AccountRegistered, ChangeAccount, RegisterAccount, account_stream
 from core.streams.accounts import Account as AccountState
 from gateways.http.answer import Answer, Position, Time, all_of, listed
 from gateways.http.auth import Permission, key_hash, new_key
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
-from gateways.http.errors import Refusal, invalid
+from gateways.http.errors import RequestRefused, invalid
 from gateways.http.fields import UUID_PATTERN, Body, Instant, Name, Page, Read, _leave_out_default
 from gateways.http.reading.positions import position_of
 from gateways.http.uuid7 import uuid7
@@ -114,17 +114,17 @@ _COLUMNS: Final = "id, name, status, webhook_url, created_at"
 
 
 def account_in(call: Call) -> str:
-    """The account named in the path. Raises Refusal (404) when it cannot be one."""
+    """The account named in the path. Raises RequestRefused (404) when it cannot be one."""
     account_id = call.path["account_id"]
     if not _UUID.fullmatch(account_id):
-        raise Refusal(AccountNotFound())
+        raise RequestRefused(AccountNotFound())
     return account_id
 
 
 def id_in(call: Call, noun: str) -> str:
-    """The object's id in the path. Raises Refusal (404), as for one that does not exist."""
+    """The object's id in the path. Raises RequestRefused (404), as for one that does not exist."""
     if not _UUID.fullmatch(call.path["id"]):
-        raise Refusal(NotFound(noun=noun))
+        raise RequestRefused(NotFound(noun=noun))
     return call.path["id"]
 
 
@@ -254,7 +254,7 @@ async def revoke_api_key(call: Call) -> Reply:
     account_id = call.path["account_id"] if call.path["account_id"] == OPERATOR else account_in(call)
     key_id = id_in(call, "API key")
     if not await asyncio.to_thread(call.api.platform.api_keys.revoke, account_id, key_id):
-        raise Refusal(NotFound(noun="API key"))
+        raise RequestRefused(NotFound(noun="API key"))
     call.api.keyring.forget(key_id)
     await call.audit("api-key.revoke", account_id, api_key_id=key_id)
     return Reply(204, b"")
@@ -262,14 +262,14 @@ async def revoke_api_key(call: Call) -> Reply:
 
 async def _account(call: Call, account_id: str) -> Reply:
     if not _UUID.fullmatch(account_id):
-        raise Refusal(AccountNotFound())
+        raise RequestRefused(AccountNotFound())
     rows = await call.read(
         "accounts",
         f'SELECT {_COLUMNS} FROM accounts WHERE id = %(account_id)s::uuid AND "position" > 0',
         account_id=account_id,
     )
     if not rows:
-        raise Refusal(AccountNotFound())
+        raise RequestRefused(AccountNotFound())
     return reply(Account(*rows[0]))
 
 
@@ -280,5 +280,5 @@ async def _account_with_keys(call: Call) -> str:
     account_id = account_in(call)
     history = await asyncio.to_thread(call.api.platform.store.histories, [account_stream(account_id)])
     if not history.get(account_stream(account_id)):
-        raise Refusal(AccountNotFound())
+        raise RequestRefused(AccountNotFound())
     return account_id

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from gateways.http.endpoint import Call, Reply
-from gateways.http.errors import PositionBeyondHead, ProjectionBehind, Refusal, invalid
+from gateways.http.errors import PositionBeyondHead, ProjectionBehind, RequestRefused, invalid
 from gateways.http.fields import AsOf
 from projections.audit.as_of import BEFORE, UNTILED, UNTILED_EVENTS_MAX
 
@@ -15,7 +15,7 @@ async def position_before(call: Call, at: datetime) -> tuple[int, bool]:
         return int(rows[0][0]), True
     [(head, tiled)] = await call.api.queries.fetch(UNTILED)
     if head - tiled > UNTILED_EVENTS_MAX:
-        raise Refusal(ProjectionBehind())
+        raise RequestRefused(ProjectionBehind())
     return int(head), False
 
 
@@ -32,7 +32,7 @@ async def cut_of(call: Call, asked: AsOf) -> int | None:
     else:
         return None
     if cut > await call.api.queries.head():
-        raise Refusal(PositionBeyondHead())
+        raise RequestRefused(PositionBeyondHead())
     call.min_position = max(cut, call.min_position or 0)
     return cut
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from core.ledger.events import Recorded
 from core.ledger.journal import account_id_of
-from core.ledger.rejections import NotFound
+from core.ledger.refusals import NotFound
 from core.streams.deposits import deposit_stream
 from gateways.http.answer import Answer, Time, listed, money
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply

@@ -8,11 +8,11 @@ from psycopg import Connection
 from pydantic import Field
 
 from core.ledger.journal import AccountType
-from core.ledger.rejections import NotFound
+from core.ledger.refusals import NotFound
 from core.streams.accounts import OPERATOR
 from gateways.http.answer import Answer, Time, money
 from gateways.http.endpoint import Call, Reply, endpoint, reply
-from gateways.http.errors import PositionBeyondHead, ProjectionBehind, RangeTooLong, Refusal, invalid
+from gateways.http.errors import PositionBeyondHead, ProjectionBehind, RangeTooLong, RequestRefused, invalid
 from gateways.http.fields import UUID_PATTERN, Read, Sequence
 from gateways.http.resources.accounts import id_in
 from projections.audit import difference
@@ -130,7 +130,7 @@ async def _explained(call: Call, noun: str, read: Callable[[Connection[Any]], ex
     try:
         found = await call.api.slow_reads.read(read)
     except NoSuchThing:
-        raise Refusal(NotFound(noun=noun)) from None
+        raise RequestRefused(NotFound(noun=noun)) from None
     story = [ExplainedEvent(**msgspec.structs.asdict(each)) for each in found.story]
     now = ExplainedState(**msgspec.structs.asdict(found.now))
     return reply(Explanation(found.stream, found.account_id, found.state, story, now))
@@ -149,9 +149,9 @@ async def get_difference(call: Call, asked: DifferenceRange) -> Reply:
     if asked.from_ > asked.to:
         raise invalid("?to", "must not lie before ?from")
     if asked.to > await call.api.queries.head():
-        raise Refusal(PositionBeyondHead())
+        raise RequestRefused(PositionBeyondHead())
     if asked.to - asked.from_ > EVENTS_MAX:
-        raise Refusal(RangeTooLong(events_max=EVENTS_MAX))
+        raise RequestRefused(RangeTooLong(events_max=EVENTS_MAX))
     call.min_position = max(asked.to, call.min_position or 0)
     await call.reached("balances")
     await call.reached("journal")
@@ -162,9 +162,9 @@ async def get_difference(call: Call, asked: DifferenceRange) -> Reply:
     try:
         found = await call.api.slow_reads.read(read)
     except ViewsBehind:
-        raise Refusal(ProjectionBehind()) from None
+        raise RequestRefused(ProjectionBehind()) from None
     except RangeRefused:
-        raise Refusal(PositionBeyondHead()) from None
+        raise RequestRefused(PositionBeyondHead()) from None
     return reply(BalanceChanges(asked.from_, asked.to, [_told(each) for each in found]))
 
 

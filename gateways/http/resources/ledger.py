@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from core.ledger.journal import AccountType, Side, derived_id, ledger_account_id
-from core.ledger.rejections import (
+from core.ledger.refusals import (
     AccountNotFound,
     AccountSuspended,
     InsufficientFunds,
@@ -18,7 +18,7 @@ from core.streams.accounts import LedgerAccountOpened, OpenLedgerAccount
 from core.streams.treasury import InternalTransferPosted, PostTransfer
 from gateways.http.answer import Answer, Position, Time, all_of, listed, money
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
-from gateways.http.errors import Refusal
+from gateways.http.errors import RequestRefused
 from gateways.http.fields import AccountId, Amount, AsOf, Body, Code, Name, Page, Read
 from gateways.http.reading.positions import position_of
 from gateways.http.resources.accounts import id_in
@@ -231,7 +231,7 @@ async def get_journal_entry(call: Call, _: Read) -> Reply:
         account_id=call.account_id,
     )
     if not rows:
-        raise Refusal(NotFound(noun="journal entry"))
+        raise RequestRefused(NotFound(noun="journal entry"))
     return reply(_entries(rows)[0][1])
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from core.ledger.journal import Posting, derived_id
-from core.ledger.rejections import InsufficientFunds, LedgerAccountNotFound, UnbalancedEntry
+from core.ledger.refusals import InsufficientFunds, LedgerAccountNotFound, UnbalancedEntry
 from core.ports.clients import AuditEntry
 from core.streams.accounts import OPERATOR
 from core.streams.treasury import AdjustmentPosted, PostAdjustment

@@ -7,13 +7,13 @@ from uuid import UUID
 from core.ledger.books import USER_LIABILITY
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Accepted, Repeated
-from core.ledger.rejections import AccountSuspended, AddressesExhausted, AddressTaken, LedgerAccountNotFound, NotFound
+from core.ledger.refusals import AccountSuspended, AddressesExhausted, AddressTaken, LedgerAccountNotFound, NotFound
 from core.streams.accounts import Account, LedgerAccount, account_stream, ledger_account_stream
 from core.streams.addresses import DisablePayin, PayinRequested, RequestPayin, address_id, payin_stream
 from core.tron.address import Address
 from gateways.http.answer import Answer, Position, Time, listed
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
-from gateways.http.errors import Refusal
+from gateways.http.errors import RequestRefused
 from gateways.http.fields import Body, Code, Page, Read, Reference
 from gateways.http.reading.positions import position_of
 from gateways.http.resources.accounts import id_in
@@ -133,14 +133,14 @@ async def _assigned(call: Call, payin_id: str, body: NewPayin) -> Accepted | Rep
                     actor=call.actor,
                 )
             )
-        except Refusal as refusal:
-            if not isinstance(refusal.rejection, AddressTaken):
+        except RequestRefused as refused:
+            if not isinstance(refused.refusal, AddressTaken):
                 raise
-    raise Refusal(AddressesExhausted())
+    raise RequestRefused(AddressesExhausted())
 
 
 def _check(call: Call, payin_id: str, body: NewPayin) -> None:
-    """Raises Refusal for what the decision would refuse anyway, before an address is taken for it."""
+    """Raises RequestRefused for what the decision would refuse anyway, before an address is taken for it."""
     account = account_stream(call.account_id)
     ledger_account = ledger_account_stream(call.account_id, body.ledger_account)
     past = call.api.platform.store.histories([account, ledger_account, payin_stream(payin_id)])
@@ -150,12 +150,12 @@ def _check(call: Call, payin_id: str, body: NewPayin) -> None:
     for recorded in past.get(account, []):
         state = state.evolve(recorded.event)
     if state.status == "suspended":
-        raise Refusal(AccountSuspended())
+        raise RequestRefused(AccountSuspended())
     opened = LedgerAccount()
     for recorded in past.get(ledger_account, []):
         opened = opened.evolve(recorded.event)
     if opened.opened is None or opened.opened.type != "liability":
-        raise Refusal(LedgerAccountNotFound(ledger_account=body.ledger_account))
+        raise RequestRefused(LedgerAccountNotFound(ledger_account=body.ledger_account))
 
 
 @endpoint("GET", "/v1/payins", "payins:read", listed(Payin), query=Page)

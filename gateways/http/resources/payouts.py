@@ -11,7 +11,7 @@ from core.ledger.books import USER_LIABILITY
 from core.ledger.events import Recorded
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Accepted
-from core.ledger.rejections import (
+from core.ledger.refusals import (
     AccountNotFound,
     AccountSuspended,
     AddressNotPayable,
@@ -32,7 +32,7 @@ from core.tron.address import InvalidAddress as NoTronAddress
 from gateways.http.answer import Answer, Position, Time, listed, money
 from gateways.http.edge.idempotency import REPLAYED, alone
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
-from gateways.http.errors import PROBLEM_JSON, Refusal, problem_of
+from gateways.http.errors import PROBLEM_JSON, RequestRefused, problem_of
 from gateways.http.fields import Amount, Body, Code, Page, Read, Reference
 from gateways.http.resources.accounts import id_in
 
@@ -195,7 +195,7 @@ async def cancel_payout(call: Call) -> Reply:
     history = (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, [])
     requested = history[0].event if history else None
     if not isinstance(requested, PayoutRequested) or requested.order.account_id != call.account_id:
-        raise Refusal(NotFound(noun="payout"))
+        raise RequestRefused(NotFound(noun="payout"))
     outcome = await call.submit(CancelPayout(requested.order, call.actor))
     cancelled = outcome.events[-1]
     answer = msgspec.json.decode(_first_answer(call, history[0]).body, type=Payout)
@@ -235,14 +235,14 @@ async def check_address(call: Call, _: Read) -> Reply:
 
 
 def must_be_payable(text: str, token: Address) -> None:
-    """Raises Refusal: no Tron address (in its one canonical spelling), or one whose coins would be lost."""
+    """Raises RequestRefused: no Tron address (in its one canonical spelling), or one whose coins would be lost."""
     try:
         payee = Address.from_base58(text)
     except NoTronAddress as error:
-        raise Refusal(InvalidAddress(reason=str(error))) from None
+        raise RequestRefused(InvalidAddress(reason=str(error))) from None
     reason = unpayable(payee, token)
     if reason is not None:
-        raise Refusal(AddressNotPayable(address=text, reason=reason))
+        raise RequestRefused(AddressNotPayable(address=text, reason=reason))
 
 
 def unpayable(payee: Address, token: Address) -> str | None:

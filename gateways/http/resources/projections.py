@@ -3,11 +3,11 @@
 import asyncio
 from typing import Any, Final, Literal
 
-from core.ledger.rejections import NotFound
+from core.ledger.refusals import NotFound
 from core.streams.accounts import OPERATOR
 from gateways.http.answer import Answer, Time, all_of
 from gateways.http.endpoint import Call, Reply, endpoint, reply
-from gateways.http.errors import NoRebuildGoesOn, NothingToRollBack, RebuildGoesOn, Refusal
+from gateways.http.errors import NoRebuildGoesOn, NothingToRollBack, RebuildGoesOn, RequestRefused
 from gateways.http.fields import Body, Read
 from projections.rebuild import rebuilds
 from projections.rebuild.rebuilds import RebuildRow, Wish
@@ -106,7 +106,7 @@ async def rebuild_projection(call: Call, body: NewRebuild) -> Reply:
             return rebuilds.request(conn, [view], call.actor, hold=body.hold)
 
     if not await asyncio.to_thread(wish):
-        raise Refusal(RebuildGoesOn(view=view))
+        raise RequestRefused(RebuildGoesOn(view=view))
     await call.audit("projection.rebuild", OPERATOR, view=view, hold=body.hold)
     return reply(await _projection(call), 202)
 
@@ -147,7 +147,7 @@ async def roll_back_projection(call: Call) -> Reply:
             return rebuilds.roll_back(conn, view, call.actor)
 
     if not await asyncio.to_thread(wish):
-        raise Refusal(NothingToRollBack(view=view))
+        raise RequestRefused(NothingToRollBack(view=view))
     await call.audit("projection.rollback", OPERATOR, view=view)
     return reply(await _projection(call), 202)
 
@@ -160,7 +160,7 @@ async def _steer(call: Call, what: Wish) -> Reply:
             return rebuilds.wish(conn, view, what)
 
     if not await asyncio.to_thread(wish):
-        raise Refusal(NoRebuildGoesOn(view=view))
+        raise RequestRefused(NoRebuildGoesOn(view=view))
     await call.audit(f"projection.{what}", OPERATOR, view=view)
     return reply(await _projection(call), 202)
 
@@ -168,7 +168,7 @@ async def _steer(call: Call, what: Wish) -> Reply:
 def _view(call: Call) -> str:
     view = call.path["view"]
     if view not in VIEWS:
-        raise Refusal(NotFound(noun="view"))
+        raise RequestRefused(NotFound(noun="view"))
     return view
 
 

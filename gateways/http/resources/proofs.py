@@ -13,14 +13,14 @@ import msgspec
 from pydantic import Field
 
 from core.ledger.ledger import InvariantBroken
-from core.ledger.rejections import NotFound
+from core.ledger.refusals import NotFound
 from core.proofs.merkle import HASH_BYTES
 from core.proofs.receipts import Entry, entries_of, filled, proven
 from core.proofs.receipts import Receipt as ProvenReceipt
 from core.streams.accounts import OPERATOR
 from gateways.http.answer import Answer, Position, Time, all_of, listed
 from gateways.http.endpoint import NEWEST, Call, Reply, before, endpoint, page_reply, reply
-from gateways.http.errors import PositionBeyondHead, Refusal, invalid
+from gateways.http.errors import PositionBeyondHead, RequestRefused, invalid
 from gateways.http.fields import Page, Read
 from projections.audit.history_tree import HistoryTree
 
@@ -122,7 +122,7 @@ async def get_receipt(call: Call, _: Read) -> Reply:
     rows = await call.api.queries.fetch(_EVENT, {"position": _position_in(call)})
     entries = [entry for row in rows for entry in _own_entries(call, row)]
     if not entries:
-        raise Refusal(NotFound(noun="receipt"))
+        raise RequestRefused(NotFound(noun="receipt"))
     return reply(await _receipt(call, entries[0]))
 
 
@@ -165,7 +165,7 @@ async def get_checkpoint(call: Call, _: Read) -> Reply:
         _CHECKPOINTS + " WHERE number <= %(number)s ORDER BY number DESC LIMIT 2", {"number": number}
     )
     if not rows or rows[0][0] != number:
-        raise Refusal(NotFound(noun="checkpoint"))
+        raise RequestRefused(NotFound(noun="checkpoint"))
     found = _checkpoint(rows[0])
     fields = {name: getattr(found, name) for name in Checkpoint.__struct_fields__}
     if len(rows) == 1:
@@ -184,7 +184,7 @@ async def get_inclusion_proof(call: Call, _: Read) -> Reply:
         _CHECKPOINTS + " WHERE size >= %(position)s ORDER BY number DESC LIMIT 1", {"position": position}
     )
     if not rows or position == 0:
-        raise Refusal(NotFound(noun="event under a checkpoint"))
+        raise RequestRefused(NotFound(noun="event under a checkpoint"))
     checkpoint = _checkpoint(rows[0])
     leaf, path = await asyncio.to_thread(_tree(call).inclusion, position, checkpoint.size)
     return reply(InclusionProof(position, leaf.hex(), [step.hex() for step in path], checkpoint))
@@ -194,7 +194,7 @@ async def of_the_history(call: Call) -> None:
     """For answers that come from the history itself: they reflect its head."""
     call.position = await call.api.queries.head()
     if call.min_position is not None and call.min_position > call.position:
-        raise Refusal(PositionBeyondHead())
+        raise RequestRefused(PositionBeyondHead())
 
 
 def _own_entries(call: Call, row: tuple[Any, ...]) -> Iterator[Entry]:
@@ -235,11 +235,11 @@ def _tree(call: Call) -> HistoryTree:
 
 
 def _position_in(call: Call) -> int:
-    """Raises Refusal (404): what is no position of this caller's is no receipt of its either."""
+    """Raises RequestRefused (404): what is no position of this caller's is no receipt of its either."""
     try:
         return call.api.positions.read(call.caller, call.path["position"])
-    except Refusal:
-        raise Refusal(NotFound(noun="receipt")) from None
+    except RequestRefused:
+        raise RequestRefused(NotFound(noun="receipt")) from None
 
 
 def _number(text: str) -> int:

@@ -6,7 +6,7 @@ import msgspec
 from pydantic import Field
 
 from core.ledger.events import decode
-from core.ledger.rejections import REJECTIONS, restore
+from core.ledger.refusals import REJECTIONS, restore
 from core.streams.accounts import OPERATOR
 from core.streams.attempts import PayoutOrder
 from core.streams.payouts import PayoutRefused

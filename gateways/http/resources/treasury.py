@@ -8,7 +8,7 @@ from pydantic import Field
 
 from core.ledger import books
 from core.ledger.journal import TREASURY_ACCOUNT_ID
-from core.ledger.rejections import NotFound
+from core.ledger.refusals import NotFound
 from core.streams.accounts import OPERATOR
 from gateways.http.answer import Answer, Time, all_of, listed, money
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply

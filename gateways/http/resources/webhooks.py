@@ -7,13 +7,13 @@ from uuid import UUID
 
 import msgspec
 
-from core.ledger.rejections import AccountNotFound, NotFound
+from core.ledger.refusals import AccountNotFound, NotFound
 from core.ports.clients import Delivery, DeliveryStatus
 from core.rotation import ROTATION_OVERLAP
 from core.streams.accounts import Account, RotateWebhookSecret, WebhookSecretRotated, account_stream
 from gateways.http.answer import Answer, Position, Time, listed
 from gateways.http.endpoint import Call, Reply, endpoint, reply
-from gateways.http.errors import Refusal, WebhookUrlMissing, invalid
+from gateways.http.errors import RequestRefused, WebhookUrlMissing, invalid
 from gateways.http.fields import PAGE_DEFAULT, Body, Limit, Page, Read, Sequence
 from gateways.http.resources.accounts import id_in
 from gateways.http.uuid7 import uuid7
@@ -126,7 +126,7 @@ async def redeliver_webhook_event(call: Call) -> Reply:
         call.api.platform.outbox.redeliver, call.account_id, event_id, call.api.platform.clock()
     )
     if again is None:
-        raise Refusal(NotFound(noun="webhook event"))
+        raise RequestRefused(NotFound(noun="webhook event"))
     return reply(WebhookEvent.of(again), 202)
 
 
@@ -143,7 +143,7 @@ async def redeliver_webhook_event(call: Call) -> Reply:
 async def send_test_webhook(call: Call, _: TestWebhook) -> Reply:
     """Send a webhook.test event. It has the sequence 0: the account's own events have no gap for it."""
     if (await _account(call)).webhook_url is None:
-        raise Refusal(WebhookUrlMissing())
+        raise RequestRefused(WebhookUrlMissing())
     now = call.api.platform.clock()
     event_id = str(uuid7(now))
     payload = {"type": "webhook.test", "timestamp": now, "sequence": 0, "data": {"id": event_id}}
@@ -172,7 +172,7 @@ async def get_webhook_secret(call: Call, _: Read) -> Reply:
         account_id=call.account_id,
     )
     if not rows:
-        raise Refusal(AccountNotFound())
+        raise RequestRefused(AccountNotFound())
     generation, rotated_at = rows[0]
     return reply(_secret(call, generation, rotated_at))
 
@@ -211,13 +211,13 @@ def _secret(call: Call, generation: int, rotated_at: datetime | None) -> Webhook
 
 
 async def _account(call: Call) -> Account:
-    """The caller's account as decisions see it. Raises Refusal (404) for operators, who are none."""
+    """The caller's account as decisions see it. Raises RequestRefused (404) for operators, who are none."""
     stream = account_stream(call.account_id)
     state = Account()
     for recorded in (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, []):
         state = state.evolve(recorded.event)
     if state.status == "absent":
-        raise Refusal(AccountNotFound())
+        raise RequestRefused(AccountNotFound())
     return state
 
 

@@ -26,7 +26,7 @@ from core.ledger.ledger import (
     Refused,
     Repeated,
 )
-from core.ledger.rejections import (
+from core.ledger.refusals import (
     AccountNotFound,
     AccountSuspended,
     AmountOutOfRange,
@@ -34,7 +34,7 @@ from core.ledger.rejections import (
     IdempotencyKeyReused,
     InsufficientFunds,
     LedgerAccountNotFound,
-    Rejection,
+    Refusal,
     SameLedgerAccount,
     UnbalancedEntry,
 )
@@ -90,7 +90,7 @@ class Doomed(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Rejection:
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         raise RuntimeError("a defect")
 
 
@@ -240,8 +240,8 @@ class Books(RuleBasedStateMachine):
                 before = self.states.get(recorded.stream, Payout())
                 assert before.state not in FINAL
                 after = before.evolve(recorded.event)
-                if len(after.attempts) > len(before.attempts):
-                    assert before.dead or not before.attempts
+                if len(after.attempts.made) > len(before.attempts.made):
+                    assert before.attempts.dead or not before.attempts.made
                 self.states[recorded.stream] = after
         self.seen = len(self.store.events)
 
@@ -252,7 +252,7 @@ def _gist(outcome: Outcome) -> object:
         case Accepted() | Repeated():
             return type(outcome), [(item.stream, item.version, type(item.event)) for item in outcome.events]
         case Refused():
-            return outcome.rejection
+            return outcome.refusal
         case Failed():
             return str(outcome.error)
 
@@ -275,10 +275,10 @@ def ledger(store: MemoryStore) -> Ledger:
     return opened
 
 
-def refusal(ledger: Ledger, command: Command) -> Rejection:
+def refusal(ledger: Ledger, command: Command) -> Refusal:
     [outcome] = ledger.execute([command])
     assert isinstance(outcome, Refused), outcome
-    return outcome.rejection
+    return outcome.refusal
 
 
 def adjustment(name: str, *lines: object) -> PostAdjustment:

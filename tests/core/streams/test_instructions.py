@@ -11,7 +11,7 @@ from core.ledger import books
 from core.ledger.events import postings_of
 from core.ledger.journal import TREASURY, check_balanced
 from core.ledger.ledger import Accepted, Command, Ledger, Refused, Repeated
-from core.ledger.rejections import ConflictingFacts, SigningIsStopped
+from core.ledger.refusals import ConflictingFacts, SigningIsStopped
 from core.streams.attempts import Attempt
 from core.streams.instructions import (
     BroadcastInstruction,
@@ -148,7 +148,7 @@ def test_the_same_id_with_another_intent_is_refused(ledger: Ledger) -> None:
     again, other = ledger.execute([GiveInstruction(INSTRUCTION, ACTOR), GiveInstruction(forged, ACTOR)])
     assert isinstance(again, Repeated)
     assert isinstance(other, Refused)
-    assert other.rejection == ConflictingFacts(stream=INSTRUCTION.stream, difference="act")
+    assert other.refusal == ConflictingFacts(stream=INSTRUCTION.stream, difference="act")
 
 
 def test_a_confirmation_of_another_intent_is_refused(ledger: Ledger) -> None:
@@ -169,7 +169,7 @@ def test_nothing_is_prepared_signed_or_sent_while_signing_is_stopped(ledger: Led
     execute(ledger, notice("wallet_permission_changed"))
     [outcome] = ledger.execute([PrepareInstruction(OTHER, ACTOR, attempt=attempt_of(OTHER))])
     assert isinstance(outcome, Refused)
-    assert isinstance(outcome.rejection, SigningIsStopped)
+    assert isinstance(outcome.refusal, SigningIsStopped)
     execute(ledger, done(INSTRUCTION))
 
 

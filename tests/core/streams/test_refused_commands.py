@@ -13,7 +13,7 @@ from core.ledger.journal import debit
 from core.ledger.ledger import Accepted, Command, Decided, Ledger, Loaded, Refused
 from core.ports.unavailable import Unavailable
 from core.streams.accounts import ChangeAccount
-from core.streams.refused_commands import KEPT_PER_HOUR, CommandRefused, RefusalCount, Refusals, RefusalsCounted
+from core.streams.refused_commands import KEPT_PER_HOUR, CommandRefused, RefusalCount, RefusalsCounted, RefusedCommands
 from core.streams.treasury import PostAdjustment, PostTransfer
 from tests.support.history import ALICE, BOB, USDT, execute, fund, register
 from tests.support.memory import MemoryStore
@@ -30,7 +30,7 @@ class World:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.now = BEGIN
-        self.ledger = Ledger(self.store, lambda: self.now, Refusals())
+        self.ledger = Ledger(self.store, lambda: self.now, RefusedCommands())
         self.begin = execute(self.ledger, register(ALICE, "Alice"), register(BOB, "Bob"), fund(ALICE, USDT, "opening"))
 
     def events(self) -> list[Recorded]:

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from core.ledger.ledger import InvariantBroken
-from core.ledger.rejections import REJECTIONS
+from core.ledger.refusals import REJECTIONS
 from core.ports.unavailable import Unavailable
 from gateways.http.app import serve
 from gateways.http.docs.guides import GUIDES

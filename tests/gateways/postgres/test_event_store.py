@@ -16,7 +16,7 @@ from core.ledger.books import USER_LIABILITY
 from core.ledger.events import Recorded, encode
 from core.ledger.guard import GuardKey, guard_key
 from core.ledger.ledger import Accepted, AppendFailed, Decided, Failed, InvariantBroken, Ledger, Loaded, Refused
-from core.ledger.rejections import InsufficientFunds
+from core.ledger.refusals import InsufficientFunds
 from core.ledger.seals import BrokenSeal
 from core.ports.unavailable import Unavailable
 from core.streams.accounts import AccountRenamed
@@ -452,7 +452,7 @@ def test_a_refusal_writes_nothing(ledger: Ledger, store: PostgresEventStore) -> 
     execute(ledger, wallet("hot", HOT_WALLET))
     [outcome] = ledger.execute([wallet("hot", HOT_WALLET.__class__(b"\x41" + bytes(19) + b"\x01"))])
     assert isinstance(outcome, Refused)
-    assert not isinstance(outcome.rejection, InsufficientFunds)
+    assert not isinstance(outcome.refusal, InsufficientFunds)
     assert store.head() == 1
 
 

@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from core.ledger.events import Recorded
 from core.ledger.ledger import Accepted, Decided, Ledger, Loaded, Past
-from core.ledger.rejections import Rejection
+from core.ledger.refusals import Refusal
 from core.ports.unavailable import Unavailable
 from core.streams.payouts import PayoutRequested
 from core.streams.treasury import RegisterWallet, SystemWalletRegistered
@@ -310,7 +310,7 @@ def test_a_writer_that_froze_lets_go_of_the_lock(
             while conn.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchone():
                 assert time.monotonic() < deadline, "the lock is still held"
         event = RegisterWallet("hot", HOT_WALLET.base58, None, "operator:test").decide(Past(loaded), datetime.now(UTC))
-        assert not isinstance(event, Rejection)
+        assert not isinstance(event, Refusal)
         return Decided([Recorded(1, "wallet-hot", 1, event[0].event)], {}, [])
 
     with pytest.raises(Unavailable):

@@ -12,7 +12,7 @@ from gateways.postgres.connections import Connections
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.outstanding import PostgresOutstanding
 from gateways.postgres.roles import OBSERVER, RECORDER, SIGNER
-from gateways.postgres.solid_log import KEPT_BLOCKS, PRUNE_EVERY_BLOCKS, PostgresAttempts, PostgresSolidLog
+from gateways.postgres.solid_log import KEPT_BLOCKS, PRUNE_EVERY_BLOCKS, PostgresAttemptIndex, PostgresSolidLog
 from scanners import facts
 from scanners.recorder import Recorder
 from tests.support.history import ALICE, HOT_WALLET, USDT, TickingClock, append_history, attempt, order, txid
@@ -92,7 +92,7 @@ def test_only_the_observer_writes_the_log(database: Database) -> None:
 def test_every_prepared_txid_is_found_and_no_other(login: Login, ledger: Ledger) -> None:
     """The recorder learns a transaction's payout from the history itself, by an index."""
     append_history(ledger)
-    attempts = PostgresAttempts(login(RECORDER))
+    attempts = PostgresAttemptIndex(login(RECORDER))
     paid, expired = order(ALICE, "p1", 2 * USDT), order(ALICE, "p2", 2 * USDT)
     ours = {attempt(expired, number).txid: f"payout-{expired.payout_id}" for number in (1, 2)}
     ours[attempt(paid).txid] = f"payout-{paid.payout_id}"
@@ -121,7 +121,7 @@ def test_the_recorder_tells_our_payouts_from_thefts(login: Login, ledger: Ledger
         queue,
         Ledger(events, TickingClock()),
         events,
-        PostgresAttempts(login(RECORDER)),
+        PostgresAttemptIndex(login(RECORDER)),
         PostgresOutstanding(login(RECORDER)),
         key=b"key",
         alarm=lambda name, sentence: rung.append(name),

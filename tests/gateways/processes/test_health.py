@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateways.processes.health import STALE_S, Pulse, folder_of, look_after
-from gateways.processes.loop import Clockwork, run
+from gateways.processes.health import STALE_S, LifeSign, folder_of, look_after
+from gateways.processes.loop import TimedWait, run
 from gateways.user_error import UserError
 from tests.support.http_server import Answered, serving
 
@@ -21,21 +21,21 @@ def grow_old(folder: Path, name: str) -> None:
 
 
 def test_a_worker_that_comes_round_goes_on_and_one_that_hangs_is_named(tmp_path: Path) -> None:
-    """A sign that is fresh says nothing; one that has grown old names its process, and another beat mends it."""
-    hanging, working = Pulse(tmp_path, "record"), Pulse(tmp_path, "relay")
-    hanging.beat()
-    working.beat()
+    """A sign that is fresh says nothing; one that has grown old names its process, and another round mends it."""
+    hanging, working = LifeSign(tmp_path, "record"), LifeSign(tmp_path, "relay")
+    hanging.renew()
+    working.renew()
     assert look_after(tmp_path) == []
     grow_old(tmp_path, "record")
     assert [said.split()[0] for said in look_after(tmp_path)] == ["record"]
-    hanging.beat()
+    hanging.renew()
     assert look_after(tmp_path) == []
 
 
-def test_the_loop_beats_at_every_round(tmp_path: Path) -> None:
+def test_the_loop_renews_its_sign_at_every_round(tmp_path: Path) -> None:
     """Rounds with work and rounds at a shut door are signs of life alike; a loop that ends in order takes its sign along."""
     stop, seen = threading.Event(), []
-    pulse = Pulse(tmp_path, "observe")
+    sign = LifeSign(tmp_path, "observe")
 
     def step() -> bool:
         seen.append((tmp_path / "observe").exists())
@@ -43,8 +43,8 @@ def test_the_loop_beats_at_every_round(tmp_path: Path) -> None:
             stop.set()
         return True
 
-    with pulse.ending():
-        run([step], Clockwork(stop), stop, beat=pulse.beat)
+    with sign.ending():
+        run([step], TimedWait(stop), stop, on_round=sign.renew)
     assert seen == [True, True, True]
     assert not (tmp_path / "observe").exists()
 
@@ -56,16 +56,16 @@ def test_nothing_begun_is_not_well(tmp_path: Path) -> None:
 
 def test_a_killed_process_is_missed(tmp_path: Path) -> None:
     """What ends in order is forgotten; what was killed leaves a sign that grows old."""
-    Pulse(tmp_path, "relay").beat()
-    killed = Pulse(tmp_path, "payouts")
-    killed.beat()
+    LifeSign(tmp_path, "relay").renew()
+    killed = LifeSign(tmp_path, "payouts")
+    killed.renew()
     grow_old(tmp_path, "payouts")
     assert look_after(tmp_path)[0].startswith("payouts")
 
 
 def test_a_server_is_asked(tmp_path: Path) -> None:
     """The API is well while it answers 200, and named with its answer when it does not."""
-    with serving(lambda _: Answered()) as server, Pulse(tmp_path, "api").serving("0.0.0.0", server.port):
+    with serving(lambda _: Answered()) as server, LifeSign(tmp_path, "api").serving("0.0.0.0", server.port):
         assert look_after(tmp_path) == []
         server.answer = lambda _: Answered(500)
         assert look_after(tmp_path) == [f"api answers 500 at http://127.0.0.1:{server.port}/healthz"]
@@ -76,15 +76,15 @@ def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     """Nobody at the port is not well."""
     with serving(lambda _: Answered()) as server:
         port = server.port
-    with Pulse(tmp_path, "api").serving("127.0.0.1", port):
+    with LifeSign(tmp_path, "api").serving("127.0.0.1", port):
         assert look_after(tmp_path)[0].startswith("api does not answer")
 
 
 def test_without_a_folder_nothing_is_written_and_nobody_can_ask(tmp_path: Path) -> None:
     """The setting is empty by default: a process then writes nothing, and the command says what to set."""
-    pulse = Pulse(folder_of(Path("")), "relay")
-    pulse.beat()
-    with pulse.ending(), pulse.serving("127.0.0.1", 1):
+    sign = LifeSign(folder_of(Path("")), "relay")
+    sign.renew()
+    with sign.ending(), sign.serving("127.0.0.1", 1):
         pass
     with pytest.raises(UserError, match="COUNTERFOIL_PULSE"):
         look_after(Path(""))

@@ -9,7 +9,7 @@ import pytest
 
 from core.ports.unavailable import Unavailable
 from gateways.processes import loop
-from gateways.processes.loop import Clockwork, Doorbell, run, run_side_by_side, stop_on_signals
+from gateways.processes.loop import NotifyWait, TimedWait, run, run_side_by_side, stop_on_signals
 from gateways.telemetry.numbers import Numbers
 from tests.support.postgres import Database
 from tests.support.spans import KeptSpans
@@ -108,7 +108,7 @@ def test_a_signal_ends_the_loop_after_the_step_that_runs(stop: threading.Event, 
 
     try:
         stop_on_signals(stop)
-        run([told, lambda: bool(done.append("begun"))], Clockwork(stop), stop)
+        run([told, lambda: bool(done.append("begun"))], TimedWait(stop), stop)
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -117,7 +117,7 @@ def test_a_signal_ends_the_loop_after_the_step_that_runs(stop: threading.Event, 
 
 def test_a_doorbell_wakes_and_survives_its_connection(database: Database, stop: threading.Event) -> None:
     """It returns at a notification; when its connection is killed it only waits, and listens again afterwards."""
-    bell = Doorbell(database.reader_url, ["counterfoil_events"], stop)
+    bell = NotifyWait(database.reader_url, ["counterfoil_events"], stop)
     bell.wait(10)
     with psycopg.connect(database.owner_url, autocommit=True) as conn:
         conn.execute("NOTIFY counterfoil_events")
@@ -131,7 +131,7 @@ def test_a_doorbell_wakes_and_survives_its_connection(database: Database, stop: 
 
 def test_a_doorbell_without_a_server_is_a_clock(stop: threading.Event) -> None:
     """No server: it waits for its time, and a stop ends that at once."""
-    bell = Doorbell("host=/nonexistent user=x dbname=x", ["counterfoil_events"], stop)
+    bell = NotifyWait("host=/nonexistent user=x dbname=x", ["counterfoil_events"], stop)
     bell.wait(0.01)
     stop.set()
     bell.wait(60)
@@ -160,11 +160,11 @@ def test_steps_side_by_side_do_not_wait_for_each_other(stop: threading.Event, mo
             stop.set()
         return bool(stop.wait(0.001)) or True
 
-    def beat() -> None:
+    def on_round() -> None:
         nonlocal beats
         beats += 1
 
-    run_side_by_side([hanging, working], stop, idle_s=0, beat=beat)
+    run_side_by_side([hanging, working], stop, idle_s=0, on_round=on_round)
     assert turns > 100
     assert beats_until_release <= 1  # both had come round once when the one began to hang
 

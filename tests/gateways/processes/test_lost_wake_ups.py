@@ -8,7 +8,7 @@ import pytest
 from core.ledger.ledger import Ledger
 from gateways.postgres.append import EVENTS_CHANNEL
 from gateways.postgres.event_store import PostgresEventStore
-from gateways.processes.loop import Doorbell, run
+from gateways.processes.loop import NotifyWait, run
 from projections.engine.projector import Projector
 from projections.engine.tracking import ViewTracking
 from projections.views import VIEWS
@@ -37,7 +37,7 @@ def test_a_projector_that_hears_nothing_still_follows(
 ) -> None:
     """With every NOTIFY lost, and no message on any queue, the view reaches the head: it looks by itself."""
     projector = Projector([VIEWS["balances"]], store, tracking)
-    bell = Doorbell(database.reader_url, [channel], stop)
+    bell = NotifyWait(database.reader_url, [channel], stop)
     rested = threading.Event()
 
     def step() -> bool:

@@ -78,7 +78,7 @@ def test_a_call_within_a_turn_is_a_subsegment_of_it(daemon: Daemon, spans: Spans
 
 
 def test_a_request_has_its_method_route_and_status(daemon: Daemon, spans: Spans) -> None:
-    """Refusals are errors of the caller and not faults of ours; the caller's own trace is linked."""
+    """RefusedCommands are errors of the caller and not faults of ours; the caller's own trace is linked."""
     given = {"http.request.method": "POST", "http.route": "/v1/payouts", "http.response.status_code": 422}
     spans.tell("POST /v1/payouts", Ids(5 << 96, 6), 1, 2, kind="server", attributes=given, links=[Caller(7 << 96, 8)])
     segment = daemon.take()

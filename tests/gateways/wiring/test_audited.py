@@ -18,7 +18,7 @@ from gateways.cli.audit import regrow_tree
 from gateways.cli.queue import redrive
 from gateways.postgres.roles import API, LOGINS, SIGNER
 from gateways.settings import Settings, load
-from gateways.wiring.audited import AuditedLedger, Trail, audited, run_noted
+from gateways.wiring.audited import ActLog, AuditedLedger, audited, run_noted
 from gateways.wiring.opened import open_platform
 from gateways.wiring.platform import Platform
 from tests.support.history import append_history
@@ -144,12 +144,12 @@ class ShutLog:
 def test_entries_wait_while_the_log_is_shut() -> None:
     """What was done goes on; its entries go in before the next ones, in order, once."""
     log = ShutLog()
-    trail = Trail(cast("AuditLog", log), "sweeps", "10.0.0.1")
-    trail.note([("operator", "one", {})])
-    trail.note([("operator", "two", {})])
+    acts = ActLog(cast("AuditLog", log), "sweeps", "10.0.0.1")
+    acts.note([("operator", "one", {})])
+    acts.note([("operator", "two", {})])
     log.shut = False
-    trail.note([("operator", "three", {})])
-    trail.note([("operator", "four", {})])
+    acts.note([("operator", "three", {})])
+    acts.note([("operator", "four", {})])
     assert [each.action for each in log.taken] == ["one", "two", "three", "four"]
 
 
@@ -162,5 +162,5 @@ def test_a_refusal_is_no_act() -> None:
             return []
 
     log = ShutLog()
-    AuditedLedger(cast("Ledger", Nothing()), Trail(cast("AuditLog", log), "sweeps", "10.0.0.1")).execute([])
+    AuditedLedger(cast("Ledger", Nothing()), ActLog(cast("AuditLog", log), "sweeps", "10.0.0.1")).execute([])
     assert log.taken == []

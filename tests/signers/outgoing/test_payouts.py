@@ -28,7 +28,7 @@ from core.streams.payouts import (
 from core.tron.address import ZERO_ADDRESS, Address
 from core.tron.chain import BroadcastAnswer, Log, Receipt
 from signers.keys.keys import Key, SoftwareKey
-from signers.outgoing.hot_wallet import KEPT_MINOR, Rules
+from signers.outgoing.hot_wallet import KEPT_MINOR, PayoutRules
 from signers.outgoing.outgoing import REBROADCAST_MS
 from signers.outgoing.owners import WalletHijacked
 from signers.outgoing.payouts import Payouts
@@ -45,7 +45,7 @@ HOT = KEY.address
 COINS = 1_000_000
 AMOUNT = 12_500_000
 FEE = 100_000
-RULES = Rules(lifetime_ms=60_000)
+RULES = PayoutRules(lifetime_ms=60_000)
 LIFE_BLOCKS = RULES.lifetime_ms // BLOCK_MS + SOLID_LAG + 2
 """After so many blocks an attempt is either solid or proven dead."""
 
@@ -69,7 +69,7 @@ class World:
         *,
         usdt_minor: int = 1_000 * COINS,
         sun: int = 1_000 * COINS,
-        rules: Rules = RULES,
+        rules: PayoutRules = RULES,
         block_ms: int = BLOCK_MS,
     ) -> None:
         self.rules = rules
@@ -121,7 +121,7 @@ class World:
         return state
 
     def attempt(self, wished: PayoutOrder) -> Attempt:
-        attempt = self.payout(wished).attempt
+        attempt = self.payout(wished).attempts.last
         assert attempt is not None
         return attempt
 
@@ -198,7 +198,7 @@ def test_nothing_is_broadcast_before_its_signature_is_durable(world: World) -> N
     world.node.broadcast = observed
     world.work()
     assert seen == [(1, 1)]
-    signature = world.payout(wished).signature
+    signature = world.payout(wished).attempts.signature
     assert signature is not None
     assert bytes.fromhex(signature) in world.node.sent[0]
 
@@ -289,7 +289,7 @@ def test_a_prepared_payout_is_signed_again_to_the_same_bytes(world: World) -> No
     wished = world.request("p1")
     world.worker.step()
     prepared = world.attempt(wished)
-    assert world.payout(wished).signature is None
+    assert world.payout(wished).attempts.signature is None
     world.start()
     world.live()
     assert world.payout(wished).txid == prepared.txid
@@ -478,7 +478,7 @@ def test_an_unpayable_payee_fails_before_anything_is_built(world: World, to: Add
     world.live()
     assert world.payout(wished).state == "failed"
     assert [event.failure_code for event in world.events(PayoutFailed)] == [code]
-    assert world.payout(wished).attempts == ()
+    assert world.payout(wished).attempts.made == ()
     assert world.payout(after).state == "confirmed"
     world.assert_books_are_the_chain()
 
@@ -604,7 +604,7 @@ def test_a_hijacked_wallet_signs_nothing(world: World) -> None:
     world.worker.step()
     with pytest.raises(WalletHijacked, match=STRANGER.base58):
         world.work()
-    assert world.payout(wished).signature is None
+    assert world.payout(wished).attempts.signature is None
     assert world.node.sent == []
 
 
@@ -619,7 +619,7 @@ def test_recorded_bytes_that_differ_from_the_order_get_no_signature(world: World
     assert victim == wished
     with pytest.raises(SignatureRefused):
         poisoned.work()
-    assert poisoned.payout(victim).signature is None
+    assert poisoned.payout(victim).attempts.signature is None
 
 
 def test_bytes_of_another_wallet_are_left_to_die(world: World) -> None:
@@ -736,6 +736,6 @@ def test_no_secret_and_every_step_is_logged(world: World, caplog: pytest.LogCapt
         world.live()
     for kind in ("PayoutPrepared", "PayoutSigned", "PayoutBroadcast", "PayoutConfirmed"):
         assert f"{payout_stream(wished.payout_id)}: {kind} at" in caplog.text
-    signature = world.payout(wished).signature
+    signature = world.payout(wished).attempts.signature
     assert signature is not None
     assert signature not in caplog.text

@@ -43,7 +43,7 @@ def test_a_node_that_hides_a_mined_payout_never_leads_to_a_second(world: World, 
     world.node.fate = Fate(answer=answer)
     world.live(LIFE_BLOCKS + 2 * UNSOLID_BLOCKS_MAX)
     assert world.payout(wished).state == "broadcasted"
-    assert len(world.payout(wished).attempts) == 1
+    assert len(world.payout(wished).attempts.made) == 1
     assert [amount for _, amount in world.node.transfers_from(HOT)] == [AMOUNT]
     assert world.events(PayoutExpired) == []
     assert world.alarms == ["receipt_hidden"]
@@ -65,7 +65,7 @@ def test_not_found_is_no_proof_while_the_log_lags(world: World) -> None:
     world.work()
     world.log.last = world.attempt(wished).ref_block_number + 3
     world.live(PROOF_MS_MAX // BLOCK_MS + 2 * LIFE_BLOCKS)
-    assert len(world.payout(wished).attempts) == 1
+    assert len(world.payout(wished).attempts.made) == 1
     assert world.alarms == ["proof_lacks"]
     world.log.last, world.node.fate = None, Fate()
     world.live(2 * LIFE_BLOCKS)

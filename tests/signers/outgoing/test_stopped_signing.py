@@ -50,8 +50,8 @@ def test_a_stop_between_preparing_and_signing_gets_no_signature(world: World) ->
     first = world.attempt(wished)
     notice(world, "token_deprecated")
     world.live(LIFE_BLOCKS)
-    assert world.payout(wished).signature is None
-    assert world.payout(wished).dead
+    assert world.payout(wished).attempts.signature is None
+    assert world.payout(wished).attempts.dead
     assert world.node.sent == []
     world.ledger.execute([ResumeSigning(causes=("token_deprecated",), reason="looked", actor="operator:1")])
     world.live()

@@ -157,7 +157,7 @@ def test_an_envelope_is_sane_short_and_the_same_again(payment_id: bytes, attempt
 
 
 def test_every_attempt_at_a_payment_has_its_own_txid() -> None:
-    """Attempts at one payment differ in txid although nothing else has changed; TRX transfers too, with no fee limit."""
+    """AttemptIndex at one payment differ in txid although nothing else has changed; TRX transfers too, with no fee limit."""
     assert len({txid_of(build(PAYOUT, envelope(7, attempt))) for attempt in range(1000)}) == 1000
     activations = [build(ACTIVATION, envelope(7, attempt, fee_limit_sun=0)) for attempt in range(1000)]
     assert len(set(activations)) == 1000

@@ -9,9 +9,9 @@ from core.tron.chain import ContractEnergy, Delegation, DelegationIndex, Unfreez
 from core.tron.resources import stake_for, units_of, used_after
 from core.tron.transactions import CANCEL_UNFREEZES, DELEGATE, UNFREEZE, WITHDRAW_UNFROZEN
 from gateways.devnet.chain.genesis import USDT
-from gateways.devnet.exchange import Reply, Request
 from gateways.devnet.http import door
 from gateways.devnet.in_process import InProcess
+from gateways.devnet.requests import NodeAnswer, Request
 from gateways.tron.node import TronNode
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
 
@@ -30,7 +30,7 @@ def node(devnet: Devnet) -> TronNode:
 def post(devnet: Devnet, path: str, **body: Any) -> Any:
     """What a call answers, as JSON."""
     answer = door.answer(devnet.node, Request("POST", path, {}, msgspec.json.encode(body), "http://devnet"))
-    assert isinstance(answer, Reply)
+    assert isinstance(answer, NodeAnswer)
     return msgspec.json.decode(answer.body)
 
 

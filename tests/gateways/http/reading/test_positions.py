@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.ports.clients import ApiKey
-from gateways.http.errors import Refusal
+from gateways.http.errors import RequestRefused
 from gateways.http.reading.positions import Positions
 
 pytestmark = pytest.mark.fast
@@ -37,14 +37,14 @@ def test_tokens_tell_nothing() -> None:
 @given(st.text(max_size=30) | st.from_regex(r"[A-Za-z0-9_-]{22}", fullmatch=True))
 def test_made_up_tokens_are_refused(text: str) -> None:
     """Anything that was not given out is refused, another account's token too."""
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestRefused):
         POSITIONS.read(caller("a"), text)
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestRefused):
         POSITIONS.read(caller("a"), str(POSITIONS.shown(caller("b"), 5)))
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.0", " 1", "9223372036854775808", "١"])
 def test_operators_give_numbers(text: str) -> None:
     """For operators only a number in range is a position."""
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestRefused):
         POSITIONS.read(caller("operator"), text)

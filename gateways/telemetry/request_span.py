@@ -21,7 +21,7 @@ UNTOLD: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _ROOT: Final = re.compile(rb"(?:Root|Self)=(1-[0-9a-f]{8}-[0-9a-f]{24})\b")
 
 
-class Exchange(Turn):
+class RequestSpan(Turn):
     """A request under way."""
 
     def __init__(self, tracing: Tracing, headers: Mapping[bytes, bytes]) -> None:
@@ -68,12 +68,12 @@ class Exchange(Turn):
         self._tracing.tell_turn(self, f"{method} {route}", "server", attributes=given, links=links, error=error)
 
 
-def exchange(tracing: Tracing | None, headers: Mapping[bytes, bytes]) -> Exchange | None:
+def request_span(tracing: Tracing | None, headers: Mapping[bytes, bytes]) -> RequestSpan | None:
     """The request as a span to be, where somebody listens."""
-    return None if tracing is None else Exchange(tracing, headers)
+    return None if tracing is None else RequestSpan(tracing, headers)
 
 
-def here() -> Exchange | None:
+def here() -> RequestSpan | None:
     """The request that is under way in this task."""
     turn = HERE.get()
-    return turn if isinstance(turn, Exchange) else None
+    return turn if isinstance(turn, RequestSpan) else None

@@ -1,4 +1,4 @@
-"""One exchange with a client, whatever carries it: what was asked, and the answer or the silence that comes of it."""
+"""A request to the devnet and what comes of it, whatever carries them: the answer, or the silence that a fault makes of it."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ class Request(msgspec.Struct, frozen=True):
     base_url: str = "http://devnet"
 
 
-class Reply(msgspec.Struct, frozen=True):
+class NodeAnswer(msgspec.Struct, frozen=True):
     """An answer: its status, its body, its media type."""
 
     status: int

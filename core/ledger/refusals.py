@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-REJECTIONS: Final[dict[str, type["Rejection"]]] = {}
+REJECTIONS: Final[dict[str, type["Refusal"]]] = {}
 
 
-class Rejection(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True):
     """The base of all refusals; `status` is the HTTP status that fits it."""
 
     status: ClassVar[int] = 422
@@ -38,16 +38,16 @@ def sentence_of(kind: type) -> str:
     return " ".join((kind.__doc__ or "").split())
 
 
-def data_of(rejection: Rejection) -> dict[str, Any]:
-    return {name: getattr(rejection, name) for name in rejection.__struct_fields__}
+def data_of(refusal: Refusal) -> dict[str, Any]:
+    return {name: getattr(refusal, name) for name in refusal.__struct_fields__}
 
 
-def restore(code: str, data: dict[str, Any]) -> Rejection:
+def restore(code: str, data: dict[str, Any]) -> Refusal:
     """A refusal that was recorded earlier, as it was."""
     return msgspec.convert(data, REJECTIONS[code])
 
 
-class InsufficientFunds(Rejection, frozen=True):
+class InsufficientFunds(Refusal, frozen=True):
     """The ledger account {ledger_account} holds {available} {currency}, and {required} is needed, fee included."""
 
     ledger_account: str
@@ -56,32 +56,32 @@ class InsufficientFunds(Rejection, frozen=True):
     currency: str
 
 
-class InvalidAddress(Rejection, frozen=True):
+class InvalidAddress(Refusal, frozen=True):
     """This is no Tron address: {reason}."""
 
     reason: str
 
 
-class AddressNotPayable(Rejection, frozen=True):
+class AddressNotPayable(Refusal, frozen=True):
     """Payouts cannot go to {address}: {reason}."""
 
     address: str
     reason: str
 
 
-class AccountSuspended(Rejection, frozen=True):
+class AccountSuspended(Refusal, frozen=True):
     """The account is suspended: deposits are still booked, but nothing can be paid out or created."""
 
     status: ClassVar[int] = 403
 
 
-class AccountNotFound(Rejection, frozen=True):
+class AccountNotFound(Refusal, frozen=True):
     """There is no such account."""
 
     status: ClassVar[int] = 404
 
 
-class NotFound(Rejection, frozen=True):
+class NotFound(Refusal, frozen=True):
     """There is no such {noun}."""
 
     status: ClassVar[int] = 404
@@ -89,24 +89,24 @@ class NotFound(Rejection, frozen=True):
     noun: str
 
 
-class AmountBelowMinimum(Rejection, frozen=True):
+class AmountBelowMinimum(Refusal, frozen=True):
     """The smallest amount is {minimum} {currency}."""
 
     minimum: str
     currency: str
 
 
-class AmountOutOfRange(Rejection, frozen=True):
+class AmountOutOfRange(Refusal, frozen=True):
     """The amount and its fee together exceed what a ledger account can hold."""
 
 
-class LedgerAccountNotFound(Rejection, frozen=True):
+class LedgerAccountNotFound(Refusal, frozen=True):
     """The account has no open liability account with the code {ledger_account}: see GET /v1/ledger-accounts."""
 
     ledger_account: str
 
 
-class LedgerAccountExists(Rejection, frozen=True):
+class LedgerAccountExists(Refusal, frozen=True):
     """The account already has a ledger account with the code {account_code}."""
 
     status: ClassVar[int] = 409
@@ -114,11 +114,11 @@ class LedgerAccountExists(Rejection, frozen=True):
     account_code: str
 
 
-class SameLedgerAccount(Rejection, frozen=True):
+class SameLedgerAccount(Refusal, frozen=True):
     """A transfer needs two different ledger accounts."""
 
 
-class PayoutNotCancellable(Rejection, frozen=True):
+class PayoutNotCancellable(Refusal, frozen=True):
     """The payout is {state}: only a requested payout can be cancelled."""
 
     status: ClassVar[int] = 409
@@ -126,19 +126,19 @@ class PayoutNotCancellable(Rejection, frozen=True):
     state: str
 
 
-class PayinNotDisablable(Rejection, frozen=True):
+class PayinNotDisablable(Refusal, frozen=True):
     """The payin is already disabled."""
 
     status: ClassVar[int] = 409
 
 
-class AddressesExhausted(Rejection, frozen=True):
+class AddressesExhausted(Refusal, frozen=True):
     """No deposit address is ready yet: the signer is making more, try again in a few seconds."""
 
     status: ClassVar[int] = 503
 
 
-class AddressTaken(Rejection, frozen=True):
+class AddressTaken(Refusal, frozen=True):
     """The deposit address {address} is already assigned: another one must be taken from the pool."""
 
     status: ClassVar[int] = 409
@@ -146,31 +146,31 @@ class AddressTaken(Rejection, frozen=True):
     address: str
 
 
-class IdempotencyKeyMissing(Rejection, frozen=True):
+class IdempotencyKeyMissing(Refusal, frozen=True):
     """This request creates something: send an Idempotency-Key header of 1 to 255 printable characters."""
 
     status: ClassVar[int] = 400
 
 
-class IdempotencyKeyInvalid(Rejection, frozen=True):
+class IdempotencyKeyInvalid(Refusal, frozen=True):
     """The Idempotency-Key must be 1 to 255 printable ASCII characters."""
 
     status: ClassVar[int] = 400
 
 
-class IdempotencyInProgress(Rejection, frozen=True):
+class IdempotencyInProgress(Refusal, frozen=True):
     """The first request with this Idempotency-Key is still running: repeat this one in a moment."""
 
     status: ClassVar[int] = 409
 
 
-class IdempotencyKeyReused(Rejection, frozen=True):
+class IdempotencyKeyReused(Refusal, frozen=True):
     """This Idempotency-Key was used with another body; these fields differ: {fields}."""
 
     fields: str
 
 
-class WalletExists(Rejection, frozen=True):
+class WalletExists(Refusal, frozen=True):
     """The {role} wallet is already registered with the address {address}."""
 
     status: ClassVar[int] = 409
@@ -179,13 +179,13 @@ class WalletExists(Rejection, frozen=True):
     address: str
 
 
-class UnbalancedEntry(Rejection, frozen=True):
+class UnbalancedEntry(Refusal, frozen=True):
     """The postings do not balance: {reason}."""
 
     reason: str
 
 
-class ConflictingFacts(Rejection, frozen=True):
+class ConflictingFacts(Refusal, frozen=True):
     """{stream} is already recorded with other facts ({difference}): this is an alarm, not a duplicate."""
 
     status: ClassVar[int] = 409
@@ -194,7 +194,7 @@ class ConflictingFacts(Rejection, frozen=True):
     difference: str
 
 
-class WrongState(Rejection, frozen=True):
+class WrongState(Refusal, frozen=True):
     """{stream} is {state}, so it cannot be {wish}."""
 
     status: ClassVar[int] = 409
@@ -204,7 +204,7 @@ class WrongState(Rejection, frozen=True):
     wish: str
 
 
-class SigningIsStopped(Rejection, frozen=True):
+class SigningIsStopped(Refusal, frozen=True):
     """Signing is stopped ({causes}): an operator has to look before anything more is signed."""
 
     status: ClassVar[int] = 503

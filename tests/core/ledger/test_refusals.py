@@ -1,15 +1,15 @@
-"""Refusals: one code each, one sentence each, and the same after they were recorded."""
+"""RefusedCommands: one code each, one sentence each, and the same after they were recorded."""
 
 import msgspec
 import pytest
 
 import core.streams.all_events  # noqa: F401  declares what the streams refuse with
-from core.ledger.rejections import REJECTIONS, Rejection, code_of, data_of, restore, sentence_of
+from core.ledger.refusals import REJECTIONS, Refusal, code_of, data_of, restore, sentence_of
 
 pytestmark = pytest.mark.fast
 
 
-def example(kind: type[Rejection]) -> Rejection:
+def example(kind: type[Refusal]) -> Refusal:
     """Each field as itself, a number as one that nothing else says."""
     fields = msgspec.structs.fields(kind)
     return kind(
@@ -19,7 +19,7 @@ def example(kind: type[Rejection]) -> Rejection:
 
 def test_codes_are_unique_and_known() -> None:
     """No two refusals share a code, and every one is found by it."""
-    kinds = [kind for kind in _subclasses(Rejection) if kind.__module__ == "core.ledger.rejections"]
+    kinds = [kind for kind in _subclasses(Refusal) if kind.__module__ == "core.ledger.refusals"]
     assert len({code_of(kind) for kind in kinds}) == len(kinds)
     assert all(REJECTIONS[code_of(kind)] is kind for kind in kinds)
 
@@ -50,5 +50,5 @@ def test_braces_in_a_clients_text_are_only_text() -> None:
     assert "{0} {available} %s" in refusal.detail
 
 
-def _subclasses(kind: type[Rejection]) -> list[type[Rejection]]:
-    return [kind, *(found for below in kind.__subclasses__() for found in _subclasses(below))][kind is Rejection :]
+def _subclasses(kind: type[Refusal]) -> list[type[Refusal]]:
+    return [kind, *(found for below in kind.__subclasses__() for found in _subclasses(below))][kind is Refusal :]
