@@ -1,12 +1,13 @@
 """How events are kept: a frozen Struct, a pinned versioned topic, JSON that a reader of psql understands.
 
-Each stream's file declares its own events with `@event`; importing `core.history` declares them all.
+Each stream's file declares its own events with `@event`, and with them who may append them and what their account sees; the
+lists, the database's grants, receipts, client events and the documentation follow. `core.streams.all_events` declares them all.
 """
 
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -40,34 +41,64 @@ class UnknownTopic(Exception):
     """The history holds an event this program cannot read: run the version that wrote it, or a newer one."""
 
 
+Appender = Literal["api", "recorder", "signer", "webhooks"]
+"""Who appends: each process does it as one of these, and the database refuses it the events of the others (I14)."""
+
+
+class Declaration(NamedTuple):
+    """What is declared of an event beside its fields."""
+
+    topic: str
+    by: Appender
+    shown: tuple[str, ...] | None
+    """The fields that the client whose act it was is shown in its receipt; None: only the lines in its own book, if any."""
+    client_event: str | None
+    """The type under which its account is sent it, by GET /v1/events and as a webhook; None: it is not."""
+
+
 E = TypeVar("E", bound=type[Event])
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 CLASSES: Final[dict[str, type[Event]]] = {}
 TOPICS: Final[dict[type[Event], str]] = {}
+DECLARATIONS: Final[dict[type[Event], Declaration]] = {}
+SHOWN: Final[dict[str, tuple[str, ...]]] = {}
+"""Topic -> what a receipt shows, topics of before included. Only ever added to: past roots rest on it."""
 _UPCASTERS: Final[dict[str, tuple[str, Upcaster]]] = {}
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {}
 _ENCODER: Final = msgspec.json.Encoder()
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def event(name: str, version: int = 1) -> Callable[[E], E]:
-    """Pin the class to the topic "name/version", which stays when the class is renamed or moved."""
+def event(
+    name: str,
+    version: int = 1,
+    *,
+    by: Appender,
+    shown: tuple[str, ...] | None = None,
+    client_event: str | None = None,
+) -> Callable[[E], E]:
+    """Pin the class to the topic "name/version", which stays when the class is renamed or moved. See `Declaration`."""
 
     def register(cls: E) -> E:
         topic = f"{name}/{version}"
         assert topic not in CLASSES, f"two events claim {topic}"
         CLASSES[topic] = cls
         TOPICS[cls] = topic
+        DECLARATIONS[cls] = Declaration(topic, by, shown, client_event)
+        if shown is not None:
+            SHOWN[topic] = shown
         _DECODERS[topic] = msgspec.json.Decoder(cls)
         return cls
 
     return register
 
 
-def upcast(old_topic: str, new_topic: str, change: Upcaster) -> None:
-    """Declare how the fields of an older version become those of the next."""
+def upcast(old_topic: str, new_topic: str, change: Upcaster, *, shown: tuple[str, ...] | None = None) -> None:
+    """Declare how the fields of an older version become those of the next, and what receipts showed of it."""
     _UPCASTERS[old_topic] = (new_topic, change)
+    if shown is not None:
+        SHOWN[old_topic] = shown
 
 
 def read_as(topic: str) -> str | None:

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
+import core.streams.all_events  # noqa: F401  declares what is shown of each event
+from core.ledger.events import SHOWN
 from core.ledger.journal import TREASURY
 from core.proofs.checkpoints import ReceiptNote
 from core.proofs.merkle import ProofRefused, check_inclusion, inclusion_path, leaf_hash, nodes_of, root
@@ -22,43 +24,6 @@ from core.proofs.notes import NoteKey, opened
 
 LEAVES: Final = 1024
 """Of every receipt tree, so that a path of 10 hashes says nothing about how much happened."""
-
-SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
-    "account.registered/1": ("name", "webhook_url"),
-    "account.renamed/1": ("name",),
-    "account.suspended/1": (),
-    "account.reactivated/1": (),
-    "account.webhook-url-changed/1": ("webhook_url",),
-    "account.webhook-disabled/1": ("webhook_url",),
-    "account.webhook-secret-rotated/1": ("generation",),
-    "ledger-account.opened/1": ("code", "ledger_account_id", "name", "type"),
-    "payin.requested/1": ("address", "client_reference", "ledger_account", "payin_id"),
-    "payin.disabled/1": ("address", "payin_id"),
-    "address.assigned/1": ("address", "address_hex", "ledger_account", "payin_id"),
-    "deposit.detected/1": ("ledger_account", "transfer"),
-    "deposit.confirmed/1": ("ledger_account", "transfer"),
-    "deposit.orphaned/1": ("transfer",),
-    "payout.requested/1": ("order",),
-    "payout.refused/1": ("code", "data", "order"),
-    "payout.broadcast/1": ("payout_id", "txid"),
-    "payout.expired/1": ("payout_id", "txid"),
-    "payout.expired/2": ("payout_id", "txid"),
-    "payout.confirmed/1": ("block_number", "block_timestamp_ms", "payout_id", "txid"),
-    "payout.failed/1": ("failure_code", "payout_id", "txid"),
-    "payout.cancelled/1": ("payout_id",),
-    "transfer.posted/1": (
-        "amount_minor",
-        "currency",
-        "from_ledger_account",
-        "to_account_id",
-        "to_ledger_account",
-        "transfer_id",
-    ),
-}
-"""Topic -> fields of the event that the client whose act it was is shown. Only ever added to: past roots rest on it.
-
-Of an event that is not named here, or is another client's act, a client is shown the lines in its own book, if any.
-"""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -82,7 +47,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def entries_of(position: int, stream: str, version: int, topic: str, state: Mapping[str, Any]) -> Iterator[Entry]:
-    """The entries of one stored event, one for each client that it concerns."""
+    """The entries of one stored event, one for each client that it concerns.
+
+    The client whose act it was sees the fields that the event declares as `shown`, others the lines in their own book.
+    """
     owner = state.get("account_id") or state.get("order", {}).get("account_id")
     lines: dict[str, list[dict[str, Any]]] = {}
     for posting in state.get("postings", ()):

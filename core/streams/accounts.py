@@ -39,36 +39,43 @@ def ledger_account_stream(account_id: str, code: str) -> str:
     return f"ledger-account-{ledger_account_id(account_id, code)}"
 
 
-@event("account.registered")
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event(
+    "account.registered",
+    by="api",
+    shown=("name", "webhook_url"),
+)
 class AccountRegistered(Event, frozen=True, kw_only=True):
     account_id: str
     name: str
     webhook_url: str | None
 
 
-@event("account.renamed")
+@event("account.renamed", by="api", shown=("name",))
 class AccountRenamed(Event, frozen=True, kw_only=True):
     account_id: str
     name: str
 
 
-@event("account.suspended")
+@event("account.suspended", by="api", shown=())
 class AccountSuspendedEvent(Event, frozen=True, kw_only=True):
     account_id: str
 
 
-@event("account.reactivated")
+@event("account.reactivated", by="api", shown=())
 class AccountReactivated(Event, frozen=True, kw_only=True):
     account_id: str
 
 
-@event("account.webhook-url-changed")
+@event("account.webhook-url-changed", by="api", shown=("webhook_url",))
 class WebhookUrlChanged(Event, frozen=True, kw_only=True):
     account_id: str
     webhook_url: str | None
 
 
-@event("account.webhook-disabled")
+@event("account.webhook-disabled", by="webhooks", shown=("webhook_url",))
 class WebhookDisabled(Event, frozen=True, kw_only=True):
     """The endpoint said that it is gone (410): nothing is sent to it any more."""
 
@@ -76,7 +83,7 @@ class WebhookDisabled(Event, frozen=True, kw_only=True):
     webhook_url: str
 
 
-@event("account.webhook-secret-rotated")
+@event("account.webhook-secret-rotated", by="api", shown=("generation",))
 class WebhookSecretRotated(Event, frozen=True, kw_only=True):
     """The secret itself is derived from a master key and this generation; it is in no event (I13)."""
 
@@ -84,7 +91,11 @@ class WebhookSecretRotated(Event, frozen=True, kw_only=True):
     generation: int
 
 
-@event("ledger-account.opened")
+@event(
+    "ledger-account.opened",
+    by="api",
+    shown=("code", "ledger_account_id", "name", "type"),
+)
 class LedgerAccountOpened(Event, frozen=True, kw_only=True):
     account_id: str
     ledger_account_id: str
@@ -96,6 +107,9 @@ class LedgerAccountOpened(Event, frozen=True, kw_only=True):
         if self.type != "liability":
             return ()
         return [guard_key(self.account_id, self.code, currency) for currency in GUARDED_CURRENCIES]
+
+
+# State
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -137,6 +151,9 @@ class LedgerAccount(msgspec.Struct, frozen=True):
 
 
 _NO_ACCOUNT: Final = Account()
+
+
+# Decisions
 
 
 def must_be_active(past: Past, account_id: str) -> Refusal | None:

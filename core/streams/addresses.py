@@ -36,7 +36,14 @@ def address_id(address: str) -> UUID:
     return derived_id("address", "", address)
 
 
-@event("payin.requested")
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event(
+    "payin.requested",
+    by="api",
+    shown=("address", "client_reference", "ledger_account", "payin_id"),
+)
 class PayinRequested(Event, frozen=True, kw_only=True):
     payin_id: str
     account_id: str
@@ -45,14 +52,22 @@ class PayinRequested(Event, frozen=True, kw_only=True):
     client_reference: str | None
 
 
-@event("payin.disabled")
+@event(
+    "payin.disabled",
+    by="api",
+    shown=("address", "payin_id"),
+)
 class PayinDisabled(Event, frozen=True, kw_only=True):
     payin_id: str
     account_id: str
     address: str
 
 
-@event("address.assigned")
+@event(
+    "address.assigned",
+    by="api",
+    shown=("address", "address_hex", "ledger_account", "payin_id"),
+)
 class AddressAssigned(Event, frozen=True, kw_only=True):
     """The address belongs to this account from now on; `key_id` says which key signs for it, never the key."""
 
@@ -62,6 +77,9 @@ class AddressAssigned(Event, frozen=True, kw_only=True):
     ledger_account: str
     payin_id: str
     key_id: str
+
+
+# State
 
 
 class DepositAddress(msgspec.Struct, frozen=True):
@@ -89,6 +107,9 @@ class Payin(msgspec.Struct, frozen=True):
             case PayinDisabled():
                 return msgspec.structs.replace(self, state="disabled")
         return self
+
+
+# Decisions
 
 
 class RequestPayin(msgspec.Struct, frozen=True):

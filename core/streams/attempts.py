@@ -1,37 +1,24 @@
-"""How anything leaves a wallet of ours: the order, the bytes of each try to fulfil it, the proof that such a try is dead.
+"""How anything leaves a wallet of ours: the bytes of each attempt, the proof that one is dead, and the four steps of each.
 
-Payouts and the treasury's own instructions share `Attempts`: whoever may be mined is never replaced (I7).
+Payouts and the treasury's own instructions share all of it: prepared, signed, broadcast and, perhaps, expired, after which the
+next may be prepared. What may still be mined is never replaced (I7).
 """
 
-from typing import Literal, Self
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple, Protocol, Self
 
 import msgspec
 
-
-class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
-    """What the client wishes, in minor units: the recorded intent that every later step is checked against (I8)."""
-
-    payout_id: str
-    account_id: str
-    ledger_account: str
-    to_address: str
-    amount_minor: int
-    fee_minor: int
-    currency: str
-    client_reference: str | None
-
-    @property
-    def total_minor(self) -> int:
-        return self.amount_minor + self.fee_minor
-
-    def differences(self, wished: Self) -> list[str]:
-        """The names of what a repeated request wishes otherwise; the fee is ours and may have changed since."""
-        fields = ("to_address", "amount_minor", "currency", "ledger_account", "client_reference")
-        return [name.removesuffix("_minor") for name in fields if getattr(self, name) != getattr(wished, name)]
+from core.ledger.events import Event, New
+from core.ledger.guard import GuardKey
+from core.ledger.ledger import Past
+from core.ledger.refusals import Refusal, WrongState
+from core.streams.signing import SIGNING, must_be_signing
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """The bytes of one try: raw_data (hex), their txid, and the chain time (ms) after which they are dead.
+    """The bytes of one attempt: raw_data (hex), their txid, and the chain time (ms) after which they are dead.
 
     With the order, the other fields are everything the bytes were built from: the signer builds them again (I8).
     """
@@ -72,6 +59,9 @@ class ProofOfDeath(msgspec.Struct, frozen=True):
 
 Verdict = Literal["new", "known", "wrong"]
 """Of a wish: it is the next thing to happen, it has happened, or it must not."""
+
+
+# State
 
 
 class Attempts(msgspec.Struct, frozen=True):
@@ -139,8 +129,131 @@ class Attempts(msgspec.Struct, frozen=True):
         return "new" if proof.covers(self.last) else "wrong"
 
 
-class PayoutWork(msgspec.Struct, frozen=True):
-    """The body of a message on payout-requests, as JSON: a hint to look, never an order to pay (I14)."""
+class Leaving(Protocol):
+    """What decisions know of something that leaves a wallet."""
 
-    payout_id: str
-    account_id: str
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def attempts(self) -> Attempts: ...
+
+    @property
+    def under_way(self) -> bool:
+        """It was ordered, and is not over."""
+
+
+class Order(Protocol):
+    """The recorded intent: a payout's order or an instruction."""
+
+    @property
+    def stream(self) -> str: ...
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """What each event of it carries of it."""
+
+
+class Steps(NamedTuple):
+    """What a kind of order makes of the steps: its state before anything happened, and the event of each step."""
+
+    nothing: Any
+    prepared: type[Event]
+    signed: type[Event]
+    broadcast: type[Event]
+    expired: type[Event]
+
+
+STEPS: Final[dict[type, Steps]] = {}
+"""By the kind of order; each declares its own."""
+
+
+# Decisions
+
+
+class _AttemptCommand(msgspec.Struct, frozen=True):
+    """A step of an order that exists. Nothing is posted: what is reserved stays so until a receipt ends the order."""
+
+    order: Order
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [self.order.stream]
+
+    def guards(self) -> list[GuardKey]:
+        return []
+
+    @property
+    def _steps(self) -> Steps:
+        return STEPS[type(self.order)]
+
+    def _known(self, past: Past) -> Leaving:
+        return past.state(self.order.stream, self._steps.nothing)  # type: ignore[no-any-return]
+
+    def _held(self, known: Leaving, verdict: Verdict, wish: str) -> Sequence[New] | Refusal | None:
+        """The answer to a wish that is not the next thing to happen, None where it is; what is over, is over."""
+        if verdict == "new" and known.under_way:
+            return None
+        return () if verdict == "known" else WrongState(stream=self.order.stream, state=known.state, wish=wish)
+
+    def _new(self, kind: type[Event], now: datetime, **fields: Any) -> list[New]:
+        return [New(self.order.stream, kind(occurred_at=now, actor=self.actor, **self.order.ids, **fields))]
+
+
+class _SigningCommand(_AttemptCommand, frozen=True):
+    """A step towards the first broadcast: refused under the append lock while signing is stopped."""
+
+    def streams(self) -> list[str]:
+        return [self.order.stream, SIGNING]
+
+
+class PrepareAttempt(_SigningCommand, frozen=True, kw_only=True):
+    """Fix the bytes of the next attempt. Refused while an earlier attempt could still be mined (I7)."""
+
+    attempt: Attempt
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
+        known = self._known(past)
+        if (held := self._held(known, known.attempts.preparing(self.attempt), "prepared")) is not None:
+            return held
+        return must_be_signing(past) or self._new(self._steps.prepared, now, attempt=self.attempt)
+
+
+class SignAttempt(_SigningCommand, frozen=True, kw_only=True):
+    """Keep the signature over the prepared bytes, before anything is broadcast."""
+
+    txid: str
+    signature: str
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
+        known = self._known(past)
+        if (held := self._held(known, known.attempts.signing(self.txid), f"signed as {self.txid}")) is not None:
+            return held
+        signed = self._new(self._steps.signed, now, txid=self.txid, signature=self.signature)
+        return must_be_signing(past) or signed
+
+
+class BroadcastAttempt(_SigningCommand, frozen=True, kw_only=True):
+    """Note that the signed bytes are given to the network now."""
+
+    txid: str
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
+        known = self._known(past)
+        if (held := self._held(known, known.attempts.broadcasting(self.txid), f"broadcast as {self.txid}")) is not None:
+            return held
+        return must_be_signing(past) or self._new(self._steps.broadcast, now, txid=self.txid)
+
+
+class ExpireAttempt(_AttemptCommand, frozen=True, kw_only=True):
+    """Record the proof that the last attempt can never be mined. Refused unless it covers the attempt's whole life."""
+
+    txid: str
+    proof: ProofOfDeath
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
+        known = self._known(past)
+        wish = f"expired as {self.txid}, or without a proof for all its life"
+        if (held := self._held(known, known.attempts.expiring(self.txid, self.proof), wish)) is not None:
+            return held
+        return self._new(self._steps.expired, now, txid=self.txid, proof=self.proof)

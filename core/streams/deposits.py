@@ -62,7 +62,15 @@ def deposit_id(txid: str, log_index: int | None) -> UUID:
     return derived_id("deposit", txid, "trx" if log_index is None else str(log_index))
 
 
-@event("deposit.detected")
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event(
+    "deposit.detected",
+    by="recorder",
+    shown=("ledger_account", "transfer"),
+    client_event="deposit.detected",
+)
 class DepositDetected(Event, frozen=True, kw_only=True):
     """Seen at the head, in a block that may still be replaced."""
 
@@ -71,7 +79,12 @@ class DepositDetected(Event, frozen=True, kw_only=True):
     transfer: TransferFact
 
 
-@event("deposit.confirmed")
+@event(
+    "deposit.confirmed",
+    by="recorder",
+    shown=("ledger_account", "transfer"),
+    client_event="deposit.confirmed",
+)
 class DepositConfirmed(Event, frozen=True, kw_only=True):
     """Stands in a solid block: booked."""
 
@@ -81,12 +94,15 @@ class DepositConfirmed(Event, frozen=True, kw_only=True):
     postings: tuple[Posting, ...]
 
 
-@event("deposit.orphaned")
+@event("deposit.orphaned", by="recorder", shown=("transfer",), client_event="deposit.orphaned")
 class DepositOrphaned(Event, frozen=True, kw_only=True):
     """The block it was seen in is no longer part of the chain, and the transaction is in no other."""
 
     account_id: str
     transfer: TransferFact
+
+
+# State
 
 
 class Deposit(msgspec.Struct, frozen=True):
@@ -116,6 +132,9 @@ def owner_of(assigned: AddressAssigned | None, fact: TransferFact) -> tuple[str,
     if fact.currency == "USDT" and fact.wallet == "payin" and assigned is not None:
         return assigned.account_id, assigned.ledger_account
     return TREASURY, books.SUSPENSE
+
+
+# Decisions
 
 
 def _owner(past: Past, fact: TransferFact) -> tuple[str, str]:

@@ -21,8 +21,7 @@ from core.ledger.guard import GuardKey
 from core.ledger.journal import Posting
 from core.ledger.ledger import Past
 from core.ledger.refusals import ConflictingFacts, Refusal, WrongState
-from core.streams.attempts import Attempt, Attempts, ProofOfDeath, Verdict
-from core.streams.signing import SIGNING, must_be_signing
+from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
 from core.tron.chain import Resource
 
 Purpose = Literal["sweep", "fuel", "loan", "loan_return", "excess", "refill", "stake"]
@@ -101,13 +100,20 @@ class Instruction(msgspec.Struct, frozen=True):
     def stream(self) -> str:
         return instruction_stream(self.instruction_id)
 
+    @property
+    def ids(self) -> dict[str, str]:
+        return {"instruction_id": self.instruction_id}
 
-@event("instruction.given")
+
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event("instruction.given", by="signer")
 class InstructionGiven(Event, frozen=True, kw_only=True):
     instruction: Instruction
 
 
-@event("instruction.withdrawn")
+@event("instruction.withdrawn", by="signer")
 class InstructionWithdrawn(Event, frozen=True, kw_only=True):
     """No bytes of it can be mined, and none will be made."""
 
@@ -115,20 +121,20 @@ class InstructionWithdrawn(Event, frozen=True, kw_only=True):
     reason: str
 
 
-@event("instruction.prepared")
+@event("instruction.prepared", by="signer")
 class InstructionPrepared(Event, frozen=True, kw_only=True):
     instruction_id: str
     attempt: Attempt
 
 
-@event("instruction.signed")
+@event("instruction.signed", by="signer")
 class InstructionSigned(Event, frozen=True, kw_only=True):
     instruction_id: str
     txid: str
     signature: str
 
 
-@event("instruction.broadcast")
+@event("instruction.broadcast", by="signer")
 class InstructionBroadcast(Event, frozen=True, kw_only=True):
     """The signed bytes were given to a node for the first time; what the node answered decides nothing."""
 
@@ -136,7 +142,7 @@ class InstructionBroadcast(Event, frozen=True, kw_only=True):
     txid: str
 
 
-@event("instruction.expired")
+@event("instruction.expired", by="signer")
 class InstructionExpired(Event, frozen=True, kw_only=True):
     """Proof of death: from the reference block to a solid one as old as the expiration, no block has it (TRON.md 2.7)."""
 
@@ -145,7 +151,7 @@ class InstructionExpired(Event, frozen=True, kw_only=True):
     proof: ProofOfDeath
 
 
-@event("instruction.confirmed")
+@event("instruction.confirmed", by="signer")
 class InstructionConfirmed(Event, frozen=True, kw_only=True):
     """Done, as a solid receipt shows. `taken_minor` went to the token's issuer; `returned_sun` is stake that came back."""
 
@@ -159,7 +165,7 @@ class InstructionConfirmed(Event, frozen=True, kw_only=True):
     postings: tuple[Posting, ...]
 
 
-@event("instruction.failed")
+@event("instruction.failed", by="signer")
 class InstructionFailed(Event, frozen=True, kw_only=True):
     """It was mined and did nothing but burn its fee."""
 
@@ -169,6 +175,9 @@ class InstructionFailed(Event, frozen=True, kw_only=True):
     block_number: int
     burned_sun: int
     postings: tuple[Posting, ...]
+
+
+# State
 
 
 class InstructionState(msgspec.Struct, frozen=True):
@@ -204,6 +213,18 @@ class InstructionState(msgspec.Struct, frozen=True):
     def over(self) -> bool:
         return self.state in FINAL
 
+    @property
+    def under_way(self) -> bool:
+        return self.instruction is not None and self.state not in FINAL
+
+
+STEPS[Instruction] = Steps(
+    InstructionState(), InstructionPrepared, InstructionSigned, InstructionBroadcast, InstructionExpired
+)
+
+
+# Decisions
+
 
 def giving(past: Past, now: datetime, actor: str, instruction: Instruction) -> Sequence[New] | Refusal:
     """The events that give an instruction, none where it was given before; for commands that give one among other things."""
@@ -237,12 +258,6 @@ class _InstructionCommand(msgspec.Struct, frozen=True):
     def _wrong(self, known: InstructionState, wish: str) -> WrongState:
         return WrongState(stream=self.instruction.stream, state=known.state, wish=wish)
 
-    def _held(self, known: InstructionState, verdict: Verdict, wish: str) -> Sequence[New] | Refusal | None:
-        """The answer to a wish that is not the next thing to happen, None where it is; what is over, is over."""
-        if verdict == "new" and known.instruction is not None and known.state not in FINAL:
-            return None
-        return () if verdict == "known" else self._wrong(known, wish)
-
 
 class GiveInstruction(_InstructionCommand, frozen=True):
     """Record what a wallet is to do. The same id with another intent is refused."""
@@ -266,79 +281,6 @@ class WithdrawInstruction(_InstructionCommand, frozen=True, kw_only=True):
             occurred_at=now, actor=self.actor, instruction=self.instruction, reason=self.reason
         )
         return self._new(withdrawn)
-
-
-class _SigningCommand(_InstructionCommand, frozen=True):
-    """A step towards the first broadcast: refused under the append lock while signing is stopped."""
-
-    def streams(self) -> list[str]:
-        return [*super().streams(), SIGNING]
-
-    @property
-    def _ids(self) -> dict[str, str]:
-        return {"instruction_id": self.instruction.instruction_id, "actor": self.actor}
-
-
-class PrepareInstruction(_SigningCommand, frozen=True, kw_only=True):
-    """Fix the bytes of the next attempt. Refused while an earlier attempt could still be mined (I7)."""
-
-    attempt: Attempt
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        known = self._known(past)
-        if (held := self._held(known, known.attempts.preparing(self.attempt), "prepared")) is not None:
-            return held
-        prepared = InstructionPrepared(occurred_at=now, attempt=self.attempt, **self._ids)
-        return must_be_signing(past) or self._new(prepared)
-
-
-class SignInstruction(_SigningCommand, frozen=True, kw_only=True):
-    """Keep the signature over the prepared bytes, before anything is broadcast."""
-
-    txid: str
-    signature: str
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        known = self._known(past)
-        if (held := self._held(known, known.attempts.signing(self.txid), f"signed as {self.txid}")) is not None:
-            return held
-        signed = InstructionSigned(occurred_at=now, txid=self.txid, signature=self.signature, **self._ids)
-        return must_be_signing(past) or self._new(signed)
-
-
-class BroadcastInstruction(_SigningCommand, frozen=True, kw_only=True):
-    """Note that the signed bytes are given to the network now."""
-
-    txid: str
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        known = self._known(past)
-        if (held := self._held(known, known.attempts.broadcasting(self.txid), f"broadcast as {self.txid}")) is not None:
-            return held
-        broadcast = InstructionBroadcast(occurred_at=now, txid=self.txid, **self._ids)
-        return must_be_signing(past) or self._new(broadcast)
-
-
-class ExpireInstruction(_InstructionCommand, frozen=True, kw_only=True):
-    """Record the proof that the last attempt can never be mined. Refused unless it covers the attempt's whole life."""
-
-    txid: str
-    proof: ProofOfDeath
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        known = self._known(past)
-        if (
-            held := self._held(known, known.attempts.expiring(self.txid, self.proof), f"expired as {self.txid}")
-        ) is not None:
-            return held
-        expired = InstructionExpired(
-            occurred_at=now,
-            actor=self.actor,
-            instruction_id=self.instruction.instruction_id,
-            txid=self.txid,
-            proof=self.proof,
-        )
-        return self._new(expired)
 
 
 class ConfirmInstruction(_InstructionCommand, frozen=True, kw_only=True):

@@ -86,37 +86,40 @@ class Noticed(Event, frozen=True, kw_only=True):
         return f"{sentence_of(type(self))} ({about})"
 
 
-@event("token.paused")
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event("token.paused", by="recorder")
 class TokenPaused(Noticed, frozen=True, kw_only=True):
     """The issuer stopped all transfers: each of ours would revert and burn its fee."""
 
 
-@event("token.unpaused")
+@event("token.unpaused", by="recorder")
 class TokenUnpaused(Noticed, frozen=True, kw_only=True):
     """Transfers are possible again."""
 
 
-@event("token.deprecated")
+@event("token.deprecated", by="recorder")
 class TokenDeprecated(Noticed, frozen=True, kw_only=True):
     """The issuer moved the token to another contract, whose logs nobody here reads yet."""
 
 
-@event("token.fee-changed")
+@event("token.fee-changed", by="recorder")
 class TokenFeeChanged(Noticed, frozen=True, kw_only=True):
     """The issuer takes a fee of each transfer, or no longer."""
 
 
-@event("token.address-blacklisted")
+@event("token.address-blacklisted", by="recorder")
 class AddressBlacklisted(Noticed, frozen=True, kw_only=True):
     """One of our addresses can receive the token and not send it."""
 
 
-@event("token.address-cleared")
+@event("token.address-cleared", by="recorder")
 class AddressCleared(Noticed, frozen=True, kw_only=True):
     """One of our addresses is no longer blacklisted."""
 
 
-@event("token.funds-destroyed", version=2)
+@event("token.funds-destroyed", version=2, by="recorder")
 class FundsDestroyed(Noticed, frozen=True, kw_only=True):
     """The issuer destroyed what one of our addresses held: booked against Suspense until an operator says who bears it."""
 
@@ -131,12 +134,12 @@ def _unbooked(old: dict[str, Any]) -> dict[str, Any]:
 upcast("token.funds-destroyed/1", "token.funds-destroyed/2", _unbooked)
 
 
-@event("wallet.permission-changed")
+@event("wallet.permission-changed", by="recorder")
 class WalletPermissionChanged(Noticed, frozen=True, kw_only=True):
     """Somebody changed who may sign for one of our addresses; nobody here ever does."""
 
 
-@event("wallet.outgoing-unexplained")
+@event("wallet.outgoing-unexplained", by="recorder")
 class OutgoingUnexplained(Noticed, frozen=True, kw_only=True):
     """A transaction of one of our addresses, or coins out of it, that nothing here signed, or that was proven dead."""
 
@@ -152,6 +155,9 @@ EVENTS: Final[dict[Kind, type[Noticed]]] = {
     "wallet_permission_changed": WalletPermissionChanged,
     "outgoing": OutgoingUnexplained,
 }
+
+
+# Decisions
 
 
 class RecordNotice(msgspec.Struct, frozen=True):

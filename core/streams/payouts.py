@@ -39,8 +39,7 @@ from core.ledger.refusals import (
 )
 from core.streams.accounts import must_be_active
 from core.streams.addresses import UNASSIGNED, address_stream
-from core.streams.attempts import Attempt, Attempts, PayoutOrder, ProofOfDeath, Verdict
-from core.streams.signing import SIGNING, must_be_signing
+from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
 FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelled"})
@@ -50,7 +49,51 @@ def payout_stream(payout_id: str) -> str:
     return f"payout-{payout_id}"
 
 
-@event("payout.refused")
+class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
+    """What the client wishes, in minor units: the recorded intent that every later step is checked against (I8)."""
+
+    payout_id: str
+    account_id: str
+    ledger_account: str
+    to_address: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    client_reference: str | None
+
+    @property
+    def stream(self) -> str:
+        return payout_stream(self.payout_id)
+
+    @property
+    def ids(self) -> dict[str, str]:
+        return {"payout_id": self.payout_id, "account_id": self.account_id}
+
+    @property
+    def total_minor(self) -> int:
+        return self.amount_minor + self.fee_minor
+
+    def differences(self, wished: Self) -> list[str]:
+        """The names of what a repeated request wishes otherwise; the fee is ours and may have changed since."""
+        fields = ("to_address", "amount_minor", "currency", "ledger_account", "client_reference")
+        return [name.removesuffix("_minor") for name in fields if getattr(self, name) != getattr(wished, name)]
+
+
+class PayoutWork(msgspec.Struct, frozen=True):
+    """The body of a message on payout-requests, as JSON: a hint to look, never an order to pay (I14)."""
+
+    payout_id: str
+    account_id: str
+
+
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event(
+    "payout.refused",
+    by="api",
+    shown=("code", "data", "order"),
+)
 class PayoutRefused(Event, frozen=True, kw_only=True):
     """The request could not be accepted; the same key answers the same for ever."""
 
@@ -59,20 +102,20 @@ class PayoutRefused(Event, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
-@event("payout.requested")
+@event("payout.requested", by="api", shown=("order",))
 class PayoutRequested(Event, frozen=True, kw_only=True):
     order: PayoutOrder
     postings: tuple[Posting, ...]
 
 
-@event("payout.prepared")
+@event("payout.prepared", by="signer")
 class PayoutPrepared(Event, frozen=True, kw_only=True):
     payout_id: str
     account_id: str
     attempt: Attempt
 
 
-@event("payout.signed")
+@event("payout.signed", by="signer")
 class PayoutSigned(Event, frozen=True, kw_only=True):
     payout_id: str
     account_id: str
@@ -80,7 +123,12 @@ class PayoutSigned(Event, frozen=True, kw_only=True):
     signature: str
 
 
-@event("payout.broadcast")
+@event(
+    "payout.broadcast",
+    by="signer",
+    shown=("payout_id", "txid"),
+    client_event="payout.broadcasted",
+)
 class PayoutBroadcast(Event, frozen=True, kw_only=True):
     """The signed bytes were given to a node for the first time; what the node answered decides nothing."""
 
@@ -89,7 +137,12 @@ class PayoutBroadcast(Event, frozen=True, kw_only=True):
     txid: str
 
 
-@event("payout.expired", version=2)
+@event(
+    "payout.expired",
+    version=2,
+    by="signer",
+    shown=("payout_id", "txid"),
+)
 class PayoutExpired(Event, frozen=True, kw_only=True):
     """Proof of death: from the reference block to a solid one as old as the expiration, no block has it (TRON.md 2.7)."""
 
@@ -105,10 +158,15 @@ def _with_proof(old: dict[str, Any]) -> dict[str, Any]:
     return old | {"proof": msgspec.to_builtins(ProofOfDeath(number, block_id, number, block_id, timestamp_ms, 0))}
 
 
-upcast("payout.expired/1", "payout.expired/2", _with_proof)
+upcast("payout.expired/1", "payout.expired/2", _with_proof, shown=("payout_id", "txid"))
 
 
-@event("payout.confirmed")
+@event(
+    "payout.confirmed",
+    by="signer",
+    shown=("block_number", "block_timestamp_ms", "payout_id", "txid"),
+    client_event="payout.confirmed",
+)
 class PayoutConfirmed(Event, frozen=True, kw_only=True):
     payout_id: str
     account_id: str
@@ -119,7 +177,12 @@ class PayoutConfirmed(Event, frozen=True, kw_only=True):
     postings: tuple[Posting, ...]
 
 
-@event("payout.failed")
+@event(
+    "payout.failed",
+    by="signer",
+    shown=("failure_code", "payout_id", "txid"),
+    client_event="payout.failed",
+)
 class PayoutFailed(Event, frozen=True, kw_only=True):
     payout_id: str
     account_id: str
@@ -129,11 +192,14 @@ class PayoutFailed(Event, frozen=True, kw_only=True):
     postings: tuple[Posting, ...]
 
 
-@event("payout.cancelled")
+@event("payout.cancelled", by="api", shown=("payout_id",))
 class PayoutCancelled(Event, frozen=True, kw_only=True):
     payout_id: str
     account_id: str
     postings: tuple[Posting, ...]
+
+
+# State
 
 
 class Payout(msgspec.Struct, frozen=True):
@@ -169,8 +235,16 @@ class Payout(msgspec.Struct, frozen=True):
                 return replace(self, state="cancelled")
         return self
 
+    @property
+    def under_way(self) -> bool:
+        return self.order is not None and self.state not in FINAL
+
 
 _NO_PAYOUT: Final = Payout()
+STEPS[PayoutOrder] = Steps(_NO_PAYOUT, PayoutPrepared, PayoutSigned, PayoutBroadcast, PayoutExpired)
+
+
+# Decisions
 
 
 class RequestPayout(msgspec.Struct, frozen=True):
@@ -250,18 +324,12 @@ class _PayoutCommand(msgspec.Struct, frozen=True):
     def _wrong(self, payout: Payout, wish: str) -> WrongState:
         return WrongState(stream=payout_stream(self.order.payout_id), state=payout.state, wish=wish)
 
-    def _held(self, payout: Payout, verdict: Verdict, wish: str) -> Sequence[New] | Refusal | None:
-        """The answer to a wish that is not the next thing to happen, None where it is; what is over, is over."""
-        if verdict == "new" and payout.order is not None and payout.state not in FINAL:
-            return None
-        return () if verdict == "known" else self._wrong(payout, wish)
-
     def _new(self, happened: Event) -> list[New]:
         return [New(payout_stream(self.order.payout_id), happened)]
 
     @property
     def _ids(self) -> dict[str, str]:
-        return {"payout_id": self.order.payout_id, "account_id": self.order.account_id, "actor": self.actor}
+        return {**self.order.ids, "actor": self.actor}
 
 
 class CancelPayout(_PayoutCommand, frozen=True):
@@ -278,67 +346,6 @@ class CancelPayout(_PayoutCommand, frozen=True):
         order = payout.order
         postings = books.payout_released(order.account_id, order.ledger_account, order.total_minor, 0)
         return self._new(PayoutCancelled(occurred_at=now, postings=postings, **self._ids))
-
-
-class _SigningCommand(_PayoutCommand, frozen=True):
-    """A step towards the first broadcast: refused under the append lock while signing is stopped."""
-
-    def streams(self) -> list[str]:
-        return [*super().streams(), SIGNING]
-
-
-class PreparePayout(_SigningCommand, frozen=True, kw_only=True):
-    """Fix the bytes of the next attempt. Refused while an earlier attempt could still be mined (I7)."""
-
-    attempt: Attempt
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        payout = self._payout(past)
-        if (held := self._held(payout, payout.attempts.preparing(self.attempt), "prepared")) is not None:
-            return held
-        return must_be_signing(past) or self._new(PayoutPrepared(occurred_at=now, attempt=self.attempt, **self._ids))
-
-
-class SignPayout(_SigningCommand, frozen=True, kw_only=True):
-    """Keep the signature over the prepared bytes, before anything is broadcast."""
-
-    txid: str
-    signature: str
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        payout = self._payout(past)
-        if (held := self._held(payout, payout.attempts.signing(self.txid), f"signed as {self.txid}")) is not None:
-            return held
-        signed = PayoutSigned(occurred_at=now, txid=self.txid, signature=self.signature, **self._ids)
-        return must_be_signing(past) or self._new(signed)
-
-
-class BroadcastPayout(_SigningCommand, frozen=True, kw_only=True):
-    """Note that the signed bytes are given to the network now."""
-
-    txid: str
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        payout = self._payout(past)
-        if (
-            held := self._held(payout, payout.attempts.broadcasting(self.txid), f"broadcast as {self.txid}")
-        ) is not None:
-            return held
-        return must_be_signing(past) or self._new(PayoutBroadcast(occurred_at=now, txid=self.txid, **self._ids))
-
-
-class ExpirePayout(_PayoutCommand, frozen=True, kw_only=True):
-    """Record the proof that the last attempt can never be mined. Refused unless it covers the attempt's whole life."""
-
-    txid: str
-    proof: ProofOfDeath
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        payout = self._payout(past)
-        wish = f"expired as {self.txid}, or without a proof for all its life"
-        if (held := self._held(payout, payout.attempts.expiring(self.txid, self.proof), wish)) is not None:
-            return held
-        return self._new(PayoutExpired(occurred_at=now, txid=self.txid, proof=self.proof, **self._ids))
 
 
 class ConfirmPayout(_PayoutCommand, frozen=True, kw_only=True):

@@ -24,7 +24,10 @@ def quarantine_stream(address: str) -> str:
     return f"quarantine-{address}"
 
 
-@event("address.quarantined")
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event("address.quarantined", by="signer")
 class AddressQuarantined(Event, frozen=True, kw_only=True):
     """Not swept from now on; `detail` says what was seen."""
 
@@ -33,12 +36,15 @@ class AddressQuarantined(Event, frozen=True, kw_only=True):
     detail: str
 
 
-@event("address.released")
+@event("address.released", by="signer")
 class AddressReleased(Event, frozen=True, kw_only=True):
     """Swept again like any other."""
 
     address: str
     reason: str
+
+
+# State
 
 
 class Quarantine(msgspec.Struct, frozen=True):
@@ -48,6 +54,9 @@ class Quarantine(msgspec.Struct, frozen=True):
 
     def evolve(self, happened: Event) -> Self:
         return msgspec.structs.replace(self, held=happened if isinstance(happened, AddressQuarantined) else None)
+
+
+# Decisions
 
 
 class QuarantineAddress(msgspec.Struct, frozen=True):

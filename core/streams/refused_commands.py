@@ -31,7 +31,10 @@ _ACTOR: Final = "system:ledger"
 _SCALARS: Final = (str, int, bool, type(None))
 
 
-@event("command.refused")
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event("command.refused", by="api")
 class CommandRefused(Event, frozen=True, kw_only=True):
     """`wish` has the command's plain fields; `number` counts the account's refusals of the hour. Behind the last are counts."""
 
@@ -52,7 +55,7 @@ class RefusalCount(msgspec.Struct, frozen=True):
     times: int
 
 
-@event("command.refusals-counted")
+@event("command.refusals-counted", by="api")
 class RefusalsCounted(Event, frozen=True, kw_only=True):
     """What was refused of an account beyond those that are events, from one time up to, and without, another."""
 

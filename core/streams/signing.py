@@ -39,7 +39,10 @@ class Moment(msgspec.Struct, frozen=True, order=True):
     log_index: int
 
 
-@event("signing.stopped", version=2)
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event("signing.stopped", version=2, by="recorder")
 class SigningStopped(Event, frozen=True, kw_only=True):
     """Going on would lose money; `stream` holds the event that shows it."""
 
@@ -48,7 +51,7 @@ class SigningStopped(Event, frozen=True, kw_only=True):
     moment: Moment | None
 
 
-@event("signing.cause-ended", version=2)
+@event("signing.cause-ended", version=2, by="recorder")
 class SigningCauseEnded(Event, frozen=True, kw_only=True):
     """The chain took back what stops signing; `stream` holds the event that shows it.
 
@@ -64,12 +67,15 @@ for _topic in ("signing.stopped", "signing.cause-ended"):
     upcast(f"{_topic}/1", f"{_topic}/2", lambda fields: fields | {"moment": None})
 
 
-@event("signing.resumed")
+@event("signing.resumed", by="api")
 class SigningResumed(Event, frozen=True, kw_only=True):
     """An operator has looked: these causes are settled."""
 
     causes: tuple[Cause, ...]
     reason: str
+
+
+# State
 
 
 class Signing(msgspec.Struct, frozen=True):
@@ -100,6 +106,9 @@ class Signing(msgspec.Struct, frozen=True):
         """Whether a later moment of the chain has already spoken for or against this cause."""
         known = self.moments.get(cause)
         return known is not None and moment < known
+
+
+# Decisions
 
 
 def must_be_signing(past: Past) -> Refusal | None:

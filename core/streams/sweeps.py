@@ -72,12 +72,15 @@ class SweepOrder(msgspec.Struct, frozen=True):
         return sweep_stream(self.sweep_id)
 
 
-@event("sweep.planned")
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event("sweep.planned", by="signer")
 class SweepPlanned(Event, frozen=True, kw_only=True):
     sweep: SweepOrder
 
 
-@event("sweep.fuelling")
+@event("sweep.fuelling", by="signer")
 class SweepFuelling(Event, frozen=True, kw_only=True):
     """The address lacks something for its transfer: TRX, an account, or energy, which this instruction brings."""
 
@@ -86,7 +89,7 @@ class SweepFuelling(Event, frozen=True, kw_only=True):
     instruction_id: str
 
 
-@event("sweep.fuelled")
+@event("sweep.fuelled", by="signer")
 class SweepFuelled(Event, frozen=True, kw_only=True):
     """The address has what its transfer needs at today's prices: this instruction is the transfer."""
 
@@ -96,7 +99,7 @@ class SweepFuelled(Event, frozen=True, kw_only=True):
     needed_energy: int
 
 
-@event("sweep.confirmed")
+@event("sweep.confirmed", by="signer")
 class SweepConfirmed(Event, frozen=True, kw_only=True):
     """The coins have left the address, in a solid block. The entry stands with the instruction that moved them."""
 
@@ -105,7 +108,7 @@ class SweepConfirmed(Event, frozen=True, kw_only=True):
     amount_minor: int
 
 
-@event("sweep.failed")
+@event("sweep.failed", by="signer")
 class SweepFailed(Event, frozen=True, kw_only=True):
     """The transfer was mined and moved nothing."""
 
@@ -114,7 +117,7 @@ class SweepFailed(Event, frozen=True, kw_only=True):
     txid: str
 
 
-@event("sweep.deferred")
+@event("sweep.deferred", by="signer")
 class SweepDeferred(Event, frozen=True, kw_only=True):
     """Not now, and nothing is lost: another sweep of the address may be planned later."""
 
@@ -122,11 +125,14 @@ class SweepDeferred(Event, frozen=True, kw_only=True):
     reason: str
 
 
-@event("sweep.released")
+@event("sweep.released", by="signer")
 class SweepReleased(Event, frozen=True, kw_only=True):
     """What was lent to the address is back with its owner."""
 
     sweep_id: str
+
+
+# State
 
 
 class Sweep(msgspec.Struct, frozen=True):
@@ -163,6 +169,9 @@ class Sweep(msgspec.Struct, frozen=True):
     def closed(self) -> bool:
         """Nothing of it is under way any more, and nothing is lent: the address is free for its next sweep."""
         return self.state in FINAL and (self.released or not self.loans)
+
+
+# Decisions
 
 
 class PlanSweep(msgspec.Struct, frozen=True):

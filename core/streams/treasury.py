@@ -37,7 +37,10 @@ def wallet_stream(role: str) -> str:
     return f"wallet-{role}"
 
 
-@event("wallet.registered")
+# Events: stored as they are for ever, so a change is a new version and an upcast
+
+
+@event("wallet.registered", by="signer")
 class SystemWalletRegistered(Event, frozen=True, kw_only=True):
     """From now on this address plays the role; the one before it, if any, no longer does."""
 
@@ -46,7 +49,7 @@ class SystemWalletRegistered(Event, frozen=True, kw_only=True):
     key_id: str | None
 
 
-@event("adjustment.posted")
+@event("adjustment.posted", by="api")
 class AdjustmentPosted(Event, frozen=True, kw_only=True):
     """A correction by the operator, with its reason."""
 
@@ -55,7 +58,11 @@ class AdjustmentPosted(Event, frozen=True, kw_only=True):
     postings: tuple[Posting, ...]
 
 
-@event("transfer.posted")
+@event(
+    "transfer.posted",
+    by="api",
+    shown=("amount_minor", "currency", "from_ledger_account", "to_account_id", "to_ledger_account", "transfer_id"),
+)
 class InternalTransferPosted(Event, frozen=True, kw_only=True):
     transfer_id: str
     account_id: str
@@ -65,6 +72,9 @@ class InternalTransferPosted(Event, frozen=True, kw_only=True):
     amount_minor: int
     currency: str
     postings: tuple[Posting, ...]
+
+
+# State
 
 
 class Wallet(msgspec.Struct, frozen=True):
@@ -85,6 +95,9 @@ class Once(msgspec.Struct, frozen=True):
 
     def evolve(self, happened: Event) -> Self:
         return msgspec.structs.replace(self, happened=happened)
+
+
+# Decisions
 
 
 class RegisterWallet(msgspec.Struct, frozen=True):

@@ -18,17 +18,8 @@ from rich.table import Table
 
 from core.ledger.ledger import Command, EventStore, Failed, Refused
 from core.ledger.money import InvalidAmount, format_amount, parse_amount
-from core.streams.attempts import Attempt
-from core.streams.instructions import (
-    BroadcastInstruction,
-    GiveInstruction,
-    Instruction,
-    InstructionGiven,
-    InstructionState,
-    PrepareInstruction,
-    SendToken,
-    SignInstruction,
-)
+from core.streams.attempts import Attempt, BroadcastAttempt, PrepareAttempt, SignAttempt
+from core.streams.instructions import GiveInstruction, Instruction, InstructionGiven, InstructionState, SendToken
 from core.tron.address import SUN_PER_TRX, Address
 from gateways.cli.acting import acting, system_wallet
 from gateways.cli.acts import at_terminal, note_command
@@ -72,7 +63,7 @@ def prepare(settings: Settings, amount: str, file: Path, hours: int, console: Co
         actor = at_terminal()
         commands: list[Command] = [
             GiveInstruction(instruction, actor),
-            PrepareInstruction(instruction=instruction, actor=actor, attempt=attempt),
+            PrepareAttempt(order=instruction, actor=actor, attempt=attempt),
         ]
         _must_append(platform, commands)
         bundle = bundle_of(settings.network, platform.node.genesis_id(), instruction, attempt, policy)
@@ -144,8 +135,8 @@ def submit(settings: Settings, file: Path, console: Console) -> None:
             raise UserError("it has expired and nothing moved: prepare another one")
         actor, txid = at_terminal(), attempt.txid
         commands: list[Command] = [
-            SignInstruction(instruction=instruction, actor=actor, txid=txid, signature=bundle.signature),
-            BroadcastInstruction(instruction=instruction, actor=actor, txid=txid),
+            SignAttempt(order=instruction, actor=actor, txid=txid, signature=bundle.signature),
+            BroadcastAttempt(order=instruction, actor=actor, txid=txid),
         ]
         _must_append(platform, commands)
         answer = platform.node.broadcast(transaction_of(bundle))

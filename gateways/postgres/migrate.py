@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 import core.streams.all_events  # noqa: F401  declares every event, so that all that can be read is known
-from gateways.postgres.roles import OWNER, ROLES
+from gateways.postgres.roles import OWNER, ROLES, grants
 from projections.rebuild.census import census
 from projections.views import VIEWS
 
@@ -58,6 +58,7 @@ def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
                 _apply(conn, migration)
                 done.append(migration.name)
         _register_views(conn)
+        _write_grants(conn)
         return done
 
 
@@ -137,6 +138,15 @@ def _register_views(conn: psycopg.Connection) -> None:
         ):
             cursor.execute("DELETE FROM view_tables")
             cursor.executemany("INSERT INTO view_tables VALUES (%s, %s, %s, %s)", rows)
+
+
+def _write_grants(conn: psycopg.Connection) -> None:
+    """What each role may append is what the events declare, whatever stood there before."""
+    with conn.transaction(), conn.cursor() as cursor:
+        cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
+        known = set(cursor.execute("SELECT role, topic FROM event_grants").fetchall())
+        cursor.executemany("DELETE FROM event_grants WHERE role = %s AND topic = %s", sorted(known - grants()))
+        cursor.executemany("INSERT INTO event_grants VALUES (%s, %s)", sorted(grants() - known))
 
 
 def _make_roles(conn: psycopg.Connection, passwords: Mapping[str, str]) -> None:

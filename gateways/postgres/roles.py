@@ -1,25 +1,10 @@
-"""Which database role each kind of process logs in as, and which events that role may append (I14).
-
-schema/migrations repeats the list as data (event_grants), and a trigger holds every append to it; a test holds the two equal.
-"""
+"""Which database role each kind of process logs in as, and which events that role may append, as they declare it (I14)."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, get_args
 
-from core.ledger.events import Event
-from core.streams import (
-    accounts,
-    addresses,
-    deposits,
-    instructions,
-    notices,
-    payouts,
-    quarantine,
-    refused_commands,
-    signing,
-    sweeps,
-    treasury,
-)
+import core.streams.all_events  # noqa: F401  declares every event
+from core.ledger.events import DECLARATIONS, Appender, Event
 
 OWNER: Final = "counterfoil_owner"
 """Owns every table and cannot log in."""
@@ -43,65 +28,12 @@ LOGINS: Final = (API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS, CHECKPOINTER,
 ROLES: Final = (WRITER, PROJECTOR, READER, API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS, CHECKPOINTER)
 
 MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
-    API: frozenset(
-        {
-            accounts.AccountRegistered,
-            accounts.AccountRenamed,
-            accounts.AccountSuspendedEvent,
-            accounts.AccountReactivated,
-            accounts.WebhookUrlChanged,
-            accounts.WebhookSecretRotated,
-            accounts.LedgerAccountOpened,
-            addresses.PayinRequested,
-            addresses.PayinDisabled,
-            addresses.AddressAssigned,
-            payouts.PayoutRequested,
-            payouts.PayoutRefused,
-            payouts.PayoutCancelled,
-            treasury.InternalTransferPosted,
-            treasury.AdjustmentPosted,
-            signing.SigningResumed,
-            refused_commands.CommandRefused,
-            refused_commands.RefusalsCounted,
-        }
-    ),
-    RECORDER: frozenset(
-        {
-            deposits.DepositDetected,
-            deposits.DepositConfirmed,
-            deposits.DepositOrphaned,
-            *notices.EVENTS.values(),
-            signing.SigningStopped,
-            signing.SigningCauseEnded,
-        }
-    ),
-    WEBHOOKS: frozenset({accounts.WebhookDisabled}),
-    SIGNER: frozenset(
-        {
-            treasury.SystemWalletRegistered,
-            payouts.PayoutPrepared,
-            payouts.PayoutSigned,
-            payouts.PayoutBroadcast,
-            payouts.PayoutExpired,
-            payouts.PayoutConfirmed,
-            payouts.PayoutFailed,
-            instructions.InstructionGiven,
-            instructions.InstructionWithdrawn,
-            instructions.InstructionPrepared,
-            instructions.InstructionSigned,
-            instructions.InstructionBroadcast,
-            instructions.InstructionExpired,
-            instructions.InstructionConfirmed,
-            instructions.InstructionFailed,
-            sweeps.SweepPlanned,
-            sweeps.SweepFuelling,
-            sweeps.SweepFuelled,
-            sweeps.SweepConfirmed,
-            sweeps.SweepFailed,
-            sweeps.SweepDeferred,
-            sweeps.SweepReleased,
-            quarantine.AddressQuarantined,
-            quarantine.AddressReleased,
-        }
-    ),
+    f"counterfoil_{appender}": frozenset(cls for cls, declared in DECLARATIONS.items() if declared.by == appender)
+    for appender in get_args(Appender)
 }
+"""By role. `counterfoil migrate` writes it into the table event_grants, by which a trigger holds every append to it."""
+
+
+def grants() -> set[tuple[str, str]]:
+    """(role, topic) of everything that a process may append."""
+    return {(role, DECLARATIONS[cls].topic) for role, classes in MAY_APPEND.items() for cls in classes}

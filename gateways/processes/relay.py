@@ -10,8 +10,7 @@ from core.ledger.events import Recorded
 from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
 from core.ports.queues import Message
-from core.streams.attempts import PayoutWork
-from core.streams.payouts import PayoutExpired, PayoutRequested
+from core.streams.payouts import PayoutExpired, PayoutRequested, PayoutWork
 from gateways.postgres.roles import READER, RELAY
 from gateways.postgres.segments import Prompts, Segments
 from gateways.processes.process import DATABASE, Access, Deployment, Process

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from psycopg import Connection, IsolationLevel
 
+from core.ledger.events import SHOWN
 from core.ledger.journal import TREASURY, TREASURY_ACCOUNT_ID
 from core.ledger.seals import Sealed, canonical
 from core.proofs.merkle import TILE_WIDTH, hashes_in, leaf_hash
-from core.proofs.receipts import SHOWN
 from projections.audit.checkpoints import COLUMNS, SignedCheckpoint
 
 FORMAT: Final = "counterfoil-export/1"

@@ -12,9 +12,9 @@ from uuid import UUID
 
 import msgspec
 
-from core.ledger.events import Event, Recorded
+from core.ledger.events import DECLARATIONS, Event, Recorded
 from core.ledger.journal import TREASURY, account_id_of, event_key
-from core.streams.deposits import DepositConfirmed, DepositDetected, DepositOrphaned
+from core.streams.deposits import DepositConfirmed
 from core.streams.payouts import PayoutBroadcast, PayoutCancelled, PayoutConfirmed, PayoutFailed, PayoutRequested
 from projections.engine.binary import Id, Json
 from projections.engine.rows import Rows
@@ -26,14 +26,10 @@ from projections.views.payouts import PayoutRow
 
 _LOW_42_BITS: Final = (1 << 42) - 1
 _two_halves: Final = Struct("!QQ").pack
-_TOLD: Final = {
-    DepositDetected: "deposit.detected",
-    DepositConfirmed: "deposit.confirmed",
-    DepositOrphaned: "deposit.orphaned",
-    PayoutBroadcast: "payout.broadcasted",
-    PayoutConfirmed: "payout.confirmed",
-    PayoutFailed: "payout.failed",
+_TYPES: Final = {
+    cls: declared.client_event for cls, declared in DECLARATIONS.items() if declared.client_event is not None
 }
+"""Event -> the type under which its account is sent it."""
 _LAST: Final = frozenset({DepositConfirmed, PayoutConfirmed, PayoutFailed, PayoutCancelled})
 _DEPOSIT_EVENTS: Final = frozenset(get_args(DepositEvent))
 R = TypeVar("R", DepositRow, PayoutRow)
@@ -84,7 +80,7 @@ class NotificationsView(View):
         if record.version > 1:
             yield _OBJECTS, _id_of(record.event)
         account_id = getattr(record.event, "account_id", TREASURY)
-        if account_id != TREASURY and type(record.event) in _TOLD:
+        if account_id != TREASURY and type(record.event) in _TYPES:
             yield _SEQUENCES, account_id_of(account_id)
 
     def fold(self, rows: Rows, record: Recorded) -> None:
@@ -102,7 +98,7 @@ class NotificationsView(View):
             key = payouts.row_id(happened)
             kept = objects[key] if record.version > 1 else None
             row = payouts.evolve(kept and _restored(kept.row, PayoutRow), record)
-        if kind in _TOLD:
+        if kind in _TYPES:
             self._tell(rows, record, row)
         if kind in _LAST:
             objects.remove(key)
@@ -119,7 +115,7 @@ class NotificationsView(View):
                 row.account_id,
                 told.sequence,
                 event_id(record, told.sequence),
-                _TOLD[type(record.event)],
+                _TYPES[type(record.event)],
                 f"{'deposit' if is_deposit else 'payout'}-{_text(row.id)}",
                 deposits.shown(row) if isinstance(row, DepositRow) else payouts.shown(row),
                 record.event.occurred_at,

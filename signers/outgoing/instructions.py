@@ -21,13 +21,13 @@ from core.ports.chain import Chain, SecondOpinion
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
-from core.streams.instructions import WithdrawInstruction
+from core.streams.instructions import Instruction, WithdrawInstruction
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key, Keys
 from signers.outgoing.funds import Funds, Prices, Shortage, usdt_of
 from signers.outgoing.needs import TRANSFER_BYTES, Payer, TokenRefuses, need_of, salted
-from signers.outgoing.open_orders import OpenInstruction, OpenOrder, OpenOrders, instructions
+from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
 from signers.transactions.build import (
     LIFETIME_MS_MAX,
@@ -107,8 +107,7 @@ class Instructions(Outgoing):
         commands: list[Command] = []
         funds: Funds | None = None
         for order in islice(self._unprepared(), BATCH):
-            assert isinstance(order, OpenInstruction)
-            made, wallet = len(order.attempts.made), order.instruction.wallet
+            made, wallet = len(order.attempts.made), _instruction(order).wallet
             if made >= (1 if wallet == "cold" else self._rules.attempts_max):
                 commands.append(self._give_back(order, "not mined"))
                 continue
@@ -130,8 +129,8 @@ class Instructions(Outgoing):
                     commands.append(order.prepare(attempt))
         return commands
 
-    def _give_back(self, order: OpenInstruction, reason: str) -> Command:
-        return WithdrawInstruction(order.instruction, ACTOR, reason=reason)
+    def _give_back(self, order: OpenOrder, reason: str) -> Command:
+        return WithdrawInstruction(_instruction(order), ACTOR, reason=reason)
 
     def _wait(self, order: OpenOrder, shortage: Shortage) -> None:
         self._say(f"{order.name} waits: the gas wallet {self._gas.address} is short, {shortage}")
@@ -153,7 +152,7 @@ class Instructions(Outgoing):
             if attempt is not None and attempt.from_address == owner:
                 yield order.intent(self._gas.address, self._token), attempt
 
-    def _of_gas(self, order: OpenInstruction, funds: Funds, head: BlockRef, solid: BlockRef) -> Attempt:
+    def _of_gas(self, order: OpenOrder, funds: Funds, head: BlockRef, solid: BlockRef) -> Attempt:
         """Raises Withdrawn, Shortage. What does not fit is put back, so that smaller ones behind it are made."""
         intent = order.intent(self._gas.address, self._token)
         if intent.owner != self._gas.address:
@@ -183,7 +182,7 @@ class Instructions(Outgoing):
         lent = self._chain.delegations(self._gas.address, receiver)
         return sum(each.energy_sun if resource == "ENERGY" else each.bandwidth_sun for each in lent)
 
-    def _of_payin(self, order: OpenInstruction, head: BlockRef, solid: BlockRef) -> Attempt | None:
+    def _of_payin(self, order: OpenOrder, head: BlockRef, solid: BlockRef) -> Attempt | None:
         """None while prices may change within its life. Raises Withdrawn."""
         intent = order.intent(self._gas.address, self._token)
         if isinstance(intent, TrxTransfer):
@@ -214,7 +213,7 @@ class Instructions(Outgoing):
         return need.fee_limit_sun
 
     def _attempt(
-        self, order: OpenInstruction, intent: Intent, head: BlockRef, solid: BlockRef, fee_limit_sun: int = 0
+        self, order: OpenOrder, intent: Intent, head: BlockRef, solid: BlockRef, fee_limit_sun: int = 0
     ) -> Attempt:
         number = len(order.attempts.made) + 1
         envelope = envelope_for(
@@ -231,8 +230,7 @@ class Instructions(Outgoing):
 
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
         """None also where the wallet can no longer pay for it: unsigned bytes die, and others are made."""
-        assert isinstance(order, OpenInstruction)
-        wallet = order.instruction.wallet
+        wallet = _instruction(order).wallet
         if wallet == "gas":
             return self._gas if attempt.from_address == self._gas.address.base58 else None
         if wallet != "payin":
@@ -254,3 +252,9 @@ class Instructions(Outgoing):
             lifetime_ms_max=min(self._rules.lifetime_ms + NODE_LAG_MS_MAX, LIFETIME_MS_MAX),
             fee_limit_sun_max=self._rules.fee_limit_sun_max,
         )
+
+
+def _instruction(order: OpenOrder) -> Instruction:
+    """This worker opens no others."""
+    assert isinstance(order.wish, Instruction)
+    return order.wish

@@ -23,18 +23,19 @@ from typing import Final
 
 import msgspec
 
-from core.ledger.ledger import Accepted, Command, EventStore, Failed, Ledger, Refused
+from core.ledger.ledger import Command, EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.chain import Disagreement, Node, NoSecondOpinion, SecondOpinion
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
-from core.streams.instructions import Purpose
+from core.streams.instructions import Instruction, Purpose
 from core.streams.signing import SIGNING, Signing
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key
-from signers.outgoing.open_orders import OpenInstruction, OpenOrder, OpenOrders
+from signers.outcomes import append
+from signers.outgoing.open_orders import OpenOrder, OpenOrders
 from signers.outgoing.owners import check_owner
 from signers.outgoing.settlement import proof_of_death, solid_receipt
 from signers.transactions.build import assemble
@@ -121,8 +122,8 @@ class Outgoing(ABC):
         solid, head = self._node.solid(), self._node.head()
         self._keep_log(solid)
         due = list(islice((order for order in self._open if self._is_due(order, solid)), BATCH))
-        self._execute(self._settle(due, solid))
-        readied = self._execute([] if self._stopped() else [*self._prepare(head, solid), *self._sign(head)])
+        append(self._ledger, self._settle(due, solid))
+        readied = append(self._ledger, [] if self._stopped() else [*self._prepare(head, solid), *self._sign(head)])
         sent = self._send(head)
         return bool(due or readied or sent)
 
@@ -186,8 +187,8 @@ class Outgoing(ABC):
 
     def _ring(self, order: OpenOrder, name: str, reason: str) -> None:
         """Once for each attempt and alarm: what holds an order up may do so for hours."""
-        if name not in order.told:
-            order.told |= {name}
+        if name not in order.rung:
+            order.rung |= {name}
             self._alarm(name, f"{order.name} waits: {reason}")
 
     def _stopped(self) -> bool:
@@ -244,9 +245,9 @@ class Outgoing(ABC):
 
     def _narrowed(self, limits: Limits, order: OpenOrder) -> Limits:
         """A payout goes to whom the client named; everything else between wallets of ours, in the directions there are."""
-        if not isinstance(order, OpenInstruction):
+        instruction = order.wish
+        if not isinstance(instruction, Instruction):
             return limits
-        instruction = order.instruction
         senders, receivers = DIRECTIONS[instruction.purpose]
         owner, to = Address.from_base58(instruction.owner), receiver_of(instruction)
         known = self._pool.ours([owner.evm, *([to.evm] if to else [])])
@@ -273,17 +274,3 @@ class Outgoing(ABC):
             sent += 1
             log.info("%s: broadcast %s, %s %s", order.name, attempt.txid, answer.verdict, answer.code)
         return sent
-
-    def _execute(self, commands: Sequence[Command]) -> int:
-        """Append; -> how many commands changed something. Raises what a defective command raised, after its neighbours."""
-        outcomes = self._ledger.execute(commands)
-        for outcome in outcomes:
-            match outcome:
-                case Accepted(events=events):
-                    for recorded in events:
-                        log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
-                case Refused(refusal=refusal):
-                    log.info("another was faster: %s", refusal.detail)
-                case Failed(error=error):
-                    raise error
-        return sum(isinstance(outcome, Accepted) for outcome in outcomes)

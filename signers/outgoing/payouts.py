@@ -19,15 +19,15 @@ from core.ports.chain import Node, SecondOpinion
 from core.ports.queues import Queue
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
-from core.streams.attempts import Attempt, PayoutWork
-from core.streams.instructions import WithdrawInstruction
-from core.streams.payouts import FailPayout
+from core.streams.attempts import Attempt
+from core.streams.instructions import Instruction, WithdrawInstruction
+from core.streams.payouts import FailPayout, PayoutOrder, PayoutWork
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key
 from signers.outgoing.funds import Shortage
 from signers.outgoing.hot_wallet import HotWallet, PayoutRules
-from signers.outgoing.open_orders import OpenInstruction, OpenOrder, OpenOrders, OpenPayout, instructions, payouts
+from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions, payouts
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
 from signers.transactions.build import LIFETIME_MS_MAX, Intent
 from signers.transactions.signer import Limits
@@ -106,7 +106,7 @@ class Payouts(Outgoing):
                 intent = order.intent(self._key.address, self._token)
                 attempt = wallet.attempt(UUID(order.key).bytes, intent, made + 1, head, solid)
             except Shortage as shortage:
-                if isinstance(order, OpenInstruction):  # the treasury's wish, not a client's: it may be given again
+                if isinstance(order.wish, Instruction):  # the treasury's wish, not a client's: it may be given again
                     commands.append(self._give_up(order, str(shortage)))
                     continue
                 self._wait(order, shortage, solid)
@@ -121,14 +121,13 @@ class Payouts(Outgoing):
 
     @staticmethod
     def _unpayable(wallet: HotWallet, order: OpenOrder) -> str | None:
-        return wallet.unpayable(order.order.to_address) if isinstance(order, OpenPayout) else None
+        return wallet.unpayable(order.wish.to_address) if isinstance(order.wish, PayoutOrder) else None
 
     def _give_up(self, order: OpenOrder, code: str) -> Command:
         """No bytes of it can be mined: the client has its coins back, the treasury is told why."""
-        if isinstance(order, OpenInstruction):
-            return WithdrawInstruction(order.instruction, ACTOR, reason=code)
-        assert isinstance(order, OpenPayout)
-        return FailPayout(order=order.order, actor=ACTOR, failure_code=code, txid=None, burned_sun=0)
+        if isinstance(order.wish, Instruction):
+            return WithdrawInstruction(order.wish, ACTOR, reason=code)
+        return FailPayout(order=order.wish, actor=ACTOR, failure_code=code, txid=None, burned_sun=0)
 
     def _wait(self, order: OpenOrder, shortage: Shortage, solid: BlockRef) -> None:
         """Look again at the next solid block; say so once."""

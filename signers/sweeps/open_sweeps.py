@@ -1,7 +1,7 @@
 """The sweeps that are not closed, folded in memory from the event store, with the instructions that each has given.
 
 Beside them what planning needs of the history: what clients are still to be paid from the hot wallet, and what sweeps took
-from the gas wallet within the last day. As with orders (orders.py), a low-water bookmark makes the start short.
+from the gas wallet within the last day.
 """
 
 from collections import deque
@@ -24,10 +24,9 @@ from core.streams.payouts import FINAL as PAYOUT_FINAL
 from core.streams.payouts import Payout, PayoutRequested
 from core.streams.sweeps import Sweep, SweepOrder, SweepPlanned
 from core.tron.chain import BlockRef
+from signers.open_streams import OpenStreams
 
 BOOKMARK: Final = "sweeps"
-PAGE_EVENTS: Final = 5_000
-SAVE_EVERY: Final = 1_000
 DAY_MS: Final = 86_400_000
 _OF_GAS: Final = ("fuel", "loan", "loan_return")
 
@@ -61,16 +60,11 @@ class OpenSweep:
         return [known for key, known in self.given.items() if key not in self.sweep.given]
 
 
-class OpenSweeps:
+class OpenSweeps(OpenStreams):
     """Iterates over the sweeps that are not closed, in the order in which they were planned."""
 
     def __init__(self, store: EventStore, bookmarks: Bookmarks) -> None:
-        self._store = store
-        self._bookmarks = bookmarks
-        self.behind = True
-        """There may be more of the history than was folded: nothing is to be promised from this yet."""
-        self._read_to: int | None = None
-        self._saved = 0
+        super().__init__(store, bookmarks, BOOKMARK)
         self._open: dict[str, OpenSweep] = {}
         self._serving: dict[str, OpenSweep] = {}
         """Instruction streams -> the sweep that each serves."""
@@ -83,19 +77,6 @@ class OpenSweeps:
         """Why the last transfer of the hot wallet's excess came to nothing; None once one went through."""
         self._spent: deque[tuple[int, int, int]] = deque()
         """(position, block time in ms, sun) of what sweeps took from the gas wallet."""
-
-    def read_on(self) -> int:
-        """Fold the next page of the history; -> how many events it had."""
-        if self._read_to is None:
-            self._saved = self._read_to = self._bookmarks.load(BOOKMARK)
-        page = self._store.read(self._read_to, PAGE_EVENTS)
-        for recorded in page:
-            self._fold(recorded)
-        if page:
-            self._read_to = page[-1].position
-            self._save(self._read_to)
-        self.behind = len(page) == PAGE_EVENTS
-        return len(page)
 
     def __iter__(self) -> Iterator[OpenSweep]:
         return iter(self._open.values())
@@ -216,10 +197,7 @@ class OpenSweeps:
         if instruction.purpose == "excess":
             self.kept_back = None if known.state == "confirmed" else ended(known)
 
-    def _save(self, read_to: int) -> None:
+    def _oldest(self) -> int | None:
         oldest = [next((it.position for it in self), None), next((p for p, _ in self._owed.values()), None)]
         oldest += [self._spent[0][0] if self._spent else None, next((p for p, *_ in self._leaving.values()), None)]
-        mark = min((position - 1 for position in oldest if position is not None), default=read_to)
-        if mark >= self._saved + SAVE_EVERY:
-            self._bookmarks.save(BOOKMARK, mark)
-            self._saved = mark
+        return min((position for position in oldest if position is not None), default=None)

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Final
 
 from core.ledger.journal import derived_id
-from core.ledger.ledger import Accepted, Command, EventStore, Failed, Ledger, Refused
+from core.ledger.ledger import Command, EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.chain import Chain
@@ -50,6 +50,7 @@ from core.streams.sweeps import (
 )
 from core.tron.address import Address
 from core.tron.chain import BlockRef
+from signers.outcomes import append
 from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.instructions import ACTOR
 from signers.outgoing.needs import Need, Payer, TokenRefuses, is_blacklisted, need_of, salted
@@ -116,11 +117,11 @@ class Sweeps:
         if head.timestamp_ms >= self._reconcile_at_ms:
             commands += self._reconcile(solid)
             self._reconcile_at_ms = head.timestamp_ms + RECONCILE_MS
-        done = self._execute(commands)
+        done = append(self._ledger, commands)
         planned = 0
         if self._interval_ms and head.timestamp_ms >= self._plan_at_ms and not self._stopped():
             self._plan_at_ms = head.timestamp_ms + self._interval_ms
-            planned = self._execute(self._planning().commands(head, solid))
+            planned = append(self._ledger, self._planning().commands(head, solid))
             if self._open.kept_back:
                 self._alarm("excess_kept_back", f"the hot wallet's excess did not leave it: {self._open.kept_back}")
                 self._open.kept_back = None
@@ -329,17 +330,3 @@ class Sweeps:
             log.warning("the sweep of %s waits: %s", it.order.address, reason)
             self._alarm("gas_wallet_short", f"the sweep of {it.order.address} waits: {reason}")
         it.told = reason
-
-    def _execute(self, commands: Sequence[Command]) -> int:
-        """Append; -> how many commands changed something."""
-        outcomes = self._ledger.execute(commands)
-        for outcome in outcomes:
-            match outcome:
-                case Accepted(events=events):
-                    for recorded in events:
-                        log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
-                case Refused(refusal=refusal):
-                    log.info("another was faster: %s", refusal.detail)
-                case Failed(error=error):
-                    raise error
-        return sum(isinstance(outcome, Accepted) for outcome in outcomes)

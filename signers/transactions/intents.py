@@ -1,8 +1,9 @@
 """From a recorded order or instruction to what it means on chain, to an attempt's bytes, and back to their envelope (I8)."""
 
-from core.streams.attempts import Attempt, PayoutOrder
+from core.streams.attempts import Attempt
 from core.streams.instructions import Delegate, Freeze, Instruction, SendToken, SendTrx, Undelegate, Unfreeze
 from core.streams.instructions import WithdrawUnfrozen as Withdraw
+from core.streams.payouts import PayoutOrder
 from core.tron.address import Address
 from core.tron.transactions import txid_of
 from signers.transactions.build import (

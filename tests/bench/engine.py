@@ -13,8 +13,7 @@ import uvloop
 from core.ledger.journal import credit, debit, derived_id
 from core.ledger.ledger import Accepted, Ledger
 from core.streams.accounts import RegisterAccount
-from core.streams.attempts import PayoutOrder
-from core.streams.payouts import RequestPayout
+from core.streams.payouts import PayoutOrder, RequestPayout
 from core.streams.treasury import PostAdjustment
 from gateways.http.group_commit import GroupCommit
 

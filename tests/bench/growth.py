@@ -10,8 +10,7 @@ import psycopg
 
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Accepted, Ledger
-from core.streams.attempts import PayoutOrder
-from core.streams.payouts import RequestPayout
+from core.streams.payouts import PayoutOrder, RequestPayout
 from gateways.http.reading.queries import _OPTIONS
 from gateways.postgres.database import Database
 from gateways.postgres.event_store import PostgresEventStore, datastore

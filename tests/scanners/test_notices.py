@@ -9,9 +9,9 @@ from tronpy.keys import keccak256
 from core.ledger.events import Event
 from core.ledger.ledger import Accepted, Refused
 from core.ledger.refusals import SigningIsStopped
-from core.streams.attempts import PayoutOrder, ProofOfDeath
+from core.streams.attempts import BroadcastAttempt, ExpireAttempt, PrepareAttempt, ProofOfDeath, SignAttempt
 from core.streams.notices import EVENTS, Notice, Noticed, OutgoingUnexplained
-from core.streams.payouts import BroadcastPayout, ExpirePayout, PreparePayout, SignPayout
+from core.streams.payouts import PayoutOrder
 from core.streams.signing import SIGNING, ResumeSigning, Signing, SigningResumed
 from core.tron.address import Address
 from core.tron.chain import ChainTransaction, Log
@@ -263,8 +263,8 @@ def signed(world: World, txid: str, name: str = "p1") -> PayoutOrder:
         world.ledger,
         fund(ACCOUNT, 10_000_000, name),
         request_payout(wished),
-        PreparePayout(wished, ACTOR, attempt=bytes_of_it),
-        SignPayout(wished, ACTOR, txid=txid, signature="00" * 65),
+        PrepareAttempt(wished, ACTOR, attempt=bytes_of_it),
+        SignAttempt(wished, ACTOR, txid=txid, signature="00" * 65),
     )
     return wished
 
@@ -289,7 +289,7 @@ def test_a_payout_that_was_only_prepared_explains_nothing(world: World) -> None:
         world.ledger,
         fund(ACCOUNT, 10_000_000, "a"),
         request_payout(wished),
-        PreparePayout(wished, ACTOR, attempt=prepared),
+        PrepareAttempt(wished, ACTOR, attempt=prepared),
     )
     solid(world, payment)
     assert causes(world) == ("outgoing_unexplained",)
@@ -302,7 +302,7 @@ def test_a_dead_payout_that_is_mined_stops_signing(world: World) -> None:
     wished = signed(world, txid)
     tried = attempt(wished)
     proof = ProofOfDeath(tried.ref_block_number + 1, "a", tried.ref_block_number + 9, "b", tried.expiration_ms, 9)
-    execute(world.ledger, ExpirePayout(wished, ACTOR, txid=txid, proof=proof))
+    execute(world.ledger, ExpireAttempt(wished, ACTOR, txid=txid, proof=proof))
     solid(world, payment)
     assert causes(world) == ("dead_payout_mined",)
 
@@ -314,8 +314,8 @@ def test_while_signing_is_stopped_nothing_is_prepared_signed_or_sent(world: Worl
     execute(world.ledger, request_payout(waiting))
     solid(world, token_call(1, PAUSE))
     commands = [
-        PreparePayout(waiting, ACTOR, attempt=attempt(waiting)),
-        BroadcastPayout(wished, ACTOR, txid="ab" * 32),
+        PrepareAttempt(waiting, ACTOR, attempt=attempt(waiting)),
+        BroadcastAttempt(wished, ACTOR, txid="ab" * 32),
     ]
     for outcome in world.ledger.execute(commands):
         assert isinstance(outcome, Refused)

@@ -7,17 +7,9 @@ import pytest
 from core.ledger import books
 from core.ledger.journal import TREASURY
 from core.ledger.ledger import Accepted
-from core.streams.attempts import Attempt
+from core.streams.attempts import Attempt, BroadcastAttempt, PrepareAttempt, SignAttempt
 from core.streams.deposits import DepositConfirmed
-from core.streams.instructions import (
-    BroadcastInstruction,
-    GiveInstruction,
-    Instruction,
-    PrepareInstruction,
-    SendToken,
-    SendTrx,
-    SignInstruction,
-)
+from core.streams.instructions import GiveInstruction, Instruction, SendToken, SendTrx
 from core.streams.notices import FundsDestroyed
 from core.tron.address import Address
 from tests.scanners.test_notices import destroyed
@@ -44,9 +36,9 @@ def instruct(world: World, instruction: Instruction, included: Included, *, sign
     tried = Attempt(1, txid, "00", 10**13, 0, "00" * 32, 1, 0, instruction.owner)
     commands = [
         GiveInstruction(instruction, ACTOR),
-        PrepareInstruction(instruction, ACTOR, attempt=tried),
-        SignInstruction(instruction, ACTOR, txid=txid, signature="00" * 65),
-        BroadcastInstruction(instruction, ACTOR, txid=txid),
+        PrepareAttempt(instruction, ACTOR, attempt=tried),
+        SignAttempt(instruction, ACTOR, txid=txid, signature="00" * 65),
+        BroadcastAttempt(instruction, ACTOR, txid=txid),
     ]
     outcomes = world.ledger.execute(commands if signed else commands[:2])
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)

@@ -19,10 +19,10 @@ from core.ports.chain import Node
 from core.ports.queues import Message, Outstanding, Queue
 from core.ports.scanning import Cursor, Cursors, SolidLog
 from core.ports.wallets import AddressPool
-from core.streams.attempts import Attempt, ProofOfDeath
+from core.streams.attempts import Attempt, BroadcastAttempt, PrepareAttempt, ProofOfDeath, SignAttempt
 from core.streams.deposits import TransferFact
 from core.streams.instructions import SendToken
-from core.streams.payouts import FINAL, BroadcastPayout, FailPayout, PayoutFailed, PreparePayout, SignPayout
+from core.streams.payouts import FINAL, FailPayout, PayoutFailed, PayoutOrder
 from core.streams.sweeps import ReleaseSweep, SendSweep
 from core.tron.address import Address
 from core.tron.chain import Block, BlockRef, BroadcastAnswer, Receipt
@@ -31,10 +31,10 @@ from scanners import blocks
 from scanners.blocks import Transfer
 from scanners.branch import Branch
 from scanners.observer import Observer
+from signers.outcomes import append
 from signers.outgoing.instructions import ACTOR as SWEEPER
 from signers.outgoing.instructions import Instructions
 from signers.outgoing.needs import Need
-from signers.outgoing.open_orders import OpenPayout
 from signers.outgoing.payouts import ACTOR, Payouts
 from signers.sweeps.open_sweeps import OpenSweep
 from signers.sweeps.sweeps import Sweeps
@@ -138,11 +138,10 @@ class RefundOnUnclear(Payouts):
         finally:
             self._node = node
         for payout in list(self._open):
-            assert isinstance(payout, OpenPayout)
+            assert isinstance(payout.wish, PayoutOrder)
             if payout.attempts.alive and payout.attempts.alive.raw_data in listening.unclear:
-                self._execute(
-                    [_Refund(order=payout.order, actor=ACTOR, failure_code="timeout", txid=None, burned_sun=0)]
-                )
+                refund = _Refund(order=payout.wish, actor=ACTOR, failure_code="timeout", txid=None, burned_sun=0)
+                append(self._ledger, [refund])
         return sent
 
 
@@ -177,11 +176,12 @@ class _Refund(FailPayout, frozen=True, kw_only=True):
 class UnrecordedBytes(Payouts):
     """TRON.md 12.27: signed and sent before anything of it is durable."""
 
-    def _execute(self, commands: Sequence[Command]) -> int:
-        first = [command for command in commands if isinstance(command, PreparePayout)]
-        return super()._execute([*commands, *(after for command in first for after in self._send_first(command))])
+    def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
+        commands = super()._prepare(head, solid)
+        first = [command for command in commands if isinstance(command, PrepareAttempt)]
+        return [*commands, *(after for command in first for after in self._send_first(command))]
 
-    def _send_first(self, command: PreparePayout) -> list[Command]:
+    def _send_first(self, command: PrepareAttempt) -> list[Command]:
         attempt, head = command.attempt, self._node.head()
         limits = Limits(
             token=self._token, chain_time_ms=head.timestamp_ms, lifetime_ms_max=10**7, fee_limit_sun_max=10**9
@@ -190,7 +190,7 @@ class UnrecordedBytes(Payouts):
         signed = sign(intent, envelope_of(attempt), limits, bytes.fromhex(attempt.raw_data), self._key)
         self._node.broadcast(assemble(signed.raw_data, signed.signature))
         ids: dict[str, Any] = {"order": command.order, "actor": ACTOR, "txid": txid_of(signed.raw_data)}
-        return [SignPayout(signature=signed.signature.hex(), **ids), BroadcastPayout(**ids)]
+        return [SignAttempt(signature=signed.signature.hex(), **ids), BroadcastAttempt(**ids)]
 
 
 class ForgetsLoans(Sweeps):

@@ -15,9 +15,8 @@ from core.ledger.ledger import Accepted, Refused, Repeated
 from core.ledger.refusals import IdempotencyKeyReused
 from core.streams.accounts import RegisterAccount
 from core.streams.addresses import RequestPayin
-from core.streams.attempts import PayoutOrder
 from core.streams.instructions import Freeze, GiveInstruction, Instruction
-from core.streams.payouts import CancelPayout, RequestPayout
+from core.streams.payouts import CancelPayout, PayoutOrder, RequestPayout
 from core.streams.treasury import PostTransfer
 from core.tron.address import Address
 from gateways.devnet.chain.genesis import USDT

@@ -10,19 +10,10 @@ from core.ledger.journal import TREASURY, credit, debit, derived_id
 from core.ledger.ledger import Accepted, Command, Ledger
 from core.streams.accounts import ChangeAccount, OpenLedgerAccount, RegisterAccount, RotateWebhookSecret
 from core.streams.addresses import DisablePayin, RequestPayin
-from core.streams.attempts import Attempt, PayoutOrder, ProofOfDeath
+from core.streams.attempts import Attempt, BroadcastAttempt, ExpireAttempt, PrepareAttempt, ProofOfDeath, SignAttempt
 from core.streams.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, TransferFact
 from core.streams.notices import EVENTS, Kind, Notice, RecordNotice
-from core.streams.payouts import (
-    BroadcastPayout,
-    CancelPayout,
-    ConfirmPayout,
-    ExpirePayout,
-    FailPayout,
-    PreparePayout,
-    RequestPayout,
-    SignPayout,
-)
+from core.streams.payouts import CancelPayout, ConfirmPayout, FailPayout, PayoutOrder, RequestPayout
 from core.streams.signing import Cause, ResumeSigning
 from core.streams.treasury import PostAdjustment, PostTransfer, RegisterWallet, Role
 from core.tron.address import Address
@@ -163,9 +154,9 @@ def send(wished: PayoutOrder, number: int = 1) -> list[Command]:
     """Prepare, sign and broadcast one attempt."""
     tried = attempt(wished, number)
     return [
-        PreparePayout(wished, ACTOR, attempt=tried),
-        SignPayout(wished, ACTOR, txid=tried.txid, signature="00" * 65),
-        BroadcastPayout(wished, ACTOR, txid=tried.txid),
+        PrepareAttempt(wished, ACTOR, attempt=tried),
+        SignAttempt(wished, ACTOR, txid=tried.txid, signature="00" * 65),
+        BroadcastAttempt(wished, ACTOR, txid=tried.txid),
     ]
 
 
@@ -187,8 +178,8 @@ PROOF = ProofOfDeath(
 """What the log says of the canonical attempt, if it was never mined."""
 
 
-def expire(wished: PayoutOrder, number: int = 1) -> ExpirePayout:
-    return ExpirePayout(
+def expire(wished: PayoutOrder, number: int = 1) -> ExpireAttempt:
+    return ExpireAttempt(
         wished,
         ACTOR,
         txid=attempt(wished, number).txid,

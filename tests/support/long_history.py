@@ -23,11 +23,12 @@ from core.ledger.journal import TREASURY, credit, debit, derived_id, entry, ledg
 from core.ledger.seals import GENESIS, Sealed, seal_hash
 from core.streams.accounts import AccountRegistered, LedgerAccountOpened, account_stream, ledger_account_stream
 from core.streams.addresses import AddressAssigned, PayinRequested, address_stream, payin_stream
-from core.streams.attempts import Attempt, PayoutOrder
+from core.streams.attempts import Attempt
 from core.streams.deposits import DepositConfirmed, DepositDetected, TransferFact
 from core.streams.payouts import (
     PayoutBroadcast,
     PayoutConfirmed,
+    PayoutOrder,
     PayoutPrepared,
     PayoutRequested,
     PayoutSigned,

@@ -7,22 +7,18 @@ import msgspec
 
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Command, Ledger
-from core.streams.attempts import Attempt, ProofOfDeath
+from core.streams.attempts import Attempt, BroadcastAttempt, ExpireAttempt, PrepareAttempt, ProofOfDeath, SignAttempt
 from core.streams.instructions import (
     Act,
-    BroadcastInstruction,
     ConfirmInstruction,
     Delegate,
-    ExpireInstruction,
     FailInstruction,
     Freeze,
     GiveInstruction,
     Instruction,
-    PrepareInstruction,
     Purpose,
     SendToken,
     SendTrx,
-    SignInstruction,
     Undelegate,
     Unfreeze,
     Wallet,
@@ -128,9 +124,9 @@ def sent(instruction: Instruction, number: int = 1) -> list[Command]:
     """Prepare, sign and broadcast one attempt."""
     tried = attempt_of(instruction, number)
     return [
-        PrepareInstruction(instruction, ACTOR, attempt=tried),
-        SignInstruction(instruction, ACTOR, txid=tried.txid, signature="00" * 65),
-        BroadcastInstruction(instruction, ACTOR, txid=tried.txid),
+        PrepareAttempt(instruction, ACTOR, attempt=tried),
+        SignAttempt(instruction, ACTOR, txid=tried.txid, signature="00" * 65),
+        BroadcastAttempt(instruction, ACTOR, txid=tried.txid),
     ]
 
 
@@ -166,7 +162,7 @@ def treasury_batches() -> list[Sequence[Command]]:
         ],
         [PlanSweep(first, ACTOR), FuelSweep(first, None, ACTOR, activated), *sent(activated), done(activated)],
         [FuelSweep(first, activated.instruction_id, ACTOR, lent), *sent(lent)],
-        [ExpireInstruction(lent, ACTOR, txid=attempt_of(lent).txid, proof=proof_of(lent)), *sent(lent, 2)],
+        [ExpireAttempt(lent, ACTOR, txid=attempt_of(lent).txid, proof=proof_of(lent)), *sent(lent, 2)],
         [done(lent, 2, 280_000), SendSweep(first, lent.instruction_id, ACTOR, moved, needed_energy=64_285)],
         [*sent(moved), done(moved, burned_sun=0), ConfirmSweep(first, moved.instruction_id, ACTOR)],
         [GiveInstruction(returned, ACTOR), *sent(returned), done(returned), ReleaseSweep(first, None, ACTOR)],

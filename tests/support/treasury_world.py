@@ -13,9 +13,8 @@ from core.ledger.events import Event
 from core.ledger.journal import TREASURY, derived_id
 from core.ledger.ledger import Ledger
 from core.streams.addresses import RequestPayin
-from core.streams.attempts import PayoutOrder
 from core.streams.instructions import Act, Freeze, GiveInstruction, Instruction, InstructionGiven
-from core.streams.payouts import Payout, payout_stream
+from core.streams.payouts import Payout, PayoutOrder, payout_stream
 from core.streams.sweeps import Sweep, SweepOrder, SweepPlanned
 from core.streams.treasury import RegisterWallet
 from core.tron.address import SUN_PER_TRX, Address

@@ -25,8 +25,7 @@ from core.ledger.refusals import (
     restore,
 )
 from core.streams.addresses import DepositAddress, address_stream
-from core.streams.attempts import PayoutOrder
-from core.streams.payouts import CancelPayout, PayoutRefused, PayoutRequested, RequestPayout, payout_stream
+from core.streams.payouts import CancelPayout, PayoutOrder, PayoutRefused, PayoutRequested, RequestPayout, payout_stream
 from core.tron.address import ZERO_ADDRESS, Address
 from core.tron.address import InvalidAddress as NoTronAddress
 from gateways.http.answer import Answer, Position, Time, listed, money

@@ -8,8 +8,7 @@ from pydantic import Field
 from core.ledger.events import decode
 from core.ledger.refusals import REJECTIONS, restore
 from core.streams.accounts import OPERATOR
-from core.streams.attempts import PayoutOrder
-from core.streams.payouts import PayoutRefused
+from core.streams.payouts import PayoutOrder, PayoutRefused
 from core.streams.refused_commands import CommandRefused, RefusalsCounted
 from gateways.http.answer import Answer, Time, listed
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply

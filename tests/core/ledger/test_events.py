@@ -110,10 +110,10 @@ def test_text_that_only_looks_like_it_is_kept(text: str) -> None:
 
 def test_an_older_version_is_lifted_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two upcasters in a row give today's event."""
-    for registry in ("CLASSES", "TOPICS", "_UPCASTERS", "_DECODERS"):
+    for registry in ("CLASSES", "TOPICS", "DECLARATIONS", "_UPCASTERS", "_DECODERS"):
         monkeypatch.setattr(events, registry, dict(getattr(events, registry)))
 
-    @event("test.lifted", version=3)
+    @event("test.lifted", version=3, by="api")
     class Lifted(Event, frozen=True, kw_only=True):
         amount_minor: int
         currency: str
@@ -128,4 +128,4 @@ def test_an_older_version_is_lifted_step_by_step(monkeypatch: pytest.MonkeyPatch
 def test_two_events_cannot_claim_one_topic() -> None:
     """A topic names one class."""
     with pytest.raises(AssertionError, match="two events claim"):
-        event("account.registered")(CLASSES["account.renamed/1"])
+        event("account.registered", by="api")(CLASSES["account.renamed/1"])

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import core.streams.all_events  # noqa: F401  declares every event
-from core.ledger.events import CLASSES, encode
+from core.ledger.events import CLASSES, SHOWN, encode
 from core.ledger.journal import TREASURY
 from core.ledger.ledger import Ledger
 from core.proofs.checkpoints import ReceiptNote
 from core.proofs.merkle import ProofRefused, leaf_hash
 from core.proofs.notes import NoteKey, NoteRefused, signed
-from core.proofs.receipts import LEAVES, SHOWN, Entry, Receipt, check, entries_of, filled, proven, split, tree_root
+from core.proofs.receipts import LEAVES, Entry, Receipt, check, entries_of, filled, proven, split, tree_root
 from tests.core.record_events import example
 from tests.support.history import ALICE, BOB, TickingClock, append_history
 from tests.support.memory import MemoryStore

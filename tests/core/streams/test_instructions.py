@@ -12,12 +12,10 @@ from core.ledger.events import postings_of
 from core.ledger.journal import TREASURY, check_balanced
 from core.ledger.ledger import Accepted, Command, Ledger, Refused, Repeated
 from core.ledger.refusals import ConflictingFacts, SigningIsStopped
-from core.streams.attempts import Attempt
+from core.streams.attempts import Attempt, BroadcastAttempt, ExpireAttempt, PrepareAttempt, SignAttempt
 from core.streams.instructions import (
-    BroadcastInstruction,
     ConfirmInstruction,
     Delegate,
-    ExpireInstruction,
     Freeze,
     GiveInstruction,
     Instruction,
@@ -29,10 +27,8 @@ from core.streams.instructions import (
     InstructionSigned,
     InstructionState,
     InstructionWithdrawn,
-    PrepareInstruction,
     SendToken,
     SendTrx,
-    SignInstruction,
     Undelegate,
     Unfreeze,
     WithdrawInstruction,
@@ -73,20 +69,20 @@ class Hostile(RuleBasedStateMachine):
 
     @rule(number=NUMBER)
     def prepare(self, number: int) -> None:
-        self.wish(PrepareInstruction(INSTRUCTION, ACTOR, attempt=attempt_of(INSTRUCTION, number)))
+        self.wish(PrepareAttempt(INSTRUCTION, ACTOR, attempt=attempt_of(INSTRUCTION, number)))
 
     @rule(number=NUMBER)
     def sign(self, number: int) -> None:
-        self.wish(SignInstruction(INSTRUCTION, ACTOR, txid=attempt_of(INSTRUCTION, number).txid, signature="00" * 65))
+        self.wish(SignAttempt(INSTRUCTION, ACTOR, txid=attempt_of(INSTRUCTION, number).txid, signature="00" * 65))
 
     @rule(number=NUMBER)
     def broadcast(self, number: int) -> None:
-        self.wish(BroadcastInstruction(INSTRUCTION, ACTOR, txid=attempt_of(INSTRUCTION, number).txid))
+        self.wish(BroadcastAttempt(INSTRUCTION, ACTOR, txid=attempt_of(INSTRUCTION, number).txid))
 
     @rule(number=NUMBER)
     def expire(self, number: int) -> None:
         txid = attempt_of(INSTRUCTION, number).txid
-        self.wish(ExpireInstruction(INSTRUCTION, ACTOR, txid=txid, proof=proof_of(INSTRUCTION, number)))
+        self.wish(ExpireAttempt(INSTRUCTION, ACTOR, txid=txid, proof=proof_of(INSTRUCTION, number)))
 
     @rule(number=NUMBER)
     def confirm(self, number: int) -> None:
@@ -167,7 +163,7 @@ def test_nothing_is_prepared_signed_or_sent_while_signing_is_stopped(ledger: Led
     """The stop holds every wallet, and what is out is still settled."""
     execute(ledger, GiveInstruction(INSTRUCTION, ACTOR), *sent(INSTRUCTION), GiveInstruction(OTHER, ACTOR))
     execute(ledger, notice("wallet_permission_changed"))
-    [outcome] = ledger.execute([PrepareInstruction(OTHER, ACTOR, attempt=attempt_of(OTHER))])
+    [outcome] = ledger.execute([PrepareAttempt(OTHER, ACTOR, attempt=attempt_of(OTHER))])
     assert isinstance(outcome, Refused)
     assert isinstance(outcome.refusal, SigningIsStopped)
     execute(ledger, done(INSTRUCTION))
@@ -248,9 +244,7 @@ def test_the_state_is_what_happened(ledger: Ledger) -> None:
     store = ledger._store
     states = []
     commands: list[Command] = [GiveInstruction(INSTRUCTION, ACTOR), *sent(INSTRUCTION)]
-    commands.append(
-        ExpireInstruction(INSTRUCTION, ACTOR, txid=attempt_of(INSTRUCTION).txid, proof=proof_of(INSTRUCTION))
-    )
+    commands.append(ExpireAttempt(INSTRUCTION, ACTOR, txid=attempt_of(INSTRUCTION).txid, proof=proof_of(INSTRUCTION)))
     for command in [*commands, *sent(INSTRUCTION, 2), done(INSTRUCTION, 2)]:
         execute(ledger, command)
         state = InstructionState()

@@ -13,16 +13,17 @@ from core.ledger.journal import TREASURY
 from core.ledger.ledger import Ledger
 from core.ports.queues import Message
 from core.ports.unavailable import Unavailable
-from core.streams.attempts import Attempt, PayoutOrder, PayoutWork
+from core.streams.attempts import Attempt, PrepareAttempt
 from core.streams.payouts import (
     CancelPayout,
     Payout,
     PayoutBroadcast,
     PayoutExpired,
     PayoutFailed,
+    PayoutOrder,
     PayoutPrepared,
     PayoutSigned,
-    PreparePayout,
+    PayoutWork,
     payout_stream,
 )
 from core.tron.address import ZERO_ADDRESS, Address
@@ -615,7 +616,7 @@ def test_recorded_bytes_that_differ_from_the_order_get_no_signature(world: World
     forged = msgspec.structs.replace(world.attempt(other), number=1)
     poisoned = World()
     victim = poisoned.request("p1")
-    execute(poisoned.ledger, PreparePayout(victim, ACTOR, attempt=forged))
+    execute(poisoned.ledger, PrepareAttempt(victim, ACTOR, attempt=forged))
     assert victim == wished
     with pytest.raises(SignatureRefused):
         poisoned.work()
@@ -704,7 +705,7 @@ def test_an_idle_worker_asks_the_node_nothing(world: World) -> None:
 
 def test_the_bookmark_stays_below_every_open_payout(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A restart reads from the oldest open payout on, not from the beginning, and misses none (I9)."""
-    monkeypatch.setattr("signers.outgoing.open_orders.SAVE_EVERY", 1)
+    monkeypatch.setattr("signers.open_streams.SAVE_EVERY", 1)
     world.request("done")
     world.live()
     open_one = world.request("open")
@@ -720,7 +721,7 @@ def test_a_worker_behind_the_history_promises_nothing(world: World, monkeypatch:
     """Until all that is in flight is known, the node is not asked and nothing is prepared from the same coins."""
     world.request("p1")
     head = world.store.head()
-    monkeypatch.setattr("signers.outgoing.open_orders.PAGE_EVENTS", head)
+    monkeypatch.setattr("signers.open_streams.PAGE_EVENTS", head)
     with monkeypatch.context() as deaf:
         deaf.setattr(world.node, "solid", None)
         assert world.worker.step()

@@ -9,9 +9,8 @@ import msgspec
 import pytest
 
 from core.ledger.ledger import Ledger
-from core.streams.attempts import PayoutOrder
 from core.streams.notices import Noticed
-from core.streams.payouts import Payout, payout_stream
+from core.streams.payouts import Payout, PayoutOrder, payout_stream
 from core.streams.signing import SIGNING, Signing
 from core.tron.address import USDT_MAINNET, Address
 from core.tron.transactions import RAW, contract_of, txid_of

@@ -9,8 +9,8 @@ from core.ledger.events import decode, encode
 from core.ledger.ledger import Refused
 from core.ports.chain import Disagreement, NoSecondOpinion
 from core.ports.unavailable import Unavailable
-from core.streams.attempts import Attempt, PayoutOrder, ProofOfDeath
-from core.streams.payouts import ExpirePayout, PayoutExpired
+from core.streams.attempts import Attempt, ExpireAttempt, ProofOfDeath
+from core.streams.payouts import PayoutExpired, PayoutOrder
 from core.tron.chain import BlockRef, BroadcastAnswer, Receipt
 from signers.outgoing.outgoing import KEPT_ANYWAY_BLOCKS, PROOF_MS_MAX, UNSOLID_BLOCKS_MAX
 from signers.outgoing.payouts import Payouts
@@ -137,9 +137,9 @@ def test_a_proof_that_does_not_cover_the_attempts_life_is_refused(
     attempt = world.attempt(wished)
     proof = proof_of_death(world.log, attempt)
     assert proof is not None
-    [outcome] = world.ledger.execute([ExpirePayout(wished, ACTOR, txid=attempt.txid, proof=lie(proof))])
+    [outcome] = world.ledger.execute([ExpireAttempt(wished, ACTOR, txid=attempt.txid, proof=lie(proof))])
     assert isinstance(outcome, Refused)
-    world.ledger.execute([ExpirePayout(wished, ACTOR, txid=attempt.txid, proof=proof)])
+    world.ledger.execute([ExpireAttempt(wished, ACTOR, txid=attempt.txid, proof=proof)])
     [expired] = world.events(PayoutExpired)
     assert isinstance(expired, PayoutExpired)
     assert expired.proof == proof

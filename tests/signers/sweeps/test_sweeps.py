@@ -13,6 +13,7 @@ from core.streams.quarantine import AddressQuarantined, AddressReleased
 from core.streams.sweeps import SweepConfirmed, SweepFailed
 from gateways.devnet.state import accounts
 from gateways.devnet.state.accounts import Permission
+from signers.outcomes import append
 from signers.outgoing.owners import WalletHijacked
 from tests.signers.payments import STRANGER, USDT
 from tests.support.history import ACTOR, execute
@@ -381,7 +382,7 @@ def test_two_workers_at_once_move_the_excess_once() -> None:
             found += world.sweeps._planning().commands(world.node.head(), world.node.solid())
             world.mine()
         assert len(found) == 2
-        world.sweeps._execute(found)
+        append(world.ledger, found)
         world.settle()
         assert world.usdt_of(world.hot) == 1_000 * COINS
     assert len(world.given("excess")) == 2

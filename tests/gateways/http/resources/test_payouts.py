@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.streams.attempts import PayoutOrder
+from core.streams.payouts import PayoutOrder
 from core.tron.address import USDT_MAINNET, ZERO_ADDRESS
 from tests.gateways.http.harness import PAYEE, World, until
 from tests.support.history import send

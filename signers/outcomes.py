@@ -1,0 +1,26 @@
+"""Appending what a step decided, and what became of it."""
+
+import logging
+from collections.abc import Sequence
+
+from core.ledger.ledger import Accepted, Command, Failed, Ledger, Refused
+
+log = logging.getLogger(__name__)
+
+
+def append(ledger: Ledger, commands: Sequence[Command]) -> int:
+    """-> how many commands changed something. Raises what a defective command raised, after its neighbours were appended.
+
+    A refusal is no error here: the wish came true or was overtaken by another worker's doing, and the next step looks again.
+    """
+    outcomes = ledger.execute(commands)
+    for outcome in outcomes:
+        match outcome:
+            case Accepted(events=events):
+                for recorded in events:
+                    log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
+            case Refused(refusal=refusal):
+                log.info("already done by another worker: %s", refusal.detail)
+            case Failed(error=error):
+                raise error
+    return sum(isinstance(outcome, Accepted) for outcome in outcomes)
