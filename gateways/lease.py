@@ -24,7 +24,7 @@ def held(renew: Callable[[], None], every_s: float) -> Iterator[None]:
             try:
                 renew()
             except Unavailable as error:
-                log.warning("what is in work could not be held: %s", error)
+                log.warning("a lease could not be renewed, others may do its work again: %s", error)
             except Exception as error:  # raised below, in the thread whose work it is
                 defects.append(error)
                 return

@@ -177,13 +177,13 @@ class Settings(BaseModel):
         description="The X-Ray daemon as host:port; empty: none, or 127.0.0.1:2000 in MODE=aws without OTLP_ENDPOINT",
     )
     trace_ratio: float = Field(1.0, ge=0, le=1, description="The share of traces that are kept, from 0 to 1")
-    metrics_host: str = Field("127.0.0.1", description="Where each process tells its numbers")
+    metrics_host: str = Field("127.0.0.1", description="Where each process serves its numbers")
     metrics_port: int = Field(
         0,
         ge=0,
         le=65_500,
         description="The port of its numbers, for Prometheus, without a key; `counterfoil up` gives each process the next"
-        " one; 0: only the API tells, at /metrics",
+        " one; 0: only the API serves them, at /metrics",
     )
     payout_fee: Amount = Field("0", description="USDT charged for a payout, beside its amount")
     payout_min: Amount = Field("0.000001", description="The smallest payout in USDT")

@@ -65,7 +65,7 @@ class Branch(msgspec.Struct, frozen=True):
         here = {transfer.stream for transfer in self.announced()}
         return tuple(transfer for transfer in self.dropped if transfer.stream not in here)
 
-    def told(self) -> Self:
+    def reported(self) -> Self:
         """The dropped transfers have been reported."""
         return msgspec.structs.replace(self, dropped=())
 

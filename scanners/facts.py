@@ -1,4 +1,4 @@
-"""What the observer tells the recorder, on deposit-events.fifo: transfers and notices, and a proof of who says so.
+"""What the observer sends the recorder, on deposit-events.fifo: transfers and notices, and a proof of who says so.
 
 The proof is an HMAC over the exact bytes: a queue under foreign control cannot create money (I14).
 """
@@ -20,7 +20,7 @@ Kind = Literal["detected", "confirmed", "orphaned"]
 class Report(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="transfer"):
     """A transfer to one of our addresses was seen at the head, stands in a solid block, or left the chain.
 
-    `solid` is given where an orphan is told late: no block up to this height holds the transfer, whichever was told.
+    `solid` is given where an orphan is reported late: no block up to this height holds the transfer, whichever was reported.
     """
 
     kind: Kind

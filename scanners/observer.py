@@ -1,8 +1,8 @@
-"""Step: follow the chain at two heights and tell the queue. Detected at the head, confirmed where blocks are solid.
+"""Step: follow the chain at two heights and report transfers. Detected at the head, confirmed where blocks are solid.
 
 The solid cursor is contiguous and linked by parent hash, moves only after the queue has taken a block's facts (I9), and
 never goes back. The head may be replaced at any time: what was announced and left the chain is reported as orphaned.
-What is told is kept until the recorder has recorded it, and told again if the queue has lost it (I11).
+What is sent is kept until the recorder has recorded it, and sent again if the queue has lost it (I11).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,9 +29,9 @@ BLOCKS_PER_STEP_MAX: Final = 20
 UNSOLID_BLOCKS_MAX: Final = 1_200
 """An hour: further above what is solid, or what waits for a second opinion, nothing is announced."""
 PATIENCE_BLOCKS: Final = 40
-"""Two minutes of solid blocks: what is not recorded by then is told again, and each further time after twice as long."""
+"""Two minutes of solid blocks: what is not recorded by then is sent again, and each further time after twice as long."""
 PATIENCE_DOUBLINGS_MAX: Final = 6
-TOLD_AGAIN_MAX: Final = 1_000
+SENT_AGAIN_MAX: Final = 1_000
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _BRANCHES: Final = msgspec.json.Decoder(Branch)
@@ -89,18 +89,18 @@ class Observer:
         """Up to BLOCKS_PER_STEP_MAX blocks. Raises Unavailable for a silent or inconsistent node, ChainMismatch."""
         solid = self._node.solid()
         start = self._cursors.load(SOLID) or self._first(solid)
-        # A step that fails leaves no memory behind: what the queue took is unknown, so the next one tells all again.
+        # A step that fails leaves no memory behind: what the queue took is unknown, so the next one sends all again.
         remembered = Branch() if self._branch is not None else self._remembered()
         branch, self._branch = self._branch or remembered, None
         cursor, branch = self._follow_solid(start, solid, branch)
         catching_up = start.number < cursor.number < solid.number
         grown = branch if catching_up else self._follow_head(cursor, branch)
-        # The last process may have died before the queue took what it had announced. That is not told sooner, since what
+        # The last process may have died before the queue took what it had announced. That is not sent sooner, since what
         # a fork took away meanwhile would be announced behind the report that it is gone.
         self._send("detected", [fact for fact in grown.announced() if fact in remembered.announced()])
-        again = 0 if catching_up else self._tell_again(grown, cursor.number)
+        again = 0 if catching_up else self._send_again(grown, cursor.number)
         self._branch = grown
-        return cursor.number > start.number or grown.tip(cursor) != branch.tip(cursor) or again == TOLD_AGAIN_MAX
+        return cursor.number > start.number or grown.tip(cursor) != branch.tip(cursor) or again == SENT_AGAIN_MAX
 
     def rescan(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Report solid blocks again, whatever the cursor says -> (height, facts) of each. Always safe (I6)."""
@@ -171,7 +171,7 @@ class Observer:
                 raise Unlinked(f"the node's head is not on top of the solid block {solid.number} ({solid.block_id})")
         if branch.dropped and branch.tip(solid).number >= head.number:
             self._send("orphaned", branch.orphans())
-            branch = branch.told()
+            branch = branch.reported()
             self._keep(branch)
         return branch
 
@@ -223,10 +223,10 @@ class Observer:
         wallets = self._pool.ours(list(asked)) if asked else {}
         sent = sent_by_us(block, wallets)
         confirmed = _to_us(found, block.ref, wallets)
-        told = notices(block, receipts, found, sent, wallets, self._usdt)
+        found_out = notices(block, receipts, found, sent, wallets, self._usdt)
         self._send("confirmed", confirmed)
-        if told:
-            self._tell([facts.message(notice, self._key) for notice in told], block.ref.number)
+        if found_out:
+            self._keep_and_send([facts.message(notice, self._key) for notice in found_out], block.ref.number)
         self._log.append(block.ref, {transaction.txid: transaction.contract_ret for transaction in sent})
         return confirmed
 
@@ -247,36 +247,36 @@ class Observer:
             # What is said of the head waits longer: its confirmation, lost at the same time, is to come before it.
             patience = 0 if kind == "confirmed" else PATIENCE_BLOCKS
             height = max(fact.block_number for fact in found) + patience
-            self._tell([facts.message(facts.Report(kind, fact), self._key) for fact in found], height)
+            self._keep_and_send([facts.message(facts.Report(kind, fact), self._key) for fact in found], height)
 
-    def _tell(self, messages: Sequence[Message], height: int) -> None:
+    def _keep_and_send(self, messages: Sequence[Message], height: int) -> None:
         """Kept before it is sent, until the recorder has it; `height` is from where its time to be recorded counts."""
         self._outstanding.keep(messages, height + PATIENCE_BLOCKS)
         self._queue.send(messages)
 
-    def _tell_again(self, branch: Branch, solid: int) -> int:
-        """What the recorder should have recorded by now is told once more -> how much was overdue."""
+    def _send_again(self, branch: Branch, solid: int) -> int:
+        """What the recorder should have recorded by now is sent once more -> how much was overdue."""
         if solid == self._looked_at:
             return 0
-        overdue = self._outstanding.overdue(solid, TOLD_AGAIN_MAX)
+        overdue = self._outstanding.overdue(solid, SENT_AGAIN_MAX)
         waiting = {fact.stream for fact in branch.announced()}
-        told = {each.message.key: (self._today(each.message, waiting, solid), each.times) for each in overdue}
-        again = [(message, times) for message, times in told.values() if message is not None]
+        then = {each.message.key: (self._today(each.message, waiting, solid), each.times) for each in overdue}
+        again = [(message, times) for message, times in then.values() if message is not None]
         self._outstanding.keep([message for message, _ in again], solid + PATIENCE_BLOCKS)
         # Under another key: the queue may still remember that it took the first one.
         self._queue.send([msgspec.structs.replace(it, key=f"{it.key}#{times}") for it, times in again])
         for times in {times for _, times in again}:
             due_at = solid + PATIENCE_BLOCKS * 2 ** min(times, PATIENCE_DOUBLINGS_MAX)
             self._outstanding.told_again([it.key for it, these in again if these == times], due_at)
-        self._outstanding.settle([key for key, (it, _) in told.items() if it is None or it.key != key])
-        if len(overdue) < TOLD_AGAIN_MAX:
+        self._outstanding.settle([key for key, (it, _) in then.items() if it is None or it.key != key])
+        if len(overdue) < SENT_AGAIN_MAX:
             self._looked_at = solid
         return len(overdue)
 
     def _today(self, message: Message, waiting: Collection[str], solid: int) -> Message | None:
-        """What is to be said today of what was told then; None where it is over, or was seen again at the head (`waiting`).
+        """What is to be said today of what was sent then; None where it is over, or was seen again at the head (`waiting`).
 
-        What was told of the head is over at this height: either the transfer stands in a solid block, which was told and
+        What was sent of the head is over at this height: either the transfer stands in a solid block, which was sent and
         kept by itself, or it is orphaned, of whichever block the recorder heard last.
         """
         fact = facts.open(message.body, self._key)

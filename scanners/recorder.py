@@ -1,4 +1,4 @@
-"""Step: what the observer told becomes events. Many queue receives, one append; deleted only after the commit (I9).
+"""Step: what the observer sent becomes events. Many queue receives, one append; deleted only after the commit (I9).
 
 A repeated report changes nothing (the stream's name is its idempotency key), so at-least-once is enough.
 """
@@ -27,9 +27,9 @@ DEFECTS_MAX: Final = 5
 
 
 class Recorder:
-    """Takes facts from `queue` and appends through `ledger`, and tells `outstanding` what is recorded.
+    """Takes facts from `queue` and appends through `ledger`, and settles in `outstanding` what is recorded.
 
-    `store` tells whose an address is, `attempts` what we signed.
+    `store` knows whose an address is, `attempts` what we signed.
     """
 
     def __init__(
@@ -110,16 +110,16 @@ class Recorder:
                 self._bury(message, "deposit_fact_forged", f"a message on the deposit queue is forged: {error}")
         return believed
 
-    def _commands(self, told: Sequence[facts.Fact]) -> list[Command]:
-        reports = [fact for fact in told if isinstance(fact, facts.Report)]
+    def _commands(self, sent: Sequence[facts.Fact]) -> list[Command]:
+        reports = [fact for fact in sent if isinstance(fact, facts.Report)]
         confirmed = {report.transfer.to_address for report in reports if report.kind == "confirmed"}
         owners = self._owners(sorted(confirmed)) if confirmed else {}
-        sent_by = self._attempts.streams_of(sorted(txids)) if (txids := {*map(_sent_txid, told)} - {""}) else {}
+        sent_by = self._attempts.streams_of(sorted(txids)) if (txids := {*map(_sent_txid, sent)} - {""}) else {}
         return [
             RecordNotice(fact, sent_by.get(fact.txid), ACTOR)
             if isinstance(fact, Notice)
             else _command(fact, owners, sent_by)
-            for fact in told
+            for fact in sent
         ]
 
     def _owners(self, addresses: Sequence[str]) -> dict[str, DepositAddress]:
@@ -164,7 +164,7 @@ class Recorder:
         return "buried"
 
     def _ring(self, message: Received, notice: Notice, outcome: Accepted | Repeated) -> None:
-        """What is new is told; what is known is told again if the process may have died before it was: twice, never never."""
+        """What is new is sent on; what is known, again if the process may have died before it was: twice rather than never."""
         if isinstance(outcome, Repeated) and message.attempts <= 1:
             return
         stopped = any(isinstance(recorded.event, SigningStopped) for recorded in outcome.events)

@@ -61,7 +61,7 @@ class Node(Protocol):
 
 
 class Staking(Protocol):
-    """What a node tells of stake and its delegation. `solid` asks the solidity view instead of the head.
+    """What a node says of stake and its delegation. `solid` asks the solidity view instead of the head.
 
     What can be done now, the most that can be delegated say, is true of the node's head only until the next block.
     Raises Unavailable.

@@ -1,4 +1,4 @@
-"""The port to queues: what is told at least once, in order per group, and what becomes of that which nobody can handle."""
+"""The port to queues: what is sent at least once, in order per group, and what becomes of that which nobody can handle."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -76,20 +76,20 @@ class Queue(Protocol):
 
 
 class Overdue(msgspec.Struct, frozen=True):
-    """A message that was told `times` times and is not recorded yet."""
+    """A message that was sent `times` times and is not recorded yet."""
 
     message: Message
     times: int
 
 
 class Outstanding(Protocol):
-    """What the observer told the recorder, until it is recorded: a queue that loses everything loses nothing (I11)."""
+    """What the observer sent the recorder, until it is recorded: a queue that loses everything loses nothing (I11)."""
 
     def keep(self, messages: Sequence[Message], due_at: int) -> None:
         """Before they are sent. `due_at` is the solid height from which they count as lost; known keys stay as they are."""
 
     def overdue(self, height: int, limit: int) -> Sequence[Overdue]:
-        """What is due at this solid height, in the order in which it was told first."""
+        """What is due at this solid height, in the order in which it was sent first."""
 
     def told_again(self, keys: Sequence[str], due_at: int) -> None:
         """They were sent once more: due again at another height."""

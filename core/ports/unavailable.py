@@ -6,4 +6,4 @@ __all__ = ["DeadLetter", "Message", "Outstanding", "Overdue", "Queue", "Received
 
 
 class Unavailable(Exception):
-    """A door is shut for now: the work is not done and may be tried again later."""
+    """It does not answer for now: the work is not done and may be tried again later."""

@@ -28,7 +28,7 @@ Status = Literal["absent", "active", "suspended"]
 GUARDED_CURRENCIES: Final = ("USDT",)
 
 OPERATOR: Final = "operator"
-"""The account under which the operator is told. No client's: theirs are UUIDs."""
+"""The account of what concerns the operator. No client's: theirs are UUIDs."""
 
 
 def account_stream(account_id: str) -> str:

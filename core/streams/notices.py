@@ -197,10 +197,12 @@ class RecordNotice(msgspec.Struct, frozen=True):
 
     def _cause_of_outgoing(self, past: Past) -> Cause | None:
         """None where a payout or an instruction explains it: its bytes were signed here and never proven dead (I7, I8)."""
-        told = [recorded.event for recorded in past.history(self.sent_by)] if self.sent_by else []
-        if any(isinstance(it, PayoutExpired | InstructionExpired) and it.txid == self.notice.txid for it in told):
+        happened = [recorded.event for recorded in past.history(self.sent_by)] if self.sent_by else []
+        if any(isinstance(it, PayoutExpired | InstructionExpired) and it.txid == self.notice.txid for it in happened):
             return "dead_payout_mined"
-        signed = any(isinstance(it, PayoutSigned | InstructionSigned) and it.txid == self.notice.txid for it in told)
+        signed = any(
+            isinstance(it, PayoutSigned | InstructionSigned) and it.txid == self.notice.txid for it in happened
+        )
         return None if signed else "outgoing_unexplained"
 
     def _noticed(self, now: datetime) -> Noticed:

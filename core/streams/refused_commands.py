@@ -5,7 +5,7 @@
 
 So that nobody can fill the store, an account's refusals are events up to KEPT_PER_HOUR an hour; those beyond are counted,
 and the counts of an hour become one event an account, with the first append of a later hour or when the process ends. Each
-process that writes counts for itself; one that is killed has told no count of its last hour.
+process that writes counts for itself; of one that is killed, the counts of its last hour are lost.
 
 A refused payout is an event of its own stream (core/streams/payouts.py), and the acts of processes are none: they look again.
 """
@@ -81,7 +81,7 @@ class RefusedCommands:
         """Counts of hours that are over: no event yet."""
 
     def begin(self, now: datetime) -> "Noted":
-        """Of one append, which may fail: it counts once `Noted.done` was told."""
+        """Of one append, which may fail: it counts once `Noted.done` was called."""
         if now >= self._ends:
             self._count_until(self._ends)
             self._hour = now.replace(minute=0, second=0, microsecond=0)
@@ -104,14 +104,14 @@ class RefusedCommands:
 class Noted:
     """The refusals of one append. Most have none, so it costs next to nothing to make."""
 
-    __slots__ = ("_beyond", "_kept", "_now", "_of", "_told")
+    __slots__ = ("_beyond", "_kept", "_now", "_of", "_written")
 
     def __init__(self, of: RefusedCommands, now: datetime) -> None:
         self._of = of
         self._now = now
         self._kept: dict[str, int] = {}
         self._beyond: dict[_Key, int] = {}
-        self._told = 0
+        self._written = 0
 
     def refused(self, command: Command, refusal: Refusal) -> list[New]:
         """The event of a refusal, or nothing where it is only counted or is a process's own."""
@@ -142,7 +142,7 @@ class Noted:
         """What hours that are over have counted."""
         if not self._of.due:
             return []
-        self._told = len(self._of.due)
+        self._written = len(self._of.due)
         return [
             New(_stream(), _counts(self._now, since, until, account_id, beyond))
             for since, until, beyond in self._of.due
@@ -151,10 +151,10 @@ class Noted:
 
     def done(self) -> None:
         """The append is durable."""
-        if self._kept or self._beyond or self._told:
+        if self._kept or self._beyond or self._written:
             self._of.kept.update(self._kept)
             self._of.beyond.update(self._beyond)
-            del self._of.due[: self._told]
+            del self._of.due[: self._written]
 
 
 def _counts(now: datetime, since: datetime, until: datetime, account_id: str, beyond: Counter[_Key]) -> RefusalsCounted:

@@ -55,7 +55,7 @@ class SigningStopped(Event, frozen=True, kw_only=True):
 class SigningCauseEnded(Event, frozen=True, kw_only=True):
     """The chain took back what stops signing; `stream` holds the event that shows it.
 
-    Recorded also while the cause does not hold: what the chain did before this moment may be told later, and is over.
+    Recorded also while the cause does not hold: what the chain did before this moment may be reported later, and is over.
     """
 
     cause: Cause
@@ -118,7 +118,7 @@ def must_be_signing(past: Past) -> Refusal | None:
 
 
 def stop(past: Past, now: datetime, actor: str, cause: Cause, stream: str, moment: Moment) -> list[New]:
-    """Stop for this cause, unless it holds already, or the chain has ended it since (told late, a lost queue's news)."""
+    """Stop for this cause, unless it holds already, or the chain has ended it since (reported late, after a queue was lost)."""
     signing = past.state(SIGNING, Signing())
     if cause in signing.causes or signing.is_over(cause, moment):
         return []
@@ -127,7 +127,7 @@ def stop(past: Past, now: datetime, actor: str, cause: Cause, stream: str, momen
 
 
 def end(past: Past, now: datetime, actor: str, cause: Cause, stream: str, moment: Moment) -> list[New]:
-    """End this cause, also one that is yet to be told; not one that the chain has begun anew since."""
+    """End this cause, also one that is yet to be reported; not one that the chain has begun anew since."""
     if past.state(SIGNING, Signing()).is_over(cause, moment):
         return []
     ended = SigningCauseEnded(occurred_at=now, actor=actor, cause=cause, stream=stream, moment=moment)

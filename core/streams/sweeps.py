@@ -299,8 +299,8 @@ class ConfirmSweep(_SweepCommand, frozen=True):
         sweep = self._sweep(past)
         if sweep.state == "confirmed":
             return ()
-        told = past.history(instruction_stream(self.last or ""))
-        done = told[-1].event if told else None
+        history = past.history(instruction_stream(self.last or ""))
+        done = history[-1].event if history else None
         if sweep.state != "fuelled" or not self._idle(past, sweep) or not isinstance(done, InstructionConfirmed):
             return self._wrong(sweep, "confirmed")
         act = done.instruction.act

@@ -1,4 +1,4 @@
-"""What a Tron node tells us, in our own words: headers, blocks, receipts, logs, answers to a broadcast.
+"""What a Tron node answers, in our own words: headers, blocks, receipts, logs, answers to a broadcast.
 
 Plain frozen values: adapters fill them from a node's JSON, scanners and signers read them.
 """

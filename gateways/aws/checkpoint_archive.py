@@ -9,7 +9,7 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from core.proofs.checkpoints import ArchiveConflict
-from gateways.aws.session import Aws, code_of, doors
+from gateways.aws.session import Aws, code_of, reaching
 
 _FOLDER: Final = "checkpoints/"
 _TAKEN: Final = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -26,7 +26,7 @@ class S3Archive:
     def put(self, number: int, content: bytes) -> None:
         key = f"{_FOLDER}{number:012d}.json"
         try:
-            with doors(_BUCKET):
+            with reaching(_BUCKET):
                 self._s3.put_object(
                     Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*", ContentType="application/json"
                 )
@@ -38,7 +38,7 @@ class S3Archive:
 
     def contents(self) -> Iterator[tuple[int, bytes]]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=_FOLDER)
-        with doors(_BUCKET):
+        with reaching(_BUCKET):
             for page in pages:
                 for listed in page.get("Contents", ()):
                     number = listed["Key"].removeprefix(_FOLDER).removesuffix(".json")
@@ -46,5 +46,5 @@ class S3Archive:
                         yield int(number), self._get(listed["Key"])
 
     def _get(self, key: str) -> bytes:
-        with doors(_BUCKET):
+        with reaching(_BUCKET):
             return bytes(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from core.ports.queues import DeadLetter
 from gateways.aws.bodies import bytes_of
-from gateways.aws.session import doors
+from gateways.aws.session import reaching
 
 LOOK_S: Final = 30
 """Letters that are looked at are hidden from others for so long, if the one who looks dies over it."""
 REASON_MAX: Final = 1_000
-UNTOLD: Final = "it was received too often without an end: its receivers may have died over it"
+UNKNOWN: Final = "it was received too often without an end: its receivers may have died over it"
 _UNPRINTABLE: Final = re.compile("[^\x20-\ud7ff\ue000-\ufffd]")
 
 
@@ -32,7 +32,7 @@ class DeadLetters:
         given = {"reason": _UNPRINTABLE.sub(" ", reason)[:REASON_MAX] or "-", "group": group}
         attributes = {name: {"DataType": "String", "StringValue": text} for name, text in given.items()}
         attributes["attempts"] = {"DataType": "Number", "StringValue": str(attempts)}
-        with doors(self._name):
+        with reaching(self._name):
             self._sqs.send_message(
                 QueueUrl=self._url,
                 MessageBody=body,
@@ -65,7 +65,7 @@ class DeadLetters:
                     others.append(receipt)
                     continue
                 use(letter)
-                with doors(self._name):
+                with reaching(self._name):
                     self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
                 taken += 1
                 if taken == len(wanted):
@@ -77,7 +77,7 @@ class DeadLetters:
     def _all(self) -> Iterator[tuple[DeadLetter, str]]:
         """(letter, receipt), until none is left that nobody looks at."""
         while True:
-            with doors(self._name):
+            with reaching(self._name):
                 answer = self._sqs.receive_message(
                     QueueUrl=self._url,
                     MaxNumberOfMessages=10,
@@ -98,18 +98,18 @@ class DeadLetters:
 
     def _put_back(self, receipts: Sequence[str]) -> None:
         for receipt in receipts:
-            with doors(self._name):
+            with reaching(self._name):
                 self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0)
 
 
 def _letter(item: dict[str, Any]) -> DeadLetter:
-    told = {name: value.get("StringValue", "") for name, value in item.get("MessageAttributes", {}).items()}
+    given = {name: value.get("StringValue", "") for name, value in item.get("MessageAttributes", {}).items()}
     system = item["Attributes"]
     return DeadLetter(
         id=item["MessageId"],
         body=bytes_of(item["Body"]),
-        group=told.get("group", system["MessageGroupId"]),
-        reason=told.get("reason", UNTOLD),
-        attempts=int(told.get("attempts", system["ApproximateReceiveCount"])),
+        group=given.get("group", system["MessageGroupId"]),
+        reason=given.get("reason", UNKNOWN),
+        attempts=int(given.get("attempts", system["ApproximateReceiveCount"])),
         buried_at=datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC),
     )

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from core.ports.unavailable import Unavailable
 from gateways.aws.names import Table
-from gateways.aws.session import Aws, code_of, doors
+from gateways.aws.session import Aws, code_of, reaching
 
 Item = dict[str, Any]
 Key = Mapping[str, str]
@@ -62,7 +62,7 @@ class Items:
 
     def get(self, key: Key) -> Item | None:
         """As every write before this left it."""
-        with doors(self.name):
+        with reaching(self.name):
             answer = self._dynamodb.get_item(TableName=self.name, Key=item_of(key), ConsistentRead=True)
         return values_of(answer["Item"]) if "Item" in answer else None
 
@@ -74,7 +74,7 @@ class Items:
                 self.name: {"Keys": [item_of(key) for key in keys[start : start + READ_MAX]], "ConsistentRead": True}
             }
             for _ in rounds(self.name):
-                with doors(self.name):
+                with reaching(self.name):
                     answer = self._dynamodb.batch_get_item(RequestItems=asked)
                 found += [values_of(item) for item in answer["Responses"].get(self.name, [])]
                 asked = answer.get("UnprocessedKeys") or {}
@@ -91,7 +91,7 @@ class Items:
         for start in range(0, len(items), WRITE_MAX):
             asked = {self.name: [{"PutRequest": {"Item": item_of(it)}} for it in items[start : start + WRITE_MAX]]}
             for _ in rounds(self.name):
-                with doors(self.name):
+                with reaching(self.name):
                     answer = self._dynamodb.batch_write_item(RequestItems=asked)
                 asked = answer.get("UnprocessedItems") or {}
                 if not asked:
@@ -135,7 +135,7 @@ class Items:
         }
         start = item_of(after) if after else None
         while True:
-            with doors(self.name):
+            with reaching(self.name):
                 answer = self._dynamodb.query(**asked, **({"ExclusiveStartKey": start} if start else {}))
             start = answer.get("LastEvaluatedKey")
             yield [values_of(item) for item in answer["Items"]], values_of(start) if start else None
@@ -159,7 +159,7 @@ class Items:
     def transact(self, actions: Sequence[Item]) -> None:
         """All or none. Raises Cancelled, or Unavailable when it was in the way of another."""
         try:
-            with doors(self.name):
+            with reaching(self.name):
                 self._dynamodb.transact_write_items(TransactItems=list(actions))
         except ClientError as error:
             if code_of(error) != "TransactionCanceledException":
@@ -181,7 +181,7 @@ class Items:
 
     def _conditional(self, operation: Any, given: Item) -> Any:
         try:
-            with doors(self.name):
+            with reaching(self.name):
                 return operation(**given, ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except ClientError as error:
             if code_of(error) != "ConditionalCheckFailedException":

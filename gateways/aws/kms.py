@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from core.tron.address import Address, InvalidAddress
 from gateways.aws.names import key_alias, payin_alias
-from gateways.aws.session import Aws, code_of, doors
+from gateways.aws.session import Aws, code_of, reaching
 from signers.keys.keys import KeyNotHeld
 from signers.keys.kms import PREFIX, KmsKey
 
@@ -59,10 +59,10 @@ class Kms:
 
     def make(self) -> str:
         """A key, then its alias, which its address is part of: an alias is never without its key."""
-        with doors("KMS"):
+        with reaching("KMS"):
             made = self._kms.create_key(**WALLET_KEY, Description="One deposit address of Counterfoil")["KeyMetadata"]
         address = KmsKey(self, made["KeyId"]).address
-        with doors("KMS"):
+        with reaching("KMS"):
             self._kms.create_alias(AliasName=payin_alias(self._prefix, address.base58), TargetKeyId=made["KeyId"])
         return PREFIX + str(made["KeyId"])
 
@@ -71,7 +71,7 @@ class Kms:
         before = key_alias(self._prefix, "payin-")
         marker: dict[str, str] = {}
         while True:
-            with doors("KMS"):
+            with reaching("KMS"):
                 page = self._kms.list_aliases(**marker)
             for alias in page["Aliases"]:
                 name, key_id = alias["AliasName"], alias.get("TargetKeyId")
@@ -86,7 +86,7 @@ class Kms:
 
     def _ask(self, name: str, operation: Any, **given: Any) -> Any:
         try:
-            with doors("KMS"):
+            with reaching("KMS"):
                 return operation(**given)
         except ClientError as error:
             if code_of(error) == "NotFoundException":

@@ -19,7 +19,7 @@ from core.ports.unavailable import Unavailable
 from gateways.aws.bodies import bytes_of, key_of, text_of
 from gateways.aws.dead_letters import DeadLetters
 from gateways.aws.names import MESSAGE_BYTES_MAX, VISIBILITY_S, dead_queue_name, queue_name
-from gateways.aws.session import Aws, code_of, doors
+from gateways.aws.session import Aws, code_of, reaching
 from gateways.lease import held
 from gateways.telemetry.turns import trace_header
 from gateways.user_error import UserError
@@ -74,7 +74,7 @@ class SqsQueue:
 
     def receive(self, limit: int) -> list[Received]:
         asked_s = time.monotonic()
-        with doors(self._name):
+        with reaching(self._name):
             answer = self._sqs.receive_message(
                 QueueUrl=self._url(self._name),
                 MaxNumberOfMessages=min(limit, BATCH_MAX),
@@ -151,7 +151,7 @@ class SqsQueue:
         """CloudWatch alone knows: ApproximateAgeOfOldestMessage, which is alarmed and scaled by there."""
 
     def purge(self) -> None:
-        with doors(self._name):
+        with reaching(self._name):
             self._sqs.purge_queue(QueueUrl=self._url(self._name))
         with self._lock:
             self._flying.clear()
@@ -161,7 +161,7 @@ class SqsQueue:
         return DeadLetters(self._sqs, self._url(self._dead_name), self._dead_name)
 
     def _send(self, batch: Sequence[dict[str, Any]]) -> None:
-        with doors(self._name):
+        with reaching(self._name):
             answer = self._sqs.send_message_batch(QueueUrl=self._url(self._name), Entries=batch)
         refuse_failures(self._name, answer)
 
@@ -172,7 +172,7 @@ class SqsQueue:
                 {"Id": str(number), "ReceiptHandle": receipt, **more}
                 for number, receipt in enumerate(receipts[start : start + BATCH_MAX])
             ]
-            with doors(self._name):
+            with reaching(self._name):
                 answer = getattr(self._sqs, operation)(QueueUrl=self._url(self._name), Entries=entries)
             refuse_failures(self._name, answer, forgiven=_TOO_LATE)
 
@@ -183,14 +183,14 @@ class SqsQueue:
 
     def _depth(self, name: str) -> int:
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        with doors(name):
+        with reaching(name):
             answer = self._sqs.get_queue_attributes(QueueUrl=self._url(name), AttributeNames=wanted)
         return sum(int(answer["Attributes"][attribute]) for attribute in wanted)
 
     def _url(self, name: str) -> str:
         if name not in self._urls:
             try:
-                with doors(name):
+                with reaching(name):
                     self._urls[name] = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
             except ClientError as error:
                 if "NonExistentQueue" in code_of(error) or "QueueDoesNotExist" in code_of(error):

@@ -6,7 +6,7 @@ Terraform's provider makes them for a quarter of it; `counterfoil migrate` widen
 from typing import Final
 
 from gateways.aws.names import MESSAGE_BYTES_MAX, dead_queue_name, queue_name
-from gateways.aws.session import Aws, doors
+from gateways.aws.session import Aws, reaching
 from gateways.queues import QUEUES
 
 _SIZE: Final = "MaximumMessageSize"
@@ -19,7 +19,7 @@ def widen(aws: Aws) -> list[str]:
     for name in [
         name for queue in QUEUES for name in (dead_queue_name(aws.prefix, queue), queue_name(aws.prefix, queue))
     ]:
-        with doors(name):
+        with reaching(name):
             url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
             taken = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[_SIZE])["Attributes"][_SIZE]
             if int(taken) < MESSAGE_BYTES_MAX:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from core.ports.unavailable import Unavailable
 from core.rotation import ROTATION_OVERLAP
 from gateways.aws.names import FOR_API, FOR_FACTS, FOR_WEBHOOKS, RETENTION_S, secret_name
-from gateways.aws.session import Aws, code_of, doors
+from gateways.aws.session import Aws, code_of, reaching
 from gateways.platform_keys import Secrets
 from gateways.user_error import UserError
 
@@ -75,7 +75,7 @@ class SecretStore:
 
     def put(self, name: str, fields: Mapping[str, str]) -> None:
         """A new version; the last one is the one before from then on."""
-        with doors("Secrets Manager"):
+        with reaching("Secrets Manager"):
             self._manager.put_secret_value(SecretId=self._id(name), SecretString=msgspec.json.encode(fields).decode())
         with self._lock:
             self._known.clear()
@@ -90,7 +90,9 @@ class SecretStore:
             except Unavailable as error:
                 if known is None:
                     raise
-                log.warning("%s is not read anew, what is known goes on: %s", name, error)
+                log.warning(
+                    "the secret %s could not be read again, the value known so far stays in use: %s", name, error
+                )
                 return known
             self._known[name, stage] = read
             return read
@@ -98,7 +100,7 @@ class SecretStore:
     def _ask(self, name: str, stage: str) -> _Read:
         at_s = self._monotonic()
         try:
-            with doors("Secrets Manager"):
+            with reaching("Secrets Manager"):
                 answer = self._manager.get_secret_value(SecretId=self._id(name), VersionStage=stage)
         except ClientError as error:
             if code_of(error) == "ResourceNotFoundException":  # of a secret, or of its version

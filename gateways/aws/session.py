@@ -1,4 +1,4 @@
-"""Clients of AWS services: where they answer, how long they may take, and which of their errors is a shut door."""
+"""Clients of AWS services: where they answer, how long they may take, and which of their errors pass by themselves."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -100,14 +100,14 @@ def code_of(error: ClientError) -> str:
 
 
 @contextmanager
-def doors(what: str) -> Iterator[None]:
+def reaching(what: str) -> Iterator[None]:
     """Raises Unavailable for an error that passes by itself; all others come through."""
     try:
         yield
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code_of(error) in SHUT_CODES or status >= 500:
-            raise Unavailable(f"{what} is shut: {error}") from error
+            raise Unavailable(f"{what} refuses for now: {error}") from error
         raise
     except _UNREACHABLE as error:
         raise Unavailable(f"{what} cannot be reached: {error}") from error

@@ -1,4 +1,4 @@
-"""What both halves of the demo play on: the story it prints, the doors it asks, and how it waits for what must happen."""
+"""What both halves of the demo play on: the story it prints, what it asks, and how it waits for what must happen."""
 
 import secrets
 import time

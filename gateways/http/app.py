@@ -44,7 +44,7 @@ def create_app(platform: Platform) -> Starlette:
     api = _shared(platform)
     reader = reader_of(platform.logins[READER])
     gauges = [Installation(reader), SigningGauge(platform.store), WebhookGauges(platform.outbox, platform.clock)]
-    if settings.mode == "embedded":  # on AWS each consumer tells of its own queues, and has the right to ask
+    if settings.mode == "embedded":  # on AWS each consumer reports its own queues, and has the right to ask
         gauges.append(QueueGauges(platform.queues))
 
     @contextlib.asynccontextmanager

@@ -178,7 +178,7 @@ class ServiceUnavailable(Refusal, frozen=True):
 
 
 class WritingHasEnded(Refusal, frozen=True):
-    """No change is accepted now, and nothing was done: the operator has been told. Reading goes on."""
+    """No change is accepted now, and nothing was done: the operator has an alarm. Reading goes on."""
 
     status: ClassVar[int] = 503
 

@@ -1,4 +1,4 @@
-"""How long requests take right now, told twice a second where a rebuild of views can hear it: clients come first."""
+"""How long requests take right now, published twice a second for a rebuild of views: clients come first."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Foreground:
-    """Takes note of every request, tells the 95th percentile of the last half second."""
+    """Takes note of every request, publishes the 95th percentile of the last half second."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -55,7 +55,7 @@ class Foreground:
             try:
                 await asyncio.to_thread(self._write, _TELL, (self._process, p95_ms))
             except Unavailable as error:
-                log.debug("nobody could be told how long requests take: %s", error)
+                log.debug("the time that requests take could not be published: %s", error)
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
         with self._platform.transaction() as conn:

@@ -1,4 +1,4 @@
-"""What Prometheus is told of requests: by route and status, and how long they took. Beside it stand the process's numbers."""
+"""What Prometheus reads of requests: by route and status, and how long they took. Beside it stand the process's numbers."""
 
 from prometheus_client import Counter, Histogram
 

@@ -30,8 +30,8 @@ class Peers:
         peer: str | None = client[0] if client else None
         if peer is None or not self._trusted or not self._is_trusted(peer):
             return peer
-        told = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-        for address in reversed([each.strip() for each in told]):
+        named = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+        for address in reversed([each.strip() for each in named]):
             try:
                 ip_address(address)
             except ValueError:

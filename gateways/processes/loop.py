@@ -1,4 +1,4 @@
-"""The one loop of all workers: call the steps, rest when none had work, back off when a door is shut, stop when told.
+"""The one loop of all workers: call the steps, rest when none had work, back off when something is unavailable, stop when told.
 
 Steps know no time and no thread; what they may not do is done here.
 """
@@ -88,7 +88,7 @@ def run(
     backoff_s = BACKOFF_FIRST_S
     while not stop.is_set():
         on_round()
-        busy = shut = False
+        busy = down = False
         pause_s = 0.0
         for step in steps:
             if stop.is_set():
@@ -98,9 +98,9 @@ def run(
                 busy = bool(worked) or busy
                 pause_s = max(pause_s, pause_of(worked))
             except Unavailable as error:
-                shut = True
-                log.warning("a door is shut, trying again in about %.1f s: %s", backoff_s, error)
-        if shut:
+                down = True
+                log.warning("%s; trying again in about %.1f s", error, backoff_s)
+        if down:
             stop.wait(backoff_s * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
             backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
             continue
@@ -154,3 +154,27 @@ def stop_on_signals(stop: threading.Event) -> None:
     """SIGTERM and SIGINT end the loop after the step that runs."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+
+
+class Unwinding:
+    """For a program that starts servers of its own: SIGTERM, SIGHUP and SIGINT end it as an error would, so that it stops them.
+
+    Until `begin` they are only remembered: what is being started then could not be stopped.
+    """
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._received: int | None = None
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, self._receive)
+
+    def begin(self) -> None:
+        """Called where what was started is stopped again. Raises SystemExit if a signal has come by now."""
+        self._begun = True
+        if self._received is not None:
+            raise SystemExit(128 + self._received)
+
+    def _receive(self, number: int, _: object) -> None:
+        self._received = number
+        if self._begun:
+            raise SystemExit(128 + number)

@@ -47,7 +47,7 @@ class Scale:
     """What the number of machines follows.
 
     `cpu`: the work of answering. `queue_age`: the seconds that the oldest message of `queues` has waited. `lag`: the CloudWatch
-    metric `metric`, in seconds, that the process tells of itself. `fixed`: one does the work; a second would only take turns.
+    metric `metric`, in seconds, that the process reports of itself. `fixed`: one does the work; a second would only take turns.
     """
 
     by: Literal["cpu", "queue_age", "lag", "fixed"]

@@ -90,7 +90,7 @@ class Rebuilding:
             [(ago_s, p95_ms)] = self._ear.execute(_FOREGROUND, (STALE_S,)).fetchall()
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._ear = None
-            raise Unavailable(f"the views' database is shut: {error}") from error
+            raise Unavailable(f"the views' database cannot be reached: {error}") from error
         now = time.monotonic()
         self._pace.hear(None if ago_s is None else Latency(round(now - ago_s, 2), p95_ms), now)
 

@@ -1,6 +1,6 @@
 """How much of its time a rebuild takes, so that clients do not feel it.
 
-Who serves clients tells, twice a second, how long its requests took. A rebuild listens while it rests, works, compares, and
+Who serves clients publishes, twice a second, how long its requests took. A rebuild listens while it rests, works, compares, and
 takes less when requests became slower, more when they did not. Nobody served: it takes all.
 """
 
@@ -13,13 +13,13 @@ SLOWER_MAX: Final = 1.25
 NOISE_MS: Final = 0.5
 SHARE_MIN: Final = 0.02
 STALE_S: Final = 3.0
-"""What was told longer ago than this says nothing: there are no requests."""
+"""What was published longer ago than this says nothing: there are no requests."""
 _LESS: Final = 0.6
 _MORE: Final = 1.15
 
 
 class Latency(NamedTuple):
-    """The slow end of the requests of one moment: 19 of 20 took no longer than `p95_ms`. `at_s` is when it was told."""
+    """The slow end of the requests of one moment: 19 of 20 took no longer than `p95_ms`. `at_s` is when it was published."""
 
     at_s: float
     p95_ms: float
@@ -37,28 +37,28 @@ class RebuildPace:
         self._quiet_ms: float | None = None
         self._last_s = -1.0
 
-    def hear(self, told: Latency | None, now_s: float) -> None:
-        """Take note of the last thing that was told, if anything was lately."""
-        if told is None or now_s - told.at_s > STALE_S:
+    def hear(self, latest: Latency | None, now_s: float) -> None:
+        """Take note of the last published latency, if there was one lately."""
+        if latest is None or now_s - latest.at_s > STALE_S:
             self.__init__()  # type: ignore[misc]
             return
         due = self._listened_at is None or now_s - self._listened_at > LISTEN_EVERY_S
         if self._listening_since is None and due:
             self._listening_since, self._quiet, self.rests = now_s, [], True
-        if told.at_s == self._last_s:
+        if latest.at_s == self._last_s:
             return
-        self._last_s = told.at_s
+        self._last_s = latest.at_s
         if self._listening_since is not None:
-            self._listen(told, now_s)
+            self._listen(latest, now_s)
         elif self._quiet_ms is not None:
-            slower = told.p95_ms > SLOWER_MAX * self._quiet_ms + NOISE_MS
+            slower = latest.p95_ms > SLOWER_MAX * self._quiet_ms + NOISE_MS
             self.share = max(SHARE_MIN, _LESS * self.share) if slower else min(1.0, _MORE * self.share)
 
-    def _listen(self, told: Latency, now_s: float) -> None:
-        """What is told now is of requests that nothing disturbed, but for the first, which began before."""
+    def _listen(self, latest: Latency, now_s: float) -> None:
+        """What is published now is of requests that nothing disturbed, but for the first, which began before."""
         assert self._listening_since is not None
-        if told.at_s - self._listening_since > LISTEN_S / 4:
-            self._quiet.append(told.p95_ms)
+        if latest.at_s - self._listening_since > LISTEN_S / 4:
+            self._quiet.append(latest.p95_ms)
         if now_s - self._listening_since >= LISTEN_S and self._quiet:
             self._quiet_ms = sorted(self._quiet)[len(self._quiet) // 2]
             if self._listened_at is None:

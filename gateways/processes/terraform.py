@@ -1,4 +1,4 @@
-"""How AWS runs each process, and everything Terraform is told: what exists, who may use it, where it stands, how it scales.
+"""How AWS runs each process, and everything Terraform reads: what exists, who may use it, where it stands, how it scales.
 
 Each process' own file says what it may ask of AWS and what its number follows, gateways/aws/names.py what exists there.
 `make platform` writes all of it to terraform/platform.json, which Terraform reads; a test holds the file equal to the program.
@@ -16,7 +16,7 @@ from gateways.queues import QUEUES
 
 
 def document() -> dict[str, Any]:
-    """What Terraform is told, in names without the prefix of an installation."""
+    """What Terraform reads, in names without the prefix of an installation."""
     return {
         "queues": {
             name: {"name": names.queue_name("", name), "dead_letters": names.dead_queue_name("", name)}

@@ -1,1 +1,1 @@
-"""What is told to those who watch: traces, numbers, logs. Nothing below gateways knows of it."""
+"""What those who watch can see: traces, numbers, logs. Nothing below gateways knows of it."""

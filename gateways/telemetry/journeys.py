@@ -83,18 +83,18 @@ class Journeys:
         return [(each, made) for each in found if (made := _made(each, began)) is not None]
 
     def of_deliveries(self, deliveries: Sequence[Delivery]) -> dict[str, Journey]:
-        """By event id. What tells of no deposit and no payout has none."""
+        """By event id. What is about no deposit and no payout has none."""
         found: dict[str, Journey] = {}
         deposits: dict[str, tuple[str, int | None]] = {}
         for delivery in deliveries:
             try:
-                told = _BODIES.decode(delivery.payload).data
+                body = _BODIES.decode(delivery.payload).data
             except msgspec.DecodeError:
                 continue
-            if delivery.subject.startswith(DEPOSIT) and told.tx_hash is not None:
-                deposits[delivery.event_id] = deposit_stream(told.tx_hash, told.log_index), told.block_number
-            elif delivery.subject.startswith(DATED_BY_FIRST_EVENT) and told.created_at is not None:
-                found[delivery.event_id] = journey(delivery.subject, int(told.created_at.timestamp()))
+            if delivery.subject.startswith(DEPOSIT) and body.tx_hash is not None:
+                deposits[delivery.event_id] = deposit_stream(body.tx_hash, body.log_index), body.block_number
+            elif delivery.subject.startswith(DATED_BY_FIRST_EVENT) and body.created_at is not None:
+                found[delivery.event_id] = journey(delivery.subject, int(body.created_at.timestamp()))
         blocks = self._block_times([stream for stream, _ in deposits.values()]) if deposits else {}
         for event_id, (stream, number) in deposits.items():
             if (stream, number) in blocks:

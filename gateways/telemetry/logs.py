@@ -14,7 +14,7 @@ _QUIETER: Final = {
     "psycopg.pool": logging.ERROR,
     "opentelemetry": logging.ERROR,
     "aws_xray_sdk": logging.CRITICAL,  # a datagram that nobody took is no error
-    # At debug they tell headers and bodies, which are not ours to log (I13).
+    # At debug they log headers and bodies, which are not ours to log (I13).
     "boto3": logging.WARNING,
     "botocore": logging.WARNING,
     "httpcore2": logging.WARNING,

@@ -40,7 +40,7 @@ class Numbers:
         ProcessCollector(registry=self.registry)
         self._steps = Counter(
             "counterfoil_steps",
-            "Steps by what came of them: worked, idle, unavailable (a door was shut), failed",
+            "Steps by what came of them: worked, idle, unavailable (something did not answer), failed",
             ["outcome"],
             registry=self.registry,
         )
@@ -104,12 +104,12 @@ class Numbers:
                     self._failed.inc()
 
     def text(self) -> bytes:
-        """Prometheus' text format. Collectors look at what they tell: not for the event loop."""
+        """Prometheus' text format. Collectors look up what they show: not for the event loop."""
         return generate_latest(self.registry)
 
     @contextlib.contextmanager
     def served(self, host: str, port: int) -> Iterator[None]:
-        """Told to whoever asks on this port, without a key; nowhere for port 0. Raises UserError for a port that is taken."""
+        """Served to whoever asks on this port, without a key; nowhere for port 0. Raises UserError for a port that is taken."""
         if not port:
             yield
             return

@@ -16,7 +16,7 @@ from gateways.telemetry.spans import Ids, Value
 from gateways.telemetry.tracing import Tracing
 from gateways.telemetry.turns import HERE, Part, Turn
 
-UNTOLD: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+UNTRACED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked by machines every few seconds."""
 _ROOT: Final = re.compile(rb"(?:Root|Self)=(1-[0-9a-f]{8}-[0-9a-f]{24})\b")
 
@@ -49,7 +49,7 @@ class RequestSpan(Turn):
     def end(self, method: str, route: str, status: int, request_id: str) -> None:
         """The request is answered."""
         HERE.reset(self._token)
-        if route in UNTOLD:
+        if route in UNTRACED:
             return
         given: dict[str, Value] = {
             "http.request.method": method,

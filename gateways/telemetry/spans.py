@@ -1,4 +1,4 @@
-"""Spans on their way out: made when what they tell of has ended, with ids that are known before, and sent in batches.
+"""Spans on their way out: made when what they describe has ended, with ids that are known before, and sent in batches.
 
 Where no collector and no daemon is configured there is no `Spans` at all, and OpenTelemetry is not even loaded.
 """
@@ -91,7 +91,7 @@ class Spans:
         """Whether this trace is among those that are kept."""
         return trace_id & 0xFFFFFFFFFFFFFFFF < self._bound
 
-    def tell(
+    def record(
         self,
         name: str,
         ids: Ids,
@@ -135,16 +135,16 @@ class Spans:
         span.end(end_ns)
 
     def headers(self, ids: Ids) -> dict[str, str]:
-        """What tells somebody else of a span of ours: W3C's header, and X-Ray's."""
+        """What names a span of ours to somebody else: W3C's header, and X-Ray's."""
         from opentelemetry import trace
         from opentelemetry.propagators.aws import AwsXRayPropagator
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         context = trace.set_span_in_context(trace.NonRecordingSpan(_context(ids.trace_id, ids.span_id)))
-        told: dict[str, str] = {}
-        TraceContextTextMapPropagator().inject(told, context)
-        AwsXRayPropagator().inject(told, context)
-        return told
+        headers: dict[str, str] = {}
+        TraceContextTextMapPropagator().inject(headers, context)
+        AwsXRayPropagator().inject(headers, context)
+        return headers
 
     def caller(self, headers: Mapping[bytes, bytes]) -> Caller | None:
         """The span that a caller's headers name, W3C's before X-Ray's; None where they name none that could be."""
@@ -152,13 +152,13 @@ class Spans:
         from opentelemetry.propagators.aws import AwsXRayPropagator
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        told = {
+        named = {
             name: headers[name.lower().encode()].decode("latin-1")
             for name in ("traceparent", "X-Amzn-Trace-Id")
             if name.lower().encode() in headers
         }
         for propagator in (TraceContextTextMapPropagator(), AwsXRayPropagator()):
-            found = trace.get_current_span(propagator.extract(told, trace.set_span_in_context(trace.INVALID_SPAN)))
+            found = trace.get_current_span(propagator.extract(named, trace.set_span_in_context(trace.INVALID_SPAN)))
             if (context := found.get_span_context()).is_valid:
                 return Caller(context.trace_id, context.span_id)
         return None

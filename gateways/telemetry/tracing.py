@@ -1,4 +1,4 @@
-"""Traces of a process: its turns, and what each of them did for a deposit or a payout, told in that one's own trace."""
+"""Traces of a process: its turns, and what each of them did for a deposit or a payout, recorded in that one's own trace."""
 
 import contextlib
 import time
@@ -22,7 +22,7 @@ SENT_MAX: Final = 10_000
 
 
 class Tracing:
-    """What a process tells of itself. Only where there is somebody to tell it to: else there is none."""
+    """What a process records of itself. Only where there is somebody who collects it: else there is none."""
 
     def __init__(self, spans: Spans, journeys: Journeys, process: str) -> None:
         self.spans = spans
@@ -34,7 +34,7 @@ class Tracing:
     # Turns
 
     def step(self, step: Step) -> Step:
-        """The step, each run of it a turn: told when it worked, or failed, with the calls it made."""
+        """The step, each run of it a turn: recorded when it worked, or failed, with the calls it made."""
 
         def traced() -> Worked:
             turn = Turn(self.spans.new_ids())
@@ -70,23 +70,27 @@ class Tracing:
         if not self.spans.keeps(ids.trace_id):
             return
         given = {**(attributes or {}), **({"counterfoil.calls": turn.calls} if turn.calls else {})}
-        self.spans.tell(name, ids, turn.began_ns, time.time_ns(), kind=kind, attributes=given, links=links, error=error)
+        self.spans.record(
+            name, ids, turn.began_ns, time.time_ns(), kind=kind, attributes=given, links=links, error=error
+        )
         for part in turn.parts:
             below = self.spans.below(ids.trace_id, ids.span_id)
-            self.spans.tell(part.name, below, part.start_ns, part.end_ns, kind=part.kind, error=part.error, within=True)
+            self.spans.record(
+                part.name, below, part.start_ns, part.end_ns, kind=part.kind, error=part.error, within=True
+            )
 
     # Journeys
 
-    def tell(self, journey: Journey, name: str, start_ns: int, *, kind: Kind = "internal", **more: Any) -> None:
+    def record(self, journey: Journey, name: str, start_ns: int, *, kind: Kind = "internal", **more: Any) -> None:
         """What this process did for a deposit or a payout, in that one's trace, until now."""
         if self.spans.keeps(journey.trace_id):
             ids = self.spans.below(journey.trace_id, journey.root_id)
-            self.spans.tell(f"{self._process} {name}", ids, start_ns, time.time_ns(), kind=kind, **more)
+            self.spans.record(f"{self._process} {name}", ids, start_ns, time.time_ns(), kind=kind, **more)
 
     def observed(self, kind: str, fact: TransferFact, start_ns: int) -> None:
-        """A transfer was told on the deposit queue."""
+        """A transfer was sent on the deposit queue."""
         given: dict[str, Value] = {"counterfoil.block": fact.block_number, "counterfoil.txid": fact.txid}
-        self.tell(journey_of(fact), f"deposit.{kind}", start_ns, kind="producer", attributes=given)
+        self.record(journey_of(fact), f"deposit.{kind}", start_ns, kind="producer", attributes=given)
 
     def appended(self, outcomes: Iterable[Outcome], start_ns: int) -> None:
         """Commands were decided, and their events are durable."""
@@ -98,7 +102,7 @@ class Tracing:
                 if len(self._sent) > SENT_MAX:
                     self._sent.popitem(last=False)
             given: dict[str, Value] = {"counterfoil.position": record.position, "counterfoil.batch": len(records)}
-            self.tell(journey, _name(record), start_ns, kind="consumer", attributes=given)
+            self.record(journey, _name(record), start_ns, kind="consumer", attributes=given)
             if isinstance(record.event, DepositConfirmed | DepositOrphaned):
                 self._tell_deposit(record.event, journey)
 
@@ -114,11 +118,11 @@ class Tracing:
         }
         error = "orphaned" if isinstance(happened, DepositOrphaned) else None
         begun_ns = fact.block_timestamp_ms * 1_000_000
-        self.spans.tell("deposit", ids, begun_ns, max(time.time_ns(), begun_ns), attributes=given, error=error)
+        self.spans.record("deposit", ids, begun_ns, max(time.time_ns(), begun_ns), attributes=given, error=error)
 
     def _relayed(self, turn: Turn) -> None:
         for record, journey in self.journeys.of_records(_live(turn.read)):
-            self.tell(journey, _name(record), turn.began_ns, kind="producer")
+            self.record(journey, _name(record), turn.began_ns, kind="producer")
 
     def projected(self, views: Sequence[str], records: Sequence[Recorded]) -> None:
         """Events stand in these views now."""
@@ -126,14 +130,14 @@ class Tracing:
         start_ns = turn.began_ns if turn else time.time_ns()
         for record, journey in self.journeys.of_records(_live(records)):
             given: dict[str, Value] = {"counterfoil.views": " ".join(views), "counterfoil.position": record.position}
-            self.tell(journey, _name(record), start_ns, attributes=given)
+            self.record(journey, _name(record), start_ns, attributes=given)
 
     def broadcast(self, txid: str, start_ns: int, verdict: str) -> None:
         """A transaction was given to a node."""
         journey = self._sent.get(txid)
         if journey is not None:
             given: dict[str, Value] = {"counterfoil.txid": txid, "counterfoil.verdict": verdict}
-            self.tell(journey, "broadcast", start_ns, kind="client", attributes=given)
+            self.record(journey, "broadcast", start_ns, kind="client", attributes=given)
 
 
 def _name(record: Recorded) -> str:
@@ -148,6 +152,6 @@ def _live(records: Iterable[Recorded]) -> list[Recorded]:
 
 @contextlib.contextmanager
 def open_tracing(settings: Settings, store: EventStore, process: str) -> Iterator[Tracing | None]:
-    """A process's tracing until the end of the block, or None where nobody is to be told."""
+    """A process's tracing until the end of the block, or None where nobody collects it."""
     with open_spans(settings, process) as spans:
         yield None if spans is None else Tracing(spans, Journeys(store), process)

@@ -1,6 +1,6 @@
-"""What a process does at the moment: a turn of its loop, or an HTTP request. What happens within is noted, and told at its end.
+"""What a process does at the moment: a turn of its loop, or an HTTP request. What happens within is recorded at its end.
 
-A turn in which nothing happened is not told: an idle process makes no spans.
+A turn in which nothing happened is not recorded: an idle process makes no spans.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from core.ledger.events import Recorded
 from gateways.telemetry.spans import Ids, Kind
 
 PARTS_MAX: Final = 64
-"""So many calls of one turn are told one by one; the others are counted."""
+"""So many calls of one turn are recorded one by one; the others are counted."""
 
 
 class Part(NamedTuple):

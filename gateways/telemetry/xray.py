@@ -26,7 +26,7 @@ _HTTP: Final = {
     "http.route": "url",
     "http.response.status_code": "status",
 }
-"""What X-Ray has places of its own for. Of a URL we tell the route, which names no object."""
+"""What X-Ray has places of its own for. Of a URL we record the route, which names no object."""
 
 
 class XRayExporter(SpanExporter):

@@ -151,7 +151,7 @@ class TronNode:
     def genesis_id(self) -> str:
         genesis = self._ask(self._url, "/wallet/getblockbynum", BlockAnswer, lambda block: block.block_id, num=0)
         if not genesis:
-            raise Unavailable(f"the node {self._url} does not tell block 0, which says what network it is on")
+            raise Unavailable(f"the node {self._url} does not answer with block 0, which says what network it is on")
         return genesis
 
     def block(self, number: int) -> Block | None:
@@ -191,7 +191,7 @@ class TronNode:
     def chain_parameters(self) -> Mapping[str, int]:
         parameters = self._ask(self._url, "/wallet/getchainparameters", ParametersAnswer, parameters_of)
         if not parameters:
-            raise Unavailable(f"the node {self._url} tells no chain parameters")
+            raise Unavailable(f"the node {self._url} answers with no chain parameters")
         return parameters
 
     def delegations(self, owner: bytes, receiver: bytes, *, solid: bool = False) -> Sequence[Delegation]:
@@ -220,7 +220,7 @@ class TronNode:
     def next_maintenance_ms(self) -> int:
         at_ms = self._ask(self._url, "/wallet/getnextmaintenancetime", NumberAnswer, lambda answer: answer.num)
         if not at_ms:
-            raise Unavailable(f"the node {self._url} does not tell the next maintenance")
+            raise Unavailable(f"the node {self._url} does not say when the next maintenance is")
         return at_ms
 
     def producers(self) -> Sequence[Producer]:
@@ -242,7 +242,7 @@ class TronNode:
                 return BroadcastAnswer("unclear", f"HTTP_{status}", _beginning(body))
             answer = read(body, BroadcastReply)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise Unavailable(f"the node {self._url} takes no connection: {error}") from error
+            raise Unavailable(f"the node {self._url} refuses the connection: {error}") from error
         except (httpx2.HTTPError, _TooMuch) as error:
             return BroadcastAnswer("unclear", "NO_ANSWER", str(error) or type(error).__name__)
         except MalformedAnswer as error:
@@ -262,7 +262,7 @@ class TronNode:
         return receipt
 
     def _view(self, call: str, kind: type[A], meaning: Callable[[A], P], *, solid: bool, **question: Any) -> P:
-        """Ask what both views tell: the head's, or the solid block's."""
+        """Ask what both views answer: the head's, or the solid block's."""
         url, view = (self._solidity_url, "walletsolidity") if solid else (self._url, "wallet")
         return self._ask(url, f"/{view}/{call}", kind, meaning, **question)
 
@@ -281,7 +281,7 @@ class TronNode:
         except (httpx2.HTTPError, _TooMuch) as error:
             raise Unavailable(f"{url}{path} does not answer: {error or type(error).__name__}") from error
         except MalformedAnswer as error:
-            raise Unavailable(f"{url}{path} answers with something else than asked for: {error}") from error
+            raise Unavailable(f"{url}{path} answers something other than what was asked: {error}") from error
 
     def _exchange(self, url: str, path: str, question: Mapping[str, Any]) -> tuple[int, bytes]:
         """POST -> (status, body), within the timeout and size. Raises Unavailable while the node has suspended us."""
@@ -335,9 +335,9 @@ def _verdict(answer: BroadcastReply, txid: str) -> BroadcastAnswer:
 
 def _suspension_s(headers: httpx2.Headers, body: bytes) -> float:
     """How long the node wants to be left alone: by Retry-After, by its sentence, or as TronGrid does."""
-    told = headers.get("retry-after", "")
+    given = headers.get("retry-after", "")
     named = _SUSPENDED_FOR.search(body)
-    seconds = int(told) if told.isascii() and told.isdigit() else int(named[1]) if named else SUSPENSION_S
+    seconds = int(given) if given.isascii() and given.isdigit() else int(named[1]) if named else SUSPENSION_S
     return min(seconds, SUSPENSION_S_MAX)
 
 

@@ -102,7 +102,7 @@ def endpoints(store: EventStore, account_ids: Sequence[str], operator_url: str =
 
 
 class Feed:
-    """Puts what clients are told into the outbox; accounts that have no URL then are not written to."""
+    """Puts clients' events into the outbox; accounts that have no URL then are not written to."""
 
     def __init__(self, views: Connections, store: EventStore, bookmarks: Bookmarks, outbox: WebhookOutbox) -> None:
         self._views = views

@@ -192,12 +192,12 @@ def _within(deadline: float, timeout: float | None, late: type[httpcore2.Timeout
     """What is left of the time, at most `timeout`. Raises `late` when nothing is."""
     left = deadline - time.monotonic()
     if left <= 0:
-        raise late("the exchange took too long")
+        raise late("it took too long")
     return left if timeout is None else min(left, timeout)
 
 
 class TracedPoster:
-    """Posts that carry their trace's headers. Of the URL only the host is told: the rest may be a client's secret (I13)."""
+    """Posts that carry their trace's headers. Of the URL only the host is recorded: the rest may be a client's secret (I13)."""
 
     def __init__(self, poster: Post, outbox: WebhookOutbox, tracing: Tracing) -> None:
         assert isinstance(outbox, TracedOutbox), "the outbox is traced as well, or no delivery has a trace"
@@ -212,7 +212,7 @@ class TracedPoster:
         spans = self._tracing.spans
         ids, began_ns = spans.below(journey.trace_id, journey.root_id), time.time_ns()
         reply = self._poster.post(url, {**headers, **spans.headers(ids)}, body)
-        spans.tell(
+        spans.record(
             "webhooks post",
             ids,
             began_ns,

@@ -49,7 +49,7 @@ def host_ip() -> str:
 class ActLog:
     """Notes what one process does. Entries that the log cannot take now go in before the next ones.
 
-    The log is told after the act: a process that dies between the two leaves an act whose only record is its event.
+    The log is written after the act: a process that dies between the two leaves an act whose only record is its event.
     """
 
     audit: AuditLog
@@ -80,7 +80,7 @@ class ActLog:
         try:
             self.audit.add(list(self._kept))
         except Unavailable as error:  # what was done stands; its entries wait here
-            log.warning("%d entries of the audit log wait: %s", len(self._kept), error)
+            log.warning("%d entries of the log of acts wait to be written: %s", len(self._kept), error)
             return
         self._kept.clear()
 

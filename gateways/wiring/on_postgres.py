@@ -41,18 +41,18 @@ def on_postgres(
     connections = Connections(login, connections_max=8)
     store = PostgresEventStore(datastore(login))
     # Connections of their own: whoever raises an alarm may hold all the others.
-    telling = Connections(login, connections_max=1, wait_s=ALARM_WAIT_S)
+    ringing = Connections(login, connections_max=1, wait_s=ALARM_WAIT_S)
     # Queues and bookmarks need not wait for the disk. What a crash of the server takes back of them it takes back of all that
     # was committed after, the cursor behind a report included, and what was taken twice is done once (I9, I11).
     hints = Connections(login, connections_max=8, options="-c synchronous_commit=off")
-    alarm = Alarms(telling)
+    alarm = Alarms(ringing)
     node = Nodes({each.url: TronNode(*each) for each in settings.nodes}, alarm=alarm)
 
     def close() -> None:
         node.close()
         connections.close()
         hints.close()
-        telling.close()
+        ringing.close()
         store.close()
 
     platform = Platform(

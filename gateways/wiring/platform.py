@@ -61,7 +61,7 @@ class Platform:
     """Empty in a process that has no need of it."""
     close: Callable[[], None]
     tracing: Tracing | None = None
-    """Where this process tells what it does; None where nobody listens."""
+    """Where this process records what it does; None where nobody collects it."""
     numbers: Numbers = field(default_factory=Numbers)
     """What this process counts."""
 

@@ -61,7 +61,7 @@ class TracedDeposits(Noted):
 
 
 class TracedLedger(Noted):
-    """The write path: what it appends for a deposit or a payout is told in that one's trace."""
+    """The write path: what it appends for a deposit or a payout is recorded in that one's trace."""
 
     def __init__(self, port: Any, tracing: Tracing) -> None:
         super().__init__(port, "ledger")
@@ -119,7 +119,7 @@ class TracedOutbox(Noted):
         for delivery in deliveries:
             if delivery.event_id in self.journeys:
                 journey = self.journeys[delivery.event_id]
-                self._tracing.tell(journey, f"queue {delivery.event_type}", began_ns, kind="producer")
+                self._tracing.record(journey, f"queue {delivery.event_type}", began_ns, kind="producer")
 
     def due(self, *args: Any, **options: Any) -> Sequence[Delivery]:
         found: Sequence[Delivery] = self._port.due(*args, **options)
@@ -134,7 +134,7 @@ class TracedOutbox(Noted):
 
 
 def traced(platform: "Platform", role: str, tracing: Tracing | None) -> "Platform":
-    """The platform with its ports noted; the same platform where nobody is told."""
+    """The platform with its ports noted; the same platform where nobody collects it."""
     if tracing is None:
         return platform
     queues = {name: cast("Any", Noted(queue, name)) for name, queue in platform.queues.items()}

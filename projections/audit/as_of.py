@@ -1,7 +1,7 @@
 """As of: which position a time before stands for, and what a book held there.
 
 A time stands for the longest beginning of the history in which everything happened before it: an event that a slow clock
-dates back does not come into a past that was told already.
+dates back does not come into a past that was shown already.
 """
 
 from typing import Final, LiteralString

@@ -1,6 +1,6 @@
 """What changed between two positions: which ledger accounts moved, by how much, by which events.
 
-The changes are told from the events themselves. What an account held before them is the journal's
+The changes are computed from the events themselves. What an account held before them is the journal's
 (projections/audit/as_of.py), so the views must have come to the end of the range.
 """
 
@@ -108,8 +108,8 @@ def _causes(
             happened = decode(topic, state)
             lines = sorted(postings_of(happened), key=_key)
             for key, of_one in groupby(lines, _key):
-                kind, reference, told = described(happened)
-                cause = Cause(position, happened.occurred_at, f"{stream}/{version}", told, kind, reference, 0)
+                kind, reference, reason = described(happened)
+                cause = Cause(position, happened.occurred_at, f"{stream}/{version}", reason, kind, reference, 0)
                 yield key, cause, list(of_one)
 
 

@@ -51,7 +51,7 @@ Explain = Callable[[Difference], str]
 
 
 def block_of(happened: Event) -> int | None:
-    """The block that an event tells of; None where it tells of none, as an adjustment or a payout that failed."""
+    """The block that an event names; None where it names none, as an adjustment or a payout that failed."""
     for part in (happened, getattr(happened, "transfer", None), getattr(happened, "notice", None)):
         number = getattr(part, "block_number", None)
         if isinstance(number, int):
@@ -128,6 +128,6 @@ def sentence(each: Difference, explain: Explain | None) -> str:
         return f"{each.account}: the ledger has {off} {each.currency} that stand on no deposit address"
     where = each.account if each.address is None else f"{each.account} {each.address}"
     booked, found = format_amount(each.booked, each.currency), format_amount(each.found, each.currency)
-    told = f"{where}: the ledger has {booked} {each.currency}, the chain {found} at block {each.block_number}"
+    said = f"{where}: the ledger has {booked} {each.currency}, the chain {found} at block {each.block_number}"
     why = explain(each) if explain is not None else ""
-    return f"{told}: {why}" if why else told
+    return f"{said}: {why}" if why else said

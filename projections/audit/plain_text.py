@@ -240,5 +240,5 @@ def _transaction(
     time = happened.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     about: dict[str, str | int] = {"position": position, "event": name, "time": time, "actor": happened.actor}
     reason = getattr(happened, "reason", None)
-    told = {"reference": reference, "reason": reason if isinstance(reason, str) else None}
-    return Transaction(day, kind, topic, about | {key: text for key, text in told.items() if text}, lines)
+    given = {"reference": reference, "reason": reason if isinstance(reason, str) else None}
+    return Transaction(day, kind, topic, about | {key: text for key, text in given.items() if text}, lines)

@@ -36,8 +36,8 @@ def account_name(account: Account) -> str:
     elif _PLAIN.fullmatch(account.code):
         code = f"Code-{account.code}"
     else:
-        told = re.sub(r"[^A-Za-z0-9]+", "-", account.code).strip("-")
-        code = f"Id-{ledger_account_id(account.book, account.code)}-{told}"
+        plain = re.sub(r"[^A-Za-z0-9]+", "-", account.code).strip("-")
+        code = f"Id-{ledger_account_id(account.book, account.code)}-{plain}"
     return f"{_ROOTS[account.type]}:{book}:{code}"
 
 

@@ -25,7 +25,7 @@ Key = tuple[UUID, str]
 
 Progress = Callable[[int, int], None]
 DIFFERENCES_MAX: Final = 100
-"""So many are told of one check; the last line says how many more there are."""
+"""So many are shown of one check; the last line says how many more there are."""
 _FETCH: Final = 5_000
 
 _EVENTS: Final = (
@@ -273,7 +273,7 @@ def _references(conn: Connection[Any], bookmarks: Mapping[str, int]) -> Check:
     waiting = []
     for table, view, column, parent, parents_view in _REFERENCES:
         if column == "journal_entry_id" and bookmarks[parents_view] < bookmarks[view]:
-            waiting.append(f"{table}.{column}")  # it is set by a later event than the one `position` tells of
+            waiting.append(f"{table}.{column}")  # it is set by a later event than the one that `position` names
             continue
         query = (
             f'SELECT c.id, c."{column}" FROM {table} c WHERE c."{column}" IS NOT NULL AND c."position" <= %s'
@@ -286,10 +286,10 @@ def _references(conn: Connection[Any], bookmarks: Mapping[str, int]) -> Check:
 
 
 def limited(name: str, differences: Sequence[str], note: str = "") -> Check:
-    told = list(differences[:DIFFERENCES_MAX])
+    shown = list(differences[:DIFFERENCES_MAX])
     if len(differences) > DIFFERENCES_MAX:
-        told.append(f"and {len(differences) - DIFFERENCES_MAX} more")
-    return Check(name, tuple(told), note)
+        shown.append(f"and {len(differences) - DIFFERENCES_MAX} more")
+    return Check(name, tuple(shown), note)
 
 
 def _one(conn: Connection[Any], query: str) -> int:

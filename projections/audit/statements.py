@@ -126,8 +126,8 @@ def written(content: Statement, form: Format, signer: NoteSigner | None) -> byte
         note = signed(_claim(signer.key, content, form, body), signer.key, signer.sign)
     if form == "json":
         return b'{"statement":' + body + b',"signature":' + json.dumps(note, ensure_ascii=False).encode() + b"}\n"
-    told = note or "this period is not over: what is in it may change, and it is not signed\n"
-    return body + b"".join(f"{_SIGNATURE}{line}\n".encode() for line in told.splitlines())
+    ending = note or "this period is not over: what is in it may change, and it is not signed\n"
+    return body + b"".join(f"{_SIGNATURE}{line}\n".encode() for line in ending.splitlines())
 
 
 def check(file: bytes, keys: Sequence[NoteKey]) -> str:

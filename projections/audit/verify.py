@@ -19,7 +19,7 @@ from projections.audit.reconcile import Check, Progress, limited
 
 _FETCH: Final = 5_000
 HOLE_MAX: Final = 100_000
-"""A gap of more positions is told as one, and ends the reading."""
+"""A gap of more positions is shown as one, and ends the reading."""
 _EVENTS: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events ORDER BY notification_id"
 )

@@ -1,4 +1,4 @@
-"""Segments: how the relay tells projectors of new events. A segment is a hint or carries the events; it proves nothing.
+"""Segments: how the relay sends projectors new events. A segment is a hint or carries the events; it proves nothing.
 
 A prompt is {first, last}. A full segment adds one seal's hashes and its events, and counts only if the seal's row in the
 event store says the same (I14).

@@ -82,4 +82,4 @@ class ViewTracking(PostgresTrackingRecorder):
                 conn.row_factory = tuple_row  # type: ignore[assignment]
                 yield conn
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Unavailable(f"the views' database is shut: {error}") from error
+            raise Unavailable(f"the views' database cannot be reached: {error}") from error

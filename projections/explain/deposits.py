@@ -141,7 +141,7 @@ def _detected(fact: TransferFact, chain: Chain) -> Now:
         return Now("confirmations_missing", sentence, then, {**about, "blocks_missing": missing})
     sentence = f"Block {block} is solid, and what was found there is on its way to the recorder."
     then = (
-        "The recorder books it, or says that it left the chain. What nobody recorded is told again two minutes later;"
+        "The recorder books it, or says that it left the chain. What was not recorded is sent again two minutes later;"
         " `counterfoil queue list` shows whether deposit-events waits."
     )
     return Now("being_recorded", sentence, then, about)
@@ -181,9 +181,9 @@ def _with_coins(conn: Connection[Any], fact: TransferFact, sentence: str, since:
     held = quarantine.held
     sweep = conn.execute(_SWEEP, (fact.to_address, fact.currency, since)).fetchone()
     if held is not None:
-        told = f"{sentence} Its address is set aside ({held.reason}: {held.detail}), so what lies there is not swept."
+        words = f"{sentence} Its address is set aside ({held.reason}: {held.detail}), so what lies there is not swept."
         about = {"address": fact.to_address, "quarantine": held.reason, "detail": held.detail}
-        return Now("credited_address_quarantined", told, f"{over} An operator has to release the address.", about)
+        return Now("credited_address_quarantined", words, f"{over} An operator has to release the address.", about)
     if sweep is None:
         return Now("credited", sentence, f"{over} Its coins lie on {fact.to_address} until a sweep is worth it.", {})
     sweep_id, number, state, reason = sweep

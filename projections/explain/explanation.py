@@ -92,10 +92,10 @@ def stopped_by(conn: Connection[Any]) -> tuple[str, ...]:
     return signing.causes
 
 
-def step(recorded: Recorded, told: Description) -> Step:
+def step(recorded: Recorded, of: Description) -> Step:
     happened = recorded.event
     return Step(
-        recorded.position, happened.occurred_at, TOPICS[type(happened)], happened.actor, told.sentence, dict(told.data)
+        recorded.position, happened.occurred_at, TOPICS[type(happened)], happened.actor, of.sentence, dict(of.data)
     )
 
 

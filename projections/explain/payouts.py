@@ -84,7 +84,7 @@ def explain_payout(conn: Connection[Any], payout_id: str) -> Explanation:
     story = []
     for recorded in history:
         payout = payout.evolve(recorded.event)
-        story.append(step(recorded, _told(recorded, payout)))
+        story.append(step(recorded, _described(recorded, payout)))
     assert payout.order is not None
     return Explanation(stream, payout.order.account_id, payout.state, story, _now(conn, payout, history))
 
@@ -92,7 +92,7 @@ def explain_payout(conn: Connection[Any], payout_id: str) -> Explanation:
 # The story
 
 
-def _told(recorded: Recorded, payout: Payout) -> Description:
+def _described(recorded: Recorded, payout: Payout) -> Description:
     """What an event says, given the payout after it."""
     happened: Any = recorded.event
     order = payout.order

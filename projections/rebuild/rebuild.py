@@ -57,7 +57,7 @@ Connect = Callable[[], Connection[Any]]
 class Rebuild:
     """Works on whatever rebuilds of its views are wished for, on those that no other process works on.
 
-    `clock_ns` gives nanoseconds. `on_end` is told which views swapped, were rolled-back, cancelled or failed. Views that stand
+    `clock_ns` gives nanoseconds. `on_end` gets the views that swapped, were rolled-back, cancelled or failed. Views that stand
     at the same position are folded from one reading of the history.
     """
 

@@ -1,4 +1,4 @@
-"""View notifications: what each client is told, in order, with a gapless sequence of its own (GET /v1/events, webhooks).
+"""View notifications: what each client is sent, in order, with a gapless sequence of its own (GET /v1/events, webhooks).
 
 An event's data is its object as the GET of it answered then. Objects that a client may yet hear of again are kept in
 client_objects until their last event, so that the view needs no other view.
@@ -36,7 +36,7 @@ R = TypeVar("R", DepositRow, PayoutRow)
 
 
 class ClientEventRow(msgspec.Struct, frozen=True):
-    """One thing that one client is told."""
+    """One event of one client."""
 
     account_id: UUID
     sequence: int
@@ -49,7 +49,7 @@ class ClientEventRow(msgspec.Struct, frozen=True):
 
 
 class SequenceRow(msgspec.Struct):
-    """How many things a client was told."""
+    """How many events a client was sent."""
 
     account_id: UUID
     sequence: int
@@ -74,7 +74,7 @@ class NotificationsView(View):
     weight_ns = 11_000
     tables = (_CLIENT_EVENTS, _SEQUENCES, _OBJECTS)
     events = (*get_args(DepositEvent), PayoutRequested, PayoutBroadcast, PayoutConfirmed, PayoutFailed, PayoutCancelled)
-    """Not what happens to a payout between two things that its client is told: none of it shows in the next."""
+    """Not what happens to a payout between two of its client's events: none of it shows in the next."""
 
     def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
         if record.version > 1:
@@ -90,7 +90,7 @@ class NotificationsView(View):
         row: DepositRow | PayoutRow
         if kind in _DEPOSIT_EVENTS:
             if happened.account_id == TREASURY:
-                return  # coins that reached a wallet of our own: no client is told
+                return  # coins that reached a wallet of our own: no client is sent anything
             key = deposits.row_id(happened)
             kept = objects[key] if record.version > 1 else None
             row = deposits.evolve(kept and _restored(kept.row, DepositRow), record)
@@ -99,22 +99,22 @@ class NotificationsView(View):
             kept = objects[key] if record.version > 1 else None
             row = payouts.evolve(kept and _restored(kept.row, PayoutRow), record)
         if kind in _TYPES:
-            self._tell(rows, record, row)
+            self._send(rows, record, row)
         if kind in _LAST:
             objects.remove(key)
         else:
             objects.put(key, ObjectRow(key, row))
 
-    def _tell(self, rows: Rows, record: Recorded, row: DepositRow | PayoutRow) -> None:
-        told = rows[_SEQUENCES][row.account_id] or SequenceRow(row.account_id, 0)
-        told.sequence += 1
-        rows[_SEQUENCES].put(row.account_id, told)
+    def _send(self, rows: Rows, record: Recorded, row: DepositRow | PayoutRow) -> None:
+        sent = rows[_SEQUENCES][row.account_id] or SequenceRow(row.account_id, 0)
+        sent.sequence += 1
+        rows[_SEQUENCES].put(row.account_id, sent)
         is_deposit = isinstance(row, DepositRow)
         rows.added(_CLIENT_EVENTS).append(
             (
                 row.account_id,
-                told.sequence,
-                event_id(record, told.sequence),
+                sent.sequence,
+                event_id(record, sent.sequence),
                 _TYPES[type(record.event)],
                 f"{'deposit' if is_deposit else 'payout'}-{_text(row.id)}",
                 deposits.shown(row) if isinstance(row, DepositRow) else payouts.shown(row),

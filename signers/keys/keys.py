@@ -17,7 +17,7 @@ class KeyNotHeld(LookupError):
 
 
 class Key(Protocol):
-    """One private key, wherever it is. It signs what it is told: all checking is signers/transactions/signer.py's."""
+    """One private key, wherever it is. It signs what it is given: all checking is signers/transactions/signer.py's."""
 
     @property
     def address(self) -> Address: ...

@@ -97,10 +97,10 @@ class Outgoing(ABC):
         self._opinion = opinion
         self._token = token
         self._open = orders
-        self._told = ""
+        self._said = ""
         """What was last logged about waiting: a wallet may be short for hours."""
         self._kept_from: int | None = -1
-        """What the log of solid blocks was last told of our needs."""
+        """What the log of solid blocks last knows of our needs."""
 
     @abstractmethod
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
@@ -166,14 +166,14 @@ class Outgoing(ABC):
             if self._opinion is not None:
                 self._opinion.agree_on_absence(attempt.txid, solid)
             return order.expire(attempt.txid, proof)
-        self._tell_what_lacks(order, attempt, solid)
+        self._ring_what_lacks(order, attempt, solid)
         # Only a hint when to look again: a block at the head may still be replaced, and its receipt with it.
         seen = self._node.receipt(attempt.txid)
         soonest, latest = solid.number + 1, solid.number + UNSOLID_BLOCKS_MAX
         order.look_at = min(max(soonest, seen.block_number if seen else 0), latest)
         return None
 
-    def _tell_what_lacks(self, order: OpenOrder, attempt: Attempt, solid: BlockRef) -> None:
+    def _ring_what_lacks(self, order: OpenOrder, attempt: Attempt, solid: BlockRef) -> None:
         """Ring when an attempt can be neither settled nor buried although its time is over. It waits, not made again."""
         mined = self._log.find(attempt.txid)
         if mined is not None:
@@ -200,7 +200,7 @@ class Outgoing(ABC):
         return bool(signing.causes)
 
     def _keep_log(self, solid: BlockRef) -> None:
-        """Tell the log from where on the oldest live attempt needs it, if that is far back."""
+        """Say to the log from where on the oldest live attempt needs it, if that is far back."""
         alive = (order.attempts.alive for order in self._open)
         oldest = min((attempt.ref_block_number for attempt in alive if attempt), default=solid.number)
         needed = oldest if oldest < solid.number - KEPT_ANYWAY_BLOCKS else None
@@ -210,9 +210,9 @@ class Outgoing(ABC):
 
     def _say(self, sentence: str) -> None:
         """Log what holds orders up when it changes."""
-        if sentence and sentence != self._told:
+        if sentence and sentence != self._said:
             log.warning("%s", sentence)
-        self._told = sentence or self._told
+        self._said = sentence or self._said
 
     # Signing and sending
 

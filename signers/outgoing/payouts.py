@@ -124,7 +124,7 @@ class Payouts(Outgoing):
         return wallet.unpayable(order.wish.to_address) if isinstance(order.wish, PayoutOrder) else None
 
     def _give_up(self, order: OpenOrder, code: str) -> Command:
-        """No bytes of it can be mined: the client has its coins back, the treasury is told why."""
+        """No bytes of it can be mined: the client has its coins back, the treasury sees why."""
         if isinstance(order.wish, Instruction):
             return WithdrawInstruction(order.wish, ACTOR, reason=code)
         return FailPayout(order=order.wish, actor=ACTOR, failure_code=code, txid=None, burned_sun=0)

@@ -48,7 +48,7 @@ class OpenSweep:
         self.news = True
         self.look_at = 0
         """The solid height at which to look again without news."""
-        self.told = ""
+        self.said = ""
 
     @property
     def last(self) -> InstructionState | None:
@@ -105,7 +105,7 @@ class OpenSweeps(OpenStreams):
 
     @property
     def leaving_minor(self) -> int:
-        """USDT that the hot wallet was told to send elsewhere and has not sent yet."""
+        """USDT that the hot wallet was ordered to send elsewhere and has not sent yet."""
         acts = (instruction.act for _, instruction, _ in self._leaving.values())
         return sum(act.amount_minor for act in acts if isinstance(act, SendToken))
 

@@ -139,7 +139,7 @@ class Plan:
         return state.over and getattr(state.end, "block_number", 0) <= solid.number
 
     def _given_before(self, hot: str) -> int:
-        """How many such transfers there were: the numbers have no gap, so a few looks tell."""
+        """How many such transfers there were: the numbers have no gap, so a few looks show it."""
         known, unknown = 0, 1
         while self._is_given(_excess_id(hot, unknown)):
             known, unknown = unknown, 2 * unknown

@@ -171,9 +171,9 @@ class Sweeps:
             case InstructionConfirmed() if end.block_number > solid.number:
                 return []
             case InstructionWithdrawn():
-                it.told = end.reason
+                it.said = end.reason
         if len(it.sweep.given) >= GIVEN_MAX:
-            return [self._defer(it, it.told or "it never had what its transfer needs")]
+            return [self._defer(it, it.said or "it never had what its transfer needs")]
         return self._trx(it) if it.order.currency == "TRX" else self._usdt(it)
 
     def _usdt(self, it: OpenSweep) -> Sequence[Command]:
@@ -256,7 +256,7 @@ class Sweeps:
         receiver = Address.from_base58(it.order.address)
         ends = [known.end for known in it.given.values() if isinstance(known.end, InstructionConfirmed)]
         if any(end.block_number > solid.number for end in ends):
-            return []  # the node lags behind what it should tell of
+            return []  # the node lags behind what it should know
         now_sun, solid_sun = self._lent_sun(receiver)
         if now_sun:
             key = str(derived_id("instruction", it.order.sweep_id, f"return {len(it.returns) + 1}"))
@@ -326,7 +326,7 @@ class Sweeps:
         return self._gas
 
     def _say(self, it: OpenSweep, reason: str) -> None:
-        if it.told != reason:
+        if it.said != reason:
             log.warning("the sweep of %s waits: %s", it.order.address, reason)
             self._alarm("gas_wallet_short", f"the sweep of {it.order.address} waits: {reason}")
-        it.told = reason
+        it.said = reason

@@ -123,15 +123,15 @@ def _check_bytes(bundle: Bundle) -> None:
 
 def _check_signature(bundle: Bundle) -> None:
     """By the owner, over these bytes."""
-    told = bundle.signature or ""
+    given = bundle.signature or ""
     try:
-        signature = bytes.fromhex(told)
+        signature = bytes.fromhex(given)
         signer = (
             None if signature[-1:] not in (b"\0", b"\1") else recover(bytes.fromhex(bundle.attempt.txid), signature)
         )
     except (ValueError, InvalidSignature):
         signer, signature = None, b""
-    if signer is None or signer.base58 != bundle.instruction.owner or signature.hex() != told:
+    if signer is None or signer.base58 != bundle.instruction.owner or signature.hex() != given:
         raise BundleRefused(f"the bundle's signature is not {bundle.instruction.owner}'s")
 
 

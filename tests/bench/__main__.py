@@ -23,6 +23,7 @@ from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.migrate import migrate
 from gateways.postgres.roles import API, PROJECTOR, READER
 from gateways.processes import up
+from gateways.processes.loop import Unwinding
 from gateways.processes.run import run_with
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
@@ -40,6 +41,7 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
 def main() -> None:
     """Print one table."""
     console = Console(highlight=False, width=150)
+    unwinding = Unwinding()
     with tempfile.TemporaryDirectory(prefix="cf-bench-") as folder:
         Path(folder).chmod(0o755)
         settings = settings_module.load(
@@ -49,6 +51,7 @@ def main() -> None:
         database = open_database(settings, kept)
         assert database.server is not None
         try:
+            unwinding.begin()
             migrate(database.owner_url, kept.role_passwords)
             _run(console, settings, kept, database)
         finally:

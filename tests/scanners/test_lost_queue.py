@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from scanners import facts
-from scanners.observer import PATIENCE_BLOCKS, TOLD_AGAIN_MAX
+from scanners.observer import PATIENCE_BLOCKS, SENT_AGAIN_MAX
 from tests.scanners.test_forks import Forking
 from tests.scanners.test_notices import DEPRECATE, FEE_OFF, FEE_ON, HOT, PAUSE, UNPAUSE, black, causes, noticed, owned
 from tests.scanners.world import KEY, US, World
@@ -182,12 +182,12 @@ def test_a_crash_at_any_call_forgets_nothing(call: int) -> None:
 def test_many_lost_reports_come_back_in_steps() -> None:
     """More than one step tells again: the next one goes on at once."""
     world = World()
-    world.chain.mine(*(usdt_transfer(salt, US, 1) for salt in range(TOLD_AGAIN_MAX + 5)), blocks=SOLID_LAG + 1)
+    world.chain.mine(*(usdt_transfer(salt, US, 1) for salt in range(SENT_AGAIN_MAX + 5)), blocks=SOLID_LAG + 1)
     while world.observer.step():
         pass
     world.queue.purge()
     wait(world)
-    assert world.balance() == TOLD_AGAIN_MAX + 5
+    assert world.balance() == SENT_AGAIN_MAX + 5
     assert world.outstanding.rows == {}
 
 

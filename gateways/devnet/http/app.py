@@ -1,4 +1,4 @@
-"""The devnet's door over HTTP: an ASGI application, and the connections that it can cut."""
+"""The devnet over HTTP: an ASGI application, and the connections that it can cut."""
 
 import asyncio
 from typing import Any
@@ -82,7 +82,7 @@ class Application:
 
 
 async def _body(request: Request) -> bytes:
-    """The body, or its first part where it is longer than the door takes."""
+    """The body, or its first part where it is longer than is read."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

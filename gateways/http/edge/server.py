@@ -82,22 +82,22 @@ class Server(uvicorn.Server):
             ) from error
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answers from now on end their connections, so that clients go elsewhere; then the door closes."""
+        """Answers from now on end their connections, so that clients go elsewhere; then it stops listening."""
         self._on_drain()
         self._protocol.draining = True
         log.info("stopping: serving for another %.1f s", self._linger_s)
         if not self.force_exit:
             await asyncio.sleep(self._linger_s)
-        await self._close_the_door(sockets or [])
+        await self._stop_listening(sockets or [])
         await super().shutdown(sockets)
 
-    async def _close_the_door(self, sockets: list[socket.socket]) -> None:
-        """Take in who has knocked already: the kernel resets connections that nobody accepted when their socket closes."""
-        knocked = [connection for listener in sockets for connection in _accept_all(listener)]
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+        """Take in connections that wait already: the kernel resets those that nobody accepted when their socket closes."""
+        waiting = [connection for listener in sockets for connection in _accept_all(listener)]
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
-        for connection in knocked:
+        for connection in waiting:
             await loop.connect_accepted_socket(self._new_protocol, connection)
 
     def _new_protocol(self) -> LimitedProtocol:

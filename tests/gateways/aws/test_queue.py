@@ -12,7 +12,7 @@ from core.ports.queues import Message
 from core.ports.unavailable import Unavailable
 from gateways.aws import session
 from gateways.aws.bodies import bytes_of, key_of, text_of
-from gateways.aws.dead_letters import UNTOLD
+from gateways.aws.dead_letters import UNKNOWN
 from gateways.aws.names import MESSAGE_BYTES_MAX, VISIBILITY_S, queue_name
 from gateways.aws.queue import SqsQueue
 from gateways.aws.session import Aws
@@ -129,7 +129,7 @@ def test_what_sqs_gave_up_by_itself_is_a_dead_letter_like_the_others(aws: Aws) -
         queue.release([item.receipt for item in queue.receive(10)])
     assert queue.receive(10) == []
     [letter] = queue.dead(10)
-    assert (letter.body, letter.group, letter.reason) == (b"{}", "g", UNTOLD)
+    assert (letter.body, letter.group, letter.reason) == (b"{}", "g", UNKNOWN)
     assert queue.redrive([letter.id]) == 1
     assert [item.group for item in queue.receive(10)] == ["g"]
 
@@ -212,7 +212,7 @@ def queue_at(server: HttpServer) -> SqsQueue:
 def test_a_service_that_is_down_or_busy_is_a_shut_door(service: HttpServer, status: int, code: str) -> None:
     """What passes by itself is Unavailable."""
     service.answer = lambda _: failing(status, code)
-    with pytest.raises(Unavailable, match=r"deposit-events\.fifo is shut"):
+    with pytest.raises(Unavailable, match=r"deposit-events\.fifo refuses for now"):
         queue_at(service).depth()
 
 

@@ -116,7 +116,7 @@ def test_a_trace_is_kept_by_all_processes_or_by_none() -> None:
     assert kept == [each for each in found if other.spans.keeps(each.trace_id)]
     assert 120 < len(kept) < 280
     for each in found:
-        one.tracing.tell(each, "told", time.time_ns())
+        one.tracing.record(each, "told", time.time_ns())
     assert len(one.told) == len(kept)
 
 
@@ -179,7 +179,7 @@ def test_a_collector_that_does_not_answer_holds_up_no_end() -> None:
         with open_spans(Settings(otlp_endpoint=collector.url), "record") as spans:
             assert spans is not None
             for _ in range(2_000):
-                spans.tell("told", spans.new_ids(), 1, 2)
+                spans.record("told", spans.new_ids(), 1, 2)
         ended = time.monotonic() - began
         hanging.set()
     assert ended < 20

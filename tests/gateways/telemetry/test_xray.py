@@ -53,7 +53,9 @@ def spans(daemon: Daemon) -> Iterator[Spans]:
 def test_what_another_process_led_to_is_a_segment_of_this_service(daemon: Daemon, spans: Spans) -> None:
     """Its id is the span's, its trace is written as X-Ray writes it, and what we say of it can be searched for."""
     ids = Ids(DEPOSIT.trace_id, 9, DEPOSIT.root_id)
-    spans.tell("record deposit.confirmed", ids, 10**9, 3 * 10**9, kind="consumer", attributes={"counterfoil.batch": 4})
+    spans.record(
+        "record deposit.confirmed", ids, 10**9, 3 * 10**9, kind="consumer", attributes={"counterfoil.batch": 4}
+    )
     segment = daemon.take()
     trace = f"{DEPOSIT.trace_id:032x}"
     assert segment["trace_id"] == f"1-{trace[:8]}-{trace[8:]}"
@@ -71,7 +73,7 @@ def test_what_another_process_led_to_is_a_segment_of_this_service(daemon: Daemon
 def test_a_call_within_a_turn_is_a_subsegment_of_it(daemon: Daemon, spans: Spans) -> None:
     """It names the segment that it is part of; a call to somebody else is marked as remote, and a failed one as a fault."""
     ids = Ids(DEPOSIT.trace_id, 8, 9)
-    spans.tell("node.broadcast", ids, 10**9, 2 * 10**9, kind="client", error="Unavailable", within=True)
+    spans.record("node.broadcast", ids, 10**9, 2 * 10**9, kind="client", error="Unavailable", within=True)
     part = daemon.take()
     assert (part["type"], part["name"], part["parent_id"]) == ("subsegment", "node.broadcast", f"{9:016x}")
     assert (part["namespace"], part["fault"]) == ("remote", True)
@@ -80,7 +82,7 @@ def test_a_call_within_a_turn_is_a_subsegment_of_it(daemon: Daemon, spans: Spans
 def test_a_request_has_its_method_route_and_status(daemon: Daemon, spans: Spans) -> None:
     """RefusedCommands are errors of the caller and not faults of ours; the caller's own trace is linked."""
     given = {"http.request.method": "POST", "http.route": "/v1/payouts", "http.response.status_code": 422}
-    spans.tell("POST /v1/payouts", Ids(5 << 96, 6), 1, 2, kind="server", attributes=given, links=[Caller(7 << 96, 8)])
+    spans.record("POST /v1/payouts", Ids(5 << 96, 6), 1, 2, kind="server", attributes=given, links=[Caller(7 << 96, 8)])
     segment = daemon.take()
     assert segment["http"] == {"request": {"method": "POST", "url": "/v1/payouts"}, "response": {"status": 422}}
     assert (segment["error"], "fault" in segment) == (True, False)
@@ -90,7 +92,7 @@ def test_a_request_has_its_method_route_and_status(daemon: Daemon, spans: Spans)
 
 def test_names_hold_only_what_x_ray_takes(daemon: Daemon, spans: Spans) -> None:
     """A route's braces are left out; the operation keeps the whole name."""
-    spans.tell("GET /v1/payouts/{id}", Ids(5 << 96, 6, 7), 1, 2, within=True)
+    spans.record("GET /v1/payouts/{id}", Ids(5 << 96, 6, 7), 1, 2, within=True)
     assert daemon.take()["name"] == "GET /v1/payouts/id"
 
 
@@ -105,7 +107,7 @@ def test_the_daemon_is_asked_where_no_collector_is(daemon: Daemon) -> None:
     assert type(exporter_of(both)).__name__ == "OTLPSpanExporter"
     with open_spans(Settings(xray_daemon=daemon.address), "observe") as spans:
         assert spans is not None
-        spans.tell("told", spans.new_ids(), 1, 2)
+        spans.record("told", spans.new_ids(), 1, 2)
     assert daemon.take()["name"] == "counterfoil-observe"
 
 

@@ -168,7 +168,7 @@ def test_a_shut_database_leaves_the_log_line(tmp_path: Path, caplog: pytest.LogC
     connections.close()
     alone = [record.message for record in caplog.records if record.name.startswith("gateways.")]
     assert alone[0] == "ALARM token_paused: the token is paused"
-    assert alone[1].startswith("the alarm token_paused stands in the log alone: ")
+    assert alone[1].startswith("the alarm token_paused is in the log only, not in the table: ")
 
 
 def test_a_refusing_database_leaves_the_log_line(login: Login, reader: Connections) -> None:
