@@ -3,7 +3,5 @@
 Adapters speak Postgres, AWS, Tron nodes, HTTP. Nothing here decides about money; decisions are core's.
 """
 
-from typing import Final
-
-VERSION: Final = "0.1.0"
+VERSION = "0.1.0"
 """The program's version, wherever it runs from; a test holds it equal to pyproject.toml's."""

@@ -11,7 +11,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from limits import parse as parse_rate
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -43,6 +42,17 @@ _NODE_URLS: Final[dict[str, str]] = {
 }
 
 
+_UNIT_S: Final[dict[str, int]] = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3_600,
+    "day": 86_400,
+    "month": 2_592_000,
+    "year": 31_104_000,
+}
+_RATE: Final = re.compile(rf"(\d{{1,12}})\s*(?:/|\s+per\s+)\s*(\d{{1,6}})?\s*({'|'.join(_UNIT_S)})s?")
+
+
 class InvalidSettings(Exception):
     """The environment does not make a configuration; the message names each variable and what to do."""
 
@@ -55,9 +65,27 @@ def _amount(text: str) -> str:
     return text
 
 
-def _rate(text: str) -> str:
-    if parse_rate(text).amount < 1:
+class Rate(NamedTuple):
+    """So many requests in a window of so many seconds; `text` says it in words."""
+
+    requests_max: int
+    window_s: int
+    text: str
+
+
+def rate_of(text: str) -> Rate:
+    """600/minute, 10 per hour, 100/5 minutes. Raises ValueError."""
+    found = _RATE.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError(f"{text!r} is no rate limit: write it as 600/minute, or 100/5 minutes")
+    requests_max, count, unit = int(found[1]), int(found[2] or 1), found[3]
+    if requests_max < 1 or count < 1:
         raise ValueError("at least 1 request must be allowed")
+    return Rate(requests_max, count * _UNIT_S[unit], f"{requests_max} per {count} {unit}")
+
+
+def _rate(text: str) -> str:
+    rate_of(text)
     return text
 
 
@@ -177,13 +205,13 @@ class Settings(BaseModel):
         description="The X-Ray daemon as host:port; empty: none, or 127.0.0.1:2000 in MODE=aws without OTLP_ENDPOINT",
     )
     trace_ratio: float = Field(1.0, ge=0, le=1, description="The share of traces that are kept, from 0 to 1")
-    metrics_host: str = Field("127.0.0.1", description="Where each process serves its numbers")
+    metrics_host: str = Field("127.0.0.1", description="Where each process serves its metrics")
     metrics_port: int = Field(
         0,
         ge=0,
         le=65_500,
-        description="The port of its numbers, for Prometheus, without a key; `counterfoil up` gives each process the next"
-        " one; 0: only the API serves them, at /metrics",
+        description="The port of its metrics, for Prometheus, without a key; `counterfoil up` gives each process the next"
+        " one; 0: only the API has them, at /metrics",
     )
     payout_fee: Amount = Field("0", description="USDT charged for a payout, beside its amount")
     payout_min: Amount = Field("0.000001", description="The smallest payout in USDT")
@@ -204,17 +232,19 @@ class Settings(BaseModel):
     left_over_trx: int = Field(
         5, ge=0, description="TRX on an address without USDT to sweep that are taken back to the gas wallet; 0: none"
     )
-    hot_floor: Amount = Field("0", description="USDT below which an alarm rings and sweeps fill the hot wallet first")
+    hot_floor: Amount = Field(
+        "0", description="USDT below which an alarm is raised and sweeps fill the hot wallet first"
+    )
     hot_ceiling: Amount = Field(
         "0",
         description="USDT in the hot wallet above which sweeps, and what it has too much, go to the cold wallet; 0: none",
     )
     hot_floor_trx: int = Field(
-        0, ge=0, description="TRX of the hot wallet, for fees, below which an alarm rings; 0: none"
+        0, ge=0, description="TRX of the hot wallet, for fees, below which an alarm is raised; 0: none"
     )
-    gas_floor_trx: int = Field(0, ge=0, description="TRX of the gas wallet below which an alarm rings; 0: none")
+    gas_floor_trx: int = Field(0, ge=0, description="TRX of the gas wallet below which an alarm is raised; 0: none")
     energy_floor: int = Field(
-        0, ge=0, description="Energy that the gas wallet's stake can lend, below which an alarm rings; 0: none"
+        0, ge=0, description="Energy that the gas wallet's stake can lend, below which an alarm is raised; 0: none"
     )
     fee_limit_max_trx: int = Field(
         60, ge=1, le=1000, description="The most TRX a payout or a sweep's transfer may burn"
@@ -244,7 +274,7 @@ class Settings(BaseModel):
     database_pool: int = Field(16, ge=1, le=200, description="Connections for queries of one API process")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
     pulse: Path = Field(
-        Path(""), description="Folder where processes show that they go on, for `counterfoil health`; empty: none"
+        Path(""), description="Folder where processes leave a sign of life, for `counterfoil health`; empty: none"
     )
 
     @field_validator("tron_solidity_url")

@@ -2,4 +2,8 @@
 
 
 class UserError(Exception):
-    """Not a defect: something the operator can mend."""
+    """Not a defect: something the operator can mend by asking or setting otherwise."""
+
+
+class NotReady(UserError):
+    """Nothing is wrong with what was asked: what it needs is not there yet, and the message says what brings it."""

@@ -48,7 +48,10 @@ def written_down(tree: ast.AST) -> list[str]:
                 given.append((name, value))
             case ast.AnnAssign(target=ast.Name(id=name), value=value):
                 given.append((name, value))
-            case ast.arguments(args=args, defaults=defaults, kwonlyargs=only, kw_defaults=only_defaults):
+            case ast.arguments(
+                posonlyargs=first, args=others, defaults=defaults, kwonlyargs=only, kw_defaults=only_defaults
+            ):
+                args = [*first, *others]
                 with_default = args[len(args) - len(defaults) :]
                 given += [(arg.arg, value) for arg, value in zip(with_default, defaults, strict=True)]
                 given += [(arg.arg, value) for arg, value in zip(only, only_defaults, strict=True)]
@@ -60,7 +63,13 @@ def test_the_look_for_open_doors_sees_one() -> None:
     """Each kind of door is found in a source that has it, and nothing is found in one that has none."""
     for source in ("import pickle", "from marshal import loads", "eval(x)", "os.system(x)", "run(x, shell=True)"):
         assert len(running(ast.parse(source))) == 1, source
-    for source in ("PASSWORD = 'a'", "connect(password='a')", "def f(*, api_key='a'): ...", "db_secret: str = 'a'"):
+    for source in (
+        "PASSWORD = 'a'",
+        "connect(password='a')",
+        "def f(*, api_key='a'): ...",
+        "def f(api_key='a', /, *, x): ...",
+        "db_secret: str = 'a'",
+    ):
         assert len(written_down(ast.parse(source))) == 1, source
     harmless = ast.parse("import json\ndef f(password: str = '') -> None: re.compile(password)")
     assert running(harmless) + written_down(harmless) == []

@@ -19,7 +19,7 @@ from core.rotation import ROTATION_OVERLAP
 from gateways.aws.names import FOR_API, FOR_FACTS, FOR_WEBHOOKS, RETENTION_S, secret_name
 from gateways.aws.session import Aws, code_of, reaching
 from gateways.platform_keys import Secrets
-from gateways.user_error import UserError
+from gateways.user_error import NotReady, UserError
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class SecretStore:
         """The current version. Raises UserError when there is none."""
         found = self._read(name, NOW, fresh_s).fields
         if not found:
-            raise UserError(f"the secret {self._id(name)} has no value: run `counterfoil secrets make`")
+            raise NotReady(f"the secret {self._id(name)} has no value yet: run `counterfoil secrets make`")
         return found
 
     def versions(self, name: str, overlap: timedelta, now: datetime) -> Sequence[Mapping[str, str]]:

@@ -6,21 +6,22 @@ from typing import Final
 
 from core.ledger.ledger import Accepted, Command, Failed
 from core.tron.address import Address
+from gateways.cli.installation import opened_database
 from gateways.settings import Settings
-from gateways.user_error import UserError
-from gateways.wiring.opened import open_platform, visiting
+from gateways.user_error import NotReady, UserError
+from gateways.wiring.opened import open_platform
 from gateways.wiring.platform import Platform
 from signers.sweeps.plan import wallets_of
 
 REASON_CHARACTERS_MAX: Final = 500
-_WALLETS: Final = 'SELECT role, address, status, kms_key_id FROM system_wallets ORDER BY role, "position" DESC'
+WALLETS: Final = 'SELECT role, address, status, kms_key_id FROM system_wallets ORDER BY role, "position" DESC'
 
 
 @contextmanager
 def acting(settings: Settings, role: str) -> Iterator[Platform]:
     """The platform with the chain of this installation, everything asked of one node."""
     with (
-        visiting(settings) as database,
+        opened_database(settings) as database,
         open_platform(settings, role, database) as platform,
         platform.node.pinned(),
     ):
@@ -35,15 +36,22 @@ def must_have_reason(reason: str, what: str) -> str:
 
 
 def system_wallet(platform: Platform, role: str) -> Address:
-    """The address that plays a role. Raises UserError where none does."""
+    """The address that plays a role. Raises NotReady where none does."""
     found = wallets_of(platform.store).get(role)
     if found is None:
-        raise UserError(f"no {role} wallet is registered yet: the processes payouts and sweeps register hot and gas")
+        raise NotReady(
+            f"no {role} wallet is registered yet: "
+            + (
+                "`counterfoil wallets register cold ADDRESS` does it"
+                if role == "cold"
+                else "the processes payouts and sweeps register hot and gas when they start"
+            )
+        )
     return found
 
 
 def execute(platform: Platform, commands: Sequence[Command]) -> int:
-    """Append; -> how many changed something. What was refused is another's doing meanwhile. Raises a defect as it is."""
+    """Append -> how many changed something. What is refused was done by somebody else meanwhile. Raises a defect as it is."""
     outcomes = platform.ledger.execute(commands)
     for outcome in outcomes:
         if isinstance(outcome, Failed):

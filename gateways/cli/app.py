@@ -1,56 +1,116 @@
 """`counterfoil`: its commands, each loaded when it is called, and how an error becomes one sentence and an exit code.
 
 Nothing is imported here that takes time: `counterfoil --help` is asked by people and by shells that complete words.
+Exit codes are the same for every command:
+
+* 0: done, or what was asked holds;
+* 1: it does not hold: a check found differences, or a proof proves nothing. A defect, which also prints a traceback,
+  ends with it too: what broke while it looked has proven nothing;
+* 2: used wrongly: arguments, settings, files, a name that is none, a request that is refused;
+* 3: not reachable: the database, a Tron node or AWS does not answer; the same command may work later;
+* 4: not ready: migrations are missing or newer, views are behind, or there is nothing there yet;
+* 130: ended by Ctrl-C.
+
+An error is one sentence in plain text on standard error, with --json too: standard output has the document or nothing,
+and a program reads the exit code; the sentence is for whoever reads that program's log, where warnings stand as well.
 """
 
-import logging
-import shutil
+import os
 import sys
-import textwrap
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
 
 from gateways import VERSION
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cyclopts import App
 
-SUMMARY: Final = "A custodial payment gateway for USDT on Tron, on an event-sourced double-entry ledger."
-COMMANDS: Final[dict[str, tuple[str, str]]] = {
+SUMMARY = "A custodial payment gateway for USDT on Tron, on an event-sourced double-entry ledger."
+COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo:command", "The main job, start to finish, in less than a minute"),
     "up": ("service:up", "Every process on this machine until Ctrl-C; state survives a restart"),
-    "run": ("service:run", "One process, in the foreground, until SIGTERM"),
+    "run": ("run:command", "One process, in the foreground, until SIGTERM"),
     "devnet": ("service:devnet", "A Tron node of our own on loopback"),
     "migrate": ("service:migrate", "Bring the database to this version; safe to run twice and at once"),
-    "health": ("service:health", "Whether the processes that show themselves in COUNTERFOIL_PULSE go on"),
-    "config": ("service:config", "Every setting, its value (secrets hidden), where it comes from, and what it is"),
+    "health": ("service:health", "Whether the processes that leave a sign of life in COUNTERFOIL_PULSE are alive"),
+    "config": ("config:command", "Every setting: its value (secrets hidden), where it comes from, what it is"),
     "reconcile": ("reconcile:command", "Trial balance; events = guard = views; ledger = chain"),
-    "rebuild": ("rebuild:command", "Rebuild views from events beside the ones that serve; verify, swap them in"),
+    "rebuild": ("rebuild:command", "Rebuild views from events beside the ones that serve; verify; swap them in"),
     "census": ("service:census", "Which events are stored, by type and version, and how each is read"),
-    "scan": ("scan:command", "Observe a range of solid blocks again; always safe"),
+    "scan": ("scan:command", "Read solid blocks again and report what they hold; always safe"),
     "signing": ("signing:app", "See what stops signing, and let it go on"),
     "alarms": ("alarms:app", "See what was raised, and the secret that signs the operator's webhooks"),
     "queue": ("queue:app", "See what waits and what was set aside, and send it again"),
     "secrets": ("secrets:app", "On AWS: give Terraform's empty secrets their values, and replace them"),
     "wallets": ("wallets:app", "The system wallets, and the address of cold storage"),
-    "sweeps": ("sweeps:app", "See what a sweep would cost, begin one now, let an address be swept again"),
+    "sweeps": ("sweeps:app", "See what a sweep would cost, begin one now, release an address set aside"),
     "stake": ("stake:app", "What is staked, how much should be, and how to change it"),
     "cold": ("cold:app", "Coins from cold storage, signed on a machine without network"),
     "audit": ("audit:app", "Prove the history: checkpoints, exports, what changed between two positions"),
-    "explain": ("explain:app", "Why a deposit or a payout is where it is, told from its events"),
-    "receipt": ("receipt:app", "Check what a client holds"),
-    "statement": ("statement:app", "An account's book in a period, signed"),
-    "tx": ("tx:app", "Look into transactions"),
+    "explain": ("explain:app", "Why a deposit or a payout is where it is, from its events"),
+    "receipt": ("receipt:app", "Check a client's receipt, offline"),
+    "statement": ("statement:app", "An account's book in a period: write it, signed, or check one"),
+    "tx": ("tx:app", "Decode a transaction and see who signed it"),
     "openapi": ("service:openapi", "Print the OpenAPI document"),
 }
 """Name -> where it is, in gateways/cli, and what it does."""
+
+DOES_NOT_HOLD, USED_WRONGLY, NOT_REACHABLE, NOT_READY = 1, 2, 3, 4
+INTERRUPTED, READER_GONE = 130, 141
+
+EXIT_CODES: dict[str, int] = {
+    "cyclopts.exceptions.CycloptsError": USED_WRONGLY,
+    "gateways.user_error.UserError": USED_WRONGLY,
+    "gateways.user_error.NotReady": NOT_READY,
+    "gateways.settings.InvalidSettings": USED_WRONGLY,
+    "gateways.private_file.UnsafeFile": USED_WRONGLY,
+    "gateways.private_file.DamagedFile": USED_WRONGLY,
+    "gateways.tron.node.WrongNetwork": USED_WRONGLY,
+    "gateways.cli.tx.UndecodableTransaction": USED_WRONGLY,
+    "signers.keys.keystore.KeystoreUnusable": USED_WRONGLY,
+    "core.proofs.notes.NoteRefused": USED_WRONGLY,
+    "builtins.OSError": USED_WRONGLY,
+    "botocore.exceptions.ClientError": USED_WRONGLY,
+    "scanners.observer.ChainMismatch": DOES_NOT_HOLD,
+    "core.ports.unavailable.Unavailable": NOT_REACHABLE,
+    "psycopg.OperationalError": NOT_REACHABLE,
+    "botocore.exceptions.BotoCoreError": NOT_REACHABLE,
+    "builtins.ConnectionError": NOT_REACHABLE,
+    "builtins.TimeoutError": NOT_REACHABLE,
+    "socket.gaierror": NOT_REACHABLE,
+    "gateways.postgres.migrate.SchemaMismatch": NOT_READY,
+    "projections.audit.difference.ViewsBehind": NOT_READY,
+    "projections.audit.statements.ViewsBehind": NOT_READY,
+}
+"""Class of error -> exit code; a subclass that is not named has its parent's. What has none is a defect and crashes.
+
+By name, since importing them all only to tell one from the other would cost more than most commands do.
+"""
+
+_EXITS = (
+    ("0", "done, or what was asked holds"),
+    ("1", "it does not hold: a check found differences"),
+    ("2", "used wrongly: arguments, settings, a name that is none, a refusal"),
+    ("3", "not reachable: the database, a Tron node or AWS does not answer"),
+    ("4", "not ready: migrations missing, views behind, nothing there yet"),
+    ("130", "ended by Ctrl-C"),
+)
 
 
 def command_line() -> "App":
     """All commands, as one that parses; their files are imported when they are called."""
     from cyclopts import App
 
-    line = App(name="counterfoil", help=SUMMARY, version=VERSION, version_flags=["--version"])
+    line = App(
+        name="counterfoil",
+        help=SUMMARY,
+        version=VERSION,
+        version_flags=["--version"],
+        suppress_keyboard_interrupt=False,
+        exit_on_error=False,
+        print_error=False,
+        result_action="return_value",
+    )
     for name, (place, _) in COMMANDS.items():
         line.command(f"gateways.cli.{place}", name=name)
     return line
@@ -58,64 +118,84 @@ def command_line() -> "App":
 
 def overview(columns: int) -> str:
     """`counterfoil --help`, in so many columns."""
-    width = max(map(len, COMMANDS)) + 2
-    lines = ["Usage: counterfoil COMMAND [...]", "", *textwrap.wrap(SUMMARY, columns), ""]
+    lines = ["Usage: counterfoil COMMAND [...]", "", *_folded(SUMMARY, columns, ""), ""]
+    width = max(map(len, COMMANDS))
     for name, (_, sentence) in COMMANDS.items():
-        lines += textwrap.wrap(
-            sentence, columns, initial_indent=f"  {name:{width}}", subsequent_indent=" " * (width + 2)
-        )
+        lines += _folded(sentence, columns, f"  {name:{width}}  ")
+    lines += ["", "Exit codes:"]
+    for code, meaning in _EXITS:
+        lines += _folded(meaning, columns, f"  {code:{width}}  ")
     return "\n".join([*lines, "", "`counterfoil COMMAND --help` says more of each."])
 
 
-def _expected_errors() -> tuple[type[Exception], ...]:
-    """Errors whose message is a sentence for the person at the terminal. Imported late: most commands need few of them."""
-    from core.ports.unavailable import Unavailable
-    from core.proofs.notes import NoteRefused
-    from gateways.cli.tx import UndecodableTransaction
-    from gateways.postgres.migrate import SchemaMismatch
-    from gateways.private_file import DamagedFile, UnsafeFile
-    from gateways.settings import InvalidSettings
-    from gateways.tron.node import WrongNetwork
-    from gateways.user_error import UserError
-    from signers.keys.keystore import KeystoreUnusable
-
-    return (
-        Unavailable,
-        NoteRefused,
-        SchemaMismatch,
-        UserError,
-        UnsafeFile,
-        DamagedFile,
-        WrongNetwork,
-        UndecodableTransaction,
-        KeystoreUnusable,
-        InvalidSettings,
-        OSError,
-    )
+def _folded(sentence: str, columns: int, start: str) -> list[str]:
+    """textwrap would do this, and take as long to load as all the rest."""
+    lines = [start]
+    for word in sentence.split():
+        if len(lines[-1]) + len(word) > columns and lines[-1].strip():
+            lines.append(" " * len(start))
+        lines[-1] += f"{word} "
+    return [line.rstrip() for line in lines]
 
 
-def guarded(command: Callable[[], object]) -> None:
-    """Run a command; an expected error becomes one sentence on stderr and exit code 1."""
+def exit_code_of(error: BaseException) -> int | None:
+    """As EXIT_CODES has it; None for a defect."""
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return next((EXIT_CODES[name] for name in names if name in EXIT_CODES), None)
+
+
+def sentence_of(error: BaseException) -> str:
+    """What is wrong and what to do, in one line."""
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if name.startswith("cyclopts."):
+        from gateways.cli.usage import worded
+
+        return worded(error)
+    said = str(error).strip() or name
+    if name.startswith("psycopg."):
+        return f"the database does not answer: {said.splitlines()[0]}"
+    return " ".join(said.split())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command -> its exit code. An error that is no defect is a sentence on standard error; a defect is raised."""
+    import logging
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        command()
+        found = command_line()(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit(130)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's own flush fails again
+        return READER_GONE
     except Exception as error:
-        if not isinstance(error, _expected_errors()):
+        code = exit_code_of(error)
+        if code is None:
             raise
-        from rich.console import Console
-
-        Console(stderr=True, highlight=False).print(f"[red]error:[/red] {error}", markup=True, soft_wrap=True)
-        sys.exit(1)
+        print(f"error: {sentence_of(error)}", file=sys.stderr)  # noqa: T201
+        return code
+    if isinstance(found, bool):
+        return 0 if found else DOES_NOT_HOLD
+    return found if isinstance(found, int) else 0
 
 
 def main() -> None:
     """The console script."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     asked = sys.argv[1:]
     if asked in ([], ["--help"], ["-h"]):
-        print(overview(shutil.get_terminal_size().columns))  # noqa: T201  the help is the output
+        print(overview(_columns()))  # noqa: T201  the help is the output
     elif asked == ["--version"]:
         print(VERSION)  # noqa: T201
     else:
-        guarded(command_line())
+        sys.exit(run(asked))
+
+
+def _columns() -> int:
+    try:
+        return int(os.environ.get("COLUMNS", "")) or os.get_terminal_size().columns
+    except (ValueError, OSError):
+        return 80

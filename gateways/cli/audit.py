@@ -10,22 +10,22 @@ from typing import Annotated, Literal
 
 import psycopg
 from cyclopts import App, Parameter
-from rich.console import Console
 
 from core.ledger.journal import TREASURY
 from core.proofs.notes import NoteKey
 from core.streams.accounts import account_stream
 from gateways.cli.acts import note_command
-from gateways.cli.audit_diff import _ACCOUNT, book_of
-from gateways.cli.console import Data, console, progress, settings_with
-from gateways.cli.reconcile import print_checks
+from gateways.cli.audit_diff import ACCOUNT, book_of, show_difference
+from gateways.cli.console import Data, Json, Output, Table, progress
+from gateways.cli.installation import opened_database, settings_with
+from gateways.cli.reconcile import checks_table, facts_of
 from gateways.embedded.checkpoint_archive import FolderArchive
 from gateways.postgres.connections import Connections
 from gateways.postgres.roles import READER
 from gateways.settings import Settings
 from gateways.user_error import UserError
 from gateways.wiring.notes import open_archive, open_signer
-from gateways.wiring.opened import open_platform, visiting
+from gateways.wiring.opened import open_platform
 from projections.audit.export import export
 from projections.audit.history_tree import GROW_EVENTS_MAX, HistoryTree
 from projections.audit.plain_text import Period, journal
@@ -34,10 +34,10 @@ from projections.audit.reconcile import reconcile
 from projections.audit.verify import published_keys, verify
 
 
-def export_history(settings: Settings, output: Path | None, console: Console) -> None:
+def export_history(settings: Settings, output: Path | None) -> None:
     """Write the export, to standard output where no file is named: a file appears whole or not at all."""
-    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
-        _write(export(conn), output, console)
+    with opened_database(settings) as database, psycopg.connect(database.url(READER)) as conn:
+        _write(export(conn), output)
 
 
 def export_journal(
@@ -47,27 +47,26 @@ def export_journal(
     first: date | None,
     last: date | None,
     output: Path | None,
-    console: Console,
 ) -> None:
     """Write the books' journal in the same way, of the days from the first to the last. Raises UserError."""
     if first is not None and last is not None and first > last:
         raise UserError("--to must not lie before --from")
     book = None if account is None else book_of(account)
-    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
+    with opened_database(settings) as database, psycopg.connect(database.url(READER)) as conn:
         if book not in (None, TREASURY):
             with conn.transaction():
-                if conn.execute(_ACCOUNT, (account_stream(book),)).fetchone() is None:
+                if conn.execute(ACCOUNT, (account_stream(book),)).fetchone() is None:
                     raise UserError(f"there is no account {account}: give its id, or {TREASURY}")
-        _write(journal(conn, FORMS[form](), book, Period(first, last)), output, console)
+        _write(journal(conn, FORMS[form](), book, Period(first, last)), output)
 
 
-def _write(lines: Iterable[bytes], output: Path | None, console: Console) -> None:
+def _write(lines: Iterable[bytes], output: Path | None) -> None:
     if output is None:
         for line in lines:
             sys.stdout.buffer.write(line)
         return
     temporary = output.with_name(f".{output.name}.part")
-    with temporary.open("wb") as file, progress(console) as bar:
+    with temporary.open("wb") as file, progress() as bar:
         task = bar.add_task("exporting", total=None)
         for number, line in enumerate(lines, start=1):
             file.write(line)
@@ -76,52 +75,68 @@ def _write(lines: Iterable[bytes], output: Path | None, console: Console) -> Non
     temporary.replace(output)
 
 
-def verify_export(file: Path, keys: Sequence[str], archive: Path | None) -> int:
-    """Let the stand-alone verifier look, in a process that has nothing of this one -> its exit code."""
+def verify_export(file: Path, keys: Sequence[str], archive: Path | None, *, as_json: bool = False) -> int:
+    """Let the stand-alone verifier look, in a process that has nothing of this one -> its exit code.
+
+    Raises NoteRefused for a key that is none, and OSError for a file that cannot be read.
+    """
+    for key in keys:
+        NoteKey.parse(key)
+    file.open("rb").close()
     verifier = Path(str(resources.files("schema") / "verify.py"))
     arguments = [argument for key in keys for argument in ("--key", key)]
     arguments += ["--archive", str(archive)] if archive else []
+    arguments += ["--json"] if as_json else []
     command = [sys.executable, "-I", str(verifier), "history", str(file), *arguments]
     return subprocess.run(command, check=False).returncode  # noqa: S603  our own file
 
 
-def verify_database(settings: Settings, keys: Sequence[str], archive: Path | None, console: Console) -> bool:
+def verify_database(settings: Settings, keys: Sequence[str], archive: Path | None, out: Output) -> bool:
     """Print every check with its differences -> whether all hold. Everything but the chain, which reconcile asks."""
     trusted = [NoteKey.parse(key) for key in keys]
     with (
-        visiting(settings) as database,
+        opened_database(settings) as database,
         open_platform(settings, READER, database) as platform,
         psycopg.connect(platform.reader_url) as conn,
-        progress(console) as bar,
+        progress() as bar,
     ):
         task = bar.add_task("replaying", total=None)
         replayed = reconcile(conn, None, lambda at, of: bar.update(task, completed=at, total=of))
         if not trusted:
             trusted = published_keys(conn)
             conn.rollback()
-            console.print("the keys are the database's own: give --key to be sure who signed")
         task = bar.add_task("hashing", total=None)
         kept = FolderArchive(archive) if archive else open_archive(settings)
         proven = verify(conn, trusted, kept.contents(), lambda at, of: bar.update(task, completed=at, total=of))
-    print_checks([*replayed.checks, *proven], console)
-    ok = all(check.ok for check in (*replayed.checks, *proven))
-    console.print(f"{replayed.position} events; " + ("everything holds" if ok else "something does not hold"))
-    return ok
+    checks = [*replayed.checks, *proven]
+    holds = all(check.ok for check in checks)
+    facts = {
+        "holds": holds,
+        "position": replayed.position,
+        "keys": [str(key) for key in trusted],
+        "keys_are_the_databases_own": not keys,
+        "checks": facts_of(checks),
+    }
+    own = [] if keys else ["the keys are the database's own: give --key to be sure who signed", ""]
+    verdict = f"{replayed.position} events; " + ("everything holds" if holds else "something does not hold")
+    out.show(facts, *own, checks_table(checks), "", verdict)
+    return holds
 
 
-def print_keys(settings: Settings, console: Console) -> None:
+def show_keys(settings: Settings, out: Output) -> None:
     """One line a key: what it signs, and the key itself."""
-    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
-        rows = conn.execute("SELECT purpose, key FROM note_keys ORDER BY purpose, since").fetchall()
-    for purpose, key in [*rows, ("statements", str(open_signer(settings, "statements").key))]:
-        console.print(f"{purpose:<12} {key}", soft_wrap=True)
-    if not rows:
-        console.print("no checkpoint was signed yet: the process `checkpoints` makes one when it starts")
+    with opened_database(settings) as database, psycopg.connect(database.url(READER)) as conn:
+        signed = conn.execute("SELECT purpose, key FROM note_keys ORDER BY purpose, since").fetchall()
+    rows = [*signed, ("statements", str(open_signer(settings, "statements").key))]
+    parts: list[str | Table] = [Table(("signs", "key"), rows, has_header=False)]
+    if not signed:
+        parts.append("no checkpoint was signed yet: the process `checkpoints` makes one when it starts")
+    out.show({"data": [{"purpose": purpose, "key": key} for purpose, key in rows]}, *parts)
 
 
-def regrow_tree(settings: Settings, console: Console) -> None:
+def regrow_tree(settings: Settings, out: Output) -> None:
     """As the owner: no running process may forget a tile."""
-    with visiting(settings) as database, progress(console) as bar:
+    with opened_database(settings) as database, progress() as bar:
         login = Connections(database.owner_url)
         try:
             tree = HistoryTree(login.transaction)
@@ -132,9 +147,10 @@ def regrow_tree(settings: Settings, console: Console) -> None:
                 grown = tree.grow()
                 bar.update(task, advance=grown)
             note_command(settings, "history-tree.regrown", database, events=tree.size)
-            console.print(f"the tree holds {tree.size} events")
+            events = tree.size
         finally:
             login.close()
+    out.show({"events": events}, f"the tree holds {events} events")
 
 
 app = App(name="audit", help="Prove the history: checkpoints, exports, what changed between two positions")
@@ -161,32 +177,34 @@ def _export(
     """
     settings = settings_with(data=data)
     if format != "ndjson":
-        export_journal(settings, format, account, from_, to, output, console)
+        export_journal(settings, format, account, from_, to, output)
     elif account is not None or from_ is not None or to is not None:
         raise UserError(
             "NDJSON is the whole history, which nothing proves in parts: --account, --from and --to are"
             " for --format hledger or beancount"
         )
     else:
-        export_history(settings, output, console)
+        export_history(settings, output)
 
 
 @app.command(name="verify")
 def _verify(
     file: Annotated[Path | None, Parameter(help="An export; without it, the database itself")] = None,
+    /,
     *,
     archive: Annotated[
-        Path | None, Parameter(help="The folder of archived checkpoints; default: the setting's")
+        Path | None, Parameter(help="The folder of archived checkpoints; default: COUNTERFOIL_CHECKPOINT_ARCHIVE")
     ] = None,
     key: Annotated[
         list[str] | None, Parameter(help="A key that signs checkpoints, as `audit keys` prints it; several if replaced")
     ] = None,
+    json: Json = False,
     data: Data = None,
-) -> None:
+) -> int | bool:
     """Is the history, in the database or in an export, the one that was signed? Exit 1 and every difference if not."""
     if file is not None:
-        sys.exit(verify_export(file, key or [], archive))
-    sys.exit(0 if verify_database(settings_with(data=data), key or [], archive, console) else 1)
+        return verify_export(file, key or [], archive, as_json=json)
+    return verify_database(settings_with(data=data), key or [], archive, Output(as_json=json))
 
 
 @app.command(name="diff")
@@ -195,22 +213,20 @@ def _diff(
     from_: Annotated[int, Parameter(name="--from", help="A position; what its event did is not in the difference")],
     to: Annotated[int | None, Parameter(help="A later position, whose event is in it; default: the last one")] = None,
     account: Annotated[str | None, Parameter(help="One book, by the account's id, or treasury")] = None,
-    json: bool = False,
+    json: Json = False,
     data: Data = None,
 ) -> None:
     """Which balances changed between two positions, by how much, and by which events."""
-    from gateways.cli.audit_diff import show_difference
-
-    show_difference(settings_with(data=data), from_, to, account, console, as_json=json)
+    show_difference(settings_with(data=data), from_, to, account, Output(as_json=json))
 
 
 @app.command(name="keys")
-def _keys(*, data: Data = None) -> None:
+def _keys(*, json: Json = False, data: Data = None) -> None:
     """Print the keys that sign checkpoints and statements. Give them to auditors and clients by a way of their own."""
-    print_keys(settings_with(data=data), console)
+    show_keys(settings_with(data=data), Output(as_json=json))
 
 
 @app.command(name="regrow-tree")
-def _regrow_tree(*, data: Data = None) -> None:
+def _regrow_tree(*, json: Json = False, data: Data = None) -> None:
     """Forget the Merkle tree's tiles and make them again from the events."""
-    regrow_tree(settings_with(data=data), console)
+    regrow_tree(settings_with(data=data), Output(as_json=json))

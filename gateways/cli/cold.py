@@ -4,17 +4,17 @@ Signed they are where no network is (gateways/cli/cold_machine.py). What `prepar
 its txid from then on: the process `sweeps` sees it through, whether it is mined, dies at its expiration, or was never signed.
 """
 
+import io
+import sys
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 from uuid import UUID, uuid4
 
 import psycopg
-import segno
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from rich.console import Console
-from rich.table import Table
 
 from core.ledger.ledger import Command, EventStore, Failed, Refused
 from core.ledger.money import InvalidAmount, format_amount, parse_amount
@@ -23,8 +23,9 @@ from core.streams.instructions import GiveInstruction, Instruction, InstructionG
 from core.tron.address import SUN_PER_TRX, Address
 from gateways.cli.acting import acting, system_wallet
 from gateways.cli.acts import at_terminal, note_command
-from gateways.cli.cold_machine import COLD, read_bundle, show_bundle
-from gateways.cli.console import Data, console, settings_with
+from gateways.cli.cold_machine import COLD, bundle_table, facts_of, read_bundle
+from gateways.cli.console import Data, Json, Output, Table, number, rfc3339, text, usdt
+from gateways.cli.installation import settings_with
 from gateways.postgres.roles import READER, SIGNER
 from gateways.settings import PREFIX, Settings
 from gateways.user_error import UserError
@@ -45,7 +46,7 @@ _STREAMS: Final = (
 )
 
 
-def prepare(settings: Settings, amount: str, file: Path, hours: int, console: Console) -> None:
+def prepare(settings: Settings, amount: str, file: Path, hours: int, out: Output) -> None:
     """Record the transfer with its bytes, and write the bundle that cold storage's owner signs. Raises UserError."""
     amount_minor = _amount(amount)
     if file.exists():
@@ -56,7 +57,7 @@ def prepare(settings: Settings, amount: str, file: Path, hours: int, console: Co
         if under_way := next(_open(platform.store, _ids(platform)), None):
             known, state = under_way
             raise UserError(
-                f"{known.instruction_id} is {state.state} and not over yet: counterfoil cold list says until when"
+                f"{known.instruction_id} is {state.state} and not over yet: `counterfoil cold list` says until when"
             )
         instruction = Instruction(str(uuid4()), "refill", "", cold.base58, COLD, SendToken(hot.base58, amount_minor))
         attempt, policy = _bytes(platform, instruction, hours * _HOUR_MS)
@@ -75,9 +76,9 @@ def prepare(settings: Settings, amount: str, file: Path, hours: int, console: Co
             txid=attempt.txid,
             amount_minor=amount_minor,
         )
-    show_bundle(bundle, console)
-    _qr(bundle, console)
-    console.print(f"{file} is written: sign it with counterfoil cold sign {file.name} on the machine that has the key")
+    next_step = f"sign it with `counterfoil cold sign {file.name}` on the machine that has the key"
+    facts = {"file": file, **facts_of(bundle)}
+    out.show(facts, bundle_table(bundle), *_qr(bundle), f"{file} is written: {next_step}")
 
 
 def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tuple[Attempt, Policy]:
@@ -114,11 +115,11 @@ def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tu
     return attempt, Policy(act.to, token.base58, act.amount_minor, most_sun, head.timestamp_ms)
 
 
-def submit(settings: Settings, file: Path, console: Console) -> None:
+def submit(settings: Settings, file: Path, out: Output) -> None:
     """Record the signature and give the transaction to the network; the process `sweeps` sees it through. Raises UserError."""
     bundle = read_bundle(file)
     if bundle.signature is None:
-        raise UserError(f"{file} is not signed yet: counterfoil cold sign does it, on the machine that has the key")
+        raise UserError(f"{file} is not signed yet: `counterfoil cold sign` does it, on the machine that has the key")
     instruction, attempt = bundle.instruction, bundle.attempt
     with acting(settings, SIGNER) as platform:
         check_chain(platform)
@@ -130,7 +131,9 @@ def submit(settings: Settings, file: Path, console: Console) -> None:
         if instruction.owner != system_wallet(platform, COLD).base58:
             raise UserError(f"{instruction.owner} is not the cold wallet")
         if known.over or known.attempts.sent:
-            raise UserError(f"{attempt.txid} was submitted before and is {known.state}: counterfoil cold list shows it")
+            raise UserError(
+                f"{attempt.txid} was submitted before and is {known.state}: `counterfoil cold list` shows it"
+            )
         if platform.node.head().timestamp_ms >= attempt.expiration_ms:
             raise UserError("it has expired and nothing moved: prepare another one")
         actor, txid = at_terminal(), attempt.txid
@@ -143,28 +146,38 @@ def submit(settings: Settings, file: Path, console: Console) -> None:
         note_command(
             settings, "cold.submitted", instruction_id=instruction.instruction_id, txid=txid, answer=answer.code
         )
-    console.print(
-        f"{txid} was given to the network ({answer.code}); the process sweeps sends it again until it is mined or dead"
+    out.show(
+        {"instruction_id": instruction.instruction_id, "txid": txid, "answer": answer.code},
+        f"{txid} was given to the network ({answer.code});"
+        " the process sweeps sends it again until it is mined or has expired",
     )
 
 
-def show(settings: Settings, console: Console) -> None:
+def show(settings: Settings, out: Output) -> None:
     """Every transfer from cold storage, and what became of it."""
+    facts, rows = [], []
     with acting(settings, READER) as platform:
         now_ms = platform.node.head().timestamp_ms
-        table = Table("id", "state", "txid", box=None, pad_edge=False)
-        table.add_column("USDT", justify="right")
-        table.add_column("", overflow="fold")
-        rows = 0
         for instruction, state in _all(platform.store, _ids(platform)):
             act, last = instruction.act, state.attempts.last
             assert isinstance(act, SendToken)
-            left_min = (last.expiration_ms - now_ms) // 60_000 if last and not state.over else 0
-            told = f"expires in {left_min} minutes" if left_min > 0 else ""
-            shown = format_amount(act.amount_minor, "USDT")
-            table.add_row(instruction.instruction_id, _word(state), last.txid if last else "", shown, told)
-            rows += 1
-    console.print(table if rows else "nothing was ever asked of cold storage")
+            expires_ms = last.expiration_ms if last and not state.over else None
+            txid = last.txid if last else None
+            facts.append(
+                {
+                    "id": instruction.instruction_id,
+                    "state": _word(state),
+                    "txid": txid,
+                    **usdt("amount", act.amount_minor),
+                    "expires_at": expires_ms and rfc3339(datetime.fromtimestamp(expires_ms / 1000, UTC)),
+                }
+            )
+            left_min = (expires_ms - now_ms) // 60_000 if expires_ms else 0
+            said = f"expires in {left_min} minutes" if left_min > 0 else ""
+            amount = format_amount(act.amount_minor, "USDT")
+            rows.append((instruction.instruction_id, _word(state), txid, amount, said))
+    table = Table(("id", "state", "txid", number("USDT"), text("until")), rows)
+    out.show({"data": facts}, table if rows else "nothing was ever asked of cold storage")
 
 
 def _amount(text: str) -> int:
@@ -213,55 +226,75 @@ def _word(state: InstructionState) -> str:
     return "signed" if state.state == "prepared" and state.attempts.signature else state.state
 
 
-def _qr(bundle: Bundle, console: Console) -> None:
-    """The bytes on the terminal, for a machine that has a camera and no port."""
-    if console.is_terminal:
-        segno.make(bundle.attempt.raw_data.upper(), error="m").terminal(compact=True)
+def _qr(bundle: Bundle) -> list[str]:
+    """The bytes as a picture on a terminal, for a machine that has a camera and no port; nothing elsewhere."""
+    if not sys.stdout.isatty():
+        return []
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(bundle.attempt.raw_data.upper(), error="m").terminal(drawn, compact=True)
+    return [drawn.getvalue()]
 
 
 app = App(name="cold", help="Coins from cold storage to the hot wallet, signed on a machine without network")
 
 
+BundleFile = Annotated[Path, Parameter(name="BUNDLE", help="The file that `counterfoil cold prepare` has written")]
+
+
 @app.command(name="prepare")
 def _prepare(
-    amount: Annotated[str, Parameter(name="AMOUNT", help="USDT, as 2500.00")],
+    amount: Annotated[str, Parameter(help="How much USDT, as 2500.00")],
+    /,
     *,
     output: Annotated[Path, Parameter(help="The bundle to write")] = Path("cold-bundle.json"),
     hours: Annotated[int, Parameter(help="How long signing may take", validator=Number(gte=1, lte=24))] = 24,
+    json: Json = False,
     data: Data = None,
 ) -> None:
     """Fix the transaction, record it, and write a bundle for the machine that has the key."""
-    prepare(settings_with(data=data), amount, output, hours, console)
+    prepare(settings_with(data=data), amount, output, hours, Output(as_json=json))
 
 
 @app.command(name="sign")
 def _sign(
-    bundle: Annotated[Path, Parameter(name="BUNDLE")],
+    bundle: BundleFile,
+    /,
     *,
-    keystore: Annotated[Path, Parameter(help="Cold storage's keystore, as keygen has made it")],
-    fingerprint: Annotated[str | None, Parameter(help="As whoever prepared it said it; asked for without it")] = None,
+    keystore: Annotated[Path, Parameter(help="Cold storage's keystore, as `counterfoil cold keygen` has made it")],
+    fingerprint: Annotated[
+        str | None, Parameter(help="As whoever prepared the bundle said it; asked for without it")
+    ] = None,
+    json: Json = False,
 ) -> None:
     """Check every byte of a bundle against what it says, and sign it. Needs no network, no database and no node."""
     from gateways.cli.cold_machine import sign as sign_bundle
 
-    sign_bundle(settings_with(), bundle, keystore, fingerprint, console)
+    sign_bundle(settings_with(), bundle, keystore, fingerprint, Output(as_json=json))
 
 
 @app.command(name="submit")
-def _submit(bundle: Annotated[Path, Parameter(name="BUNDLE", help="The signed one")], *, data: Data = None) -> None:
+def _submit(
+    bundle: Annotated[Path, Parameter(name="BUNDLE", help="The signed one")],
+    /,
+    *,
+    json: Json = False,
+    data: Data = None,
+) -> None:
     """Hold a signed bundle to what was recorded, and give its transaction to the network."""
-    submit(settings_with(data=data), bundle, console)
+    submit(settings_with(data=data), bundle, Output(as_json=json))
 
 
 @app.command(name="list")
-def _list_transfers(*, data: Data = None) -> None:
+def _list_transfers(*, json: Json = False, data: Data = None) -> None:
     """Every transfer from cold storage, and what became of it."""
-    show(settings_with(data=data), console)
+    show(settings_with(data=data), Output(as_json=json))
 
 
 @app.command(name="keygen")
-def _keygen(*, keystore: Annotated[Path, Parameter(help="The keystore to write")]) -> None:
+def _keygen(*, keystore: Annotated[Path, Parameter(help="The keystore to write")], json: Json = False) -> None:
     """Make cold storage's key, on the machine that keeps it, and print the address to register."""
     from gateways.cli.cold_machine import keygen as make_key
 
-    make_key(keystore, settings_with(), console)
+    make_key(keystore, settings_with(), Output(as_json=json))

@@ -3,15 +3,14 @@
 import getpass
 import os
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
-
-from rich.console import Console
-from rich.table import Table
+from typing import Any, Final
 
 from core.ledger.money import format_amount
 from core.streams.instructions import SendToken
 from core.tron.address import SUN_PER_TRX
+from gateways.cli.console import Output, Table, pairs, rfc3339, trx, usdt
 from gateways.settings import PREFIX, Settings
 from gateways.user_error import UserError
 from signers.keys.keys import KeyNotHeld, SoftwareKey
@@ -22,19 +21,22 @@ from signers.transactions.signer import SignatureRefused
 COLD: Final = "cold"
 
 
-def sign(settings: Settings, file: Path, keystore: Path, fingerprint: str | None, console: Console) -> None:
+def sign(settings: Settings, file: Path, keystore: Path, fingerprint: str | None, out: Output) -> None:
     """Sign a bundle, with no network and no database. Raises UserError, KeystoreUnusable."""
     bundle = read_bundle(file)
     if bundle.signature is not None:
-        raise UserError(f"{file} is signed already: bring it back and run counterfoil cold submit")
+        raise UserError(f"{file} is signed already: bring it back and run `counterfoil cold submit`")
     if bundle.network != settings.network:
         raise UserError(f"the bundle is for {bundle.network}: set {PREFIX}NETWORK={bundle.network} if that is meant")
     if bundle.policy.token != settings.usdt.base58:
         raise UserError(f"the bundle calls {bundle.policy.token}, which is not the token {settings.usdt}")
-    show_bundle(bundle, console)
     if fingerprint is None:
-        console.print("ask whoever prepared it for the fingerprint, by another way than the file came")
+        if out.as_json:
+            raise UserError("--json asks nothing: give --fingerprint too")
+        out.say(bundle_table(bundle), "ask whoever prepared it for the fingerprint, by another way than the file came")
         fingerprint = input("fingerprint: ")
+    else:
+        out.say(bundle_table(bundle))
     if fingerprint.strip().upper() != bundle.fingerprint:
         raise UserError("that is not the bundle's fingerprint: do not sign it")
     store = Keystore.open(keystore, _passphrase(settings))
@@ -44,15 +46,18 @@ def sign(settings: Settings, file: Path, keystore: Path, fingerprint: str | None
         raise UserError(str(error)) from error
     written = file.with_name(f"{file.stem}.signed{file.suffix}")
     written.write_bytes(done.encode())
-    console.print(f"{written} is written: bring it back and run counterfoil cold submit {written.name}")
+    facts = {"file": written, **facts_of(bundle)}
+    out.show(facts, f"{written} is written: bring it back and run `counterfoil cold submit {written.name}`")
 
 
-def keygen(keystore: Path, settings: Settings, console: Console) -> None:
+def keygen(keystore: Path, settings: Settings, out: Output) -> None:
     """Make cold storage's key, on the machine that keeps it. Raises KeystoreUnusable for a file that is there."""
     store = Keystore.create(keystore, _passphrase(settings, twice=True), {COLD: _secret()})
-    console.print(f"{keystore} is written: keep copies of it, and its passphrase elsewhere")
-    console.print(
-        f"register it where the gateway runs: counterfoil wallets register cold {store.key('keystore:cold').address}"
+    address = str(store.key(f"keystore:{COLD}").address)
+    out.show(
+        {"keystore": keystore, "address": address},
+        f"{keystore} is written: keep copies of it, and its passphrase elsewhere",
+        f"register it where the gateway runs: counterfoil wallets register cold {address}",
     )
 
 
@@ -85,21 +90,38 @@ def read_bundle(file: Path) -> Bundle:
         raise UserError(f"{file}: {error}") from error
 
 
-def show_bundle(bundle: Bundle, console: Console) -> None:
+def bundle_table(bundle: Bundle) -> Table:
     """What a person must see before signing."""
     act, attempt, policy = bundle.instruction.act, bundle.attempt, bundle.policy
     assert isinstance(act, SendToken)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for label, value in (
-        ("network", bundle.network),
-        ("from", f"{bundle.instruction.owner} (cold storage)"),
-        ("to", f"{act.to} (hot wallet)"),
-        ("amount", f"{format_amount(act.amount_minor, 'USDT')} USDT"),
-        ("token", policy.token),
-        ("fee limit", f"{format_amount(attempt.fee_limit_sun, 'TRX')} TRX"),
-        ("expires", f"{(attempt.expiration_ms - policy.prepared_at_ms) // 60_000} minutes after it was prepared"),
-        ("txid", attempt.txid),
-        ("fingerprint", f"[bold]{bundle.fingerprint}[/bold]"),
-    ):
-        table.add_row(label, value)
-    console.print(table)
+    return pairs(
+        [
+            ("network", bundle.network),
+            ("from", f"{bundle.instruction.owner} (cold storage)"),
+            ("to", f"{act.to} (hot wallet)"),
+            ("amount", f"{format_amount(act.amount_minor, 'USDT')} USDT"),
+            ("token", policy.token),
+            ("fee limit", f"{format_amount(attempt.fee_limit_sun, 'TRX')} TRX"),
+            ("expires", f"{(attempt.expiration_ms - policy.prepared_at_ms) // 60_000} minutes after it was prepared"),
+            ("txid", attempt.txid),
+            ("fingerprint", bundle.fingerprint),
+        ]
+    )
+
+
+def facts_of(bundle: Bundle) -> dict[str, Any]:
+    """The same for JSON."""
+    act, attempt, policy = bundle.instruction.act, bundle.attempt, bundle.policy
+    assert isinstance(act, SendToken)
+    return {
+        "instruction_id": bundle.instruction.instruction_id,
+        "network": bundle.network,
+        "from_address": bundle.instruction.owner,
+        "to_address": act.to,
+        **usdt("amount", act.amount_minor),
+        "token": policy.token,
+        **trx("fee_limit", attempt.fee_limit_sun),
+        "expires_at": rfc3339(datetime.fromtimestamp(attempt.expiration_ms / 1000, UTC)),
+        "txid": attempt.txid,
+        "fingerprint": bundle.fingerprint,
+    }

@@ -7,23 +7,22 @@ over HTTP; it looks into the history only to say at which position a thing was r
 import http.server
 import logging
 import multiprocessing
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import httpx2
 import msgspec
+from cyclopts import Parameter, validators
 from rich.console import Console
-from rich.table import Table
 
 from core.ledger.money import format_amount, parse_amount
 from gateways import settings as settings_module
 from gateways.cli import demo_sweeps as sweeps
-from gateways.cli.console import console
+from gateways.cli.console import Table, number
 from gateways.cli.demo_world import WAIT_S, Mismatch, Story, World, get
 from gateways.postgres.roles import READER
 from gateways.processes import up
@@ -81,7 +80,7 @@ def run(console: Console, *, block_ms: int) -> int:
 def _world(settings: Settings, devnet_port: int, block_ms: int) -> None:
     logging.getLogger().setLevel(logging.ERROR)
     try:
-        up.run(settings, Console(quiet=True), devnet_port=devnet_port, block_ms=block_ms)
+        up.run(settings, lambda _: None, devnet_port=devnet_port, block_ms=block_ms)
     except UserError as error:
         Console(stderr=True).print(str(error), soft_wrap=True)
         raise SystemExit(1) from None
@@ -224,7 +223,7 @@ class Play:
 
         headers, body = self._world.until(found)
         verify(secret, headers, body, int(time.time()))
-        self._tell(f"webhook {kind} arrived, signature verified: {headers['webhook-id'][:13]}…")
+        self._tell(f"webhook {kind} arrived, signature verified: {headers['webhook-id']}")
 
     def _books(self, company: httpx2.Client) -> None:
         from gateways.cli.reconcile import reconcile_when_quiet, trial_balance_table
@@ -258,19 +257,24 @@ def _final(payout: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _balance_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("ledger account", "type", title="Acme Exchange's balances", title_justify="left")
-    table.add_column("amount", justify="right")
-    table.add_column("pending", justify="right")
-    for row in rows:
-        table.add_row(
+    titles = ("ledger account", "type", number("amount"), number("pending"))
+    lines = [
+        (
             row["code"],
             row["type"],
             f"{row['amount']} {row['currency']}",
-            format_amount(row["pending_minor"], row["currency"]),
+            f"{format_amount(row['pending_minor'], row['currency'])} {row['currency']}",
         )
-    return table
+        for row in rows
+    ]
+    return Table(titles, lines, title="Acme Exchange's balances")
 
 
-def command(*, block_ms: int = 100) -> None:
+def command(
+    *,
+    block_ms: Annotated[
+        int, Parameter(help="Milliseconds between two blocks of its devnet", validator=validators.Number(gte=1))
+    ] = 100,
+) -> int:
     """The main job, start to finish: a deposit credited, a payout confirmed, coins swept, books and chain equal."""
-    sys.exit(run(console, block_ms=block_ms))
+    return run(Console(highlight=False), block_ms=block_ms)

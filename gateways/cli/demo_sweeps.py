@@ -1,12 +1,13 @@
 """The demo's second half: two customers' coins are swept to the hot wallet, one paid by TRX, one by energy from stake."""
 
+import io
 from typing import Final
 
 import httpx2
-from rich.console import Console
 
 from core.ledger.money import format_amount
 from gateways.cli import stake as staking
+from gateways.cli.console import Output
 from gateways.cli.demo_world import Mismatch, World, get
 from signers.sweeps.worth import in_token
 
@@ -22,7 +23,7 @@ _MEANS: Final = {
 def play(world: World, company: httpx2.Client) -> None:
     """A sweep before the operator has staked, and one after."""
     _sweep(world, company, 43, "fuel")
-    staking.freeze(world.settings, "gas", "ENERGY", STAKE_TRX, Console(quiet=True))
+    staking.freeze(world.settings, "gas", "ENERGY", STAKE_TRX, Output(stream=io.StringIO()))
     position = world.position("instruction.confirmed/1", "instruction", "purpose", "stake", count=1)
     world.story.tell(f"operator stakes {STAKE_TRX} TRX of the gas wallet for energy", position=position)
     _sweep(world, company, 44, "loan")

@@ -1,4 +1,4 @@
-"""What both halves of the demo play on: the story it prints, what it asks, and how it waits for what must happen."""
+"""What both halves of the demo play on: the story it prints, whom it asks, and how it waits for what must happen."""
 
 import secrets
 import time
@@ -8,8 +8,8 @@ from typing import Any, Final
 import httpx2
 import psycopg
 from rich.console import Console
-from rich.table import Table
 
+from gateways.cli.console import Table
 from gateways.settings import Settings
 
 WAIT_S: Final = 90.0
@@ -32,16 +32,20 @@ class Story:
     def tell(self, what: str, *, txid: str = "", position: int | None = None) -> None:
         now = time.monotonic()
         took_ms, self._last = (now - self._last) * 1000, now
-        where = f"[cyan]event {position}[/cyan]" if position else ""
-        if txid:
-            where = f"[magenta]tx {txid[:10]}…{txid[-4:]}[/magenta]  {where}"
+        where = f"[cyan]event {position}[/cyan]  " if position else ""
         self._console.print(
-            f"[dim]{now - self._start:6.2f} s[/dim]  {what}  {where}  [dim]{took_ms:.0f} ms[/dim]", soft_wrap=True
+            f"[dim]{now - self._start:6.2f} s[/dim]  {what}  {where}[dim]{took_ms:.0f} ms[/dim]", soft_wrap=True
         )
+        if txid:
+            self._console.print(f"{'':10}[magenta]tx {txid}[/magenta]", soft_wrap=True)
 
     def table(self, table: Table) -> None:
         self._console.print()
-        self._console.print(table)
+        self._console.print(
+            "\n".join(table.lines(self._console.width if self._console.is_terminal else None)),
+            markup=False,
+            soft_wrap=True,
+        )
 
     def verdict(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)

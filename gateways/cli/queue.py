@@ -1,54 +1,79 @@
 """`counterfoil queue`: what waits, what was set aside and why, and sending it again."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
-from cyclopts import App, Parameter
-from rich.console import Console
-from rich.table import Table
+from cyclopts import App, Parameter, validators
 
 from core.ports.queues import Queue
 from gateways.cli.acts import note_command
-from gateways.cli.console import Data, console, settings_with
+from gateways.cli.console import Data, Json, Output, Table, counted, number, pairs, shown_time
+from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.roles import RECORDER
 from gateways.settings import Settings
 from gateways.user_error import UserError
-from gateways.wiring.opened import open_platform, visiting
+from gateways.wiring.opened import open_platform
 from gateways.wiring.platform import Platform
 
-BODY_SHOWN_MAX: Final = 300
 
-
-def show_queues(settings: Settings, console: Console) -> None:
+def show_queues(settings: Settings, out: Output) -> None:
     """Every queue: how many messages wait, since when, and how many were set aside."""
-    with visiting(settings) as database, open_platform(settings, RECORDER, database) as platform:
-        table = Table("queue", "waiting", "oldest", "dead letters", box=None, pad_edge=False)
-        for name, queue in platform.queues.items():
-            oldest_s = queue.oldest_s()
-            since = "?" if oldest_s is None else f"{oldest_s} s"
-            table.add_row(name, str(queue.depth()), since, str(queue.dead_depth()))
-    console.print(table)
+    with opened_database(settings) as database, open_platform(settings, RECORDER, database) as platform:
+        facts = [
+            {
+                "queue": name,
+                "waiting": queue.depth(),
+                "oldest_s": queue.oldest_s(),
+                "dead_letters": queue.dead_depth(),
+            }
+            for name, queue in platform.queues.items()
+        ]
+    rows = [
+        (
+            each["queue"],
+            each["waiting"],
+            "?" if each["oldest_s"] is None else f"{each['oldest_s']} s",
+            each["dead_letters"],
+        )
+        for each in facts
+    ]
+    out.show({"data": facts}, Table(("queue", number("waiting"), number("oldest"), number("dead letters")), rows))
 
 
-def show_dead(settings: Settings, name: str, limit: int, console: Console) -> None:
+def show_dead(settings: Settings, name: str, limit: int, out: Output) -> None:
     """A queue's dead letters, the oldest first: why each was set aside, and what it says."""
-    with visiting(settings) as database, open_platform(settings, RECORDER, database) as platform:
+    with opened_database(settings) as database, open_platform(settings, RECORDER, database) as platform:
         letters = _queue(platform, name).dead(limit)
-    if not letters:
-        console.print(f"{name} has no dead letters")
-        return
-    for letter in letters:
-        console.print(f"[bold]{letter.id}[/]  {letter.buried_at:%Y-%m-%d %H:%M:%S} UTC, after {letter.attempts} tries")
-        console.print(f"  {letter.reason}", markup=False)
-        console.print(f"  {letter.body[:BODY_SHOWN_MAX].decode(errors='replace')}", markup=False, style="dim")
+    facts = [
+        {
+            "id": each.id,
+            "group": each.group,
+            "dead_since": each.buried_at,
+            "attempts": each.attempts,
+            "reason": each.reason,
+            "body": each.body.decode(errors="replace"),
+        }
+        for each in letters
+    ]
+    parts: list[str | Table] = []
+    for each in letters:
+        about: list[tuple[str, object]] = [
+            ("id", each.id),
+            ("group", each.group),
+            ("set aside", f"{shown_time(each.buried_at)}, after {counted(each.attempts, 'attempt')}"),
+            ("reason", each.reason),
+            ("body", each.body.decode(errors="replace")),
+        ]
+        parts += [pairs(about), ""]
+    out.show({"queue": name, "data": facts}, *(parts[:-1] or [f"{name} has no dead letters"]))
 
 
-def redrive(settings: Settings, name: str, ids: tuple[str, ...], console: Console) -> None:
+def redrive(settings: Settings, name: str, ids: tuple[str, ...], out: Output) -> None:
     """Send dead letters again, these or all of them; the audit log says who did."""
-    with visiting(settings) as database, open_platform(settings, RECORDER, database) as platform:
+    with opened_database(settings) as database, open_platform(settings, RECORDER, database) as platform:
         queue = _queue(platform, name)
         sent = queue.redrive(ids) if ids else _redrive_all(queue)
         note_command(settings, "queue.redriven", database, queue=name, ids=list(ids) or "all", sent=sent)
-    console.print(f"{sent} sent again to {name}")
+    out.show({"queue": name, "sent": sent}, f"{sent} sent again to {name}")
 
 
 def _redrive_all(queue: Queue) -> int:
@@ -69,20 +94,35 @@ def _queue(platform: Platform, name: str) -> Queue:
 
 app = App(name="queue", help="See what waits and what was set aside, and send it again")
 
+Name = Annotated[str, Parameter(help="As `counterfoil queue list` names it")]
+
 
 @app.command(name="list")
-def _list_queues(*, data: Data = None) -> None:
+def _list_queues(*, json: Json = False, data: Data = None) -> None:
     """Every queue: how many messages wait, since when, and how many were set aside."""
-    show_queues(settings_with(data=data), console)
+    show_queues(settings_with(data=data), Output(as_json=json))
 
 
 @app.command(name="dead")
-def _dead(name: Annotated[str, Parameter(name="QUEUE")], *, limit: int = 20, data: Data = None) -> None:
+def _dead(
+    queue: Name,
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="How many at most", validator=validators.Number(gte=1, lte=1000))] = 20,
+    json: Json = False,
+    data: Data = None,
+) -> None:
     """A queue's dead letters, the oldest first: why each was set aside, and what it says."""
-    show_dead(settings_with(data=data), name, limit, console)
+    show_dead(settings_with(data=data), queue, limit, Output(as_json=json))
 
 
 @app.command(name="redrive")
-def _redrive(name: Annotated[str, Parameter(name="QUEUE")], *ids: str, data: Data = None) -> None:
+def _redrive(
+    queue: Name,
+    /,
+    *ids: Annotated[str, Parameter(help="Dead letters, as `counterfoil queue dead` shows them; none: all of them")],
+    json: Json = False,
+    data: Data = None,
+) -> None:
     """Send dead letters again, those with these ids or all of them."""
-    redrive(settings_with(data=data), name, ids, console)
+    redrive(settings_with(data=data), queue, ids, Output(as_json=json))

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,21 +11,19 @@ from uuid import UUID
 
 import psycopg
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from psycopg import Connection, sql
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from gateways.cli.acts import at_terminal, note_command
-from gateways.cli.console import Data, console, progress, settings_with
+from gateways.cli.console import Data, Json, Output, progress
+from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.connections import conninfo_of
 from gateways.postgres.database import Database
 from gateways.postgres.event_store import PostgresEventStore, datastore
-from gateways.postgres.migrate import check
 from gateways.postgres.roles import OWNER, PROJECTOR, READER
 from gateways.processes.rebuild import connect, shares, work
 from gateways.settings import Settings
-from gateways.user_error import UserError
-from gateways.wiring.opened import visiting
+from gateways.user_error import NotReady, UserError
 from projections.engine.view import View
 from projections.rebuild import rebuilds
 from projections.rebuild.rebuilds import RebuildRow, Wish
@@ -34,12 +31,12 @@ from projections.rebuild.scratch import fill
 from projections.views import VIEWS
 
 LOOK_EVERY_S: Final = 0.2
-TELL_EVERY_PERCENT: Final = 10
+SAY_EVERY_PERCENT: Final = 10
 _SCHEMA: Final = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,50}")
 _fork = multiprocessing.get_context("fork")
 
 
-def rebuild_views(settings: Settings, names: Sequence[str], console: Console, *, workers: int, hold: bool) -> bool:
+def rebuild_views(settings: Settings, names: Sequence[str], out: Output, *, workers: int, hold: bool) -> bool:
     """Rebuild the named views, or all; go on with those that were interrupted -> whether all are done or held."""
     views = [view.name for view in _views(names)]
     with _projector(settings) as (database, conn):
@@ -51,29 +48,34 @@ def rebuild_views(settings: Settings, names: Sequence[str], console: Console, *,
         crew = [_fork.Process(target=work, args=(login, group), daemon=True) for group in shares(views, workers)]
         for worker in crew:
             worker.start()
-        rows = _watch(conn, views, crew, console)
-    for row in rows.values():
-        console.print(told(row))
-    return all(row.state == "done" or (row.state == "verified" and row.hold) for row in rows.values())
+        rows = _watch(conn, views, crew, out)
+    done = all(row.state == "done" or (row.state == "verified" and row.hold) for row in rows.values())
+    facts = {"done": done, "data": [facts_of(row) for row in rows.values()]}
+    out.show(facts, *(sentence_of(row) for row in rows.values()))
+    return done
 
 
-def steer(settings: Settings, view: str, wish: Wish, console: Console) -> None:
-    """Pause, resume or cancel a rebuild. Raises UserError where none goes on."""
+def steer(settings: Settings, view: str, wish: Wish, out: Output) -> None:
+    """Pause, resume or cancel a rebuild. Raises NotReady where none goes on."""
     _views([view])
     with _projector(settings) as (database, conn):
         if not rebuilds.wish(conn, view, wish):
-            raise UserError(f"no rebuild of {view} goes on: `counterfoil rebuild {view}` begins one")
+            raise NotReady(f"no rebuild of {view} goes on: `counterfoil rebuild {view}` begins one")
         note_command(settings, f"projection.{wish}", database, view=view)
-    said = {"pause": "paused", "go": "goes on", "cancel": "is cancelled"}[wish]
-    console.print(f"{view}: the rebuild {said}" + ("" if wish == "pause" else "; the process `rebuild` does the work"))
+    said = {
+        "pause": "is paused",
+        "go": "goes on; the process `rebuild` does the work",
+        "cancel": "is cancelled; the process `rebuild` clears up",
+    }[wish]
+    out.show({"view": view, "wish": wish}, f"{view}: the rebuild {said}")
 
 
-def roll_back(settings: Settings, view: str, console: Console) -> None:
-    """Let the version that served before serve again, now. Raises UserError where there is none."""
+def roll_back(settings: Settings, view: str, out: Output) -> None:
+    """Let the version that served before serve again, now. Raises NotReady where there is none."""
     _views([view])
     with _projector(settings) as (database, conn):
         if not rebuilds.roll_back(conn, view, _who()):
-            raise UserError(
+            raise NotReady(
                 f"there is no version of {view} to go back to, or a rebuild of it goes on: cancel that first"
             )
         note_command(settings, "projection.rollback", database, view=view)
@@ -81,11 +83,12 @@ def roll_back(settings: Settings, view: str, console: Console) -> None:
         row = rebuilds.load(conn, [view])[view]
     if row.state != "rolled back":
         raise UserError(f"{view} could not be rolled back: {row.error or row.state}")
-    console.print(f"{view}: the version that served before serves again, and the projector brings it up")
+    said = f"{view}: the version that served before serves again, and the process `project` brings it up to date"
+    out.show({"view": view, "state": row.state}, said)
 
 
 def scratch(
-    settings: Settings, names: Sequence[str], into: str, to_position: int | None, account: str | None, console: Console
+    settings: Settings, names: Sequence[str], into: str, to_position: int | None, account: str | None, out: Output
 ) -> None:
     """Fill the views' tables in a new schema, as they were at a position, or for one account."""
     views = _views(names)
@@ -96,8 +99,10 @@ def scratch(
             account = str(UUID(account))
         except ValueError as error:
             raise UserError(f"{account!r} is no account's id") from error
-    with visiting(settings) as database, psycopg.connect(conninfo_of(database.owner_url), autocommit=True) as conn:
-        check(database.url(READER))
+    with (
+        opened_database(settings) as database,
+        psycopg.connect(conninfo_of(database.owner_url), autocommit=True) as conn,
+    ):
         login = datastore(database.role_urls[READER])
         store = PostgresEventStore(login)
         head = store.head()
@@ -111,7 +116,7 @@ def scratch(
             raise UserError(f"the schema {into} is there already: choose another name, or drop it") from None
         conn.execute(sql.SQL("SET ROLE {}").format(owner))
         conn.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(name, sql.Identifier(READER)))
-        with progress(console) as bar:
+        with progress() as bar:
             task = bar.add_task("folding", total=upto)
             rows = fill(
                 conn, into, views, store, upto, account, lambda at, of: bar.update(task, completed=at, total=of)
@@ -121,51 +126,89 @@ def scratch(
             settings, "projection.scratch", database, schema=into, views=[view.name for view in views], upto=upto
         )
     of = f" of account {account}" if account else ""
-    for table, count in rows.items():
-        console.print(f"{into}.{table}: {count} rows{of} at position {upto}")
+    facts = [{"table": f"{into}.{table}", "rows": count} for table, count in rows.items()]
+    said = (f"{into}.{table}: {count} rows{of} at position {upto}" for table, count in rows.items())
+    out.show({"schema": into, "position": upto, "account_id": account, "data": facts}, *said)
 
 
-def told(row: RebuildRow) -> str:
+def sentence_of(row: RebuildRow) -> str:
     """A finished rebuild as a sentence."""
     if row.state in ("failed", "cancelled"):
         return f"{row.view}: {row.state}{f', {row.error}' if row.error else ''}; what served serves on"
-    tables: Mapping[str, Any] = (row.found or {}).get("tables", {})
-    differing = {
-        name: ", ".join(f"{found[kind]} {kind}" for kind in ("extra", "missing", "changed") if found[kind])
-        for name, found in tables.items()
-        if found["extra"] or found["missing"] or found["changed"]
-    }
+    tables, differing = _tables(row), _differing(row)
     verdict = "the same rows as before" if tables else "there was nothing at its position to compare with"
     if differing:
-        verdict = "; ".join(f"{name}: {kinds}" for name, kinds in differing.items())
+        verdict = "; ".join(
+            f"{name}: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}"
+            for name, kinds in differing.items()
+        )
     state = {"done": "serves", "verified": "waits for `--resume`"}.get(row.state, row.state)
-    return f"{row.view}: {sum(found['rows'] for found in tables.values())} rows at {row.position}, {state}; {verdict}"
+    return f"{row.view}: {_rows(row)} rows at {row.position}, {state}; {verdict}"
 
 
-def _watch(conn: Connection[Any], views: Sequence[str], crew: Sequence[Any], console: Console) -> dict[str, RebuildRow]:
-    """Until nothing is left to do: bars on a terminal, a line a state and every tenth elsewhere."""
+def facts_of(row: RebuildRow) -> dict[str, Any]:
+    """The same for JSON."""
+    return {
+        "view": row.view,
+        "state": row.state,
+        "hold": row.hold,
+        "position": row.position,
+        "rows": _rows(row),
+        "compared": bool(_tables(row)),
+        "differences": _differing(row),
+        "error": row.error,
+        "requested_by": row.requested_by,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+    }
+
+
+def _tables(row: RebuildRow) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (row.found or {}).get("tables", {})
+    return found
+
+
+def _rows(row: RebuildRow) -> int:
+    return sum(found["rows"] for found in _tables(row).values())
+
+
+def _differing(row: RebuildRow) -> dict[str, dict[str, int]]:
+    """Table -> how many rows are extra, missing or changed, where any is."""
+    found = {
+        name: {kind: each[kind] for kind in ("extra", "missing", "changed") if each[kind]}
+        for name, each in _tables(row).items()
+    }
+    return {name: kinds for name, kinds in found.items() if kinds}
+
+
+def _watch(conn: Connection[Any], views: Sequence[str], crew: Sequence[Any], out: Output) -> dict[str, RebuildRow]:
+    """Until nothing is left to do: bars on a terminal, a line a state and every tenth elsewhere; both on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
     last: dict[str, tuple[str, int]] = {}
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} % {task.fields[said]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
         tasks = {view: bars.add_task(view, total=100, said="") for view in views}
         while True:
             at_work = any(worker.is_alive() for worker in crew)
             rows = rebuilds.load(conn, views)
             for view, row in rows.items():
                 bars.update(tasks[view], completed=row.percent, said=f"{row.state} {_rate(row)}")
-                step = row.state, row.percent // TELL_EVERY_PERCENT
+                step = row.state, row.percent // SAY_EVERY_PERCENT
                 if not console.is_terminal and last.get(view) != step:
-                    console.print(f"{view}: {row.state}, {row.percent} % {_rate(row)}")
+                    out.note(f"{view}: {row.state}, {row.percent} % {_rate(row)}".rstrip())
                 last[view] = step
             if not at_work:
                 break
             time.sleep(LOOK_EVERY_S)
     if any(row.unfinished and row.wish == "go" and not row.hold for row in rows.values()):
-        raise UserError("a worker ended before its work did: run the same command again to go on from there")
+        raise NotReady("a worker ended before its work did: run the same command again to go on from there")
     return rows
 
 
@@ -184,10 +227,8 @@ def _views(names: Sequence[str]) -> list[View]:
 
 @contextmanager
 def _projector(settings: Settings) -> Iterator[tuple[Database, Connection[Any]]]:
-    with visiting(settings) as database:
-        check(database.url(PROJECTOR))
-        with connect(database.role_urls[PROJECTOR]) as conn:
-            yield database, conn
+    with opened_database(settings) as database, connect(database.role_urls[PROJECTOR]) as conn:
+        yield database, conn
 
 
 def _who() -> str:
@@ -200,34 +241,44 @@ def cores() -> int:
 
 
 def command(
-    *views: str,
-    workers: Annotated[int | None, Parameter(help="Processes at work, as many as there are cores")] = None,
-    hold: Annotated[bool, Parameter(help="Wait, once verified, for --resume before the swap")] = False,
+    *views: Annotated[str, Parameter(help="Which views; none: all of them")],
+    workers: Annotated[
+        int | None, Parameter(help="Processes at work; default: as many as there are cores", validator=Number(gte=1))
+    ] = None,
+    hold: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Once verified, wait for --resume before the swap")
+    ] = False,
     pause: Annotated[str | None, Parameter(help="Let the rebuild of this view rest")] = None,
-    resume: Annotated[str | None, Parameter(help="Let it go on, or let a held one serve")] = None,
+    resume: Annotated[str | None, Parameter(help="Let the rebuild of this view go on, or let a held one serve")] = None,
     cancel: Annotated[str | None, Parameter(help="End the rebuild of this view; what serves, serves on")] = None,
     rollback: Annotated[
         str | None, Parameter(help="Let the version of this view that served before serve again")
     ] = None,
-    into: Annotated[str | None, Parameter(help="Fill a new schema instead, for somebody to look at")] = None,
-    to_position: Annotated[int | None, Parameter(help="With --into: as the views were there")] = None,
-    account: Annotated[str | None, Parameter(help="With --into: what they have of one account")] = None,
+    into: Annotated[
+        str | None, Parameter(help="Fill a new schema of this name instead, for somebody to look at")
+    ] = None,
+    to_position: Annotated[int | None, Parameter(help="With --into: as the views were at this position")] = None,
+    account: Annotated[str | None, Parameter(help="With --into: only what belongs to this account, by its id")] = None,
+    json: Json = False,
     data: Data = None,
-) -> None:
-    """Rebuild views from events, all or those named, beside the ones that serve; verify them and swap them in."""
-    settings = settings_with(data=data)
+) -> bool:
+    """Rebuild views from events, all or those named, beside the ones that serve; verify them and swap them in.
+
+    Exit 1 when one failed or was cancelled.
+    """
+    settings, out = settings_with(data=data), Output(as_json=json)
     if rollback is not None:
-        roll_back(settings, rollback, console)
+        roll_back(settings, rollback, out)
     elif pause is not None:
-        steer(settings, pause, "pause", console)
+        steer(settings, pause, "pause", out)
     elif resume is not None:
-        steer(settings, resume, "go", console)
+        steer(settings, resume, "go", out)
     elif cancel is not None:
-        steer(settings, cancel, "cancel", console)
+        steer(settings, cancel, "cancel", out)
     elif into is not None:
-        scratch(settings, views, into, to_position, account, console)
+        scratch(settings, views, into, to_position, account, out)
     elif to_position is not None or account is not None:
         raise UserError("--to-position and --account need --into SCHEMA: what serves is never cut short")
     else:
-        done = rebuild_views(settings, views, console, workers=workers or cores(), hold=hold)
-        sys.exit(0 if done else 1)
+        return rebuild_views(settings, views, out, workers=workers or cores(), hold=hold)
+    return True

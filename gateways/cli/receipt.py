@@ -1,49 +1,56 @@
 """`counterfoil receipt verify`: a client's receipt, checked offline."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from cyclopts import App, Parameter
-from rich.console import Console
 
-from core.proofs.merkle import ProofRefused
-from core.proofs.notes import NoteKey, NoteRefused
-from core.proofs.receipts import Receipt, check
-from gateways.cli.console import console
+from gateways.cli.console import Json, Output, shown_time
 
-app = App(name="receipt", help="Check what a client holds")
+app = App(name="receipt", help="Check a client's receipt, offline")
 
 
 @app.command(name="verify")
 def _verify_receipt(
     file: Annotated[Path, Parameter(help="A receipt as GET /v1/receipts/{position} answers it")],
+    /,
     *,
-    key: Annotated[list[str], Parameter(help="The key that signs checkpoints, as the operator gave it to you")],
-) -> None:
+    key: Annotated[
+        list[str], Parameter(help="The key that signs checkpoints, as the operator gave it to you; several if replaced")
+    ],
+    json: Json = False,
+) -> bool:
     """Check a client's receipt offline: the entry, its path, the signature. Exit 1 with the reason if it proves nothing."""
-    sys.exit(0 if verify_receipt(file, key, console) else 1)
+    return verify_receipt(file, key, Output(as_json=json))
 
 
-def verify_receipt(file: Path, keys: Sequence[str], console: Console) -> bool:
-    """Print what the receipt proves, or why it proves nothing."""
+def verify_receipt(file: Path, keys: Sequence[str], out: Output) -> bool:
+    """Print what the receipt proves, or why it proves nothing. Raises NoteRefused for a key that is none."""
+    import msgspec
+
+    from core.proofs.merkle import ProofRefused
+    from core.proofs.notes import NoteKey, NoteRefused
+    from core.proofs.receipts import Receipt, check
+
+    trusted = [NoteKey.parse(key) for key in keys]
+    refused: Exception = NoteRefused("no key was given")
     try:
         receipt = msgspec.json.decode(file.read_bytes(), type=Receipt)
-        refused: Exception = NoteRefused("no key was given")
-        for key in keys:
+        for key in trusted:
             try:
-                note = check(receipt, NoteKey.parse(key))
+                note = check(receipt, key)
             except NoteRefused as error:
                 refused = error
             else:
-                console.print(
-                    f"signed by {note.origin} at {note.made_at:%Y-%m-%d %H:%M:%S} UTC, checkpoint {note.number}:"
+                facts = {"origin": note.origin, "made_at": note.made_at, "checkpoint": note.number}
+                out.show(
+                    {"holds": True, **facts, "entry": receipt.entry},
+                    f"signed by {note.origin} at {shown_time(note.made_at)}, checkpoint {note.number}:",
+                    receipt.entry,
                 )
-                console.print(receipt.entry, soft_wrap=True)
                 return True
     except (ProofRefused, msgspec.DecodeError) as error:
         refused = error
-    console.print(f"this proves nothing: {refused}", soft_wrap=True)
+    out.show({"holds": False, "reason": str(refused)}, f"this proves nothing: {refused}")
     return False

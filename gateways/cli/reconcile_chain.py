@@ -91,7 +91,7 @@ def _reasons(platform: Platform, each: Difference) -> Iterator[str]:
     if read < each.block_number:
         yield f"the process observe has read solid blocks up to {read} only"
     if each.account == STAKED:
-        yield "stake was frozen or withdrawn by another way than counterfoil stake"
+        yield "TRX was staked or withdrawn by another way than counterfoil stake"
         return
     if each.account == HOT_WALLET:
         yield from _payouts_on_the_way(platform)
@@ -107,7 +107,10 @@ def _reasons(platform: Platform, each: Difference) -> Iterator[str]:
         if rate:
             yield f"the token keeps {rate // 100}.{rate % 100:02d} % of each transfer now"
     elif read >= each.block_number:
-        yield "coins came that no block we read has shown: counterfoil scan finds them"
+        yield (
+            "coins came in a block that was not read as it is: counterfoil scan --from BLOCK finds them, where BLOCK is"
+            " before they came"
+        )
 
 
 def _payouts_on_the_way(platform: Platform) -> Iterator[str]:

@@ -1,147 +1,141 @@
-"""`counterfoil up`, `run`, `devnet`, `migrate`, `census`, `health`, `config` and `openapi`: the installation as a whole."""
+"""`counterfoil up`, `devnet`, `migrate`, `census`, `health` and `openapi`: the installation as a whole.
 
-import json as json_module
-import os
-import sys
-from collections.abc import Iterator
+What each needs is imported when it is called: they have nothing in common but that they have no verbs.
+"""
+
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import psycopg
-from cyclopts import Parameter
-from pydantic import SecretStr
-from rich.console import Console
-from rich.table import Table
+from cyclopts import Parameter, validators
 
+from gateways import settings as settings_module
 from gateways.cli.acts import note_command
-from gateways.cli.console import Data, console, settings_with
-from gateways.postgres import migrate as migrations
-from gateways.postgres.connections import conninfo_of
-from gateways.postgres.roles import READER
-from gateways.processes.registry import PROCESSES
-from gateways.settings import PREFIX, Settings
-from gateways.wiring.opened import visiting
-from projections.rebuild import census as stored
+from gateways.cli.console import Data, Json, Output, Table, number
+from gateways.cli.installation import opened_database, settings_with
+from gateways.settings import Settings
+
+Port = validators.Number(gte=0, lte=65535)
+BlockMs = Annotated[int, Parameter(help="Milliseconds between two blocks", validator=validators.Number(gte=1))]
 
 
 def up(
     *,
     data: Data = None,
-    network: Literal["devnet", "nile", "mainnet"] | None = None,
-    http_port: int | None = None,
-    devnet_port: int = 8090,
-    block_ms: int = 3000,
+    network: Annotated[
+        Literal["devnet", "nile", "mainnet"] | None,
+        Parameter(help="Which Tron network; default: COUNTERFOIL_NETWORK, else devnet, which is started too"),
+    ] = None,
+    http_port: Annotated[
+        int | None,
+        Parameter(help="The API's port; 0: a free one; default: COUNTERFOIL_HTTP_PORT, else 8080", validator=Port),
+    ] = None,
+    devnet_port: Annotated[int, Parameter(help="The devnet's port; 0: a free one", validator=Port)] = 8090,
+    block_ms: BlockMs = 3000,
 ) -> None:
-    """Every process on this machine until Ctrl-C; state survives a restart."""
+    """Every process on this machine until Ctrl-C; state survives a restart.
+
+    Prints the API's URL, the operator's key and the devnet's URL. Commands that are started beside it with the same
+    --data find its database and its node by themselves.
+    """
     from gateways.processes.up import run
 
-    given = settings_with(data=data, network=network, http_port=http_port)
-    run(given, console, devnet_port=devnet_port, block_ms=block_ms)
+    own = _own_settings(data=data, network=network, http_port=http_port)
+    run(own, Output().say, devnet_port=devnet_port, block_ms=block_ms)
 
 
-def run(name: Annotated[str, Parameter(name="PROCESS")], *, data: Data = None) -> None:
-    from gateways.processes.run import run_process
-
-    run_process(name, settings_with(data=data))
-
-
-def _every_process() -> str:
-    lines = [
-        f"* `{process.name}`: {process.summary} Needs {', '.join(process.needs)}." for process in PROCESSES.values()
-    ]
-    return "One process, in the foreground, until SIGTERM.\n\n" + "\n".join(lines)
-
-
-run.__doc__ = _every_process()
-
-
-def devnet(*, port: int = 8090, block_ms: int = 3000, data: Path | None = None) -> None:
-    """A Tron node of our own on loopback."""
+def devnet(
+    *,
+    port: Annotated[int, Parameter(help="Where it listens, on 127.0.0.1; 0: a free one", validator=Port)] = 8090,
+    block_ms: BlockMs = 3000,
+    data: Annotated[Path | None, Parameter(help="A folder that keeps its chain; without it, nothing is kept")] = None,
+) -> None:
+    """A Tron node of our own on loopback, with funded accounts and a USDT contract."""
     from gateways.devnet.server import serve
 
     serve(port, block_ms, data)
 
 
-def migrate(*, data: Data = None) -> None:
+def migrate(*, json: Json = False, data: Data = None) -> None:
     """Bring the database to this version; safe to run twice and at once from many machines."""
     applied = migrate_database(settings_with(data=data))
-    console.print("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
+    said = "\n".join(f"applied {name}" for name in applied) or "the database is up to date"
+    Output(as_json=json).show({"applied": applied}, said)
 
 
-def census(*, data: Data = None) -> None:
+def census(*, json: Json = False, data: Data = None) -> bool:
     """Which events are stored, by type and version, and how each is read. Exit 1 when one cannot be."""
-    sys.exit(0 if show_census(settings_with(data=data), console) else 1)
+    return show_census(settings_with(data=data), Output(as_json=json))
 
 
-def health() -> None:
-    """Whether the processes that show themselves in COUNTERFOIL_PULSE go on; exit 1 and each that does not."""
+def health(*, json: Json = False) -> bool:
+    """Whether the processes that leave a sign of life in COUNTERFOIL_PULSE are alive; exit 1 and each that is not."""
     from gateways.processes.health import look_after
 
-    said = look_after(settings_with().pulse)
-    console.print("\n".join(said) or "all go on")
-    sys.exit(1 if said else 0)
-
-
-def config() -> None:
-    """Every setting, its value (secrets hidden), where it comes from, and what it is."""
-    table = Table("setting", "value", "source", "what it is", box=None, pad_edge=False)
-    for row in describesettings_with(settings_with()):
-        table.add_row(*row)
-    console.print(table)
+    said = look_after(_own_settings().pulse)
+    Output(as_json=json).show({"alive": not said, "problems": said}, "\n".join(said) or "all processes are alive")
+    return not said
 
 
 def openapi() -> None:
     """Print the OpenAPI document."""
+    import json
+
     from gateways.http.docs.openapi import document
 
-    print(json_module.dumps(document(), indent=2))  # noqa: T201  the document is the output
+    print(json.dumps(document(), indent=2))  # noqa: T201  the document is the output
+
+
+def _own_settings(**given: Any) -> Settings:
+    """Of a process that looks for no other one: what it is given, and the environment's."""
+    return settings_module.load(**{name: value for name, value in given.items() if value is not None})
 
 
 def migrate_database(settings: Settings) -> list[str]:
     """-> the migrations applied now. On AWS the queues come first: the database's version is what lets processes start."""
+    from gateways.postgres.connections import conninfo_of
+    from gateways.postgres.migrate import migrate as apply
+    from gateways.wiring.opened import visiting
+
     if settings.mode == "aws":
         from gateways.aws.queue_sizes import widen
         from gateways.aws.session import Aws
 
         widen(Aws(settings))
     with visiting(settings) as database:
-        applied = migrations.migrate(conninfo_of(database.owner_url), database.passwords())
+        applied = apply(conninfo_of(database.owner_url), database.passwords())
         if applied:
             note_command(settings, "database.migrated", database, applied=applied)
         return applied
 
 
-def describesettings_with(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
-    """(name, value, source, sentence) of every setting; a secret shows only whether it is set."""
-    for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr):
-            shown = "********" if value.get_secret_value() else "(not set)"
-        else:
-            shown = str(value) if str(value) not in ("", ".") else "(not set)"
-        variable = PREFIX + name.upper()
-        source = "environment" if variable in os.environ else "default"
-        yield variable, shown, source, field.description or ""
-
-
-def show_census(settings: Settings, console: Console) -> bool:
+def show_census(settings: Settings, out: Output) -> bool:
     """Print a line for each type and version of event that is stored -> whether all can be read."""
-    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
-        counted = stored.census(conn)
-    table = Table("topic", "events", "first", "last", "read", box=None, pad_edge=False)
-    for each in counted:
-        how = (
+    import psycopg
+
+    from gateways.postgres.roles import READER
+    from projections.rebuild.census import census as stored
+
+    with opened_database(settings) as database, psycopg.connect(database.url(READER)) as conn:
+        counted = stored(conn)
+    total, strange = sum(each.events for each in counted), sum(each.read_as is None for each in counted)
+    rows = [
+        (
+            each.topic,
+            each.events,
+            each.first,
+            each.last,
             "CANNOT BE READ"
             if each.read_as is None
             else "as it is"
             if each.read_as == each.topic
-            else f"as {each.read_as}"
+            else f"as {each.read_as}",
         )
-        table.add_row(each.topic, str(each.events), str(each.first), str(each.last), how)
-    console.print(table)
-    total, strange = sum(each.events for each in counted), sum(each.read_as is None for each in counted)
-    console.print(
+        for each in counted
+    ]
+    out.show(
+        {"holds": not strange, "events": total, "data": [each._asdict() for each in counted]},
+        Table(("topic", number("events"), number("first"), number("last"), "read"), rows),
         f"{total} events of {len(counted)} kinds; "
-        + (f"{strange} kinds cannot be read" if strange else "all can be read")
+        + (f"{strange} kinds cannot be read" if strange else "all can be read"),
     )
     return not strange

@@ -10,21 +10,20 @@ from uuid import uuid4
 
 import psycopg
 from cyclopts import App, Parameter, validators
-from rich.console import Console
-from rich.table import Table
 
 from core.ledger.money import InvalidAmount, format_amount, parse_amount
 from core.streams.instructions import Freeze, GiveInstruction, Instruction, Unfreeze, WithdrawUnfrozen
 from core.tron.address import SUN_PER_TRX, Address
-from core.tron.chain import ChainAccount, Resource
+from core.tron.chain import AccountResources, ChainAccount, Resource
 from core.tron.stake import Advice, Staker, Terms, Volume, advise, lasts_hours
 from gateways.cli.acting import acting, execute, system_wallet
 from gateways.cli.acts import at_terminal, note_command
-from gateways.cli.console import Data, console, settings_with
+from gateways.cli.console import Data, Json, Output, Table, counted, number, rfc3339, trx, usdt
+from gateways.cli.installation import settings_with
 from gateways.cli.sweeps import Wallet
 from gateways.postgres.roles import READER, SIGNER
 from gateways.settings import Settings
-from gateways.user_error import UserError
+from gateways.user_error import NotReady, UserError
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
 from signers.outgoing.funds import Prices
@@ -63,34 +62,59 @@ def volume(platform: Platform, days: int) -> Volume:
     return Volume(age[0] if age else 1, sweeps, payouts, max(0, gas_sun), hot_sun)
 
 
-def status(settings: Settings, days: int, console: Console) -> None:
+def status(settings: Settings, days: int, out: Output) -> None:
     """What each wallet has staked, lent, waiting and left, and how long its TRX last."""
+    facts, rows, said = [], [], []
     with acting(settings, READER) as platform:
-        table = Table("wallet", box=None, pad_edge=False)
-        for title in ("TRX", "staked: energy", "bandwidth", "lent", "coming back", "energy left", "bandwidth left"):
-            table.add_column(title, justify="right")
-        told, done, now_ms = [], volume(platform, days), platform.node.head().timestamp_ms
+        done, now_ms = volume(platform, days), platform.node.head().timestamp_ms
         for role in WALLETS:
             address = system_wallet(platform, role)
             account, resources = _account(platform, address), platform.node.resources(address)
-            waiting = sum(each.amount_sun for each in account.unfreezing)
-            amounts = (
-                account.balance_sun,
-                account.energy_stake_sun + account.delegated_energy_sun,
-                account.bandwidth_stake_sun + account.delegated_bandwidth_sun,
-                account.delegated_energy_sun + account.delegated_bandwidth_sun,
-                waiting,
-            )
-            left = (
-                f"{resources.energy_left} of {resources.energy_limit}",
-                f"{resources.net_left + resources.free_net_left} of {resources.net_limit + resources.free_net_limit}",
-            )
-            table.add_row(role, *(format_amount(each, "TRX") for each in amounts), *left)
-            told += _waits(role, account, now_ms)
-            spent = done.gas_spent_sun if role == "gas" else done.hot_spent_sun
-            told.append(_forecast(role, account.balance_sun, spent, done.days))
-    console.print(table)
-    console.print("\n".join(told))
+            spent_sun = done.gas_spent_sun if role == "gas" else done.hot_spent_sun
+            facts.append(_facts_of(role, address, account, resources, spent_sun, done.days))
+            rows.append(_row(role, account, resources))
+            said += [*_waits(role, account, now_ms), _forecast(role, account.balance_sun, spent_sun, done.days)]
+    columns = ("TRX", "staked: energy", "bandwidth", "lent", "coming back", "energy left", "bandwidth left")
+    table = Table(("wallet", *map(number, columns)), rows)
+    out.show({"days": done.days, "data": facts}, table, "", *said)
+
+
+def _row(role: str, account: ChainAccount, resources: AccountResources) -> tuple[str, ...]:
+    amounts = (
+        account.balance_sun,
+        account.energy_stake_sun + account.delegated_energy_sun,
+        account.bandwidth_stake_sun + account.delegated_bandwidth_sun,
+        account.delegated_energy_sun + account.delegated_bandwidth_sun,
+        sum(each.amount_sun for each in account.unfreezing),
+    )
+    return (
+        role,
+        *(format_amount(each, "TRX") for each in amounts),
+        f"{resources.energy_left} of {resources.energy_limit}",
+        f"{resources.net_left + resources.free_net_left} of {resources.net_limit + resources.free_net_limit}",
+    )
+
+
+def _facts_of(
+    role: str, address: Address, account: ChainAccount, resources: AccountResources, spent_sun: int, days: int
+) -> dict[str, Any]:
+    return {
+        "wallet": role,
+        "address": address.base58,
+        **trx("balance", account.balance_sun),
+        **trx("energy_stake", account.energy_stake_sun + account.delegated_energy_sun),
+        **trx("bandwidth_stake", account.bandwidth_stake_sun + account.delegated_bandwidth_sun),
+        **trx("lent", account.delegated_energy_sun + account.delegated_bandwidth_sun),
+        "coming_back": [
+            {**trx("amount", each.amount_sun), "at": rfc3339(_moment(each.expires_ms))} for each in account.unfreezing
+        ],
+        "energy_left": resources.energy_left,
+        "energy_limit": resources.energy_limit,
+        "bandwidth_left": resources.net_left + resources.free_net_left,
+        "bandwidth_limit": resources.net_limit + resources.free_net_limit,
+        **trx("spent", spent_sun),
+        "lasts_hours": lasts_hours(account.balance_sun, spent_sun, days),
+    }
 
 
 def _account(platform: Platform, address: Address) -> ChainAccount:
@@ -109,36 +133,64 @@ def _waits(role: str, account: ChainAccount, now_ms: int) -> list[str]:
 def _forecast(role: str, balance_sun: int, spent_sun: int, days: int) -> str:
     hours = lasts_hours(balance_sun, spent_sun, days)
     if hours is None:
-        return f"{role}: no TRX was spent in the last {days} days"
+        return f"{role}: no TRX was spent in the last {counted(days, 'day')}"
     return (
-        f"{role}: spent {format_amount(spent_sun, 'TRX')} TRX in the last {days} days;"
-        f" at that rate its TRX last {hours // 24} days and {hours % 24} hours"
+        f"{role}: spent {format_amount(spent_sun, 'TRX')} TRX in the last {counted(days, 'day')};"
+        f" at that rate its TRX last {counted(hours // 24, 'day')} and {counted(hours % 24, 'hour')}"
     )
 
 
+def _moment(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms // 1000, UTC)
+
+
 def _time(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{_moment(at_ms):%Y-%m-%d %H:%M} UTC"
 
 
-def recommend(settings: Settings, days: int, console: Console) -> None:
+def recommend(settings: Settings, days: int, out: Output) -> None:
     """How much stake the last days' volume needs, and what it saves a day against burning at today's prices."""
     with acting(settings, READER) as platform:
         done, terms = volume(platform, days), _terms(platform)
         advices = _advices(platform, done, terms)
-    table = Table("wallet", "resource", box=None, pad_edge=False)
-    for title in ("needs a day", "staked TRX", "stake TRX", "to add", "saves TRX a day", "about USDT", "pays back in"):
-        table.add_column(title, justify="right")
-    for each in advices:
-        sums = (each.staked_sun, each.stake_sun, each.add_sun, each.saves_sun_a_day)
-        worth = in_token(each.saves_sun_a_day, settings.minor(settings.trx_price))
-        back = f"{each.pays_back_days} days" if each.pays_back_days else ""
-        shown = [format_amount(amount, "TRX") for amount in sums]
-        table.add_row(
-            each.wallet, each.resource.lower(), str(each.units_a_day), *shown, format_amount(worth, "USDT"), back
+    price_minor = settings.minor(settings.trx_price)
+    facts = [
+        {
+            "wallet": each.wallet,
+            "resource": each.resource.lower(),
+            "units_a_day": each.units_a_day,
+            **trx("staked", each.staked_sun),
+            **trx("stake", each.stake_sun),
+            **trx("add", each.add_sun),
+            **trx("saves_a_day", each.saves_sun_a_day),
+            **usdt("saves_a_day_usdt", in_token(each.saves_sun_a_day, price_minor)),
+            "pays_back_days": each.pays_back_days,
+        }
+        for each in advices
+    ]
+    rows = [
+        (
+            each.wallet,
+            each.resource.lower(),
+            each.units_a_day,
+            *(
+                format_amount(amount, "TRX")
+                for amount in (each.staked_sun, each.stake_sun, each.add_sun, each.saves_sun_a_day)
+            ),
+            format_amount(in_token(each.saves_sun_a_day, price_minor), "USDT"),
+            counted(each.pays_back_days, "day") if each.pays_back_days else "",
         )
-    console.print(f"{done.sweeps} sweeps and {done.payouts} payouts in the last {done.days} days")
-    console.print(table)
-    console.print("payees that have no USDT yet take twice the energy; stake comes back 14 days after it is asked for")
+        for each in advices
+    ]
+    titles = ("needs a day", "staked TRX", "stake TRX", "to add", "saves TRX a day", "about USDT", "pays back in")
+    out.show(
+        {"days": done.days, "sweeps": done.sweeps, "payouts": done.payouts, "data": facts},
+        f"{counted(done.sweeps, 'sweep')} and {counted(done.payouts, 'payout')} in the last {counted(done.days, 'day')}",
+        "",
+        Table(("wallet", "resource", *map(number, titles)), rows),
+        "",
+        "payees that have no USDT yet take twice the energy; stake comes back 14 days after it is asked for",
+    )
 
 
 def _terms(platform: Platform) -> Terms:
@@ -187,14 +239,14 @@ def _advices(platform: Platform, done: Volume, terms: Terms) -> Sequence[Advice]
 
 
 def _transfer_energy(platform: Platform, hot: Address) -> int:
-    """What a transfer between two holders takes now, by a trial. Raises UserError where there is nothing to try with."""
+    """What a transfer between two holders takes now, by a trial. Raises NotReady where there is nothing to try with."""
     trial = platform.node.call(hot, platform.settings.usdt, transfer_call(hot, 1))
     if trial.reverted:
-        raise UserError(f"the hot wallet {hot} has no USDT, so no transfer can be tried: fill it first")
+        raise NotReady(f"the hot wallet {hot} has no USDT, so no transfer can be tried: fill it first")
     return trial.energy_used
 
 
-def freeze(settings: Settings, role: Staker, resource: Resource, text: str, console: Console) -> None:
+def freeze(settings: Settings, role: Staker, resource: Resource, text: str, out: Output) -> None:
     """Stake TRX of a wallet. Raises UserError for more than it has."""
     amount_sun = _amount(text)
 
@@ -204,10 +256,10 @@ def freeze(settings: Settings, role: Staker, resource: Resource, text: str, cons
         if amount_sun > balance_sun:
             raise UserError(f"the {role} wallet {address} has {format_amount(balance_sun, 'TRX')} TRX: stake less")
 
-    _order(settings, role, Freeze(amount_sun, resource), check, console)
+    _order(settings, role, Freeze(amount_sun, resource), check, out)
 
 
-def unfreeze(settings: Settings, role: Staker, resource: Resource, text: str, console: Console) -> None:
+def unfreeze(settings: Settings, role: Staker, resource: Resource, text: str, out: Output) -> None:
     """Ask for stake back. Raises UserError for more than is there, lent stake left out, or where 32 wait already."""
     amount_sun = _amount(text)
 
@@ -221,26 +273,26 @@ def unfreeze(settings: Settings, role: Staker, resource: Resource, text: str, co
             )
         if not platform.node.unfreezes_left(address):
             raise UserError(
-                "32 amounts wait already, the chain takes no more: counterfoil stake withdraw takes those due"
+                "32 amounts wait already, and the chain takes no more: `counterfoil stake withdraw` takes those due"
             )
 
-    _order(settings, role, Unfreeze(amount_sun, resource), check, console)
+    _order(settings, role, Unfreeze(amount_sun, resource), check, out)
 
 
-def withdraw(settings: Settings, role: Staker, console: Console) -> None:
-    """Take what has waited its 14 days. Raises UserError where nothing has."""
+def withdraw(settings: Settings, role: Staker, out: Output) -> None:
+    """Take what has waited its 14 days. Raises NotReady where nothing has."""
 
     def check(platform: Platform, address: Address) -> None:
         now_ms = platform.node.head().timestamp_ms
         if not platform.node.withdrawable_sun(address, now_ms):
             waits = "; ".join(_waits(role, _account(platform, address), now_ms)) or "and nothing waits"
-            raise UserError(f"nothing can be withdrawn yet: {waits}")
+            raise NotReady(f"nothing can be withdrawn yet: {waits}")
 
-    _order(settings, role, WithdrawUnfrozen(), check, console)
+    _order(settings, role, WithdrawUnfrozen(), check, out)
 
 
 def _order(
-    settings: Settings, role: Staker, act: Stakes, check: Callable[[Platform, Address], None], console: Console
+    settings: Settings, role: Staker, act: Stakes, check: Callable[[Platform, Address], None], out: Output
 ) -> None:
     with acting(settings, SIGNER) as platform:
         check_chain(platform)
@@ -258,8 +310,9 @@ def _order(
             resource=getattr(act, "resource", None),
         )
     worker = "sweeps" if role == "gas" else "payouts"
-    console.print(
-        f"instruction {instruction.instruction_id}: the process {worker} makes it, counterfoil stake status shows it"
+    out.show(
+        {"instruction_id": instruction.instruction_id, "wallet": role, "act": what, "process": worker},
+        f"instruction {instruction.instruction_id}: the process {worker} makes it, `counterfoil stake status` shows it",
     )
 
 
@@ -276,37 +329,37 @@ def _amount(text: str) -> int:
 
 app = App(name="stake", help="What the gas and the hot wallet have staked, how much they should, and how to change it")
 
-Kind = Annotated[Literal["energy", "bandwidth"], Parameter(name="RESOURCE")]
-Trx = Annotated[str, Parameter(name="TRX", help="A whole number")]
+Kind = Annotated[Literal["energy", "bandwidth"], Parameter(help="What the stake is for")]
+Trx = Annotated[str, Parameter(help="How much: a whole number of TRX")]
 Days = Annotated[int, Parameter(help="How many days back to look", validator=validators.Number(gte=1, lte=365))]
 _RESOURCES: Final[dict[str, Resource]] = {"energy": "ENERGY", "bandwidth": "BANDWIDTH"}
 
 
 @app.command(name="status")
-def _stake_status(*, days: Days = 7, data: Data = None) -> None:
+def _stake_status(*, days: Days = 7, json: Json = False, data: Data = None) -> None:
     """What is staked, lent, waiting and left, and how long the wallets' TRX last at the rate of the last days."""
-    status(settings_with(data=data), days, console)
+    status(settings_with(data=data), days, Output(as_json=json))
 
 
 @app.command(name="recommend")
-def _recommend(*, days: Days = 7, data: Data = None) -> None:
+def _recommend(*, days: Days = 7, json: Json = False, data: Data = None) -> None:
     """How much to stake for the volume of the last days, and what it saves against burning at today's prices."""
-    recommend(settings_with(data=data), days, console)
+    recommend(settings_with(data=data), days, Output(as_json=json))
 
 
 @app.command(name="freeze")
-def _freeze(wallet: Wallet, resource: Kind, trx: Trx, *, data: Data = None) -> None:
+def _freeze(wallet: Wallet, resource: Kind, trx: Trx, /, *, json: Json = False, data: Data = None) -> None:
     """Stake TRX of a wallet for energy or bandwidth."""
-    freeze(settings_with(data=data), wallet, _RESOURCES[resource], trx, console)
+    freeze(settings_with(data=data), wallet, _RESOURCES[resource], trx, Output(as_json=json))
 
 
 @app.command(name="unfreeze")
-def _unfreeze(wallet: Wallet, resource: Kind, trx: Trx, *, data: Data = None) -> None:
+def _unfreeze(wallet: Wallet, resource: Kind, trx: Trx, /, *, json: Json = False, data: Data = None) -> None:
     """Ask for stake back: it can be withdrawn 14 days later."""
-    unfreeze(settings_with(data=data), wallet, _RESOURCES[resource], trx, console)
+    unfreeze(settings_with(data=data), wallet, _RESOURCES[resource], trx, Output(as_json=json))
 
 
 @app.command(name="withdraw")
-def _withdraw(wallet: Wallet, *, data: Data = None) -> None:
+def _withdraw(wallet: Wallet, /, *, json: Json = False, data: Data = None) -> None:
     """Take the stake that has waited its 14 days."""
-    withdraw(settings_with(data=data), wallet, console)
+    withdraw(settings_with(data=data), wallet, Output(as_json=json))

@@ -1,12 +1,10 @@
 """`counterfoil sweeps`: what a sweep would cost, one begun now, an address that may be swept again."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.table import Table
 
 from core.ledger.ledger import Command
 from core.ledger.money import format_amount
@@ -17,12 +15,13 @@ from core.streams.sweeps import PlanSweep, Sweep, sweep_stream
 from core.tron.address import Address, InvalidAddress
 from gateways.cli.acting import acting, execute, must_have_reason, system_wallet
 from gateways.cli.acts import at_terminal, note_command
-from gateways.cli.console import Data, console, settings_with
+from gateways.cli.console import Data, Json, Output, Table, counted, number, text, trx, usdt
+from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.roles import READER, SIGNER
 from gateways.processes.sweeps import rules_of
 from gateways.settings import Settings
 from gateways.user_error import UserError
-from gateways.wiring.opened import check_chain, open_platform, visiting
+from gateways.wiring.opened import check_chain, open_platform
 from gateways.wiring.platform import Platform
 from projections.explain.signing import holding
 from signers.sweeps.open_sweeps import OpenSweeps
@@ -30,13 +29,13 @@ from signers.sweeps.plan import Plan
 from signers.sweeps.worth import Choice
 
 _MEANING: Final[Mapping[str, str]] = {
-    "sweep": "",
-    "small": "less is there than the history says",
-    "dear": "costs too much of it",
-    "limit": "a limit is reached",
-    "short": "the gas wallet is short",
-    "refused": "the token refuses now",
-    "blacklisted": "blacklisted: set aside by the next plan",
+    "sweep": "would be swept",
+    "small": "not now: less is there than the history says",
+    "dear": "not now: it costs too large a share",
+    "limit": "not now: a limit is reached",
+    "short": "not now: the gas wallet has too little TRX",
+    "refused": "not now: the token refuses the transfer",
+    "blacklisted": "blacklisted: the next plan sets the address aside",
 }
 
 
@@ -63,50 +62,78 @@ def _planning(platform: Platform) -> Plan:
     return Plan(platform.store, platform.node, platform.holdings, under_way, gas, settings.usdt, rules)
 
 
-def show_plan(settings: Settings, console: Console) -> None:
+def show_plan(settings: Settings, out: Output) -> None:
     """What a plan would begin now, and what it would cost in TRX and USDT. Nothing is begun."""
     with acting(settings, READER) as platform:
         planning, head = _planning(platform), platform.node.head()
         wallets = planning.wallets()
-        choices, excess_minor = list(planning.choices(head, wallets)), planning.excess(wallets)
-    if choices:
-        console.print(_table(choices))
-    swept = [choice for _, choice in choices if choice.verdict == "sweep"]
-    burned, cost = sum(each.way.burned_sun for each in swept), sum(each.cost_minor for each in swept)
-    moved = format_amount(sum(each.amount_minor for each in swept), "USDT")
-    console.print(
-        f"{len(swept)} sweeps of {moved} USDT would burn {format_amount(burned, 'TRX')} TRX,"
-        f" about {format_amount(cost, 'USDT')} USDT"
+        choices = [choice for _, choice in planning.choices(head, wallets)]
+        excess_minor = planning.excess(wallets)
+    swept = [each for each in choices if each.verdict == "sweep"]
+    burned_sun, cost_minor = sum(each.way.burned_sun for each in swept), sum(each.cost_minor for each in swept)
+    moved_minor = sum(each.amount_minor for each in swept)
+    facts = {
+        "data": [_facts_of(each) for each in choices],
+        "sweeps": len(swept),
+        **usdt("amount", moved_minor),
+        **trx("burned", burned_sun),
+        **usdt("cost", cost_minor),
+        "to_cold_storage": usdt("amount", excess_minor),
+    }
+    parts: list[str | Table] = [_table(choices), ""] if choices else []
+    parts.append(
+        f"{counted(len(swept), 'sweep')} of {format_amount(moved_minor, 'USDT')} USDT would burn"
+        f" {format_amount(burned_sun, 'TRX')} TRX, about {format_amount(cost_minor, 'USDT')} USDT"
     )
     if excess_minor:
-        console.print(f"{format_amount(excess_minor, 'USDT')} USDT would go from the hot wallet to cold storage")
-    console.print("nothing was begun: counterfoil sweeps run begins it")
+        parts.append(f"{format_amount(excess_minor, 'USDT')} USDT would go from the hot wallet to cold storage")
+    out.show(facts, *parts, "nothing was begun: `counterfoil sweeps run` begins it")
 
 
-def _table(choices: Sequence[tuple[object, Choice]]) -> Table:
-    table = Table("address", "to", "paid by", "", box=None, pad_edge=False)
-    for name in ("USDT", "burns TRX", "costs USDT"):
-        table.add_column(name, justify="right")
-    for _, each in choices:
-        told = [format_amount(each.amount_minor, "USDT"), format_amount(each.way.burned_sun, "TRX")]
-        told.append(format_amount(each.cost_minor, "USDT"))
-        table.add_row(each.address.base58, each.destination, each.way.method, _MEANING[each.verdict], *told)
-    return table
+def _facts_of(each: Choice) -> dict[str, Any]:
+    return {
+        "address": each.address.base58,
+        "destination": each.destination,
+        "to_address": each.to.base58,
+        "method": each.way.method,
+        "verdict": each.verdict,
+        **usdt("amount", each.amount_minor),
+        **trx("burned", each.way.burned_sun),
+        **usdt("cost", each.cost_minor),
+    }
 
 
-def run_plan(settings: Settings, console: Console) -> None:
+def _table(choices: Sequence[Choice]) -> Table:
+    rows = [
+        (
+            each.address.base58,
+            each.destination,
+            each.way.method,
+            format_amount(each.amount_minor, "USDT"),
+            format_amount(each.way.burned_sun, "TRX"),
+            format_amount(each.cost_minor, "USDT"),
+            _MEANING[each.verdict],
+        )
+        for each in choices
+    ]
+    titles = ("address", "to", "paid by", number("USDT"), number("burns TRX"), number("costs USDT"), text("verdict"))
+    return Table(titles, rows)
+
+
+def run_plan(settings: Settings, out: Output) -> None:
     """Plan at once instead of waiting for the schedule. The process `sweeps` does what was begun."""
     with acting(settings, SIGNER) as platform:
         check_chain(platform)
         if holding(platform.store):
-            raise UserError("signing is stopped, and nothing is begun meanwhile: counterfoil signing status says why")
+            raise UserError("signing is stopped, and nothing is begun meanwhile: `counterfoil signing status` says why")
         planning, head, solid = _planning(platform), platform.node.head(), platform.node.solid()
         actor = at_terminal()
         commands = [_by(command, actor) for command in planning.commands(head, solid)]
         begun = execute(platform, commands)
         sweeps = [command.order.sweep_id for command in commands if isinstance(command, PlanSweep)]
         note_command(settings, "sweeps.planned", sweeps=sweeps, commands=len(commands), begun=begun)
-    console.print(f"{begun} begun: {_counted(commands)}" if commands else "nothing is worth a sweep now")
+    said = f"{begun} begun: {_summary(commands)}" if commands else "nothing is worth a sweep now"
+    out.show({"begun": begun, "sweeps": sweeps, "commands": len(commands)}, said)
 
 
 def _by(command: Command, actor: str) -> Command:
@@ -114,31 +141,34 @@ def _by(command: Command, actor: str) -> Command:
     return msgspec.structs.replace(command, actor=actor)
 
 
-def _counted(commands: Sequence[Command]) -> str:
-    kinds = {
-        "sweeps": PlanSweep,
-        "addresses set aside": QuarantineAddress,
-        "transfers to cold storage": GiveInstruction,
-    }
-    counts = {name: sum(isinstance(command, kind) for command in commands) for name, kind in kinds.items()}
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+def _summary(commands: Sequence[Command]) -> str:
+    kinds = (
+        (PlanSweep, "sweep", ""),
+        (QuarantineAddress, "address", " set aside"),
+        (GiveInstruction, "transfer", " to cold storage"),
+    )
+    counts = ((sum(isinstance(command, kind) for command in commands), noun, rest) for kind, noun, rest in kinds)
+    return ", ".join(f"{counted(count, noun)}{rest}" for count, noun, rest in counts if count)
 
 
-def release(settings: Settings, name: str, reason: str, console: Console) -> None:
+def release(settings: Settings, name: str, reason: str, out: Output) -> None:
     """Let a deposit address that was set aside be swept again; `name` is the address, or the id of a sweep of it."""
     reason = must_have_reason(reason, "it may be swept again")
-    with visiting(settings) as database, open_platform(settings, SIGNER, database) as platform:
+    with opened_database(settings) as database, open_platform(settings, SIGNER, database) as platform:
         address, deferred = _named(platform, name)
         stream, state = quarantine_stream(address), Quarantine()
         for recorded in platform.store.histories([stream]).get(stream, ()):
             state = state.evolve(recorded.event)
         if state.held is None:
             raise UserError(
-                f"{address} is not set aside: the next plan looks at it, counterfoil sweeps run makes one now{deferred}"
+                f"{address} is not set aside: the next plan looks at it, `counterfoil sweeps run` makes one now{deferred}"
             )
         execute(platform, [ReleaseAddress(address, reason, at_terminal())])
         note_command(settings, "address.released", database, address=address, reason=reason)
-    console.print(f"{address} is swept again like any other; it was set aside as {state.held.reason}")
+    out.show(
+        {"address": address, "was_set_aside_as": state.held.reason},
+        f"{address} is swept again like any other; it was set aside as {state.held.reason}",
+    )
 
 
 def _named(platform: Platform, name: str) -> tuple[str, str]:
@@ -154,29 +184,31 @@ def _named(platform: Platform, name: str) -> tuple[str, str]:
     return state.order.address, f"; that sweep is {state.state}"
 
 
-app = App(name="sweeps", help="See what a sweep would cost, begin one now, let an address be swept again")
+app = App(name="sweeps", help="See what a sweep would cost, begin one now, release an address set aside")
 
-Wallet = Annotated[Literal["gas", "hot"], Parameter(name="WALLET")]
+Wallet = Annotated[Literal["gas", "hot"], Parameter(help="Which wallet")]
 
 
 @app.command(name="plan")
-def _plan(*, data: Data = None) -> None:
+def _plan(*, json: Json = False, data: Data = None) -> None:
     """What would be swept now, by which means, and what it costs in TRX and USDT. Nothing is begun."""
-    show_plan(settings_with(data=data), console)
+    show_plan(settings_with(data=data), Output(as_json=json))
 
 
 @app.command(name="run")
-def _run_now(*, data: Data = None) -> None:
-    """Plan at once instead of waiting for the schedule; the process `sweeps` does it."""
-    run_plan(settings_with(data=data), console)
+def _run_now(*, json: Json = False, data: Data = None) -> None:
+    """Plan at once instead of waiting for the schedule; the process `sweeps` does what the plan begins."""
+    run_plan(settings_with(data=data), Output(as_json=json))
 
 
 @app.command(name="release")
 def _release(
     name: Annotated[str, Parameter(name="ADDRESS|ID", help="The deposit address, or the id of a sweep of it")],
+    /,
     *,
     reason: Annotated[str, Parameter(help="Why it may be swept again; kept for ever")],
+    json: Json = False,
     data: Data = None,
 ) -> None:
     """Let a deposit address that was set aside be swept again."""
-    release(settings_with(data=data), name, reason, console)
+    release(settings_with(data=data), name, reason, Output(as_json=json))

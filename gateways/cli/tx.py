@@ -3,12 +3,10 @@
 Lenient where the signers are strict: an operator wants to see what is there, odd as it may be.
 """
 
-import json as json_module
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from cyclopts import App
-from rich.table import Table
+from cyclopts import App, Parameter
 
 from core.ledger.money import format_amount
 from core.tron.address import USDT_MAINNET, USDT_NILE, Address, InvalidAddress
@@ -25,7 +23,7 @@ from core.tron.transactions import (
     parameter_of,
     txid_of,
 )
-from gateways.cli.console import console
+from gateways.cli.console import Json, Output, pairs
 from signers.transactions.abi import read_transfer_call
 
 HEX_DIGITS_MAX: Final = 1_024_000
@@ -222,17 +220,16 @@ def _instant(timestamp_ms: int, text: str | None) -> str:
     return f"{text} ({timestamp_ms} ms)" if text else f"{timestamp_ms} ms, beyond any calendar"
 
 
-app = App(name="tx", help="Look into transactions")
+app = App(name="tx", help="Decode a transaction and see who signed it")
 
 
 @app.command(name="decode")
-def _decode(hex: str, *, json: bool = False) -> None:  # noqa: A002  the contract's own word
+def _decode(
+    hex: Annotated[str, Parameter(help="raw_data, or a whole transaction, in hexadecimal")],  # noqa: A002
+    /,
+    *,
+    json: Json = False,
+) -> None:
     """A raw or signed transaction, decoded, with the signers recovered from its signatures."""
     decoded = decode(hex)
-    if json:
-        print(json_module.dumps(decoded, indent=2))  # noqa: T201  machine-readable output
-        return
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for label, value in describe(decoded):
-        table.add_row(label, value)
-    console.print(table)
+    Output(as_json=json).show(decoded, pairs(describe(decoded)))

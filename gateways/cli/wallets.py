@@ -4,20 +4,19 @@ from typing import Annotated, Literal
 
 import psycopg
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.table import Table
 
 from core.ledger.ledger import Failed, Refused
 from core.ledger.money import format_amount
 from core.streams.treasury import RegisterWallet
 from core.tron.address import ZERO_ADDRESS, Address, InvalidAddress
-from gateways.cli.acting import _WALLETS, acting
+from gateways.cli.acting import WALLETS, acting
 from gateways.cli.acts import at_terminal, note_command
-from gateways.cli.console import Data, console, settings_with
+from gateways.cli.console import Data, Json, Output, Table, trx, usdt
+from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.roles import READER, SIGNER
 from gateways.settings import Settings
 from gateways.user_error import UserError
-from gateways.wiring.opened import check_chain, visiting
+from gateways.wiring.opened import check_chain
 from signers.outgoing.funds import usdt_of
 from signers.sweeps.plan import wallets_of
 
@@ -25,75 +24,84 @@ app = App(name="wallets", help="The system wallets, and the address of cold stor
 
 
 @app.command(name="list")
-def _list_wallets(*, data: Data = None) -> None:
+def _list_wallets(*, json: Json = False, data: Data = None) -> None:
     """Which address is the hot, the gas and the cold wallet."""
-    show_wallets(settings_with(data=data), console)
+    show_wallets(settings_with(data=data), Output(as_json=json))
 
 
 @app.command(name="register")
 def _register(
-    role: Annotated[Literal["cold"], Parameter(name="ROLE", help="cold: hot and gas come with their keys")],
-    address: Annotated[str, Parameter(name="ADDRESS", help="A plain account whose key you keep elsewhere")],
+    role: Annotated[Literal["cold"], Parameter(help="cold: the hot and the gas wallet come with their keys")],
+    address: Annotated[str, Parameter(help="A plain account whose key you keep elsewhere")],
+    /,
     *,
+    json: Json = False,
     data: Data = None,
 ) -> None:
     """Name the address of cold storage: what the hot wallet need not hold goes there."""
     assert role == "cold"
-    register_cold(settings_with(data=data), address, console)
+    register_cold(settings_with(data=data), address, Output(as_json=json))
 
 
-def show_wallets(settings: Settings, console: Console) -> None:
+def show_wallets(settings: Settings, out: Output) -> None:
     """Which address plays which role, and which did before."""
-    with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
-        rows = conn.execute(_WALLETS).fetchall()
-    table = Table("role", "address", "status", "key", box=None, pad_edge=False)
-    for role, address, status, key_id in rows:
-        table.add_row(role, address, status, key_id or "none here")
-    console.print(
-        table if rows else "no wallet is registered yet: the processes payouts and sweeps register hot and gas"
-    )
+    with opened_database(settings) as database, psycopg.connect(database.url(READER)) as conn:
+        rows = conn.execute(WALLETS).fetchall()
+    facts = [
+        {"role": role, "address": address, "status": status, "key": key_id} for role, address, status, key_id in rows
+    ]
+    table = Table(("role", "address", "status", "key"), [(*known, key_id or "none here") for *known, key_id in rows])
+    none = "no wallet is registered yet: the processes payouts and sweeps register hot and gas when they start"
+    out.show({"data": facts}, table if rows else none)
 
 
-def register_cold(settings: Settings, text: str, console: Console) -> None:
+def register_cold(settings: Settings, given: str, out: Output) -> None:
     """From now on this address is the cold wallet. Its key never comes near this machine. Raises UserError."""
-    address = _parsed(text, settings.usdt)
+    address = _parsed(given, settings.usdt)
     with acting(settings, SIGNER) as platform:
         check_chain(platform)
         account = platform.node.account(address)
         if account is not None and account.is_contract:
             raise UserError(f"{address} is a contract: a cold wallet is a plain account whose key you hold")
         known = wallets_of(platform.store).get("cold")
-        if known == address:
-            console.print(f"{address} is the cold wallet already")
-            return
-        if known is not None:
+        if known is not None and known != address:
             raise UserError(f"the cold wallet is {known}: it cannot be replaced by another")
-        platform.pool.add_wallet("cold", address.base58, None)
-        played = platform.pool.ours([address.evm]).get(address.evm)
-        if played != "cold":
-            raise UserError(f"{address} is a {played} address of this installation: cold storage needs one of its own")
-        [outcome] = platform.ledger.execute([RegisterWallet("cold", address.base58, None, at_terminal())])
-        if isinstance(outcome, Refused):
-            raise UserError(outcome.refusal.detail)
-        if isinstance(outcome, Failed):
-            raise outcome.error
-        note_command(settings, "wallet.registered", role="cold", address=address.base58)
+        if known is None:
+            platform.pool.add_wallet("cold", address.base58, None)
+            played = platform.pool.ours([address.evm]).get(address.evm)
+            if played != "cold":
+                raise UserError(
+                    f"{address} is a {played} address of this installation: cold storage needs one of its own"
+                )
+            [outcome] = platform.ledger.execute([RegisterWallet("cold", address.base58, None, at_terminal())])
+            if isinstance(outcome, Refused):
+                raise UserError(outcome.refusal.detail)
+            if isinstance(outcome, Failed):
+                raise outcome.error
+            note_command(settings, "wallet.registered", role="cold", address=address.base58)
         held_minor = usdt_of(platform.node, address, settings.usdt)
-    console.print(f"{address} is the cold wallet")
-    if held_minor or (account is not None and account.balance_sun):
-        trx = format_amount(account.balance_sun if account else 0, "TRX")
-        console.print(
-            f"it holds {format_amount(held_minor, 'USDT')} USDT and {trx} TRX already, which the books do not know:"
-            " POST /v1/adjustments books them, counterfoil reconcile shows the difference until then"
+    balance_sun = account.balance_sun if account else 0
+    facts = {"role": "cold", "address": address.base58, "registered": known is None}
+    facts |= {"holds": usdt("usdt", held_minor) | trx("trx", balance_sun)}
+    if known is not None:
+        out.show(facts, f"{address} is the cold wallet already")
+        return
+    parts = [f"{address} is the cold wallet"]
+    if held_minor or balance_sun:
+        parts.append(
+            f"it holds {format_amount(held_minor, 'USDT')} USDT and {format_amount(balance_sun, 'TRX')} TRX already,"
+            " which the books do not know: POST /v1/adjustments books them, and until then `counterfoil reconcile` shows"
+            " the difference"
         )
+    out.show(facts, *parts)
 
 
-def _parsed(text: str, token: Address) -> Address:
+def _parsed(given: str, token: Address) -> Address:
     """Raises UserError: no address, the zero address, or the token's contract."""
     try:
-        address = Address.from_base58(text)
+        address = Address.from_base58(given)
     except InvalidAddress as error:
-        raise UserError(f"{text} is no Tron address: {error}") from error
+        raise UserError(f"{given} is no Tron address: {error}") from error
     if address in (ZERO_ADDRESS, token):
         raise UserError(
             f"{address} is {'the zero address' if address == ZERO_ADDRESS else 'the token itself'}: no wallet"

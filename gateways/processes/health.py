@@ -61,7 +61,9 @@ def look_after(setting: Path) -> list[str]:
     """What does not go on; empty when all is well. A folder without signs is not well: nothing has begun. Raises UserError."""
     folder = folder_of(setting)
     if folder is None:
-        raise UserError("set COUNTERFOIL_PULSE to the folder that the processes were given, to see whether they go on")
+        raise UserError(
+            "set COUNTERFOIL_PULSE to the folder that the processes were given, where they leave a sign of life"
+        )
     signs = sorted(folder.iterdir())
     if not signs:
         return [f"no process shows itself in {folder}"]

@@ -1,4 +1,4 @@
-"""Every process on one machine: prepare the folder, start the database and the chain, then supervise until told to stop."""
+"""Every process on one machine: prepare the folder, start the database and the chain, then supervise until it is stopped."""
 
 import contextlib
 import importlib
@@ -16,7 +16,6 @@ from typing import Final
 import httpx2
 import psycopg
 from pydantic import SecretStr
-from rich.console import Console
 
 from gateways.embedded.secrets_file import SecretsFile, load_or_create
 from gateways.postgres.connections import conninfo_of
@@ -26,9 +25,10 @@ from gateways.postgres.roles import OBSERVER, READER
 from gateways.processes.loop import stop_on_signals
 from gateways.processes.registry import PROCESSES
 from gateways.processes.run import run_with
+from gateways.processes.running import announced
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
-from gateways.user_error import UserError
+from gateways.user_error import NotReady, UserError
 from gateways.wiring.opened import check_chain, open_database, open_platform, operator_key
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
@@ -51,7 +51,7 @@ class World:
     devnet_url: str | None
 
 
-def run(settings: Settings, console: Console, *, devnet_port: int, block_ms: int) -> None:
+def run(settings: Settings, say: Callable[[str], None], *, devnet_port: int, block_ms: int) -> None:
     """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM."""
     stop = threading.Event()
     stop_on_signals(stop)
@@ -59,10 +59,11 @@ def run(settings: Settings, console: Console, *, devnet_port: int, block_ms: int
     with contextlib.ExitStack() as ending:
         ending.callback(signal.signal, signal.SIGINT, signal.SIG_DFL)
         world = start(settings, supervisor, ending, devnet_port=devnet_port, block_ms=block_ms)
+        ending.enter_context(announced(world.settings, world.api_url, world.devnet_url))
         wait_until_ready(world, stop)
-        _introduce(world, console)
+        say(_introduction(world))
         supervisor.watch(stop)
-        console.print("stopping ...")
+        say("stopping ...")
 
 
 def start(
@@ -104,7 +105,7 @@ def start(
 
 
 def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:
-    """Returns when the API answers and has an address for the first who asks. Raises UserError after a minute."""
+    """Returns when the API answers and has an address for the first who asks. Raises NotReady after a minute."""
     # Not /readyz: views and scanner may have hours to catch up with after a rest, and that is no reason to stop.
     wait_for(f"{world.api_url}/healthz", "the API", stop)
     deadline = time.monotonic() + FIRST_ADDRESS_S
@@ -122,14 +123,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _introduce(world: World, console: Console) -> None:
-    console.soft_wrap = True
-    console.print(f"API           {world.api_url}   (docs at {world.api_url}/docs)")
-    console.print(f"operator key  {world.operator_key}")
+def _introduction(world: World) -> str:
+    where = [
+        f"API           {world.api_url}",
+        f"docs          {world.api_url}/docs",
+        f"operator key  {world.operator_key}",
+    ]
     if world.devnet_url:
-        console.print(f"devnet        {world.devnet_url}   (coins: POST {world.devnet_url}/devnet/faucet)")
-    console.print(f"data          {world.settings.data}   (logs in {world.settings.data / 'logs'})")
-    console.print("Ctrl-C stops everything; nothing is lost.")
+        where += [
+            f"devnet        {world.devnet_url}",
+            f"coins         POST {world.devnet_url}/devnet/faucet",
+        ]
+    where += [
+        f"data          {world.settings.data}",
+        f"logs          {world.settings.data / 'logs'}",
+    ]
+    return "\n".join([*where, "Ctrl-C stops everything; nothing is lost."])
 
 
 def _with_free_port(settings: Settings) -> Settings:
@@ -194,4 +203,4 @@ def wait_for(url: str, what: str, stop: threading.Event | None = None) -> None:
             time.sleep(0.05)
     if stop is not None and stop.is_set():
         return
-    raise UserError(f"{what} was not ready at {url} within {READY_S:.0f} s: {said}")
+    raise NotReady(f"{what} was not ready at {url} within {READY_S:.0f} s: {said}")

@@ -14,7 +14,6 @@ from typing import Final
 from uuid import uuid4
 
 import psycopg
-from rich.console import Console
 
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Accepted, Ledger
@@ -22,6 +21,7 @@ from core.streams.accounts import OpenLedgerAccount
 from core.streams.treasury import PostTransfer
 from gateways import settings as settings_module
 from gateways.cli.audit import export_history
+from gateways.cli.console import Output
 from gateways.cli.rebuild import rebuild_views
 from gateways.embedded.secrets_file import load_or_create
 from gateways.postgres.database import Database
@@ -72,7 +72,9 @@ def lines(seconds: float) -> list[str]:
     with installation(HISTORY) as (settings, database):
         runner = library.events_per_second(database, seconds)
         began = time.perf_counter()
-        assert rebuild_views(settings, [], Console(file=io.StringIO()), workers=os.cpu_count() or 1, hold=False)
+        assert rebuild_views(
+            settings, [], Output(stream=io.StringIO(), notes=io.StringIO()), workers=os.cpu_count() or 1, hold=False
+        )
         rate = HISTORY / (time.perf_counter() - began)
         found += [
             f"\nrebuild of all views from {HISTORY:,} events (aim: 60,000/s, 40x the library's runner)",
@@ -80,7 +82,7 @@ def lines(seconds: float) -> list[str]:
             f"  eventsourcing's ProjectionRunner, postings and balances   {runner:>9,.0f} events/s   ({rate / runner:,.0f}x)",
         ]
         with installation(growth.SHORT) as (small, short):
-            assert rebuild_views(small, [], Console(file=io.StringIO()), workers=1, hold=False)
+            assert rebuild_views(small, [], Output(stream=io.StringIO(), notes=io.StringIO()), workers=1, hold=False)
             found += growth.lines(short, database, HISTORY, seconds)
     return found + storage() + verifier()
 
@@ -138,7 +140,7 @@ def verifier() -> list[str]:
                 pass
         key = str(open_signer(settings, "checkpoints").key)
         file = Path(folder) / "history.ndjson"
-        export_history(settings, file, Console(file=io.StringIO()))
+        export_history(settings, file)
         began = time.perf_counter()
         command = [sys.executable, str(ROOT / "schema" / "verify.py"), "history", str(file), "--key", key]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -74,5 +74,5 @@ def test_an_auditor_takes_the_books_home(installation: Installation, tmp_path: P
         (("--account", account), "NDJSON is the whole history"),
     ):
         refused = counterfoil(installation, "audit", "export", *wish, "--output", str(path))
-        assert (refused.returncode, path.exists()) == (1, False)
+        assert (refused.returncode, path.exists()) == (2, False)
         assert sentence in refused.stderr

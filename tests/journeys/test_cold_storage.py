@@ -41,7 +41,7 @@ def offline(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 def command(running: Installation, *words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """`counterfoil ...` beside what runs."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
-    environment |= {"COUNTERFOIL_TRON_NODE_URL": running.devnet, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+    environment |= {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
     words = ("-m", "gateways", *words, "--data", str(running.data))
     return subprocess.run(
         [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -77,17 +77,17 @@ def test_coins_come_from_cold_storage_once_and_what_is_not_signed_in_time_never(
             text = until(prepared, "the coins of cold storage are there")
             txid, fingerprint = after(text, "txid"), after(text, "fingerprint")
             again = command(running, "cold", "prepare", "1", "--output", "other.json", folder=here)
-            assert "not over yet" in said(again, code=1)
+            assert "not over yet" in said(again, code=2)
 
             shutil.move(here / "cold-bundle.json", away)
             sign = ("cold", "sign", "cold-bundle.json", "--keystore", "cold.json", "--fingerprint")
-            assert "do not sign it" in said(offline(*sign, "AAAA-BBBB-CCCC-DDDD-EEEE", folder=away), code=1)
+            assert "do not sign it" in said(offline(*sign, "AAAA-BBBB-CCCC-DDDD-EEEE", folder=away), code=2)
             assert txid in said(offline(*sign, fingerprint, folder=away))
             shutil.move(away / "cold-bundle.signed.json", here)
 
             submit = ("cold", "submit", "cold-bundle.signed.json")
             assert txid in said(command(running, *submit, folder=here))
-            assert "submitted before" in said(command(running, *submit, folder=here), code=1)
+            assert "submitted before" in said(command(running, *submit, folder=here), code=2)
             until(lambda: "confirmed" in said(command(running, "cold", "list", folder=here)), "it is solid")
             said(command(running, "reconcile", folder=here))
 
@@ -97,7 +97,7 @@ def test_coins_come_from_cold_storage_once_and_what_is_not_signed_in_time_never(
             shutil.move(away / "cold-bundle.signed.json", here / "cold-bundle.signed.json")
             answer = httpx2.post(f"{running.devnet}/devnet/time", json={"advance_ms": 7_200_000}, timeout=60)
             assert answer.status_code == 200, answer.text
-            told = said(command(running, *submit, folder=here), code=1)
+            told = said(command(running, *submit, folder=here), code=2)
             assert "has expired and nothing moved" in told or "submitted before" in told
             until(lambda: "withdrawn" in said(command(running, "cold", "list", folder=here)), "its death is proven")
             said(command(running, "reconcile", folder=here))

@@ -108,7 +108,7 @@ def _reconcile(running: Installation) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gateways", "reconcile", "--data", str(running.data)],
         cwd=ROOT,
-        env={**environment, "COUNTERFOIL_TRON_NODE_URL": running.devnet, "COLUMNS": "200"},
+        env={**environment, "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=120,

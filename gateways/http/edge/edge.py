@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import limits
 import msgspec
 from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
@@ -46,6 +45,7 @@ from gateways.http.errors import (
 from gateways.http.fields import Query, Read, field_errors
 from gateways.http.group_commit import Busy, WritingEnded
 from gateways.http.strict_json import InvalidJson, is_clean, parse
+from gateways.settings import rate_of
 from gateways.telemetry.request_span import request_span
 from gateways.user_error import UserError
 
@@ -66,12 +66,9 @@ class RateLimiter:
 
     def __init__(self, rate: str) -> None:
         try:
-            item = limits.parse(rate)
+            self._rate = rate_of(rate)
         except ValueError as error:
             raise UserError(f'COUNTERFOIL_RATE_LIMIT is "{rate}": write it as 600/minute') from error
-        self._text = str(item)
-        self._window_s = item.get_expiry()
-        self._requests_max = item.amount
         self._ends_at = 0.0
         self._counted: dict[str, int] = {}
 
@@ -79,12 +76,12 @@ class RateLimiter:
         """Raises RequestRefused (429) with the seconds to wait. One window for all keys: its end forgets them at once."""
         now = time.monotonic()
         if now >= self._ends_at:
-            self._ends_at = now + self._window_s
+            self._ends_at = now + self._rate.window_s
             self._counted.clear()
         counted = self._counted[caller.id] = self._counted.get(caller.id, 0) + 1
-        if counted > self._requests_max:
+        if counted > self._rate.requests_max:
             headers = {"retry-after": str(int(self._ends_at - now) + 1)}
-            raise RequestRefused(RateLimited(limit=self._text), headers=headers)
+            raise RequestRefused(RateLimited(limit=self._rate.text), headers=headers)
 
 
 class Edge:

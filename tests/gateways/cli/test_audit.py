@@ -4,6 +4,7 @@ Each injury is made with every right there is, and looked for three times: by `a
 stand-alone verifier in that database's export, and by it in an export of the sound database that was changed itself.
 """
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import NamedTuple
 
 import psycopg
 import pytest
-from rich.console import Console
 
 from core.ledger.ledger import Ledger
 from gateways.cli.audit import verify_database
+from gateways.cli.console import Output
 from gateways.postgres.event_store import PostgresEventStore
 from gateways.settings import Settings, load
 from projections.engine.tracking import ViewTracking
@@ -109,9 +110,9 @@ def injure(database: Database, statements: tuple[str, ...]) -> None:
 def of_the_database(database: Database, desk: Desk, folder: Path) -> tuple[bool, str]:
     """What `counterfoil audit verify` says -> (whether everything holds, what was printed)."""
     settings: Settings = load({}, database_url=database.owner_url, data=folder)
-    console = Console(width=400, record=True)
-    holds = verify_database(settings, [str(desk.signer.key)], desk.archive.folder, console)
-    return holds, console.export_text()
+    printed = io.StringIO()
+    holds = verify_database(settings, [str(desk.signer.key)], desk.archive.folder, Output(stream=printed))
+    return holds, printed.getvalue()
 
 
 def named(found: Verdict) -> set[int]:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from core.ports.queues import Message
+from gateways.cli.console import Output
 from gateways.cli.queue import redrive, show_dead, show_queues
 from gateways.postgres.roles import RECORDER
 from gateways.queues import DEPOSIT_EVENTS
@@ -34,13 +34,13 @@ def shown(capsys: pytest.CaptureFixture[str]) -> str:
 def test_dead_letters_are_shown_with_their_reasons(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     """How many there are, why each is there and what it says; looking changes nothing."""
     for _ in range(2):
-        show_queues(settings, Console(width=200))
+        show_queues(settings, Output())
         [line] = [line for line in shown(capsys).splitlines() if line.startswith(DEPOSIT_EVENTS)]
         assert line.split() == [DEPOSIT_EVENTS, "0", "0", "s", "2"]
-        show_dead(settings, DEPOSIT_EVENTS, 10, Console(width=200))
+        show_dead(settings, DEPOSIT_EVENTS, 10, Output())
         text = shown(capsys)
         assert text.index("reason of a") < text.index('{"number": 1}') < text.index("reason of b")
-    show_dead(settings, "project-balances", 10, Console(width=200))
+    show_dead(settings, "project-balances", 10, Output())
     assert "project-balances has no dead letters" in shown(capsys)
 
 
@@ -51,9 +51,9 @@ def test_what_is_sent_again_waits_again_and_is_in_the_audit_log(
     with open_platform(settings, RECORDER) as platform:
         queue = platform.queues[DEPOSIT_EVENTS]
         first, _ = queue.dead(10)
-        redrive(settings, DEPOSIT_EVENTS, (first.id,), Console())
+        redrive(settings, DEPOSIT_EVENTS, (first.id,), Output())
         assert (queue.depth(), queue.dead_depth()) == (1, 1)
-        redrive(settings, DEPOSIT_EVENTS, (), Console())
+        redrive(settings, DEPOSIT_EVENTS, (), Output())
         assert (queue.depth(), queue.dead_depth()) == (2, 0)
         assert sorted(each.body for each in queue.receive(10)) == [b'{"number": 1}', b'{"number": 2}']
     assert "1 sent again to deposit-events" in shown(capsys)
@@ -62,4 +62,4 @@ def test_what_is_sent_again_waits_again_and_is_in_the_audit_log(
 def test_a_queue_that_is_none_is_refused(settings: Settings) -> None:
     """The sentence names those there are."""
     with pytest.raises(UserError, match=r"there is no queue 'deposits': choose one of deposit-events"):
-        show_dead(settings, "deposits", 10, Console())
+        show_dead(settings, "deposits", 10, Output())

@@ -6,12 +6,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from pydantic import SecretStr
-from rich.console import Console
 
 from core.ledger import books
 from core.ledger.journal import ledger_account_id
 from core.ledger.ledger import Ledger
 from gateways.cli import rebuild as command
+from gateways.cli.console import Output
 from gateways.postgres.event_store import PostgresEventStore
 from gateways.settings import Settings
 from gateways.user_error import UserError
@@ -31,8 +31,10 @@ def settings(database: Database, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def console() -> Console:
-    return Console(file=io.StringIO(), width=200)
+def console() -> Output:
+    """Both streams in one, as a terminal has them."""
+    both = io.StringIO()
+    return Output(stream=both, notes=both)
 
 
 @pytest.fixture
@@ -42,13 +44,13 @@ def head(ledger: Ledger, store: PostgresEventStore, tracking: ViewTracking) -> i
     return last
 
 
-def said(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+def said(console: Output) -> str:
+    assert isinstance(console._stream, io.StringIO)
+    return console._stream.getvalue()
 
 
 def test_all_views_by_two_workers(
-    head: int, settings: Settings, console: Console, database: Database, tracking: ViewTracking
+    head: int, settings: Settings, console: Output, database: Database, tracking: ViewTracking
 ) -> None:
     """Every view is rebuilt and serves; each state is a line, and each view's verdict a sentence."""
     before = live_rows(tracking)
@@ -64,7 +66,7 @@ def test_all_views_by_two_workers(
 
 
 def test_a_difference_is_told_and_held(
-    head: int, settings: Settings, console: Console, database: Database, tracking: ViewTracking
+    head: int, settings: Settings, console: Output, database: Database, tracking: ViewTracking
 ) -> None:
     """With --hold the operator reads what would change, and then lets it serve."""
     with connect(database) as conn:
@@ -83,7 +85,7 @@ def test_a_difference_is_told_and_held(
 
 
 def test_an_interrupted_rebuild_is_gone_on_with(
-    head: int, settings: Settings, console: Console, database: Database
+    head: int, settings: Settings, console: Output, database: Database
 ) -> None:
     """The same command again takes up what was paused."""
     wish(database, [VIEWS["payouts"]])
@@ -106,14 +108,14 @@ def test_an_interrupted_rebuild_is_gone_on_with(
         (lambda s, c: command.scratch(s, [], "look", None, "bob", c), "is no account's id"),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence(head: int, settings: Settings, console: Console, call, sentence) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_done_is_a_sentence(head: int, settings: Settings, console: Output, call, sentence) -> None:  # type: ignore[no-untyped-def]
     """Every refusal says what is wrong."""
     with pytest.raises(UserError, match=sentence):
         call(settings, console)
 
 
 def test_the_views_as_they_were(
-    ledger: Ledger, store: PostgresEventStore, tracking: ViewTracking, settings: Settings, console: Console, head: int
+    ledger: Ledger, store: PostgresEventStore, tracking: ViewTracking, settings: Settings, console: Output, head: int
 ) -> None:
     """A schema holds every view at an earlier position, byte for byte, with its indexes; what serves stays as it is."""
     then = live_rows(tracking)
@@ -138,7 +140,7 @@ def test_the_views_as_they_were(
 
 
 def test_one_accounts_rows(
-    head: int, settings: Settings, console: Console, database: Database, tracking: ViewTracking
+    head: int, settings: Settings, console: Output, database: Database, tracking: ViewTracking
 ) -> None:
     """For one account the schema holds exactly its own rows, as the serving views have them (I12)."""
     command.scratch(settings, [], "alice", None, ALICE, console)

@@ -1,5 +1,6 @@
 """What the operator sees and does of sweeps and wallets at the command line, on a devnet and a database."""
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from rich.console import Console
 
 from core.ledger.events import Event
 from core.ledger.ledger import Ledger
@@ -17,6 +17,7 @@ from core.streams.quarantine import AddressReleased, QuarantineAddress
 from core.streams.sweeps import SweepPlanned
 from core.streams.treasury import SystemWalletRegistered
 from core.tron.address import USDT_MAINNET, ZERO_ADDRESS
+from gateways.cli.console import Output
 from gateways.cli.sweeps import release, run_plan, show_plan
 from gateways.cli.wallets import register_cold, show_wallets
 from gateways.devnet.node import Config
@@ -90,10 +91,10 @@ def test_a_plan_is_shown_with_its_cost_and_begins_nothing(
 ) -> None:
     """Every address with its means; the sum in TRX and in USDT; what would go to cold storage."""
     before = head(settings)
-    show_plan(settings, Console(width=200))
+    show_plan(settings, Output())
     text = shown(capsys)
     assert re.search(rf"{BOB_ADDRESS.base58} \w+ fuel 7\.000000 \d+\.\d+ \d+\.\d+", text)
-    burns, costs = re.findall(r"1 sweeps of 7\.000000 USDT would burn (\S+) TRX, about (\S+) USDT", text)[0]
+    burns, costs = re.findall(r"1 sweep of 7\.000000 USDT would burn (\S+) TRX, about (\S+) USDT", text)[0]
     assert int(costs.replace(".", "")) == -(-int(burns.replace(".", "")) * 300_000 // COINS)
     assert "USDT would go from the hot wallet to cold storage" in text
     assert head(settings) == before
@@ -103,8 +104,8 @@ def test_a_plan_is_shown_with_its_cost_and_begins_nothing(
 def test_a_plan_is_begun_at_once_by_who_asks(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     """The sweep and the transfer to cold storage, in the operator's name, and once: a second look begins nothing."""
     before = head(settings)
-    run_plan(settings, Console(width=200))
-    assert "2 begun: 1 sweeps, 1 transfers to cold storage" in shown(capsys)
+    run_plan(settings, Output())
+    assert "2 begun: 1 sweep, 1 transfer to cold storage" in shown(capsys)
     [planned] = events(settings, before, SweepPlanned)
     [given] = events(settings, before, InstructionGiven)
     assert (planned.sweep.address, planned.sweep.amount_minor) == (BOB_ADDRESS.base58, 7 * COINS)
@@ -112,7 +113,7 @@ def test_a_plan_is_begun_at_once_by_who_asks(settings: Settings, capsys: pytest.
     assert (given.instruction.purpose, given.instruction.act.to) == ("excess", COLD_WALLET.base58)
     assert planned.actor.startswith(MINE)
     assert given.actor.startswith(MINE)
-    run_plan(settings, Console(width=200))
+    run_plan(settings, Output())
     assert "nothing is worth a sweep now" in shown(capsys)
     assert "sweeps.planned" in actions(settings)
 
@@ -125,23 +126,23 @@ def test_an_address_that_was_set_aside_is_released(
     for name in (BOB_ADDRESS.base58, _sweep(settings)):
         execute(ledger, QuarantineAddress(BOB_ADDRESS.base58, "reverts", "ab" * 32, "system:test"))
         before = head(settings)
-        release(settings, name, " looked at it ", Console(width=200))
+        release(settings, name, " looked at it ", Output())
         [released] = events(settings, before, AddressReleased)
         assert (released.address, released.reason) == (BOB_ADDRESS.base58, "looked at it")
         assert released.actor.startswith(MINE)
     with pytest.raises(UserError, match="is not set aside: the next plan looks at it"):
-        release(settings, BOB_ADDRESS.base58, "again", Console())
+        release(settings, BOB_ADDRESS.base58, "again", Output())
     with pytest.raises(UserError, match="neither an address nor the id of a sweep"):
-        release(settings, "nobody", "so", Console())
+        release(settings, "nobody", "so", Output())
     with pytest.raises(UserError, match="say why"):
-        release(settings, BOB_ADDRESS.base58, " ", Console())
+        release(settings, BOB_ADDRESS.base58, " ", Output())
     assert actions(settings).count("address.released") == 2
     assert "swept again like any other" in shown(capsys)
 
 
 def _sweep(settings: Settings) -> str:
     """The id of Bob's only sweep, which is begun here."""
-    run_plan(settings, Console(quiet=True))
+    run_plan(settings, Output(stream=io.StringIO()))
     [planned] = [it for it in events(settings, 0, SweepPlanned) if it.sweep.address == BOB_ADDRESS.base58]
     return str(planned.sweep.sweep_id)
 
@@ -163,17 +164,17 @@ def test_a_cold_wallet_is_an_address_and_a_plain_account(
         (HOT_WALLET.base58, "is a hot address of this installation"),
     ):
         with pytest.raises(UserError, match=said):
-            register_cold(settings, text, Console())
+            register_cold(settings, text, Output())
     assert not events(settings, 0, SystemWalletRegistered)[1:]
     before = head(settings)
     for _ in range(2):
-        register_cold(settings, cold.base58, Console(width=200))
+        register_cold(settings, cold.base58, Output())
     [registered] = events(settings, before, SystemWalletRegistered)
     assert (registered.role, registered.address, registered.key_id) == ("cold", cold.base58, None)
     assert registered.actor.startswith(MINE)
     assert "is the cold wallet already" in shown(capsys)
     with pytest.raises(UserError, match=f"the cold wallet is {cold}"):
-        register_cold(settings, address("elsewhere").base58, Console())
+        register_cold(settings, address("elsewhere").base58, Output())
     with open_platform(settings, SIGNER) as platform:
         assert dict(platform.pool.ours([cold.evm, address("elsewhere").evm])) == {cold.evm: "cold"}
     assert actions(settings).count("wallet.registered") == 1
@@ -188,14 +189,14 @@ def test_coins_that_a_cold_wallet_has_already_are_named(
     gift = {"address": cold.base58, "usdt": "12.5", "trx": "3"}
     assert httpx2.post(f"{devnet.url}/devnet/faucet", json=gift).status_code == 200
     httpx2.post(f"{devnet.url}/devnet/mine", json={"blocks": 30})
-    register_cold(settings, cold.base58, Console(width=200))
+    register_cold(settings, cold.base58, Output())
     assert "it holds 12.500000 USDT and 3.000000 TRX already" in shown(capsys)
 
 
 @pytest.mark.usefixtures("paid")
 def test_wallets_are_listed(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     """Each with its role and address."""
-    show_wallets(settings, Console(width=200))
+    show_wallets(settings, Output())
     text = shown(capsys)
     for role, wallet in (("hot", HOT_WALLET), ("gas", GAS_WALLET), ("cold", COLD_WALLET)):
         assert f"{role} {wallet.base58} active" in text
@@ -207,5 +208,5 @@ def test_nothing_is_begun_while_signing_is_stopped(settings: Settings, ledger: L
     execute(ledger, RecordNotice(Notice("token_paused", "aa" * 32, 0, 7, "cd" * 32, 1), None, "system:test"))
     before = head(settings)
     with pytest.raises(UserError, match="signing is stopped, and nothing is begun meanwhile"):
-        run_plan(settings, Console())
+        run_plan(settings, Output())
     assert head(settings) == before

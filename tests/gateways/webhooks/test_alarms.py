@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
-from rich.console import Console
 
 from core.ledger.ledger import Ledger
 from core.ports.unavailable import Unavailable
 from core.streams.accounts import OPERATOR
 from core.streams.notices import Notice, RecordNotice
 from gateways.cli.alarms import alarm_secret, show_alarms
+from gateways.cli.console import Output
 from gateways.embedded.secrets_file import load_or_create
 from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
 from gateways.postgres.alarms import Alarms, RaisedAlarm, last_alarms
@@ -312,7 +312,7 @@ def test_the_command_line_lists_alarms_and_shows_the_secret(
 ) -> None:
     """The newest first, whole, each with what became of its webhook; the secret is the one that signs them."""
     settings = settings_of(tmp_path, database_url=SecretStr(database.owner_url))
-    show_alarms(settings, 10, Console(width=200))
+    show_alarms(settings, 10, Output())
     assert "no alarm was ever raised" in capsys.readouterr().out
     login(OBSERVER)("lagging", "its head is 7")
     login(SIGNER)("signature_refused", f"transaction {'ab' * 32}")
@@ -320,7 +320,7 @@ def test_the_command_line_lists_alarms_and_shows_the_secret(
     post.feed.step()
     post.close()
     login(RECORDER)("token_paused", "paused")
-    show_alarms(settings, 2, Console(width=200))
+    show_alarms(settings, 2, Output())
     lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
     assert [line[3:] for line in lines] == [
         ["1", "recorder", "token_paused", "paused", "none"],

@@ -1,11 +1,11 @@
 """Who did what: acts at the command line and of processes, each once in the audit log."""
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from rich.console import Console
 
 from core.ledger.ledger import Ledger
 from core.ports.clients import AuditEntry, AuditLog
@@ -15,6 +15,7 @@ from core.streams.treasury import RegisterWallet
 from gateways.cli import rebuild, service
 from gateways.cli.acts import terminal_ip
 from gateways.cli.audit import regrow_tree
+from gateways.cli.console import Output
 from gateways.cli.queue import redrive
 from gateways.postgres.roles import API, LOGINS, SIGNER
 from gateways.settings import Settings, load
@@ -42,7 +43,7 @@ def entries(settings: Settings) -> list[AuditEntry]:
         return [entry for _, entry in reversed(platform.audit.page(None, None, 100))]
 
 
-COMMANDS: list[tuple[str, Callable[[Settings, Console], object]]] = [
+COMMANDS: list[tuple[str, Callable[[Settings, Output], object]]] = [
     ("queue.redriven", lambda settings, out: redrive(settings, "deposit-events", (), out)),
     ("history-tree.regrown", regrow_tree),
     (
@@ -59,7 +60,7 @@ COMMANDS: list[tuple[str, Callable[[Settings, Console], object]]] = [
 @pytest.mark.parametrize(("action", "command"), COMMANDS, ids=[action for action, _ in COMMANDS])
 def test_an_operators_command_leaves_an_entry(
     action: str,
-    command: Callable[[Settings, Console], object],
+    command: Callable[[Settings, Output], object],
     settings: Settings,
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
@@ -67,7 +68,7 @@ def test_an_operators_command_leaves_an_entry(
     """With who it was, from where, and an id of its own."""
     append_history(ledger)
     monkeypatch.setenv("SSH_CONNECTION", "203.0.113.7 50000 10.0.0.1 22")
-    command(settings, Console(quiet=True))
+    command(settings, Output(stream=io.StringIO()))
     [entry] = [each for each in entries(settings) if each.action == action]
     assert entry.actor_type == "operator"
     assert entry.actor_id.startswith("operator:")
