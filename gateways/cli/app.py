@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "A custodial payment gateway for USDT on Tron, on an event-sourced double-entry ledger."
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo:command", "The main job, start to finish, in less than a minute"),
+    "demo": ("demo.play:command", "The main job, start to finish, in less than a minute"),
     "up": ("service:up", "Every process on this machine until Ctrl-C; state survives a restart"),
     "run": ("run:command", "One process, in the foreground, until SIGTERM"),
     "devnet": ("service:devnet", "A Tron node of our own on loopback"),
@@ -150,13 +150,30 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if name.startswith("cyclopts."):
-        from gateways.cli.usage import worded
-
-        return worded(error)
+        return _wrong_call(error)
     said = str(error).strip() or name
     if name.startswith("psycopg."):
         return f"the database does not answer: {said.splitlines()[0]}"
     return " ".join(said.split())
+
+
+def _wrong_call(error: BaseException) -> str:
+    """The parser's error in plain words: what is missing, unknown or unreadable, and where to look."""
+    from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
+
+    assert isinstance(error, CycloptsError)
+    said = " ".join(str(error).split()).rstrip(".")
+    left_over = " ".join(error.unused_tokens or ())
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        said = f"{error.argument.name} is missing"
+    elif isinstance(error, UnusedCliTokensError):
+        said = f"there is no place for {left_over} here"
+    elif isinstance(error, UnknownCommandError) and error.unused_tokens:
+        _, _, meant = said.partition('Did you mean "')
+        said = f"there is no command {error.unused_tokens[0]!r}"
+        said += f", did you mean {meant.partition(chr(34))[0]!r}?" if meant else ""
+    where = " ".join(("counterfoil", *(error.command_chain or ()), "--help"))
+    return f"{said}: see `{where}`"
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -21,9 +21,9 @@ from rich.console import Console
 
 from core.ledger.money import format_amount, parse_amount
 from gateways import settings as settings_module
-from gateways.cli import demo_sweeps as sweeps
 from gateways.cli.console import Table, number
-from gateways.cli.demo_world import WAIT_S, Mismatch, Story, World, get
+from gateways.cli.demo import sweeps
+from gateways.cli.demo.world import WAIT_S, Mismatch, Story, World, get
 from gateways.postgres.roles import READER
 from gateways.processes import up
 from gateways.settings import Settings

@@ -8,7 +8,7 @@ import httpx2
 from core.ledger.money import format_amount
 from gateways.cli import stake as staking
 from gateways.cli.console import Output
-from gateways.cli.demo_world import Mismatch, World, get
+from gateways.cli.demo.world import Mismatch, World, get
 from signers.sweeps.worth import in_token
 
 DEPOSIT: Final = "500.000000"
