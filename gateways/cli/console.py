@@ -100,7 +100,7 @@ class Table:
 
     def _row(self, cells: Sequence[str], widths: Sequence[int]) -> list[str]:
         parts = [
-            _folded(cell, width) if column.kind == "text" else [cell]
+            folded(cell, width) if column.kind == "text" else [cell]
             for cell, width, column in zip(cells, widths, self._columns, strict=True)
         ]
         return [
@@ -117,7 +117,7 @@ class Table:
         for row in self._rows:
             for column, cell in zip(self._columns, row, strict=True):
                 room = max(TEXT_COLUMNS_MIN, columns - width - len(_GAP))
-                parts = _folded(cell, room) if column.kind == "text" else [cell]
+                parts = folded(cell, room) if column.kind == "text" else [cell]
                 label = _style(_padded(column.title, width, "exact"), _DIM, styled)
                 lines += [f"{label}{_GAP}{part}" for part in parts[:1] if part]
                 lines += [f"{' ' * width}{_GAP}{part}" for part in parts[1:]]
@@ -166,7 +166,7 @@ def _write(stream: TextIO, parts: Iterable[str | Table]) -> None:
         if isinstance(part, Table):
             lines = part.lines(columns, styled=styled)
         else:
-            lines = [line for each in part.split("\n") for line in _folded(each, columns)]
+            lines = [line for each in part.split("\n") for line in folded(each, columns)]
         stream.write("".join(f"{line}\n" for line in lines))
     stream.flush()
 
@@ -242,8 +242,8 @@ def _padded(cell: str, width: int, kind: str) -> str:
     return space + cell if kind == "number" else cell + space
 
 
-def _folded(line: str, columns: int | None) -> list[str]:
-    """Between words only: what is longer than the terminal is left to it whole."""
+def folded(line: str, columns: int | None) -> list[str]:
+    """A line as lines of so many columns, broken between words only: a longer word is left to the terminal whole."""
     if columns is None or _width(line) <= columns:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()))

@@ -58,6 +58,7 @@ def test_an_auditor_proves_a_running_installation(installation: Installation, tm
 def test_an_auditor_takes_the_books_home(installation: Installation, tmp_path: Path) -> None:
     """As a journal of all books or of one; what cannot be asked is refused with a sentence, and no file is left."""
     company = installation.company("Journalled Ltd")
+    until(lambda: company.get("/v1/account").status_code == 200, "the view of accounts has it")
     account = get(company, "/v1/account")["id"]
     path = tmp_path / "books.beancount"
     for wish in ((), ("--account", "treasury"), ("--account", account, "--from", "2020-01-01", "--to", "2020-01-31")):

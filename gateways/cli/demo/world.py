@@ -9,10 +9,11 @@ import httpx2
 import psycopg
 from rich.console import Console
 
-from gateways.cli.console import Table
+from gateways.cli.console import Table, folded
 from gateways.settings import Settings
 
 WAIT_S: Final = 90.0
+_INDENT: Final = " " * 10
 
 
 class Mismatch(Exception):
@@ -32,12 +33,16 @@ class Story:
     def tell(self, what: str, *, txid: str = "", position: int | None = None) -> None:
         now = time.monotonic()
         took_ms, self._last = (now - self._last) * 1000, now
-        where = f"[cyan]event {position}[/cyan]  " if position else ""
-        self._console.print(
-            f"[dim]{now - self._start:6.2f} s[/dim]  {what}  {where}[dim]{took_ms:.0f} ms[/dim]", soft_wrap=True
-        )
+        room = self._console.width - len(_INDENT) if self._console.is_terminal else None
+        event, took = f"event_{position}" if position else "", f"{took_ms:.0f}_ms"
+        said = f"\n{_INDENT}".join(folded("  ".join(filter(None, (what, event, took))), room))
+        # Underlined until here, so that a number and what it counts stay on one line.
+        said = said.replace(took, f"[dim]{took.replace('_', ' ')}[/dim]")
+        if event:
+            said = said.replace(event, f"[cyan]{event.replace('_', ' ')}[/cyan]")
+        self._console.print(f"[dim]{now - self._start:6.2f} s[/dim]  {said}", soft_wrap=True)
         if txid:
-            self._console.print(f"{'':10}[magenta]tx {txid}[/magenta]", soft_wrap=True)
+            self._console.print(f"{_INDENT}[magenta]tx {txid}[/magenta]", soft_wrap=True)
 
     def table(self, table: Table) -> None:
         self._console.print()
