@@ -107,7 +107,7 @@ def test_the_local_stack_runs_as_nobody_on_a_tree_that_cannot_be_written(world: 
             assert running.poll() is None, running.stdout and running.stdout.read()
             assert time.monotonic() < deadline, said
             time.sleep(0.2)
-        assert said == "all go on\n"
+        assert said == "all processes are alive\n"
     finally:
         running.send_signal(signal.SIGTERM)
         told, _ = running.communicate(timeout=WAIT_S)
