@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo demo-aws up test check simulate simulate-many bench format openapi platform scan lock clean
+.PHONY: help demo demo-aws up test check simulate simulate-many bench format openapi readme platform scan lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
@@ -72,6 +72,9 @@ format: $(DEV)
 
 openapi: $(RUNTIME)
 > @$(BIN)/python -m gateways openapi > schema/openapi.json
+
+readme: $(DEV)
+> @$(BIN)/python -m tests.documents
 
 platform: $(RUNTIME)
 > @$(BIN)/python -m gateways.processes.terraform > terraform/platform.json
