@@ -9,3 +9,5 @@ const mark = () => {
 };
 addEventListener("scroll", mark, { passive: true });
 mark();
+/* On a phone the bar is wider than the screen: show the page that is open. */
+document.querySelector(".top [aria-current]").scrollIntoView({ inline: "center", block: "nearest" });
