@@ -46,8 +46,9 @@ def program(*arguments: str) -> str:
         capture_output=True,
         text=True,
         timeout=200,
-        check=True,
+        check=False,
     )
+    assert done.returncode == 0, f"counterfoil {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
     return done.stdout
 
 
@@ -92,7 +93,7 @@ def _cell(text: str) -> str:
 
 
 def _demo() -> str:
-    return "```text\n" + "\n".join(demo_lines(program("demo", "--block-ms", "60"))) + "\n```\n"
+    return "```text\n" + "\n".join(demo_lines(program("demo"))) + "\n```\n"
 
 
 QUICK: Final[Mapping[str, Callable[[], str]]] = {"help": _help, "settings": _settings, "processes": _processes}
