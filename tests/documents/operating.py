@@ -44,10 +44,10 @@ class _Stage:
         self._operator = running.operator()
         self._scenes: dict[str, Callable[[], None]] = {
             "sweeps release": self._an_address_is_set_aside,
-            "stake status": lambda: self._is_shown("stake status", " 1000.000000 "),
+            "stake status": lambda: self._on_chain("gas", "frozenV2", 1_000_000_000),
             "stake withdraw": self._fifteen_days_pass,
             "cold prepare": self._cold_storage_is_funded,
-            "cold list": lambda: self._is_shown("cold list", "confirmed"),
+            "cold list": self._cold_storage_has_paid,
             "signing resume": self._the_token_is_paused,
             "rebuild balances\n": lambda: self._token({"unpause": True}),
             "tar --create": lambda: _ended(running),
@@ -93,8 +93,15 @@ class _Stage:
         wallets = get(self._operator, "/v1/system-wallets")["data"]
         return next(each for each in wallets if each["role"] == role)
 
-    def _is_shown(self, command: str, text: str) -> None:
-        until(lambda: text in self.shell.run(f"counterfoil {command}"), f"{command} shows {text}")
+    def _on_chain(self, role: str, field: str, amount_sun: int) -> None:
+        """Wait until the wallet has such a stake, or such an amount on its way back."""
+        asked = {"address": self._wallet(role)["address"], "visible": True}
+
+        def has() -> bool:
+            account = httpx2.post(f"{self._running.devnet}/walletsolidity/getaccount", json=asked, timeout=30).json()
+            return any(amount_sun in each.values() for each in account.get(field, ()))
+
+        until(has, f"{amount_sun} sun of {role} in {field}")
 
     def _token(self, call: dict[str, Any]) -> None:
         httpx2.post(f"{self._running.devnet}/devnet/usdt", json=call, timeout=30).raise_for_status()
@@ -111,7 +118,7 @@ class _Stage:
         self.shell.set(ADDRESS=address)
 
     def _fifteen_days_pass(self) -> None:
-        self._is_shown("stake status", "can be withdrawn from")
+        self._on_chain("gas", "unfrozenV2", 100_000_000)
         call = {"advance_ms": FIFTEEN_DAYS_MS}
         httpx2.post(f"{self._running.devnet}/devnet/time", json=call, timeout=60).raise_for_status()
 
@@ -119,9 +126,16 @@ class _Stage:
         self._running.faucet(self._wallet("cold")["address"], usdt="1000", trx="100")
         until(lambda: len(self._wallet("cold")["balances"]) == 2, "cold storage's coins are booked")
 
+    def _cold_storage_has_paid(self) -> None:
+        def booked() -> bool:
+            return any(each["amount"] == "975.000000" for each in self._wallet("cold")["balances"])
+
+        until(booked, "the transfer from cold storage is booked")
+
     def _the_token_is_paused(self) -> None:
         self._token({"pause": True})
-        self._is_shown("signing status", "token_paused")
+        stopped = 'counterfoil_signing_stopped{cause="token_paused"} 1'
+        until(lambda: stopped in self._operator.get("/metrics").text, "signing is stopped")
 
 
 def _ended(running: Installation) -> None:

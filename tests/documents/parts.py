@@ -48,7 +48,9 @@ def program(*arguments: str) -> str:
         timeout=200,
         check=False,
     )
-    assert done.returncode == 0, f"counterfoil {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, (
+        f"counterfoil {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    )
     return done.stdout
 
 

@@ -20,7 +20,7 @@ DEMO = [sys.executable, "-m", "gateways", "demo", "--block-ms", "60"]
 def test_the_demo_ends_with_balances_a_zero_trial_balance_and_ledger_equal_to_chain(
     before: list[str], tmp_path: Path
 ) -> None:
-    """With an empty home the demo exits 0, its last lines say that books and chain agree, and it prints what the README shows."""
+    """With an empty home it exits 0, its last lines say that books and chain agree, and the README shows lines of it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERFOIL_", "AWS_"))}
     done = subprocess.run(
         before + DEMO,
