@@ -21,6 +21,7 @@ help:
 > @echo "make simulate SEED=7     one run of the whole system on a hostile chain, from its seed, with its trace"
 > @echo "make simulate-many       2,000 of them"
 > @echo "make bench   the engine's numbers beside their baselines"
+> @echo "make readme  writes what programs print into the README and the guides, three minutes"
 > @echo "make scan    security scans of terraform, image and workflows, in a virtual environment of their own"
 
 $(VENV)/pyvenv.cfg:
