@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo demo-aws up test check simulate simulate-many bench format openapi platform scan lock clean
+.PHONY: help demo demo-aws up test check simulate simulate-many bench format openapi readme platform scan lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
@@ -21,6 +21,7 @@ help:
 > @echo "make simulate SEED=7     one run of the whole system on a hostile chain, from its seed, with its trace"
 > @echo "make simulate-many       2,000 of them"
 > @echo "make bench   the engine's numbers beside their baselines"
+> @echo "make readme  writes what programs print into the README and the guides, three minutes"
 > @echo "make scan    security scans of terraform, image and workflows, in a virtual environment of their own"
 
 $(VENV)/pyvenv.cfg:
@@ -72,6 +73,9 @@ format: $(DEV)
 
 openapi: $(RUNTIME)
 > @$(BIN)/python -m gateways openapi > schema/openapi.json
+
+readme: $(DEV)
+> @$(BIN)/python -m tests.documents
 
 platform: $(RUNTIME)
 > @$(BIN)/python -m gateways.processes.terraform > terraform/platform.json

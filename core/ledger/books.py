@@ -1,6 +1,6 @@
 """The chart of accounts: the client's book, the treasury's book, and the entry of every business event.
 
-Each function is one row of the table in the README: its name is the event, its lines are the entry.
+Each function is one business event: its name is the event, its lines are the entry.
 """
 
 from typing import Final

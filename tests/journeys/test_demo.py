@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents.blocks import blocks, parts, shape
+from tests.documents.parts import README, demo_lines
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -17,7 +20,7 @@ DEMO = [sys.executable, "-m", "gateways", "demo", "--block-ms", "60"]
 def test_the_demo_ends_with_balances_a_zero_trial_balance_and_ledger_equal_to_chain(
     before: list[str], tmp_path: Path
 ) -> None:
-    """With an empty home the demo exits 0 and its last lines say that books and chain agree; in MODE=aws, too."""
+    """With an empty home it exits 0, its last lines say that books and chain agree, and the README shows lines of it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERFOIL_", "AWS_"))}
     done = subprocess.run(
         before + DEMO,
@@ -35,3 +38,5 @@ def test_the_demo_ends_with_balances_a_zero_trial_balance_and_ledger_equal_to_ch
     assert "swept by delegation" in done.stdout
     assert "DOES NOT HOLD" not in done.stdout
     assert done.stderr == ""
+    [shown] = blocks(parts(README.read_text(encoding="utf-8"))["demo"])
+    assert shape(shown.text) == shape("\n".join(demo_lines(done.stdout))), "the README shows other lines: make readme"

@@ -1,23 +1,26 @@
-"""The three readers' pages do what they say: every code block in them runs as it stands, one after another."""
+"""The guides do what they say: every block in them runs as it stands, one after another, and prints what stands below it."""
 
 import os
-import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from gateways.http.docs.guides import GUIDES, source
+from gateways.http.docs.guides import source
+from tests.documents.blocks import blocks, commands, shape
+from tests.documents.operating import outputs
+from tests.documents.shell import Shell
 from tests.journeys.conftest import Installation, until
 from tests.support.postgres import Database
 
 ROOT = Path(__file__).parents[2]
 
 
-def blocks(guide: str, language: str) -> list[str]:
-    found = re.findall(rf"```{language}\n(.*?)```", source(guide), re.DOTALL)
+def code(guide: str, language: str) -> list[str]:
+    found = [block.text for block in blocks(source(guide)) if block.language == language]
     assert found, f"{guide} has no {language}"
     return found
 
@@ -36,52 +39,40 @@ def run_python(script: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def test_a_client_can_follow_its_page(installation: Installation) -> None:
-    """From the first address to a payout and its refusals, over real HTTP, with the standard library alone."""
+    """From the first address to a payout, its refusals and its receipt, over real HTTP, with the standard library alone."""
     until(lambda: installation.hot_wallet())
     with installation.company("Guided") as company:
         key = company.headers["x-api-key"]
-    done = run_python(
-        "\n".join(blocks("integrate", "python")), API=installation.api, KEY=key, DEVNET=installation.devnet
-    )
+    done = run_python("\n".join(code("integrate", "python")), API=installation.api, KEY=key, DEVNET=installation.devnet)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.fast
 def test_an_engineer_can_follow_his_page() -> None:
     """A new event, decision and view, without a server."""
-    done = run_python("\n".join(blocks("extend", "python")))
+    done = run_python("\n".join(code("extend", "python")))
     assert done.returncode == 0, done.stderr
 
 
-def test_an_auditor_can_follow_his_page(installation: Installation, tmp_path: Path) -> None:
+@pytest.mark.timeout(900)
+def test_an_operator_can_follow_his_page() -> None:
+    """Every command from the first wallet to a restored copy, with what it prints."""
+    page = source("operate")
+    for written, printed in outputs(page).values():
+        assert shape(printed) == shape(written), f"the page has\n{written}\nand it printed\n{printed}\nmake readme"
+
+
+def test_an_auditor_can_follow_his_page(installation: Installation) -> None:
     """The export is verified by the stand-alone file, and a changed byte is found."""
     until(lambda: installation.hot_wallet())
-    command = f'"{sys.executable}" -m gateways'
-    script = "\n".join(["set -euo pipefail", *blocks("verify", "sh")])
-    script = script.replace("counterfoil ", f"{command} ").replace("schema/verify.py", str(ROOT / "schema/verify.py"))
-    script = script.replace("python3", f'"{sys.executable}"')
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
-    environment |= {"COUNTERFOIL_DATA": str(installation.data), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.rstrip().endswith("found")
+    with tempfile.TemporaryDirectory(prefix="cf-verified-") as name:
+        shell = Shell(Path(name), data=str(installation.data), tron_node_url=installation.devnet)
+        printed = [shell.run(block.text) for block, _ in commands(source("verify"))]
+    assert printed[-1].rstrip().endswith("found")
 
 
 def test_the_auditors_queries_answer(database: Database) -> None:
     """What the page types into psql."""
     with psycopg.connect(database.reader_url) as conn:
-        for statement in blocks("verify", "sql")[0].strip().split(";\n"):
+        for statement in code("verify", "sql")[0].strip().split(";\n"):
             conn.execute(statement)
-
-
-@pytest.mark.fast
-@pytest.mark.parametrize("guide", GUIDES)
-def test_every_path_a_guide_names_exists(guide: str) -> None:
-    """Files and folders in backticks are there."""
-    paths = re.findall(
-        r"`((?:core|projections|gateways|scanners|signers|schema|terraform|tests)/[\w./]*)`", source(guide)
-    )
-    assert [path for path in paths if not (ROOT / path).exists()] == []

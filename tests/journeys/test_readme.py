@@ -1,46 +1,85 @@
-"""The README's commands, run as they stand there."""
+"""The README: its client runs as it stands there, its output is the program's, what it names is there."""
 
 import re
-import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.gateways.cli.test_app import counterfoil
+from gateways.cli.app import COMMANDS
+from gateways.http.docs.guides import GUIDES, source
+from tests.documents.blocks import commands, parts
+from tests.documents.parts import QUICK, README, ROOT
+from tests.documents.shell import NOT_RUN, Shell
 from tests.journeys.conftest import Installation, until
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = README.read_text(encoding="utf-8")
+BYTES_MAX = 9 * 1024
+DOCUMENTS = {
+    "README.md": TEXT,
+    "DECISIONS.md": (ROOT / "DECISIONS.md").read_text(encoding="utf-8"),
+    **{f"gateways/http/docs/guides/{name}.md": source(name) for name in GUIDES},
+}
 
 
-def test_the_ten_lines_of_curl_work_as_written(installation: Installation, tmp_path: Path) -> None:
-    """Against a running installation the README's client registers, gets a key and an address, and asks for a payout."""
-    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
-    first, rest = block.split("\n", 1)
-    assert first.startswith("API=")
+def test_the_readme_s_client_works_as_written(installation: Installation) -> None:
+    """Beside a running installation it makes an account, a key and an address, is paid, and asks for a payout."""
     until(lambda: installation.hot_wallet())
-    script = f"set -euo pipefail\nAPI={installation.api}\nOP={installation.operator_key}\n{rest}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert '"tron_address_base58":"T' in done.stdout.replace(" ", "")
-    assert "insufficient_funds" in done.stdout  # nobody has paid customer 42's address yet
+    [(block, _)] = commands(TEXT)
+    script = block.text.replace("http://127.0.0.1:8080", installation.api)
+    script = script.replace("http://127.0.0.1:8090", installation.devnet)
+    with tempfile.TemporaryDirectory(prefix="cf-readme-") as name:
+        (Path(name) / ".counterfoil").symlink_to(installation.data)
+        printed = Shell(Path(name)).run(script)
+    assert '"txid":' in printed
+    assert "insufficient_funds" in printed or '"state":"requested"' in printed  # as soon as the deposit is solid
+    assert '"code":"User_Liability"' in printed.replace(" ", "")
 
 
 @pytest.mark.fast
-def test_every_command_the_readme_names_exists() -> None:
-    """`counterfoil X` and `make X` in the README are commands there are."""
-    commands = set(re.findall(r"counterfoil (\w+)", README)) - {"up"}
-    shown = counterfoil("--help").stdout
-    assert [name for name in commands if f" {name} " not in shown] == []
-    targets = re.findall(r"(?:`|    )make (\w+)", README)
-    assert {"demo", "test"} <= set(targets)
+def test_the_readme_is_read_in_one_go() -> None:
+    """It stays below its limit; the guides have the rest."""
+    assert len(TEXT.encode()) <= BYTES_MAX
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_the_program_prints_into_a_document_is_what_it_prints(name: str) -> None:
+    """Help, settings and processes are the program's own: `make readme` writes them."""
+    for part, text in parts(DOCUMENTS[name]).items():
+        if part in QUICK:
+            assert text == QUICK[part](), f"{name} is not up to date: make readme"
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_a_document_names_exists(name: str) -> None:
+    """`counterfoil X` and `make X` are commands there are."""
+    named = set(re.findall(r"(?<![/\w])counterfoil (\w[\w-]*)", DOCUMENTS[name]))
+    assert named - COMMANDS.keys() - {"NOUN", "COMMAND"} == set()
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert [name for name in targets if f"\n{name}:" not in makefile] == []
+    targets = re.findall(r"(?:`|    )make (\w+)", DOCUMENTS[name])
+    assert [target for target in targets if f"\n{target}:" not in makefile] == []
 
 
 @pytest.mark.fast
-def test_every_path_the_readme_names_exists() -> None:
-    """Files and folders in backticks are there."""
-    paths = re.findall(r"`((?:core|projections|gateways|scanners|signers|schema|terraform|tests)/[\w./]*)`", README)
-    assert paths
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_path_a_document_names_exists(name: str) -> None:
+    """Files and folders in backticks, and what is linked to, are there."""
+    folders = "core|projections|gateways|scanners|signers|schema|terraform|tests"
+    paths = re.findall(rf"`((?:{folders})/[\w./]*)`", DOCUMENTS[name]) + re.findall(r"\]\(([\w./]+)\)", DOCUMENTS[name])
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.fast
+def test_what_is_not_run_is_there() -> None:
+    """Every line that no test runs stands in a document, so that the list of exceptions only shrinks."""
+    lines = {line for text in DOCUMENTS.values() for block, _ in commands(text) for line in block.text.splitlines()}
+    assert NOT_RUN.keys() - lines == set()
+
+
+@pytest.mark.fast
+def test_the_readme_leads_to_every_document() -> None:
+    """A stranger finds each guide, the decisions and what was measured from the first page."""
+    for link in (*(f"/docs/{name}" for name in GUIDES), "DECISIONS.md", "tests/bench/README.md", "terraform/README.md"):
+        assert link in TEXT

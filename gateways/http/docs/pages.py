@@ -1,11 +1,9 @@
-"""The documentation as pages: the document itself, its page, and a guide for each kind of reader. No key is needed."""
+"""The documentation as pages: the document itself, its page, and the guides. No key is needed."""
 
 import asyncio
-from functools import cache
-from importlib import resources
 from typing import Any, Final
 
-from gateways.http.docs.guides import page
+from gateways.http.docs.layout import api_page, guide_page
 from gateways.http.endpoint import Api, Reply, endpoint
 
 _POLICY: Final = (
@@ -23,13 +21,19 @@ async def openapi_document(api: Api) -> Reply:
 @endpoint("GET", "/docs", None, str, public=True, media_type="text/html")
 async def docs(api: Api) -> Reply:  # noqa: ARG001
     """The documentation as a page that loads nothing from elsewhere. No key is needed."""
-    return Reply(200, _page(), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))
+    return Reply(200, api_page(), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))
 
 
 @endpoint("GET", "/docs/integrate", None, str, public=True, media_type="text/html")
 async def integrate(api: Api) -> Reply:  # noqa: ARG001
     """How a client integrates, as a page. No key is needed."""
     return _guide("integrate")
+
+
+@endpoint("GET", "/docs/operate", None, str, public=True, media_type="text/html")
+async def operate(api: Api) -> Reply:  # noqa: ARG001
+    """How an operator runs an installation, as a page. No key is needed."""
+    return _guide("operate")
 
 
 @endpoint("GET", "/docs/verify", None, str, public=True, media_type="text/html")
@@ -44,10 +48,11 @@ async def extend(api: Api) -> Reply:  # noqa: ARG001
     return _guide("extend")
 
 
+@endpoint("GET", "/docs/glossary", None, str, public=True, media_type="text/html")
+async def glossary(api: Api) -> Reply:  # noqa: ARG001
+    """What each word means here, as a page. No key is needed."""
+    return _guide("glossary")
+
+
 def _guide(name: str) -> Reply:
-    return Reply(200, page(name), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))
-
-
-@cache
-def _page() -> bytes:
-    return (resources.files("gateways.http.docs") / "docs.html").read_bytes()
+    return Reply(200, guide_page(name), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))

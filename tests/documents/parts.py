@@ -1,0 +1,103 @@
+"""What stands between markers in the documents: `counterfoil --help`, tables from the program's own lists, the demo's lines."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from gateways.processes.registry import PROCESSES
+from gateways.settings import PREFIX, Settings
+
+ROOT: Final = Path(__file__).parents[2]
+README: Final = ROOT / "README.md"
+GUIDES: Final = ROOT / "gateways/http/docs/guides"
+COLUMNS: Final = 100
+
+DEMO: Final = (
+    "customer 42 sends",
+    "seen at the head",
+    "solid, credited",
+    "webhook deposit.confirmed arrived",
+    "bytes built and fixed",
+    "checked against the request and signed",
+    "solid, SUCCESS",
+    "webhook payout.confirmed arrived",
+    "ledger = chain: ",
+)
+"""What the README's lines of the demo have in them, in the order of the demo."""
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This one without its settings, with those given, and a terminal of a known width."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "AWS_"))}
+    kept |= {PREFIX + name.upper(): value for name, value in settings.items()}
+    return {**kept, "COLUMNS": str(COLUMNS), "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+
+
+def program(*arguments: str) -> str:
+    """What `counterfoil` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateways", *arguments],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, (
+        f"counterfoil {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    )
+    return done.stdout
+
+
+def demo_lines(printed: str) -> list[str]:
+    """The README's lines out of all that the demo prints. Raises ValueError for one that is not there."""
+    lines = [line.rstrip() for line in printed.splitlines()]
+    found = []
+    for words in DEMO:
+        matching = [line for line in lines if words in line]
+        if not matching:
+            raise ValueError(f"the demo prints no line with {words!r}")
+        found.append(matching[0])
+    return found
+
+
+def _help() -> str:
+    return f"```text\n{program('--help').rstrip()}\n```\n"
+
+
+def _settings() -> str:
+    rows = ["| setting | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = getattr(field.default, "get_secret_value", lambda: field.default)()  # noqa: B023  called at once
+        text = str(default).lower() if isinstance(default, bool) else str(default)
+        shown = "" if text in ("", ".") else f"`{text}`"
+        rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {_cell(field.description or '')} |")
+    return "\n".join(rows) + "\n"
+
+
+def _processes() -> str:
+    rows = ["| process | what it does | how many |", "|---|---|---|"]
+    for process in PROCESSES.values():
+        scale = process.deployment.scale
+        many = "one" if scale.by == "fixed" else "as many as needed"
+        rows.append(f"| `{process.name}` | {_cell(process.summary)} | {many} |")
+    return "\n".join(rows) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that stands in a table: names of settings and of files as code."""
+    return re.sub(r"(?<![`\w/])([A-Z]+(?:_[A-Z]+)+)(?![`\w])", r"`\1`", text.replace("|", "\\|"))
+
+
+def _demo() -> str:
+    return "```text\n" + "\n".join(demo_lines(program("demo"))) + "\n```\n"
+
+
+QUICK: Final[Mapping[str, Callable[[], str]]] = {"help": _help, "settings": _settings, "processes": _processes}
+"""Written in a moment: a fast test holds them equal."""
+PARTS: Final[Mapping[str, Callable[[], str]]] = {**QUICK, "demo": _demo}
