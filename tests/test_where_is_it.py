@@ -13,6 +13,8 @@ FILES_PER_FOLDER_MAX = 26
 
 WHERE = [
     ("where is `counterfoil wallets register`?", "gateways/cli/wallets.py", 'name="register"'),
+    ("which exit code does an error have?", "gateways/cli/app.py", "EXIT_CODES"),
+    ("how does a command find the installation that runs?", "gateways/processes/running.py", "def find"),
     ("what is the JSON of GET /v1/payouts?", "gateways/http/resources/payouts.py", '"/v1/payouts"'),
     ("what may the process `payouts` append?", "gateways/processes/payouts.py", "SIGNER"),
     ("which process may append a PayoutSigned?", "core/streams/payouts.py", '"payout.signed", by="signer"'),

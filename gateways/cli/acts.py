@@ -1,20 +1,71 @@
-"""The log of acts at the command line: who did what, from where."""
+"""What every command that changes something shares: who acts, on what platform, why, and the entry in the log of acts."""
 
 import contextlib
 import getpass
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from core.ledger.ledger import Accepted, Command, Failed
 from core.ports.clients import AuditEntry, AuditLog
 from core.streams.accounts import OPERATOR
+from core.tron.address import Address
+from gateways.cli.installation import opened_database
 from gateways.settings import Settings
+from gateways.user_error import NotReady, UserError
 from gateways.wiring.audited import LOOPBACK
-from gateways.wiring.platform import utc_now
+from gateways.wiring.opened import open_platform, visiting
+from gateways.wiring.platform import Platform, utc_now
+from signers.sweeps.plan import wallets_of
 
 if TYPE_CHECKING:
     from gateways.postgres.database import Database
+
+REASON_CHARACTERS_MAX: Final = 500
+WALLETS: Final = 'SELECT role, address, status, kms_key_id FROM system_wallets ORDER BY role, "position" DESC'
+
+
+@contextlib.contextmanager
+def acting(settings: Settings, role: str) -> Iterator[Platform]:
+    """The platform with the chain of this installation, everything asked of one node."""
+    with (
+        opened_database(settings) as database,
+        open_platform(settings, role, database) as platform,
+        platform.node.pinned(),
+    ):
+        yield platform
+
+
+def must_have_reason(reason: str, what: str) -> str:
+    """Raises UserError without one."""
+    if not 0 < len(reason.strip()) <= REASON_CHARACTERS_MAX:
+        raise UserError(f"say why {what}, in at most {REASON_CHARACTERS_MAX} characters: it is kept for ever")
+    return reason.strip()
+
+
+def system_wallet(platform: Platform, role: str) -> Address:
+    """The address that plays a role. Raises NotReady where none does."""
+    found = wallets_of(platform.store).get(role)
+    if found is None:
+        raise NotReady(
+            f"no {role} wallet is registered yet: "
+            + (
+                "`counterfoil wallets register cold ADDRESS` does it"
+                if role == "cold"
+                else "the processes payouts and sweeps register hot and gas when they start"
+            )
+        )
+    return found
+
+
+def execute(platform: Platform, commands: Sequence[Command]) -> int:
+    """Append -> how many changed something. What is refused was done by somebody else meanwhile. Raises a defect as it is."""
+    outcomes = platform.ledger.execute(commands)
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            raise outcome.error
+    return sum(isinstance(outcome, Accepted) for outcome in outcomes)
 
 
 def at_terminal() -> str:
@@ -39,7 +90,6 @@ def audit_log(settings: Settings, database: "Database | None" = None) -> Iterato
     from gateways.embedded.audit_log import PostgresAuditLog
     from gateways.postgres.connections import Connections
     from gateways.postgres.roles import API
-    from gateways.wiring.opened import visiting
 
     with contextlib.ExitStack() as stack:
         database = database or stack.enter_context(visiting(settings))

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "devnet": ("service:devnet", "A Tron node of our own on loopback"),
     "migrate": ("service:migrate", "Bring the database to this version; safe to run twice and at once"),
     "health": ("service:health", "Whether the processes that leave a sign of life in COUNTERFOIL_PULSE are alive"),
-    "config": ("config:command", "Every setting: its value (secrets hidden), where it comes from, what it is"),
+    "config": ("service:config", "Every setting: its value (secrets hidden), where it comes from, what it is"),
     "reconcile": ("reconcile:command", "Trial balance; events = guard = views; ledger = chain"),
     "rebuild": ("rebuild:command", "Rebuild views from events beside the ones that serve; verify; swap them in"),
     "census": ("service:census", "Which events are stored, by type and version, and how each is read"),

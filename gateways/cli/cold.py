@@ -21,8 +21,7 @@ from core.ledger.money import InvalidAmount, format_amount, parse_amount
 from core.streams.attempts import Attempt, BroadcastAttempt, PrepareAttempt, SignAttempt
 from core.streams.instructions import GiveInstruction, Instruction, InstructionGiven, InstructionState, SendToken
 from core.tron.address import SUN_PER_TRX, Address
-from gateways.cli.acting import acting, system_wallet
-from gateways.cli.acts import at_terminal, note_command
+from gateways.cli.acts import acting, at_terminal, note_command, system_wallet
 from gateways.cli.cold_machine import COLD, bundle_table, facts_of, read_bundle
 from gateways.cli.console import Data, Json, Output, Table, number, rfc3339, text, usdt
 from gateways.cli.installation import settings_with

@@ -1,18 +1,21 @@
-"""`counterfoil up`, `devnet`, `migrate`, `census`, `health` and `openapi`: the installation as a whole.
+"""`counterfoil up`, `devnet`, `migrate`, `census`, `health`, `config` and `openapi`: the installation as a whole.
 
 What each needs is imported when it is called: they have nothing in common but that they have no verbs.
 """
 
+import os
+from collections.abc import Set
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
+from pydantic import SecretStr
 
 from gateways import settings as settings_module
-from gateways.cli.acts import note_command
-from gateways.cli.console import Data, Json, Output, Table, number
-from gateways.cli.installation import opened_database, settings_with
-from gateways.settings import Settings
+from gateways.cli.console import Data, Json, Output, Table, number, text
+from gateways.cli.installation import found_settings, opened_database, settings_with
+from gateways.processes.running import FILE
+from gateways.settings import PREFIX, Settings
 
 Port = validators.Number(gte=0, lte=65535)
 BlockMs = Annotated[int, Parameter(help="Milliseconds between two blocks", validator=validators.Number(gte=1))]
@@ -76,6 +79,17 @@ def health(*, json: Json = False) -> bool:
     return not said
 
 
+def config(*, json: Json = False, data: Data = None) -> None:
+    """Every setting, its value (secrets hidden), where it comes from, and what it is.
+
+    A value comes from the command line, the environment, the `counterfoil up` that runs in the same folder, or it is
+    the default.
+    """
+    settings, running = found_settings(data=data)
+    given: Set[str] = frozenset() if data is None else frozenset({"data"})
+    show_settings(settings, running, given, Output(as_json=json))
+
+
 def openapi() -> None:
     """Print the OpenAPI document."""
     import json
@@ -92,6 +106,7 @@ def _own_settings(**given: Any) -> Settings:
 
 def migrate_database(settings: Settings) -> list[str]:
     """-> the migrations applied now. On AWS the queues come first: the database's version is what lets processes start."""
+    from gateways.cli.acts import note_command
     from gateways.postgres.connections import conninfo_of
     from gateways.postgres.migrate import migrate as apply
     from gateways.wiring.opened import visiting
@@ -139,3 +154,24 @@ def show_census(settings: Settings, out: Output) -> bool:
         + (f"{strange} kinds cannot be read" if strange else "all can be read"),
     )
     return not strange
+
+
+def show_settings(settings: Settings, running: Set[str], given: Set[str], out: Output) -> None:
+    """A secret shows only whether it is set (I13)."""
+    facts = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            shown: str | None = "********" if value.get_secret_value() else None
+        else:
+            shown = str(value) if str(value) not in ("", ".") else None
+        variable = PREFIX + name.upper()
+        if name in given:
+            source = "command line"
+        elif variable in os.environ:
+            source = "environment"
+        else:
+            source = FILE if name in running else "default"
+        facts.append({"setting": variable, "value": shown, "source": source, "description": field.description or ""})
+    rows = [(each["setting"], each["value"] or "(not set)", each["source"], each["description"]) for each in facts]
+    out.show({"data": facts}, Table(("setting", "value", "source", text("what it is")), rows))

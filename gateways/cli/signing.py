@@ -7,8 +7,7 @@ from cyclopts import App, Parameter
 
 from core.ledger.ledger import Accepted, EventStore, Failed, Ledger
 from core.streams.signing import Cause, ResumeSigning
-from gateways.cli.acting import must_have_reason
-from gateways.cli.acts import at_terminal, note_command
+from gateways.cli.acts import at_terminal, must_have_reason, note_command
 from gateways.cli.console import Data, Json, Output, Table, shown_time, text
 from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.roles import API, READER

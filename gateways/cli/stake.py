@@ -16,8 +16,7 @@ from core.streams.instructions import Freeze, GiveInstruction, Instruction, Unfr
 from core.tron.address import SUN_PER_TRX, Address
 from core.tron.chain import AccountResources, ChainAccount, Resource
 from core.tron.stake import Advice, Staker, Terms, Volume, advise, lasts_hours
-from gateways.cli.acting import acting, execute, system_wallet
-from gateways.cli.acts import at_terminal, note_command
+from gateways.cli.acts import acting, at_terminal, execute, note_command, system_wallet
 from gateways.cli.console import Data, Json, Output, Table, counted, number, rfc3339, trx, usdt
 from gateways.cli.installation import settings_with
 from gateways.cli.sweeps import Wallet

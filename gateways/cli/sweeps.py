@@ -13,8 +13,7 @@ from core.streams.instructions import GiveInstruction
 from core.streams.quarantine import Quarantine, QuarantineAddress, ReleaseAddress, quarantine_stream
 from core.streams.sweeps import PlanSweep, Sweep, sweep_stream
 from core.tron.address import Address, InvalidAddress
-from gateways.cli.acting import acting, execute, must_have_reason, system_wallet
-from gateways.cli.acts import at_terminal, note_command
+from gateways.cli.acts import acting, at_terminal, execute, must_have_reason, note_command, system_wallet
 from gateways.cli.console import Data, Json, Output, Table, counted, number, text, trx, usdt
 from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.roles import READER, SIGNER

@@ -9,8 +9,7 @@ from core.ledger.ledger import Failed, Refused
 from core.ledger.money import format_amount
 from core.streams.treasury import RegisterWallet
 from core.tron.address import ZERO_ADDRESS, Address, InvalidAddress
-from gateways.cli.acting import WALLETS, acting
-from gateways.cli.acts import at_terminal, note_command
+from gateways.cli.acts import WALLETS, acting, at_terminal, note_command
 from gateways.cli.console import Data, Json, Output, Table, trx, usdt
 from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.roles import READER, SIGNER
