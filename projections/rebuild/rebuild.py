@@ -23,6 +23,7 @@ from projections.engine.rows import Rows
 from projections.engine.tables import Key, Table
 from projections.engine.tracking import TRACKING_TABLE
 from projections.engine.view import View
+from projections.named import rows
 from projections.rebuild import rebuilds
 from projections.rebuild.compare import compare
 from projections.rebuild.rebuilds import RebuildRow
@@ -46,7 +47,7 @@ _PATH: Final = f"SET search_path = {BUILDING}, {SERVING}"
 # A version that a crash of the server takes back is built again from where it stands then.
 _SESSION: Final = "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'; SET lock_timeout = '10s'"
 _CLAIM: Final = "SELECT view FROM unnest(%s::text[]) AS view WHERE pg_try_advisory_lock(hashtextextended(view, 31))"
-_BOOKMARKS: Final = f"SELECT application_name, notification_id FROM {TRACKING_TABLE}"
+_BOOKMARKS: Final = f"SELECT application_name AS view, notification_id AS position FROM {TRACKING_TABLE}"
 _FENCE: Final = f"SELECT notification_id FROM {TRACKING_TABLE} WHERE application_name = %s FOR UPDATE"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -213,7 +214,7 @@ class Rebuild:
 
     def _aims(self, conn: Connection[Any], views: Sequence[str]) -> dict[str, int]:
         """Where each version is to be brought: to the serving one, or past one that is left behind."""
-        bookmarks = dict(conn.execute(_BOOKMARKS).fetchall())
+        bookmarks = {row.view: row.position for row in rows(conn, _BOOKMARKS)}
         past = self._store.head() - BEHIND_EVENTS
         return {view: max(bookmarks[view], past) for view in views}
 
@@ -247,9 +248,8 @@ class Rebuild:
         for table in view.tables:
             conn.execute("SELECT finish_version(%s)", (table.name,))
         for what, query in view.forbids.items():
-            wrong = conn.execute(query).fetchone()
-            if wrong is not None:
-                rebuilds.note(conn, [view.name], state="failed", error=f"{what}: {wrong[0]}")
+            for (wrong,) in conn.execute(query):
+                rebuilds.note(conn, [view.name], state="failed", error=f"{what}: {wrong}")
                 return
         rebuilds.note(conn, [view.name], state="verifying")
 
@@ -308,6 +308,5 @@ def _collector_off() -> Iterator[None]:
 
 def _fenced(conn: Connection[Any], view: str) -> int:
     """Keep every projector of the view waiting until the transaction ends; -> its bookmark."""
-    row = conn.execute(_FENCE, (view,)).fetchone()
-    assert row is not None
-    return int(row[0])
+    [(bookmark,)] = conn.execute(_FENCE, (view,))
+    return int(bookmark)

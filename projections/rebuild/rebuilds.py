@@ -8,6 +8,8 @@ import msgspec
 from psycopg import Connection
 from psycopg.types.json import Json
 
+from projections.named import structs
+
 State = Literal[
     "requested", "building", "indexing", "verifying", "verified", "done", "failed", "cancelled", "rolled back"
 ]
@@ -98,8 +100,7 @@ def roll_back(conn: Connection[Any], view: str, by: str) -> bool:
 def load(conn: Connection[Any], views: Iterable[str]) -> dict[str, RebuildRow]:
     """The rows of these views, of those that were ever rebuilt."""
     wanted = set(views)
-    rows = (RebuildRow(*row) for row in conn.execute(ALL))
-    return {row.view: row for row in rows if row.view in wanted}
+    return {row.view: row for row in structs(conn, RebuildRow, ALL) if row.view in wanted}
 
 
 def note(conn: Connection[Any], views: Sequence[str], **changes: Any) -> None:
