@@ -85,8 +85,8 @@ def health() -> None:
 def config() -> None:
     """Every setting, its value (secrets hidden), where it comes from, and what it is."""
     table = Table("setting", "value", "source", "what it is", box=None, pad_edge=False)
-    for row in describesettings_with(settings_with()):
-        table.add_row(*row)
+    for cells in describesettings_with(settings_with()):
+        table.add_row(*cells)
     console.print(table)
 
 

@@ -18,6 +18,7 @@ from gateways.postgres.roles import READER, SIGNER
 from gateways.settings import Settings
 from gateways.user_error import UserError
 from gateways.wiring.opened import check_chain, visiting
+from projections.named import rows
 from signers.outgoing.funds import usdt_of
 from signers.sweeps.plan import wallets_of
 
@@ -45,12 +46,12 @@ def _register(
 def show_wallets(settings: Settings, console: Console) -> None:
     """Which address plays which role, and which did before."""
     with visiting(settings) as database, psycopg.connect(database.url(READER)) as conn:
-        rows = conn.execute(_WALLETS).fetchall()
+        wallets = rows(conn, _WALLETS).fetchall()
     table = Table("role", "address", "status", "key", box=None, pad_edge=False)
-    for role, address, status, key_id in rows:
-        table.add_row(role, address, status, key_id or "none here")
+    for wallet in wallets:
+        table.add_row(wallet.role, wallet.address, wallet.status, wallet.kms_key_id or "none here")
     console.print(
-        table if rows else "no wallet is registered yet: the processes payouts and sweeps register hot and gas"
+        table if wallets else "no wallet is registered yet: the processes payouts and sweeps register hot and gas"
     )
 
 

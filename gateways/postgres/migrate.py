@@ -13,6 +13,7 @@ from psycopg import sql
 
 import core.streams.all_events  # noqa: F401  declares every event, so that all that can be read is known
 from gateways.postgres.roles import OWNER, ROLES, grants
+from projections.named import rows
 from projections.rebuild.census import census
 from projections.views import VIEWS
 
@@ -103,7 +104,8 @@ def _check_readable(conn: psycopg.Connection) -> None:
 def _applied(conn: psycopg.Connection) -> dict[int, str]:
     if conn.execute("SELECT to_regclass('schema_migrations')").fetchone() == (None,):
         return {}
-    return dict(conn.execute("SELECT version, checksum FROM schema_migrations ORDER BY version").fetchall())
+    applied = rows(conn, "SELECT version, checksum FROM schema_migrations ORDER BY version")
+    return {row.version: row.checksum for row in applied}
 
 
 def _apply(conn: psycopg.Connection, migration: Migration) -> None:
@@ -123,7 +125,7 @@ def _apply(conn: psycopg.Connection, migration: Migration) -> None:
 
 def _register_views(conn: psycopg.Connection) -> None:
     """Every view has its bookmark, and its tables are known to the functions that rebuild it."""
-    rows = [
+    known = [
         (view.name, place, table.name, table.grows)
         for view in VIEWS.values()
         for place, table in enumerate(view.tables, start=1)
@@ -134,10 +136,10 @@ def _register_views(conn: psycopg.Connection) -> None:
             "INSERT INTO projection_tracking VALUES (%s, 0) ON CONFLICT DO NOTHING", [(name,) for name in VIEWS]
         )
         if cursor.execute("SELECT view, place, table_name, grows FROM view_tables ORDER BY 1, 2").fetchall() != sorted(
-            rows
+            known
         ):
             cursor.execute("DELETE FROM view_tables")
-            cursor.executemany("INSERT INTO view_tables VALUES (%s, %s, %s, %s)", rows)
+            cursor.executemany("INSERT INTO view_tables VALUES (%s, %s, %s, %s)", known)
 
 
 def _write_grants(conn: psycopg.Connection) -> None:
