@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import jsonschema
+import psycopg
 from pydantic import SecretStr
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
@@ -224,6 +225,15 @@ class World:
         made = [address(f"pool {next(self._addresses)}") for _ in range(count)]
         self.signer.pool.add([ReadyAddress(item.base58, item.hex(), f"m/{item.base58}") for item in made])
         return made
+
+    def last_webhook_data(self, client: Client) -> str:
+        """The data of the last event that the client is told, byte for byte as its webhook carries it."""
+        with psycopg.connect(self.platform.reader_url) as conn:
+            [(data,)] = conn.execute(
+                "SELECT data::text FROM client_events WHERE account_id = %s ORDER BY sequence DESC LIMIT 1",
+                (client.account_id,),
+            )
+        return str(data)
 
     def close(self) -> None:
         self._views.close()
