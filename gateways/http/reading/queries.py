@@ -7,7 +7,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
-from psycopg.rows import namedtuple_row
+from psycopg.rows import RowFactory, namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from core.ports.unavailable import Unavailable
@@ -65,10 +65,11 @@ class Queries:
                 "autocommit": True,
                 "prepare_threshold": 1,
                 "application_name": "counterfoil-api",
-                "row_factory": namedtuple_row,
             },
             open=False,
         )
+        self._rows: dict[str, RowFactory[Any]] = {}
+        """By statement, once it has given some: to ask each answer for its columns' names costs more than a row."""
 
     async def open(self) -> None:
         await self._pool.open()
@@ -80,18 +81,24 @@ class Queries:
         """All rows of a query that is bounded by itself; each has its columns as attributes."""
         try:
             async with self._pool.connection() as conn:
-                return await (await conn.execute(sql, params, binary=True)).fetchall()
+                cursor = conn.cursor(row_factory=self._rows.get(sql, namedtuple_row))
+                rows = await (await cursor.execute(sql, params, binary=True)).fetchall()
         except TooManyRequests as error:
             raise Busy("too many queries wait for a database connection") from error
         except PoolTimeout as error:
             raise Unavailable(f"no database connection was free within {POOL_WAIT_S} s") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable(f"the database cannot be read: {error}") from error
+        if rows and sql not in self._rows:
+            make = type(rows[0])._make
+            self._rows[sql] = lambda _: make
+        return rows
 
     async def read(self, view: View, sql: LiteralString, params: Mapping[str, Any]) -> Found:
         """A query over one view's tables."""
         rows = await self.fetch(_WITH_BOOKMARK.format(sql), {**params, "view": view})
-        return Found(rows[0].view_position, [row for row in rows if row.is_found])
+        bookmark = rows[0]
+        return Found(bookmark.view_position, rows if bookmark.is_found else [])
 
     async def bookmarks(self) -> dict[View, int]:
         return {row.view: row.view_position for row in await self.fetch(_BOOKMARKS)}
