@@ -4,18 +4,22 @@ Safe to run twice and at once from many machines: one advisory lock makes them t
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from importlib import resources
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
 
 import core.streams.all_events  # noqa: F401  declares every event, so that all that can be read is known
 from gateways.postgres.roles import OWNER, ROLES, grants
+from gateways.postgres.view_versions import forget_left_behind
 from projections.named import rows
 from projections.rebuild.census import census
 from projections.views import VIEWS
+
+log = logging.getLogger(__name__)
 
 MIGRATE_LOCK: Final = 0x436F756E7465724D
 
@@ -58,6 +62,7 @@ def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
             if migration.version not in known:
                 _apply(conn, migration)
                 done.append(migration.name)
+        _forget_versions(conn)
         _register_views(conn)
         _write_grants(conn)
         return done
@@ -121,6 +126,18 @@ def _apply(conn: psycopg.Connection, migration: Migration) -> None:
             (migration.version, migration.name, migration.checksum),
         )
         conn.execute(sql.SQL("GRANT SELECT ON schema_migrations TO {}").format(_names(ROLES)))
+
+
+def _forget_versions(conn: psycopg.Connection[Any]) -> None:
+    """Before the views' tables are registered anew: those that are dropped may be of tables that no view has any more."""
+    tables = {view.name: [table.name for table in view.tables] for view in VIEWS.values()}
+    with conn.transaction():
+        conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
+        forgotten = forget_left_behind(conn, tables)
+    for view in forgotten.retired:
+        log.warning("%s: its tables have changed, so the version kept for a rollback was dropped", view)
+    for view in forgotten.building:
+        log.warning("%s: its tables have changed, so its rebuild was cancelled: ask for it again", view)
 
 
 def _register_views(conn: psycopg.Connection) -> None:

@@ -45,6 +45,13 @@ RETURNING view
 """
 
 
+STILL: Final = "SELECT view FROM rebuilds WHERE view = ANY(%s) AND state = %s ORDER BY view FOR UPDATE"
+
+
+class Ended(Exception):
+    """Somebody else has ended the rebuild meanwhile, and dropped its version: look again."""
+
+
 class RebuildRow(msgspec.Struct, frozen=True):
     """One view's rebuild: the last there was, or the one that goes on."""
 
@@ -101,6 +108,12 @@ def load(conn: Connection[Any], views: Iterable[str]) -> dict[str, RebuildRow]:
     """The rows of these views, of those that were ever rebuilt."""
     wanted = set(views)
     return {row.view: row for row in structs(conn, RebuildRow, ALL) if row.view in wanted}
+
+
+def must_be(conn: Connection[Any], views: Sequence[str], state: State) -> None:
+    """Keep these rebuilds in this state until the transaction ends, and with it their versions. Raises Ended."""
+    if len(conn.execute(STILL, (list(views), state)).fetchall()) < len(views):
+        raise Ended(", ".join(views))
 
 
 def note(conn: Connection[Any], views: Sequence[str], **changes: Any) -> None:
