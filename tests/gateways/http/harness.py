@@ -20,9 +20,10 @@ from core.tron.address import Address
 from gateways.http.app import server as make_server
 from gateways.http.docs.openapi import document
 from gateways.http.edge.server import Server
+from gateways.postgres.connections import conninfo_of
 from gateways.postgres.database import Database as PlatformDatabase
 from gateways.postgres.event_store import datastore
-from gateways.postgres.roles import API, RECORDER, SIGNER
+from gateways.postgres.roles import API, PROJECTOR, RECORDER, SIGNER
 from gateways.settings import Settings
 from gateways.wiring.opened import embedded
 from gateways.wiring.platform import Platform
@@ -183,7 +184,8 @@ class World:
         self.signer = signer
         self.recorder = recorder
         self.operator = self.client(OPERATOR_KEY)
-        self._views = datastore(platform.projector_url)
+        self.projector_url = conninfo_of(platform.logins[PROJECTOR])
+        self._views = datastore(self.projector_url)
         tracking = ViewTracking(self._views)
         self._projector = Projector(list(VIEWS.values()), platform.store, tracking)
         self._projecting = threading.Lock()
