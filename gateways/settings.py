@@ -306,15 +306,6 @@ class Settings(BaseModel):
         return kind
 
     @property
-    def node_url(self) -> str:
-        """The preferred node."""
-        return self.nodes[0].url
-
-    @property
-    def solidity_url(self) -> str:
-        return self.nodes[0].solidity_url
-
-    @property
     def nodes(self) -> list[NodeAddress]:
         """Each node's addresses and key. A single key is the first node's: no provider is shown another's."""
         urls = (self.tron_node_url or _NODE_URLS[self.network]).split(",")

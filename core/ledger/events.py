@@ -108,11 +108,6 @@ def read_as(topic: str) -> str | None:
     return topic if topic in CLASSES else None
 
 
-def readable() -> set[str]:
-    """Every topic, of today or before, that this program can read."""
-    return {topic for topic in (*CLASSES, *_UPCASTERS) if read_as(topic) is not None}
-
-
 def encode(item: Event) -> tuple[str, bytes]:
     """-> (topic, JSON). Raises ValueError for U+0000, which Postgres' jsonb, and so the auditor's view, cannot read."""
     state = _ENCODER.encode(item)

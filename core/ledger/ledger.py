@@ -119,8 +119,8 @@ class Past:
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
-        self._states: dict[str, tuple[Any, int]] = {}
-        """A stream's state, and how many of its events are folded into it."""
+        self._states: dict[tuple[str, type], tuple[Any, Any, int]] = {}
+        """By stream and kind of state: what it was folded from, the state, and how many of the events are folded into it."""
         self._balances = dict(loaded.guards)
         self.accepted = 0
         self.deltas: dict[GuardKey, int] = {}
@@ -134,11 +134,14 @@ class Past:
         history = self._loaded.histories.get(stream)
         if not history:
             return initial
-        known, folded = self._states.get(stream) or (initial, 0)
+        key = stream, type(initial)
+        begun, known, folded = self._states.get(key) or (initial, initial, 0)
+        if begun is not initial and begun != initial:  # another beginning: nothing of the first fold holds for it
+            known, folded = initial, 0
         if folded < len(history):
             for recorded in history[folded:]:
                 known = known.evolve(recorded.event)
-            self._states[stream] = known, len(history)
+            self._states[key] = initial, known, len(history)
         return known
 
     def balance(self, key: GuardKey) -> int | None:

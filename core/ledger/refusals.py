@@ -126,12 +126,6 @@ class PayoutNotCancellable(Refusal, frozen=True):
     state: str
 
 
-class PayinNotDisablable(Refusal, frozen=True):
-    """The payin is already disabled."""
-
-    status: ClassVar[int] = 409
-
-
 class AddressesExhausted(Refusal, frozen=True):
     """No deposit address is ready yet: the signer is making more, try again in a few seconds."""
 

@@ -11,7 +11,6 @@ from core.tron.chain import (
     BroadcastAnswer,
     ChainAccount,
     ConstantResult,
-    ContractEnergy,
     Delegation,
     DelegationIndex,
     Producer,
@@ -80,9 +79,6 @@ class Staking(Protocol):
 
     def withdrawable_sun(self, owner: bytes, at_ms: int, *, solid: bool = False) -> int:
         """Unfrozen stake that has expired at this chain time."""
-
-    def contract_energy(self, contract: bytes) -> ContractEnergy | None:
-        """None where there is no contract."""
 
     def next_maintenance_ms(self) -> int:
         """Chain time of the next maintenance: prices and energy factors stay as they are until then."""

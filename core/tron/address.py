@@ -88,11 +88,6 @@ class Address(bytes):
 ZERO_ADDRESS: Final = Address(bytes([ADDRESS_PREFIX]) + bytes(20))
 
 
-def is_txid(text: str) -> bool:
-    """True for 64 lower-case hex digits, the one form in which a transaction id is kept."""
-    return len(text) == 64 and all(character in "0123456789abcdef" for character in text)
-
-
 def block_number(block_id: str) -> int:
     """The height that the first 8 bytes of a block id state."""
     return int(block_id[:16], 16)

@@ -116,11 +116,6 @@ class Permission(msgspec.Struct, frozen=True):
     operations: bytes = b""
     """32 bytes, bit t of byte t/8 for contract type t; empty for owner and witness, who may all."""
 
-    def signs_alone(self, address: bytes, kind: int = 0) -> bool:
-        """Whether this address needs nobody else's signature, for a contract type where the permission tells them apart."""
-        allowed = not self.operations or bool(int.from_bytes(self.operations, "little") >> kind & 1)
-        return allowed and sum(weight for key, weight in self.keys if key == address) >= self.threshold
-
 
 class Unfreezing(msgspec.Struct, frozen=True):
     """Stake on its way back: it gives no resource any more and can be withdrawn at `expires_ms` of chain time."""
@@ -186,21 +181,6 @@ class DelegationIndex(msgspec.Struct, frozen=True):
 
     receivers: tuple[bytes, ...] = ()
     owners: tuple[bytes, ...] = ()
-
-
-class ContractEnergy(msgspec.Struct, frozen=True):
-    """How a contract's energy is priced: its dynamic factor in 1/10000, and who pays which part.
-
-    `factor` is as of `cycle`: where that maintenance period is over, the next call brings it up to date.
-    """
-
-    factor: int = 0
-    cycle: int = 0
-    used_in_cycle: int = 0
-    """Base energy, without penalty."""
-    origin: bytes = b""
-    user_percent: int = 0
-    origin_energy_limit: int = 0
 
 
 class AccountResources(msgspec.Struct, frozen=True):

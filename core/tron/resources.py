@@ -1,4 +1,4 @@
-"""What stake gives, in whole numbers: energy or bandwidth of a stake, the stake that some energy needs, recovery over a day.
+"""What stake gives, in whole numbers: energy or bandwidth of a stake, the stake that some energy needs.
 
 java-tron computes in doubles and truncates, so a node may differ from `units_of` by one unit either way, and its virtual
 machine lets only whole TRX of an account's stake count: `stake_for` adds a unit and gives whole TRX. What counts in the
@@ -9,8 +9,6 @@ units per day, and staked TRX.
 from typing import Final
 
 SUN_PER_TRX: Final = 1_000_000
-WINDOW_MS: Final = 86_400_000
-"""Used energy and bandwidth come back linearly within this time."""
 
 
 def units_of(stake_sun: int, total_limit: int, total_weight: int) -> int:
@@ -26,8 +24,3 @@ def stake_for(units: int, total_limit: int, total_weight: int) -> int:
 def units_in_machine(stake_sun: int, total_limit: int, total_weight: int) -> int:
     """What a contract call may use of a stake, energy's only: the node's own limit shows the odd sun as well."""
     return units_of(stake_sun // SUN_PER_TRX * SUN_PER_TRX, total_limit, total_weight)
-
-
-def used_after(used: int, elapsed_ms: int, window_ms: int = WINDOW_MS) -> int:
-    """What is left of a usage after this time, rounded up: never less than a node will say."""
-    return -(-used * max(0, window_ms - elapsed_ms) // window_ms)

@@ -40,20 +40,13 @@ RESULT: Final = Message(
     Field(3, "contractRet", "int"),
 )
 
-TRANSACTION: Final = Message(
-    "Transaction",
-    Field(1, "raw_data", RAW),
-    Field(2, "signature", "bytes", repeated=True),
-    Field(5, "ret", RESULT, repeated=True),
-)
-
 SIGNED: Final = Message(
     "Transaction",
     Field(1, "raw_data", "bytes"),
     Field(2, "signature", "bytes", repeated=True),
     Field(5, "ret", "bytes", repeated=True),
 )
-"""The same message with raw_data left as bytes: what is hashed is never encoded anew."""
+"""A Transaction with raw_data left as bytes: what is hashed is never encoded anew."""
 
 _KEY: Final = Message("Key", Field(1, "address", "bytes"), Field(2, "weight", "int"))
 _PERMISSION: Final = Message(

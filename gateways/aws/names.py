@@ -115,8 +115,6 @@ SECRETS: Final = {
 }
 """Name -> the fields of its JSON object, all strings. Peppers, masters and keys are 32 bytes in hex. `counterfoil secrets
 make` fills what is empty; tron-node may stay without a value."""
-LOGIN_FIELDS: Final = ("username", "password")
-"""The JSON fields of a database login's secret; RDS' own fields beside them are ignored."""
 OWNER_LOGIN: Final = "database/owner"
 """Who migrates. RDS names the secret it manages itself: then DATABASE_OWNER_SECRET has its ARN."""
 

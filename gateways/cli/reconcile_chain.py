@@ -11,6 +11,7 @@ from core.ledger.money import format_amount
 from core.tron.address import Address
 from gateways.wiring.platform import Platform
 from projections.audit.on_chain import TRX, Difference, OnChain
+from projections.named import rows
 from scanners.observer import PATIENCE_BLOCKS, SOLID
 from signers.outgoing.needs import is_blacklisted
 from signers.transactions.abi import balance_of_call, read_uint256
@@ -29,7 +30,8 @@ UNION ALL SELECT 'payin', base58 FROM addresses
  ORDER BY 1, 2
 """
 _ON_THE_WAY: Final = (
-    "SELECT count(*), coalesce(sum(amount_minor), 0)::bigint FROM payout_requests WHERE state = 'broadcasted'"
+    "SELECT count(*) AS payouts, coalesce(sum(amount_minor), 0)::bigint AS amount_minor"
+    " FROM payout_requests WHERE state = 'broadcasted'"
 )
 _UNRECORDED: Final = "SELECT count(*) FROM outstanding_reports WHERE due_at <= %s"
 
@@ -115,6 +117,6 @@ def _reasons(platform: Platform, each: Difference) -> Iterator[str]:
 
 def _payouts_on_the_way(platform: Platform) -> Iterator[str]:
     with psycopg.connect(platform.reader_url) as conn:
-        row = conn.execute(_ON_THE_WAY).fetchone()
-    if row and row[0]:
-        yield f"{row[0]} payouts of {format_amount(row[1], 'USDT')} USDT are broadcast and not confirmed yet"
+        [row] = rows(conn, _ON_THE_WAY)
+    if row.payouts:
+        yield f"{row.payouts} payouts of {format_amount(row.amount_minor, 'USDT')} USDT are broadcast and not confirmed yet"

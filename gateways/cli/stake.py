@@ -25,6 +25,7 @@ from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
+from projections.named import rows
 from signers.outgoing.funds import Prices
 from signers.outgoing.needs import TRANSFER_BYTES
 from signers.sweeps.worth import DELEGATION_BYTES, TRX_TRANSFER_BYTES, in_token
@@ -37,14 +38,14 @@ Stakes = Freeze | Unfreeze | WithdrawUnfrozen
 _VOLUME: Final = """
     WITH since AS (SELECT now() - %(days)s * interval '1 day' AS at),
          moved AS (SELECT * FROM instructions, since WHERE updated_at >= at AND state IN ('confirmed', 'failed'))
-    SELECT (SELECT count(*) FROM sweeps, since WHERE updated_at >= at AND state = 'confirmed' AND currency = 'USDT'),
-           (SELECT count(*) FROM payout_requests, since WHERE updated_at >= at AND state = 'confirmed'),
+    SELECT (SELECT count(*) FROM sweeps, since WHERE updated_at >= at AND state = 'confirmed' AND currency = 'USDT') AS sweeps,
+           (SELECT count(*) FROM payout_requests, since WHERE updated_at >= at AND state = 'confirmed') AS payouts,
            (SELECT coalesce(sum(burned_sun), 0) FROM moved WHERE wallet = 'gas')::bigint
            + (SELECT coalesce(sum(amount_minor), 0) FROM moved WHERE purpose = 'fuel' AND state = 'confirmed')::bigint
            - (SELECT coalesce(sum(amount_minor), 0) FROM sweeps, since
-               WHERE updated_at >= at AND state = 'confirmed' AND currency = 'TRX')::bigint,
+               WHERE updated_at >= at AND state = 'confirmed' AND currency = 'TRX')::bigint AS gas_sun,
            (SELECT coalesce(sum(burned_sun), 0) FROM moved WHERE wallet = 'hot')::bigint
-           + (SELECT coalesce(sum(burned_sun), 0) FROM payout_requests, since WHERE updated_at >= at)::bigint
+           + (SELECT coalesce(sum(burned_sun), 0) FROM payout_requests, since WHERE updated_at >= at)::bigint AS hot_sun
 """
 _AGE: Final = (
     "SELECT least(%(days)s, greatest(1, ceil(extract(epoch FROM now() - occurred_at) / 86400)::int)) FROM history"
@@ -54,11 +55,9 @@ _AGE: Final = (
 def volume(platform: Platform, days: int) -> Volume:
     """The last days', or those since the first event where there are fewer; never less than one."""
     with psycopg.connect(platform.reader_url) as conn:
-        row = conn.execute(_VOLUME, {"days": days}).fetchone()
-        age = conn.execute(f"{_AGE} WHERE position = 1", {"days": days}).fetchone()
-    assert row is not None
-    sweeps, payouts, gas_sun, hot_sun = row
-    return Volume(age[0] if age else 1, sweeps, payouts, max(0, gas_sun), hot_sun)
+        [row] = rows(conn, _VOLUME, {"days": days})
+        known_days = next((age for (age,) in conn.execute(f"{_AGE} WHERE position = 1", {"days": days})), 1)
+    return Volume(known_days, row.sweeps, row.payouts, max(0, row.gas_sun), row.hot_sun)
 
 
 def status(settings: Settings, days: int, out: Output) -> None:

@@ -16,6 +16,7 @@ from gateways.postgres.roles import READER, SIGNER
 from gateways.settings import Settings
 from gateways.user_error import UserError
 from gateways.wiring.opened import check_chain
+from projections.named import rows
 from signers.outgoing.funds import usdt_of
 from signers.sweeps.plan import wallets_of
 
@@ -45,13 +46,14 @@ def _register(
 def show_wallets(settings: Settings, out: Output) -> None:
     """Which address plays which role, and which did before."""
     with opened_database(settings) as database, psycopg.connect(database.url(READER)) as conn:
-        rows = conn.execute(WALLETS).fetchall()
+        known = rows(conn, WALLETS).fetchall()
     facts = [
-        {"role": role, "address": address, "status": status, "key": key_id} for role, address, status, key_id in rows
+        {"role": each.role, "address": each.address, "status": each.status, "key": each.kms_key_id} for each in known
     ]
-    table = Table(("role", "address", "status", "key"), [(*known, key_id or "none here") for *known, key_id in rows])
+    cells = [(each.role, each.address, each.status, each.kms_key_id or "none here") for each in known]
+    table = Table(("role", "address", "status", "key"), cells)
     none = "no wallet is registered yet: the processes payouts and sweeps register hot and gas when they start"
-    out.show({"data": facts}, table if rows else none)
+    out.show({"data": facts}, table if known else none)
 
 
 def register_cold(settings: Settings, given: str, out: Output) -> None:

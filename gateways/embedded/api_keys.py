@@ -34,7 +34,7 @@ class PostgresApiKeys:
 
     def find(self, key_hash: str) -> ApiKey | None:
         rows = self._connections.execute(f"SELECT {_KEY_COLUMNS} FROM api_keys WHERE api_key_hash = %s", (key_hash,))
-        return _api_key(rows[0]) if rows else None
+        return next(map(_api_key, rows), None)
 
     def of_account(self, account_id: str) -> list[ApiKey]:
         rows = self._connections.execute(
@@ -56,15 +56,5 @@ class PostgresApiKeys:
         )
 
 
-def _api_key(row: tuple[Any, ...]) -> ApiKey:
-    key_id, account_id, name, permissions, status, created_at, expires_at, last_used_at = row
-    return ApiKey(
-        id=key_id,
-        account_id=account_id,
-        name=name,
-        permissions=tuple(permissions),
-        status=status,
-        created_at=created_at,
-        expires_at=expires_at,
-        last_used_at=last_used_at,
-    )
+def _api_key(row: Any) -> ApiKey:
+    return ApiKey(**row._asdict() | {"permissions": tuple(row.permissions)})

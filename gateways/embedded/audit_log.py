@@ -39,9 +39,10 @@ class PostgresAuditLog:
 
     def page(self, account_id: str | None, after: str | None, limit: int) -> list[tuple[str, AuditEntry]]:
         rows = self._connections.execute(
-            'SELECT serial, account_id, "timestamp", action, actor_id, actor_type, data, ip_address, request_id'
+            'SELECT serial, account_id, "timestamp" AS at, action, actor_id, actor_type, data, ip_address, request_id'
             "  FROM audit_logs WHERE (%s::text IS NULL OR account_id = %s) AND serial < %s"
             " ORDER BY serial DESC LIMIT %s",
             (account_id, account_id, int(after) if after else 2**62, limit),
         )
-        return [(str(serial), AuditEntry(*fields)) for serial, *fields in rows]
+        found = [row._asdict() for row in rows]
+        return [(str(fields.pop("serial")), AuditEntry(**fields)) for fields in found]

@@ -43,8 +43,7 @@ class PostgresIdempotencyKeys:
             ).fetchone()
         if known is None:  # abandoned between the two statements: the caller may simply ask again
             return self.begin(account_id, scope, key, field_hashes, now)
-        status, hashes, response = known
-        return IdempotencyRecord(status=status, field_hashes=hashes, response=response)
+        return IdempotencyRecord(status=known.status, field_hashes=known.request_hash, response=known.response)
 
     def complete(self, account_id: str, scope: str, key: str, response: bytes) -> None:
         self._connections.execute(

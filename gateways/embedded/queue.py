@@ -58,7 +58,7 @@ _HOLD: Final = (
     "UPDATE queue_messages SET visible_at = now() + make_interval(secs => %s) WHERE receipt = ANY(%s::uuid[])"
 )
 _DEAD: Final = (
-    "SELECT id::text, body, group_id, reason, attempts, buried_at FROM queue_dead_letters WHERE queue = %s"
+    "SELECT id::text, body, group_id AS group, reason, attempts, buried_at FROM queue_dead_letters WHERE queue = %s"
     " ORDER BY buried_at, id LIMIT %s"
 )
 _OLDEST: Final = (
@@ -107,7 +107,8 @@ class PostgresQueue:
                 _RECEIVE, {"queue": self._name, "limit": limit, "visibility_s": self._visibility_s}
             ).fetchall()
         return [
-            Received(body=bytes(body), group=group, receipt=receipt, attempts=n) for body, group, receipt, n in rows
+            Received(body=bytes(row.body), group=row.group_id, receipt=row.receipt, attempts=row.attempts)
+            for row in rows
         ]
 
     def delete(self, receipts: Sequence[str]) -> None:
@@ -131,7 +132,7 @@ class PostgresQueue:
 
     def dead(self, limit: int) -> list[DeadLetter]:
         rows = self._connections.execute(_DEAD, (self._name, limit))
-        return [DeadLetter(own_id, bytes(body), *rest) for own_id, body, *rest in rows]
+        return [DeadLetter(**row._asdict() | {"body": bytes(row.body)}) for row in rows]
 
     def redrive(self, ids: Sequence[str]) -> int:
         return len(self._connections.execute(_REDRIVE, (self._name, list(ids))))

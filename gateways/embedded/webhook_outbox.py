@@ -18,7 +18,7 @@ _IS_DUE: Final = """
                           AND e.sequence < w.sequence)
 """
 _BACKLOG: Final = f"""
-SELECT count(*), min(next_retry_at) FROM (
+SELECT count(*) AS deliveries, min(next_retry_at) AS since FROM (
     SELECT next_retry_at FROM webhook_events w WHERE {_IS_DUE} ORDER BY next_retry_at LIMIT %(limit)s
 ) AS due
 """
@@ -72,8 +72,8 @@ class PostgresWebhookOutbox:
         return sorted((_delivery(row) for row in rows), key=lambda item: (item.created_at, item.sequence))
 
     def backlog(self, now: datetime, limit: int) -> Backlog:
-        [(deliveries, since)] = self._connections.execute(_BACKLOG, {"now": now, "limit": limit})
-        return Backlog(deliveries, since)
+        [row] = self._connections.execute(_BACKLOG, {"now": now, "limit": limit})
+        return Backlog(deliveries=row.deliveries, since=row.since)
 
     def record(self, delivery: Delivery) -> bool:
         rows = self._connections.execute(
@@ -98,14 +98,14 @@ class PostgresWebhookOutbox:
             f" WHERE account_id = %s AND event_id = %s::uuid RETURNING {_COLUMNS}",
             (now, account_id, uuid_of(event_id)),
         )
-        return _delivery(rows[0]) if rows else None
+        return next(map(_delivery, rows), None)
 
     def find(self, account_id: str, event_id: str) -> Delivery | None:
         rows = self._connections.execute(
             f"SELECT {_COLUMNS} FROM webhook_events WHERE account_id = %s AND event_id = %s::uuid",
             (account_id, uuid_of(event_id)),
         )
-        return _delivery(rows[0]) if rows else None
+        return next(map(_delivery, rows), None)
 
     def page(self, account_id: str, status: DeliveryStatus | None, after: str | None, limit: int) -> list[Delivery]:
         if after is not None and uuid_of(after) is None:
@@ -122,5 +122,5 @@ class PostgresWebhookOutbox:
         return [_delivery(row) for row in rows]
 
 
-def _delivery(row: tuple[Any, ...]) -> Delivery:
-    return Delivery(*row)
+def _delivery(row: Any) -> Delivery:
+    return Delivery(**row._asdict())

@@ -3,25 +3,31 @@
 Money is a decimal string with the integer beside it; `position` is a token for clients and a number for operators.
 """
 
-from datetime import datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from core.ledger.money import format_amount
+from projections.answer import Answer, Position, Time
 
-Position = int | str
-Time = Annotated[datetime, msgspec.Meta(tz=True)]
-"""RFC 3339, UTC."""
+__all__ = ["Answer", "Position", "Time", "all_of", "listed", "money", "of_row"]
 
-
-class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Every answer is a closed object; a field with a default is left out where it says nothing."""
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 def money(minor: int, currency: str) -> str:
     return format_amount(minor, currency)
+
+
+def of_row(kind: type[S], row: Any, **made: Any) -> S:
+    """A struct of a row's columns by their names, and of what is made of them. A field with a default is never the row's."""
+    return kind(**{name: getattr(row, name) for name in _needed(kind) if name not in made}, **made)
+
+
+@cache
+def _needed(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(field.name for field in msgspec.structs.fields(kind) if field.required)
 
 
 @cache

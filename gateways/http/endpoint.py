@@ -212,8 +212,8 @@ class Call:
 
     # Reading
 
-    async def read(self, view: View, sql: LiteralString, **params: Any) -> list[tuple[Any, ...]]:
-        """Rows of a view that reflects at least `min_position`."""
+    async def read(self, view: View, sql: LiteralString, **params: Any) -> list[Any]:
+        """Rows of a view that reflects at least `min_position`; each has its columns as attributes."""
         found = await self.api.queries.read(view, sql, params)
         if self.min_position is not None and found.position < self.min_position:
             await self.api.watch.reach(view, self.min_position)
@@ -225,7 +225,7 @@ class Call:
         """For answers that come from a store beside the views: wait for, and state, the view's position."""
         await self.read(view, "SELECT 1")
 
-    async def one(self, view: View, noun: str, sql: LiteralString, **params: Any) -> tuple[Any, ...]:
+    async def one(self, view: View, noun: str, sql: LiteralString, **params: Any) -> Any:
         """The only row. Raises RequestRefused (404), the same for what is absent and what is another's (I12)."""
         rows = await self.read(view, sql, **params)
         if not rows:
@@ -237,14 +237,14 @@ def reply(answer: msgspec.Struct, status: int = 200, *, stored: msgspec.Struct |
     return Reply(status, _ENCODER.encode(answer), stored=None if stored is None else _ENCODER.encode(stored))
 
 
-def page_reply(call: Call, page: Page, rows: Sequence[tuple[int, Answer]]) -> Reply:
-    """A page of (cursor position, answer), of which one more than the limit was asked."""
-    more = len(rows) > page.limit
-    rows = rows[: page.limit]
+def page_reply(call: Call, page: Page, found: Sequence[tuple[int, Answer]]) -> Reply:
+    """A page of (position, answer), of which one more than the limit was asked: the last one's position is the cursor."""
+    more = len(found) > page.limit
+    positions = [position for position, _ in found[: page.limit]]
     body = {
-        "data": [answer for _, answer in rows],
+        "data": [answer for _, answer in found[: page.limit]],
         "has_more": more,
-        "next_cursor": str(call.shown(rows[-1][0])) if more else None,
+        "next_cursor": str(call.shown(positions[-1])) if more else None,
     }
     return Reply(200, _ENCODER.encode(body))
 

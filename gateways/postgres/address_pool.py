@@ -21,8 +21,8 @@ class PostgresAddressPool:
         )
         if not rows:
             return None
-        base58, key_id = rows[0]
-        return ReadyAddress(base58=base58, hex=Address.from_base58(base58).hex(), key_id=key_id)
+        [row] = rows
+        return ReadyAddress(base58=row.base58, hex=Address.from_base58(row.base58).hex(), key_id=row.key_id)
 
     def add(self, addresses: Sequence[ReadyAddress]) -> None:
         if addresses:
@@ -60,10 +60,10 @@ class PostgresAddressPool:
         rows = self._connections.execute(
             "SELECT evm, wallet FROM addresses WHERE evm = ANY(%s)", (list(evm_addresses),)
         )
-        return {bytes(evm): wallet for evm, wallet in rows}
+        return {bytes(row.evm): row.wallet for row in rows}
 
     def key_ids(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
         rows = self._connections.execute(
             "SELECT evm, key_id FROM addresses WHERE evm = ANY(%s) AND key_id IS NOT NULL", (list(evm_addresses),)
         )
-        return {bytes(evm): key_id for evm, key_id in rows}
+        return {bytes(row.evm): row.key_id for row in rows}

@@ -58,8 +58,18 @@ def last_alarms(connections: Connections, limit: int) -> list[RaisedAlarm]:
     return [_alarm(row) for row in connections.execute(_LAST, (limit,))]
 
 
-def _alarm(row: tuple[Any, ...]) -> RaisedAlarm:
-    alarm_id, name, sentence, role, times, raised_at, last_raised_at = row
-    process = role.removeprefix("counterfoil_")
-    since, last = raised_at.astimezone(UTC), last_raised_at.astimezone(UTC)
-    return RaisedAlarm(alarm_id, name, sentence, process, times, since, last)
+def alarms_after(connections: Connections, alarm_id: int, limit: int) -> list[RaisedAlarm]:
+    """The next ones in order. Raises Unavailable."""
+    return [_alarm(row) for row in connections.execute(_AFTER, (alarm_id, limit))]
+
+
+def _alarm(row: Any) -> RaisedAlarm:
+    return RaisedAlarm(
+        id=row.id,
+        name=row.name,
+        sentence=row.sentence,
+        process=row.role.removeprefix("counterfoil_"),
+        times=row.times,
+        raised_at=row.raised_at.astimezone(UTC),
+        last_raised_at=row.last_raised_at.astimezone(UTC),
+    )

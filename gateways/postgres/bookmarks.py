@@ -11,7 +11,7 @@ class PostgresBookmarks:
 
     def load(self, name: str) -> int:
         rows = self._connections.execute('SELECT "position" FROM bookmarks WHERE name = %s', (name,))
-        return int(rows[0][0]) if rows else 0
+        return next((int(row.position) for row in rows), 0)
 
     def save(self, name: str, position: int) -> None:
         self._connections.execute(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.rows import TupleRow
+from psycopg.rows import namedtuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from core.ports.unavailable import Unavailable
@@ -37,16 +37,17 @@ class Connections:
     """Transactions on one login. Opened at first use, so that a process that never needs it holds none."""
 
     def __init__(self, login: Login, *, connections_max: int = 4, wait_s: float = 5, options: str = "") -> None:
-        self._pool = ConnectionPool(
+        self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
             lambda: _with_plans(conninfo_of(login), options),
             min_size=0,
             max_size=connections_max,
             open=False,
             timeout=wait_s,
+            kwargs={"row_factory": namedtuple_row},
         )
 
     @contextmanager
-    def transaction(self) -> Iterator[psycopg.Connection[TupleRow]]:
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
         """Commits at the end of the block. Raises Unavailable when the database is shut."""
         try:
             self._pool.open()
@@ -55,8 +56,8 @@ class Connections:
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
             raise Unavailable(f"the database cannot be reached: {error}") from error
 
-    def execute(self, statement: str, params: Any = ()) -> list[tuple[Any, ...]]:
-        """One statement in a transaction of its own -> its rows."""
+    def execute(self, statement: str, params: Any = ()) -> list[Any]:
+        """One statement in a transaction of its own -> its rows, each with its columns as attributes."""
         with self.transaction() as conn:
             cursor = conn.execute(statement, params)
             return cursor.fetchall() if cursor.description else []

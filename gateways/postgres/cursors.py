@@ -12,9 +12,10 @@ class PostgresCursors:
 
     def load(self, name: str) -> Cursor | None:
         rows = self._connections.execute(
-            "SELECT last_block_number, last_block_id, unsolid FROM chain_cursors WHERE id = %s", (name,)
+            "SELECT last_block_number AS number, last_block_id AS block_id, unsolid FROM chain_cursors WHERE id = %s",
+            (name,),
         )
-        return Cursor(*rows[0]) if rows else None
+        return next((Cursor(**row._asdict()) for row in rows), None)
 
     def save(self, name: str, cursor: Cursor) -> None:
         self._connections.execute(

@@ -27,21 +27,21 @@ ALARM_NAMES_MAX: Final = 1_000
 BACKLOG_MAX: Final = 1_000
 """Webhooks beyond it are not counted: it is enough to know that there are so many."""
 READ_WAIT_S: Final = 2.0
-Row = tuple[Any, ...]
 
 
 class Question(NamedTuple):
-    """A query, and the gauges that its columns are: label values first, then one value for each name."""
+    """A query whose columns have the names of the labels and of the gauges that they are."""
 
     sql: str
     labels: tuple[str, ...]
     gauges: tuple[tuple[str, str], ...]
-    """(name, what it is), in the order of the columns behind the labels."""
+    """(name, what it is)."""
 
 
 # By the time of the last block that was taken, not of taking it: who works without a pause and too slowly lags as well.
 SCANNER: Final = (
-    "SELECT last_block_number, extract(epoch FROM now() - coalesce(to_timestamp(timestamp_ms / 1000.0), updated_at))::float8"
+    "SELECT last_block_number AS block_number,"
+    " extract(epoch FROM now() - coalesce(to_timestamp(timestamp_ms / 1000.0), updated_at))::float8 AS lag_s"
     " FROM chain_cursors LEFT JOIN solid_blocks ON number = last_block_number WHERE id = 'solid'"
 )
 _HEAD: Final = "(SELECT coalesce(max(notification_id), 0) FROM events)"
@@ -52,7 +52,9 @@ _SINCE: Final = (
 
 QUESTIONS: Final = (
     Question(
-        f"SELECT a, CASE WHEN b < 0 THEN 0 ELSE b END FROM (SELECT) LEFT JOIN ({SCANNER}) AS scanner (a, b) ON true",
+        "SELECT block_number AS counterfoil_scanner_block,"
+        " CASE WHEN lag_s < 0 THEN 0 ELSE lag_s END AS counterfoil_scanner_lag_seconds"
+        f" FROM (SELECT) LEFT JOIN ({SCANNER}) AS scanner ON true",
         (),
         (
             ("counterfoil_scanner_block", "The last solid block that was scanned"),
@@ -60,8 +62,8 @@ QUESTIONS: Final = (
         ),
     ),
     Question(
-        f"SELECT application_name, greatest({_HEAD} - notification_id, 0), {_SINCE.format('notification_id')}"
-        " FROM projection_tracking",
+        f"SELECT application_name AS view, greatest({_HEAD} - notification_id, 0) AS counterfoil_projection_lag_events,"
+        f" {_SINCE.format('notification_id')} AS counterfoil_projection_lag_seconds FROM projection_tracking",
         ("view",),
         (
             ("counterfoil_projection_lag_events", "Events that the view does not show yet"),
@@ -69,8 +71,8 @@ QUESTIONS: Final = (
         ),
     ),
     Question(
-        f"SELECT {_HEAD}, greatest({_HEAD} - position, 0), {_SINCE.format('bookmarks.position')}"
-        " FROM bookmarks WHERE name = 'relay'",
+        f"SELECT {_HEAD} AS counterfoil_history_position, greatest({_HEAD} - position, 0) AS counterfoil_relay_lag_events,"
+        f" {_SINCE.format('bookmarks.position')} AS counterfoil_relay_lag_seconds FROM bookmarks WHERE name = 'relay'",
         (),
         (
             ("counterfoil_history_position", "The last position of the history"),
@@ -80,7 +82,8 @@ QUESTIONS: Final = (
     ),
     # What is below the signer's low-water mark is over: so only what may be open is looked at, account by account.
     Question(
-        "SELECT state, count(open.state), coalesce(extract(epoch FROM now() - min(open.created_at)), 0)::float8"
+        "SELECT state, count(open.state) AS counterfoil_payouts_open,"
+        " coalesce(extract(epoch FROM now() - min(open.created_at)), 0)::float8 AS counterfoil_payouts_oldest_age_seconds"
         "  FROM unnest(ARRAY['requested', 'pending_sign', 'broadcasted']) AS states (state)"
         "  LEFT JOIN (SELECT payout.state, payout.created_at FROM accounts CROSS JOIN LATERAL"
         "               (SELECT p.state, p.created_at FROM payout_requests p WHERE p.account_id = accounts.id AND p.position >"
@@ -93,14 +96,17 @@ QUESTIONS: Final = (
         ),
     ),
     Question(
-        "SELECT code, currency, (amount_minor / 10.0 ^ 6)::float8 FROM balances"  # USDT and TRX have 6 decimals each
-        f" WHERE account_id = '{TREASURY_ACCOUNT_ID}' AND type <> 'expense'",
+        "SELECT code AS ledger_account, currency,"
+        " (amount_minor / 10.0 ^ 6)::float8 AS counterfoil_treasury_balance"  # USDT and TRX have 6 decimals each
+        f" FROM balances WHERE account_id = '{TREASURY_ACCOUNT_ID}' AND type <> 'expense'",
         ("ledger_account", "currency"),
         (("counterfoil_treasury_balance", "What the treasury's book says, in whole units of the currency"),),
     ),
     Question(
-        "SELECT count(*), coalesce(extract(epoch FROM now() - min(told_at)), 0)::float8, count(*) FILTER (WHERE due_at <="
-        " (SELECT last_block_number FROM chain_cursors WHERE id = 'solid')) FROM outstanding_reports",
+        "SELECT count(*) AS counterfoil_outstanding_reports, coalesce(extract(epoch FROM now() - min(told_at)), 0)::float8"
+        " AS counterfoil_outstanding_reports_oldest_age_seconds, count(*) FILTER (WHERE due_at <="
+        " (SELECT last_block_number FROM chain_cursors WHERE id = 'solid')) AS counterfoil_outstanding_reports_overdue"
+        " FROM outstanding_reports",
         (),
         (
             ("counterfoil_outstanding_reports", "Reports of the observer that are not recorded yet"),
@@ -109,8 +115,11 @@ QUESTIONS: Final = (
         ),
     ),
     Question(
-        "SELECT role, usdt_minor / 10.0 ^ 6, usdt_floor_minor / 10.0 ^ 6, trx_sun / 10.0 ^ 6, trx_floor_sun / 10.0 ^ 6,"
-        " energy_left, energy_lendable, energy_floor FROM wallet_numbers",
+        "SELECT role AS wallet, usdt_minor / 10.0 ^ 6 AS counterfoil_wallet_usdt,"
+        " usdt_floor_minor / 10.0 ^ 6 AS counterfoil_wallet_usdt_floor,"
+        " trx_sun / 10.0 ^ 6 AS counterfoil_wallet_trx, trx_floor_sun / 10.0 ^ 6 AS counterfoil_wallet_trx_floor,"
+        " energy_left AS counterfoil_wallet_energy, energy_lendable AS counterfoil_wallet_energy_lendable,"
+        " energy_floor AS counterfoil_wallet_energy_floor FROM wallet_numbers",
         ("wallet",),
         (
             ("counterfoil_wallet_usdt", "USDT that the chain says a system wallet has"),
@@ -123,7 +132,7 @@ QUESTIONS: Final = (
         ),
     ),
     Question(
-        "SELECT count(*) FROM addresses WHERE state = 'ready'",
+        "SELECT count(*) AS counterfoil_addresses_ready FROM addresses WHERE state = 'ready'",
         (),
         (("counterfoil_addresses_ready", "Deposit addresses that can be given out"),),
     ),
@@ -159,8 +168,8 @@ class Installation(Collector):
     def _alarms(self) -> Metric:
         """Unknown is left out: a counter that falls to 0 would be taken for a restart."""
         alarms = CounterMetricFamily("counterfoil_alarms", "Alarms of all processes, by name", labels=["name"])
-        for name, times in self._reader.execute(_TOTALS):
-            alarms.add_metric([name], times)
+        for row in self._reader.execute(_TOTALS):
+            alarms.add_metric([row.name], row.times)
         return alarms
 
 
@@ -246,11 +255,11 @@ def reader_of(login: Login) -> Connections:
     return Connections(login, connections_max=1, wait_s=READ_WAIT_S, options=_OPTIONS)
 
 
-def _metrics(question: Question, rows: Sequence[Row]) -> list[Metric]:
+def _metrics(question: Question, rows: Sequence[Any]) -> list[Metric]:
     families = [GaugeMetricFamily(name, sentence, labels=question.labels) for name, sentence in question.gauges]
-    count = len(question.labels)
     for row in rows:
-        labels = [str(value) for value in row[:count]]
-        for family, value in zip(families, row[count:], strict=True):
+        labels = [str(getattr(row, label)) for label in question.labels]
+        for family in families:
+            value = getattr(row, family.name)
             family.add_metric(labels, float("nan") if value is None else float(value))
     return list(families)

@@ -24,10 +24,10 @@ class PostgresHoldings:
         self._connections = connections
 
     def richest(self, usdt_minor: int, limit: int) -> Sequence[Holding]:
-        return [Holding(*row) for row in self._connections.execute(_RICHEST, (usdt_minor, limit))]
+        return [Holding(**row._asdict()) for row in self._connections.execute(_RICHEST, (usdt_minor, limit))]
 
     def left_over(self, trx_sun: int, usdt_minor: int, limit: int) -> Sequence[Holding]:
-        return [Holding(*row) for row in self._connections.execute(_LEFT_OVER, (trx_sun, usdt_minor, limit))]
+        return [Holding(**row._asdict()) for row in self._connections.execute(_LEFT_OVER, (trx_sun, usdt_minor, limit))]
 
     def set_aside(self) -> Sequence[str]:
         rows = self._connections.execute(

@@ -4,17 +4,22 @@ Safe to run twice and at once from many machines: one advisory lock makes them t
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from importlib import resources
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
 
 import core.streams.all_events  # noqa: F401  declares every event, so that all that can be read is known
 from gateways.postgres.roles import OWNER, ROLES, grants
+from gateways.postgres.view_versions import forget_left_behind
+from projections.named import rows
 from projections.rebuild.census import census
 from projections.views import VIEWS
+
+log = logging.getLogger(__name__)
 
 MIGRATE_LOCK: Final = 0x436F756E7465724D
 
@@ -57,6 +62,7 @@ def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
             if migration.version not in known:
                 _apply(conn, migration)
                 done.append(migration.name)
+        _forget_versions(conn)
         _register_views(conn)
         _write_grants(conn)
         return done
@@ -103,7 +109,8 @@ def _check_readable(conn: psycopg.Connection) -> None:
 def _applied(conn: psycopg.Connection) -> dict[int, str]:
     if conn.execute("SELECT to_regclass('schema_migrations')").fetchone() == (None,):
         return {}
-    return dict(conn.execute("SELECT version, checksum FROM schema_migrations ORDER BY version").fetchall())
+    applied = rows(conn, "SELECT version, checksum FROM schema_migrations ORDER BY version")
+    return {row.version: row.checksum for row in applied}
 
 
 def _apply(conn: psycopg.Connection, migration: Migration) -> None:
@@ -121,9 +128,21 @@ def _apply(conn: psycopg.Connection, migration: Migration) -> None:
         conn.execute(sql.SQL("GRANT SELECT ON schema_migrations TO {}").format(_names(ROLES)))
 
 
+def _forget_versions(conn: psycopg.Connection[Any]) -> None:
+    """Before the views' tables are registered anew: those that are dropped may be of tables that no view has any more."""
+    tables = {view.name: [table.name for table in view.tables] for view in VIEWS.values()}
+    with conn.transaction():
+        conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
+        forgotten = forget_left_behind(conn, tables)
+    for view in forgotten.retired:
+        log.warning("%s: its tables have changed, so the version kept for a rollback was dropped", view)
+    for view in forgotten.building:
+        log.warning("%s: its tables have changed, so its rebuild was cancelled: ask for it again", view)
+
+
 def _register_views(conn: psycopg.Connection) -> None:
     """Every view has its bookmark, and its tables are known to the functions that rebuild it."""
-    rows = [
+    known = [
         (view.name, place, table.name, table.grows)
         for view in VIEWS.values()
         for place, table in enumerate(view.tables, start=1)
@@ -134,10 +153,10 @@ def _register_views(conn: psycopg.Connection) -> None:
             "INSERT INTO projection_tracking VALUES (%s, 0) ON CONFLICT DO NOTHING", [(name,) for name in VIEWS]
         )
         if cursor.execute("SELECT view, place, table_name, grows FROM view_tables ORDER BY 1, 2").fetchall() != sorted(
-            rows
+            known
         ):
             cursor.execute("DELETE FROM view_tables")
-            cursor.executemany("INSERT INTO view_tables VALUES (%s, %s, %s, %s)", rows)
+            cursor.executemany("INSERT INTO view_tables VALUES (%s, %s, %s, %s)", known)
 
 
 def _write_grants(conn: psycopg.Connection) -> None:

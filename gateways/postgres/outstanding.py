@@ -39,7 +39,9 @@ class PostgresOutstanding:
             "SELECT message_key, group_id, body, times FROM outstanding_reports WHERE due_at <= %s ORDER BY id LIMIT %s",
             (height, limit),
         )
-        return [Overdue(Message(body=bytes(body), group=group, key=key), times) for key, group, body, times in rows]
+        return [
+            Overdue(Message(body=bytes(row.body), group=row.group_id, key=row.message_key), row.times) for row in rows
+        ]
 
     def told_again(self, keys: Sequence[str], due_at: int) -> None:
         if keys:

@@ -7,11 +7,13 @@ import psycopg
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.rows import tuple_row
 
+from core.ledger.seals import Seal
 from core.ports.unavailable import Unavailable
 from projections.engine.segments import SEGMENT_BYTES_MAX, EventFields, Segment
+from projections.named import structs
 
 _SEALS: Final = (
-    "SELECT first_position, last_position, previous_hash, hash FROM seals"
+    "SELECT first_position AS first, last_position AS last, previous_hash AS previous, hash FROM seals"
     " WHERE last_position > %s AND last_position <= %s ORDER BY last_position"
 )
 _EVENTS: Final = (
@@ -45,20 +47,22 @@ class FullSegments:
         try:
             self._datastore.pool.open()
             with self._datastore.pool.connection() as conn:
-                conn.row_factory = tuple_row  # type: ignore[assignment]
-                seals: list[Any] = conn.execute(_SEALS, (after, upto)).fetchall()
-                events: list[Any] = conn.execute(_EVENTS, (after + 1, upto)).fetchall()
+                seals = structs(conn, Seal, _SEALS, (after, upto)).fetchall()
+                # Plain tuples in the order of the columns: a segment carries them as they are.
+                events: list[Any] = conn.cursor(row_factory=tuple_row).execute(_EVENTS, (after + 1, upto)).fetchall()
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable(f"the event store cannot be reached: {error}") from error
         segments = [
-            self._segment(seal, events[seal[0] - after - 1 : seal[1] - after]) for seal in seals if seal[0] > after
+            self._segment(seal, events[seal.first - after - 1 : seal.last - after])
+            for seal in seals
+            if seal.first > after
         ]
         return [*_prompts_around(segments, after, upto)]
 
-    def _segment(self, seal: tuple[int, int, bytes, bytes], events: Sequence[EventFields]) -> Segment:
-        first, last, previous, own = seal
-        full = Segment(first=first, last=last, prev_hash=previous.hex(), hash=own.hex(), events=tuple(events))
-        return full if len(full.encode()) <= self._bytes_max else Segment(first=first, last=last)
+    def _segment(self, seal: Seal, events: Sequence[EventFields]) -> Segment:
+        hashes = {"prev_hash": seal.previous.hex(), "hash": seal.hash.hex()}
+        full = Segment(first=seal.first, last=seal.last, **hashes, events=tuple(events))
+        return full if len(full.encode()) <= self._bytes_max else Segment(first=seal.first, last=seal.last)
 
 
 def _prompts_around(segments: Sequence[Segment], after: int, upto: int) -> Sequence[Segment]:

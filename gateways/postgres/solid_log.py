@@ -32,7 +32,7 @@ _KEEP_FROM: Final = (
     ' ON CONFLICT (name) DO UPDATE SET "position" = excluded."position", updated_at = now()'
 )
 _STREAMS: Final = " UNION ALL ".join(
-    "SELECT state::jsonb -> 'attempt' ->> 'txid', originator_id FROM events"
+    "SELECT state::jsonb -> 'attempt' ->> 'txid' AS txid, originator_id AS stream FROM events"
     f" WHERE topic = '{topic}' AND state::jsonb -> 'attempt' ->> 'txid' = ANY(%(txids)s)"
     for topic in ("payout.prepared/1", "instruction.prepared/1")
 )
@@ -53,13 +53,16 @@ class PostgresSolidLog:
             self._connections.execute(_PRUNE, (block.number - KEPT_BLOCKS, NEEDED_FROM))
 
     def blocks(self, first: int, until_ms: int) -> Sequence[BlockRef]:
-        return [BlockRef(*row) for row in self._connections.execute(_BLOCKS, {"first": first, "until_ms": until_ms})]
+        return [
+            BlockRef(**row._asdict())
+            for row in self._connections.execute(_BLOCKS, {"first": first, "until_ms": until_ms})
+        ]
 
     def find(self, txid: str) -> tuple[int, str] | None:
         rows = self._connections.execute(
             "SELECT block_number, contract_ret FROM solid_transactions WHERE txid = %s", (txid,)
         )
-        return (int(rows[0][0]), str(rows[0][1])) if rows else None
+        return next(((int(row.block_number), str(row.contract_ret)) for row in rows), None)
 
     def keep_from(self, holder: str, number: int | None) -> None:
         self._connections.execute(_KEEP_FROM, (f"{NEEDED_FROM}:{holder}", number))
@@ -72,4 +75,4 @@ class PostgresAttemptIndex:
         self._connections = connections
 
     def streams_of(self, txids: Sequence[str]) -> Mapping[str, str]:
-        return dict(self._connections.execute(_STREAMS, {"txids": list(txids)}))
+        return {row.txid: row.stream for row in self._connections.execute(_STREAMS, {"txids": list(txids)})}

@@ -51,8 +51,9 @@ class UnsettledWebhooks:
         """By account and in order, in batches, as they were when they were kept."""
         after = _NOBODY
         while rows := self._connections.execute(_ALL, (*after, BATCH)):
-            after = (rows[-1][0], str(rows[-1][1]))
-            yield [msgspec.json.decode(bytes(delivery), type=Delivery) for _, _, delivery in rows]
+            last = rows[-1]
+            after = (last.account_id, str(last.event_id))
+            yield [msgspec.json.decode(bytes(row.delivery), type=Delivery) for row in rows]
 
 
 def _columns(deliveries: Sequence[Delivery]) -> tuple[list[str], list[str]]:

@@ -10,7 +10,7 @@ from gateways.postgres.connections import Connections
 
 _FIELDS: Final = WalletNumbers.__struct_fields__
 _PUT: Final = (
-    f"INSERT INTO wallet_numbers ({', '.join(_FIELDS)}) VALUES ({', '.join(['%s'] * len(_FIELDS))})"
+    f"INSERT INTO wallet_numbers ({', '.join(_FIELDS)}) VALUES ({', '.join(f'%({name})s' for name in _FIELDS)})"
     f" ON CONFLICT (role) DO UPDATE SET updated_at = now(), {', '.join(f'{name} = excluded.{name}' for name in _FIELDS)}"
 )
 
@@ -23,4 +23,4 @@ class PostgresWalletBoard:
 
     def put(self, numbers: Sequence[WalletNumbers]) -> None:
         for each in numbers:
-            self._connections.execute(_PUT, msgspec.structs.astuple(each))
+            self._connections.execute(_PUT, msgspec.structs.asdict(each))

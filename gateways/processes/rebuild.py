@@ -19,6 +19,7 @@ from gateways.steps import Step, Worked, pause_of
 from gateways.wiring.audited import rebuilds_noted
 from gateways.wiring.platform import Platform
 from projections.engine.view import View
+from projections.named import rows
 from projections.rebuild import rebuilds
 from projections.rebuild.rebuild import Rebuild
 from projections.views import VIEWS
@@ -29,7 +30,7 @@ HEAR_EVERY_S: Final = 0.1
 NICENESS: Final = 10
 """Where processor time is short, those who serve clients come first."""
 _FOREGROUND: Final = (
-    "SELECT extract(epoch FROM clock_timestamp() - max(told_at))::float8, max(p95_ms) FROM foreground"
+    "SELECT extract(epoch FROM clock_timestamp() - max(told_at))::float8 AS ago_s, max(p95_ms) AS p95_ms FROM foreground"
     " WHERE told_at > clock_timestamp() - make_interval(secs => %s)"
 )
 
@@ -87,12 +88,12 @@ class Rebuilding:
         try:
             if self._ear is None:
                 self._ear = connect(self._login)
-            [(ago_s, p95_ms)] = self._ear.execute(_FOREGROUND, (STALE_S,)).fetchall()
+            [heard] = rows(self._ear, _FOREGROUND, (STALE_S,))
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._ear = None
             raise Unavailable(f"the views' database cannot be reached: {error}") from error
         now = time.monotonic()
-        self._pace.hear(None if ago_s is None else Latency(round(now - ago_s, 2), p95_ms), now)
+        self._pace.hear(None if heard.ago_s is None else Latency(round(now - heard.ago_s, 2), heard.p95_ms), now)
 
 
 def work(login: Login, names: Sequence[str]) -> None:

@@ -11,7 +11,6 @@ import msgspec
 from core.tron.chain import (
     AccountResources,
     ChainAccount,
-    ContractEnergy,
     Delegation,
     DelegationIndex,
     Permission,
@@ -135,26 +134,6 @@ class NumberAnswer(Answer, frozen=True):
     num: int = 0
 
 
-class ContractStateAnswer(msgspec.Struct, frozen=True):
-    energy_usage: int = 0
-    energy_factor: int = 0
-    update_cycle: int = 0
-
-
-class SmartContractAnswer(msgspec.Struct, frozen=True):
-    contract_address: str = ""
-    origin_address: str = ""
-    consume_user_resource_percent: int = 0
-    origin_energy_limit: int = 0
-
-
-class ContractAnswer(Answer, frozen=True):
-    """getcontractinfo, or {} where there is no contract."""
-
-    contract: SmartContractAnswer = msgspec.field(name="smart_contract", default=SmartContractAnswer())
-    state: ContractStateAnswer = msgspec.field(name="contract_state", default=ContractStateAnswer())
-
-
 def account_of(answer: AccountAnswer) -> ChainAccount | None:
     if not answer.address:
         return None
@@ -209,20 +188,6 @@ def delegation_index_of(answer: DelegationIndexAnswer) -> DelegationIndex:
     return DelegationIndex(
         receivers=tuple(address_bytes(each) for each in answer.receivers),
         owners=tuple(address_bytes(each) for each in answer.owners),
-    )
-
-
-def contract_energy_of(answer: ContractAnswer) -> ContractEnergy | None:
-    contract, state = answer.contract, answer.state
-    if not contract.contract_address:
-        return None
-    return ContractEnergy(
-        factor=state.energy_factor,
-        cycle=state.update_cycle,
-        used_in_cycle=state.energy_usage,
-        origin=address_bytes(contract.origin_address),
-        user_percent=contract.consume_user_resource_percent,
-        origin_energy_limit=contract.origin_energy_limit,
     )
 
 

@@ -25,7 +25,6 @@ from core.tron.chain import (
     BroadcastAnswer,
     ChainAccount,
     ConstantResult,
-    ContractEnergy,
     Delegation,
     DelegationIndex,
     Producer,
@@ -36,7 +35,6 @@ from core.tron.transactions import RESOURCES, SIGNED, txid_of
 from gateways.tron.account_json import (
     AccountAnswer,
     AmountAnswer,
-    ContractAnswer,
     CountAnswer,
     DelegationIndexAnswer,
     DelegationsAnswer,
@@ -44,7 +42,6 @@ from gateways.tron.account_json import (
     NumberAnswer,
     ResourcesAnswer,
     account_of,
-    contract_energy_of,
     delegation_index_of,
     delegations_of,
     producer_key_of,
@@ -213,9 +210,6 @@ class TronNode:
     def withdrawable_sun(self, owner: bytes, at_ms: int, *, solid: bool = False) -> int:
         question = {"owner_address": owner.hex(), "timestamp": at_ms}
         return self._view("getcanwithdrawunfreezeamount", AmountAnswer, lambda a: a.amount, solid=solid, **question)
-
-    def contract_energy(self, contract: bytes) -> ContractEnergy | None:
-        return self._ask(self._url, "/wallet/getcontractinfo", ContractAnswer, contract_energy_of, value=contract.hex())
 
     def next_maintenance_ms(self) -> int:
         at_ms = self._ask(self._url, "/wallet/getnextmaintenancetime", NumberAnswer, lambda answer: answer.num)

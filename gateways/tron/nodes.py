@@ -25,7 +25,6 @@ from core.tron.chain import (
     BroadcastAnswer,
     ChainAccount,
     ConstantResult,
-    ContractEnergy,
     Delegation,
     DelegationIndex,
     Log,
@@ -35,7 +34,7 @@ from core.tron.chain import (
 )
 from gateways.steps import Step, Worked
 from gateways.telemetry.alarm_log import log_alarm
-from gateways.tron.roster import Member, OneNode, Roster, Standing
+from gateways.tron.roster import Member, OneNode, Roster
 from scanners.blocks import NodeFault
 
 log = logging.getLogger(__name__)
@@ -102,9 +101,6 @@ class Nodes:
                 return step()
 
         return pinned
-
-    def standing(self) -> list[Standing]:
-        return self._roster.standing()
 
     # Node
 
@@ -186,9 +182,6 @@ class Nodes:
 
     def withdrawable_sun(self, owner: bytes, at_ms: int, *, solid: bool = False) -> int:
         return self._ask(lambda node: node.withdrawable_sun(owner, at_ms, solid=solid))
-
-    def contract_energy(self, contract: bytes) -> ContractEnergy | None:
-        return self._ask(lambda node: node.contract_energy(contract))
 
     def next_maintenance_ms(self) -> int:
         return self._ask(lambda node: node.next_maintenance_ms())

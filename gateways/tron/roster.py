@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-import msgspec
-
 from core.ports.alarm import Alarm
 from core.ports.chain import Network, Node, Staking
 from core.ports.unavailable import Unavailable
@@ -35,15 +33,6 @@ class Lagging(NodeFault):
 
 class OtherNetwork(NodeFault):
     """The node's block 0 is not the other nodes'."""
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """How a node has been: failures and faults in a row, and for how long it will not be asked first."""
-
-    name: str
-    failures: int
-    faults: int
-    rests_s: float
 
 
 class Member:
@@ -78,10 +67,6 @@ class Roster:
     @property
     def is_single(self) -> bool:
         return len(self.members) == 1
-
-    def standing(self) -> list[Standing]:
-        now = self._monotonic()
-        return [Standing(m.name, m.failures, m.faults, max(0.0, m.rests_until - now)) for m in self.members]
 
     def is_well(self, member: Member) -> bool:
         return member.rests_until <= self._monotonic()

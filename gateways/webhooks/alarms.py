@@ -10,7 +10,7 @@ import msgspec
 from core.ports.bookmarks import Bookmarks
 from core.ports.clients import Delivery, WebhookOutbox
 from core.streams.accounts import OPERATOR
-from gateways.postgres.alarms import _AFTER, RaisedAlarm, _alarm
+from gateways.postgres.alarms import RaisedAlarm, alarms_after
 from gateways.postgres.connections import Connections
 from gateways.webhooks.signatures import webhook_secret
 
@@ -31,12 +31,12 @@ class AlarmFeed:
 
     def step(self) -> bool:
         """Up to ALARMS_PER_STEP_MAX alarms. The bookmark moves when the outbox has them (I9). Raises Unavailable."""
-        rows = self._alarms.execute(_AFTER, (self._bookmarks.load(BOOKMARK), ALARMS_PER_STEP_MAX))
-        if not rows:
+        raised = alarms_after(self._alarms, self._bookmarks.load(BOOKMARK), ALARMS_PER_STEP_MAX)
+        if not raised:
             return False
         if self._has_url:
-            self._outbox.put([_delivery(_alarm(row)) for row in rows])
-        self._bookmarks.save(BOOKMARK, rows[-1][0])
+            self._outbox.put([_delivery(alarm) for alarm in raised])
+        self._bookmarks.save(BOOKMARK, raised[-1].id)
         return True
 
 

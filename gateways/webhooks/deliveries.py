@@ -115,9 +115,9 @@ class Feed:
         rows = self._views.execute(_EVENTS, (self._bookmarks.load(BOOKMARK), EVENTS_PER_STEP_MAX))
         if not rows:
             return False
-        known = endpoints(self._store, sorted({row[1] for row in rows}))
-        self._outbox.put([_delivery(row) for row in rows if known[row[1]].url is not None])
-        self._bookmarks.save(BOOKMARK, rows[-1][0])
+        known = endpoints(self._store, sorted({row.account_id for row in rows}))
+        self._outbox.put([_delivery(row) for row in rows if known[row.account_id].url is not None])
+        self._bookmarks.save(BOOKMARK, rows[-1].position)
         return True
 
 
@@ -271,18 +271,17 @@ def _reply(future: Future[PostAnswer], delivery: Delivery) -> PostAnswer:
     return PostAnswer(0, f"the attempt failed ({type(error).__name__})")
 
 
-def _delivery(row: tuple[Any, ...]) -> Delivery:
-    _, account_id, event_id, kind, subject, sequence, data, created_at = row
-    body = Body(type=kind, timestamp=created_at.astimezone(UTC), sequence=sequence, data=msgspec.Raw(data.encode()))
+def _delivery(row: Any) -> Delivery:
+    at, data = row.created_at.astimezone(UTC), msgspec.Raw(row.data.encode())
     return Delivery(
-        account_id=account_id,
-        event_id=event_id,
-        event_type=kind,
-        subject=subject,
-        sequence=sequence,
-        payload=msgspec.json.encode(body),
+        account_id=row.account_id,
+        event_id=row.id,
+        event_type=row.type,
+        subject=row.subject,
+        sequence=row.sequence,
+        payload=msgspec.json.encode(Body(type=row.type, timestamp=at, sequence=row.sequence, data=data)),
         status="pending",
         attempts=0,
-        created_at=created_at,
-        next_retry_at=created_at,
+        created_at=row.created_at,
+        next_retry_at=row.created_at,
     )

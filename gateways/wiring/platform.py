@@ -18,7 +18,7 @@ from core.ports.wallets import AddressPool, Holdings
 from core.streams.wallet_numbers import WalletBoard
 from gateways.platform_keys import Secrets
 from gateways.postgres.connections import Login, conninfo_of
-from gateways.postgres.roles import PROJECTOR, READER
+from gateways.postgres.roles import READER
 from gateways.postgres.segments import Segments
 from gateways.settings import Settings
 from gateways.telemetry.numbers import Numbers
@@ -68,10 +68,6 @@ class Platform:
     @property
     def reader_url(self) -> str:
         return conninfo_of(self.logins[READER])
-
-    @property
-    def projector_url(self) -> str:
-        return conninfo_of(self.logins[PROJECTOR])
 
 
 def utc_now() -> datetime:

@@ -17,7 +17,9 @@ from core.ports.bookmarks import Bookmarks
 from core.proofs.checkpoints import ArchivedCheckpoint, Checkpoint, CheckpointArchive, ReceiptNote, encoded
 from core.proofs.notes import NoteKey, NoteSigner, signed
 from core.proofs.receipts import Entry, entries_of, filled, split, tree_root
-from projections.audit.history_tree import GROW_EVENTS_MAX, HistoryTree, Transaction, read_raw
+from projections.audit.history_tree import GROW_EVENTS_MAX, HistoryTree, Transaction
+from projections.named import structs
+from projections.stored_events import page_of_events
 
 ARCHIVED: Final = "checkpoint-archive"
 """The bookmark: the number of the last checkpoint that the archive has."""
@@ -28,7 +30,10 @@ _READ_EVENTS: Final = 5_000
 COLUMNS: Final = "number, size, root, made_at, note, receipts, blind"
 _LAST: Final = f"SELECT {COLUMNS} FROM checkpoints ORDER BY number DESC LIMIT 1"
 _NUMBER: Final = f"SELECT {COLUMNS} FROM checkpoints WHERE number = %s"
-_INSERT: Final = f"INSERT INTO checkpoints ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)"
+_INSERT: Final = (
+    f"INSERT INTO checkpoints ({COLUMNS})"
+    " VALUES (%(number)s, %(size)s, %(root)s, %(made_at)s, %(note)s, %(receipts)s, %(blind)s)"
+)
 _PUBLISH: Final = "INSERT INTO note_keys (key, purpose) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _INSERT_TREES: Final = (
     "INSERT INTO receipt_trees (checkpoint, number, first_leaf, leaves)"
@@ -82,8 +87,7 @@ class Checkpoints:
     def _sign_next(self) -> bool:
         """Sign what the tree holds, if it is time."""
         with self._transaction() as conn:
-            row = conn.execute(_LAST, binary=True).fetchone()
-        before = SignedCheckpoint(*row) if row else None
+            before = structs(conn, SignedCheckpoint, _LAST, binary=True).fetchone()
         covered = before.size if before else 0
         now, size = self._clock().astimezone(UTC).replace(microsecond=0), self._tree.size
         due = before is None or now - before.made_at >= self._interval or size - covered >= self._events_max
@@ -108,34 +112,34 @@ class Checkpoints:
             ReceiptNote(key.name, checkpoint.number, checkpoint.made_at, root).text()
             for root in checkpoint.receipt_roots
         ]
-        row = (
-            checkpoint.number,
-            size,
-            checkpoint.root,
-            checkpoint.made_at,
-            signed(checkpoint.text(), key, self._signer.sign),
-            [signed(note, key, self._signer.sign) for note in notes],
-            blind,
+        made = SignedCheckpoint(
+            number=checkpoint.number,
+            size=size,
+            root=checkpoint.root,
+            made_at=checkpoint.made_at,
+            note=signed(checkpoint.text(), key, self._signer.sign),
+            receipts=[signed(note, key, self._signer.sign) for note in notes],
+            blind=blind,
         )
-        return self._keep(row, parts)
+        return self._keep(made, parts)
 
     def _receipt_leaves(self, after: int, upto: int, blind: bytes) -> list[bytes]:
         """The leaf hash of every entry in a range of the history."""
         leaves = []
         while after < upto:
             with self._transaction() as conn:
-                rows = read_raw(conn, after, min(_READ_EVENTS, upto - after))
-            leaves += [entry.leaf(blind) for row in rows for entry in entries_in(row)]
-            after = rows[-1][0]
+                events = page_of_events(conn, after, min(_READ_EVENTS, upto - after))
+            leaves += [entry.leaf(blind) for event in events for entry in entries_in(event)]
+            after += len(events)
         return leaves
 
-    def _keep(self, row: tuple[object, ...], parts: Sequence[Sequence[bytes]]) -> bool:
+    def _keep(self, made: SignedCheckpoint, parts: Sequence[Sequence[bytes]]) -> bool:
         """False when another process signed meanwhile: what was signed here is then shown to nobody."""
         firsts, joined = [part[0] for part in parts], [b"".join(part) for part in parts]
         try:
             with self._transaction() as conn:
-                conn.execute(_INSERT, row)
-                conn.execute(_INSERT_TREES, (row[0], list(range(len(parts))), firsts, joined))
+                conn.execute(_INSERT, msgspec.structs.asdict(made))
+                conn.execute(_INSERT_TREES, (made.number, list(range(len(parts))), firsts, joined))
         except UniqueViolation:
             return False
         return True
@@ -144,12 +148,11 @@ class Checkpoints:
         """Put the next checkpoint that the archive may lack."""
         done = self._bookmarks.load(ARCHIVED)
         with self._transaction() as conn:
-            row = conn.execute(_NUMBER, (done + 1,), binary=True).fetchone()
-            known = conn.execute(_NUMBER, (done,), binary=True).fetchone()
-        if row is None:
+            found = structs(conn, SignedCheckpoint, _NUMBER, (done + 1,), binary=True).fetchone()
+            known = structs(conn, SignedCheckpoint, _NUMBER, (done,), binary=True).fetchone()
+        if found is None:
             return False
-        found = SignedCheckpoint(*row)
-        path = self._tree.consistency_path(SignedCheckpoint(*known).size, found.size) if known else []
+        path = self._tree.consistency_path(known.size, found.size) if known else []
         kept = ArchivedCheckpoint(
             found.number, found.note, tuple(found.receipts), tuple(encoded(hashed) for hashed in path)
         )
@@ -164,7 +167,7 @@ def publish_key(transaction: Transaction, key: NoteKey, purpose: str) -> None:
         conn.execute(_PUBLISH, (str(key), purpose))
 
 
-def entries_in(row: Sealed) -> Iterator[Entry]:
+def entries_in(stored: Sealed) -> Iterator[Entry]:
     """The receipt entries of a stored event."""
-    position, stream, version, topic, state = row
+    position, stream, version, topic, state = stored
     return entries_of(position, stream, version, topic, json.loads(state))

@@ -14,17 +14,15 @@ from psycopg import Connection
 
 from core.ledger.events import decode, postings_of
 from core.ledger.journal import TREASURY, AccountType, Posting, ledger_account_id, signed
+from projections.named import rows
+from projections.stored_events import all_events
 from projections.views.journal import described
 
 _NEEDED: Final = ("journal", "balances")
 _BOOKMARKS: Final = "SELECT min(notification_id) FROM projection_tracking WHERE application_name = ANY(%s)"
 _HEAD: Final = "SELECT coalesce(max(notification_id), 0) FROM events"
-_EVENTS: Final = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
-    " WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id"
-)
 _HELD: Final[LiteralString] = """
-SELECT b.type, CASE WHEN b.type IN ('asset', 'expense') THEN 1 ELSE -1 END * coalesce(last.balance_minor, 0)
+SELECT b.type, CASE WHEN b.type IN ('asset', 'expense') THEN 1 ELSE -1 END * coalesce(last.balance_minor, 0) AS before_minor
   FROM unnest(%(ids)s::uuid[], %(currencies)s::text[]) WITH ORDINALITY AS asked (id, currency, place)
   JOIN balances AS b ON b.ledger_account_id = asked.id AND b.currency = asked.currency
   LEFT JOIN LATERAL (SELECT p.balance_minor FROM postings AS p
@@ -33,7 +31,6 @@ SELECT b.type, CASE WHEN b.type IN ('asset', 'expense') THEN 1 ELSE -1 END * coa
  ORDER BY asked.place
 """
 _ASKED_AT_ONCE: Final = 1_000
-_FETCH: Final = 5_000
 
 
 class ViewsBehind(Exception):
@@ -94,34 +91,31 @@ def difference(
     keys = sorted(causes, key=lambda key: (key[0] != TREASURY, *key))
     starts = range(0, len(keys), _ASKED_AT_ONCE)
     held = (row for start in starts for row in _held(conn, keys[start : start + _ASKED_AT_ONCE], after))
-    return [_difference(key, kind, before, causes[key]) for key, (kind, before) in zip(keys, held, strict=True)]
+    return [_difference(key, row.type, row.before_minor, causes[key]) for key, row in zip(keys, held, strict=True)]
 
 
 def _causes(
     conn: Connection[Any], after: int, upto: int
 ) -> Iterator[tuple[tuple[str, str, str], Cause, list[Posting]]]:
     """((book, code, currency), the event, its lines there), in the order of the history."""
-    with conn.cursor("events") as events:
-        events.itersize = _FETCH
-        events.execute(_EVENTS, (after, upto))
-        for position, stream, version, topic, state in events:
-            happened = decode(topic, state)
-            lines = sorted(postings_of(happened), key=_key)
-            for key, of_one in groupby(lines, _key):
-                kind, reference, reason = described(happened)
-                cause = Cause(position, happened.occurred_at, f"{stream}/{version}", reason, kind, reference, 0)
-                yield key, cause, list(of_one)
+    for position, stream, version, topic, state in all_events(conn, after, upto):
+        happened = decode(topic, state)
+        lines = sorted(postings_of(happened), key=_key)
+        for key, of_one in groupby(lines, _key):
+            kind, reference, reason = described(happened)
+            cause = Cause(position, happened.occurred_at, f"{stream}/{version}", reason, kind, reference, 0)
+            yield key, cause, list(of_one)
 
 
 def _key(posting: Posting) -> tuple[str, str, str]:
     return posting.book, posting.account, posting.currency
 
 
-def _held(conn: Connection[Any], keys: list[tuple[str, str, str]], cut: int) -> list[tuple[AccountType, int]]:
-    """(type, what it held in its normal direction) of each account, at a position."""
+def _held(conn: Connection[Any], keys: list[tuple[str, str, str]], cut: int) -> list[Any]:
+    """`type` of each account, and `before_minor` that it held in its normal direction, at a position."""
     ids = [ledger_account_id(book, code) for book, code, _ in keys]
     currencies = [currency for *_, currency in keys]
-    return conn.execute(_HELD, {"ids": ids, "currencies": currencies, "cut": cut}).fetchall()
+    return rows(conn, _HELD, {"ids": ids, "currencies": currencies, "cut": cut}).fetchall()
 
 
 def _difference(

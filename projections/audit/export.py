@@ -15,20 +15,23 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from psycopg import Connection, IsolationLevel
+from psycopg.rows import class_row
 
 from core.ledger.events import SHOWN
 from core.ledger.journal import TREASURY, TREASURY_ACCOUNT_ID
-from core.ledger.seals import Sealed, canonical
+from core.ledger.seals import Seal, Sealed, canonical
 from core.proofs.merkle import TILE_WIDTH, hashes_in, leaf_hash
 from projections.audit.checkpoints import COLUMNS, SignedCheckpoint
+from projections.named import rows, structs
+from projections.stored_events import all_events
 
 FORMAT: Final = "counterfoil-export/1"
 _FETCH: Final = 5_000
 
-_EVENTS: Final = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM events ORDER BY notification_id"
+_SEALS: Final = (
+    "SELECT first_position AS first, last_position AS last, previous_hash AS previous, hash"
+    " FROM seals ORDER BY last_position"
 )
-_SEALS: Final = "SELECT first_position, last_position, previous_hash, hash FROM seals ORDER BY last_position"
 _CHECKPOINTS: Final = f"SELECT {COLUMNS} FROM checkpoints ORDER BY number"
 _TILE: Final = "SELECT hashes FROM merkle_tiles WHERE level = 0 AND index = %s"
 _KEYS: Final = "SELECT purpose, key FROM note_keys ORDER BY purpose, since"
@@ -72,40 +75,40 @@ class _Export:
 
     def lines(self) -> Iterator[Line]:
         head = self._number(_HEAD)
-        keys = [{"purpose": purpose, "key": key} for purpose, key in self._conn.execute(_KEYS)]
+        keys = [{"purpose": row.purpose, "key": row.key} for row in rows(self._conn, _KEYS)]
         shown = {topic: list(fields) for topic, fields in SHOWN.items()}
         yield _line({"kind": "header", "format": FORMAT, "head": head, "keys": keys, "shown": shown})
         yield from self._history()
-        for account, currency, balance_minor in self._conn.execute(_GUARD):
-            row = {"ledger_account_id": str(account), "currency": currency, "balance_minor": balance_minor}
-            yield _line({"kind": "guard", "position": head, **row})
+        for row in rows(self._conn, _GUARD):
+            fields = row._asdict() | {"ledger_account_id": str(row.ledger_account_id)}
+            yield _line({"kind": "guard", "position": head, **fields})
         yield _line({"kind": "end", "head": head, **self._counts})
 
     def _history(self) -> Iterator[Line]:
         bookmark = self._number(_BOOKMARK)
         if bookmark == 0:
             yield from self._balances(0)
-        with self._conn.cursor("events") as events, self._conn.cursor("seals") as seals:
-            events.itersize = seals.itersize = _FETCH
-            events.execute(_EVENTS)
+        with self._conn.cursor("seals", row_factory=class_row(Seal)) as seals:
+            seals.itersize = _FETCH
             seals.execute(_SEALS)
-            checkpoints = self._conn.execute(_CHECKPOINTS, binary=True)
-            seal, checkpoint = seals.fetchone(), _checkpoint(checkpoints.fetchone())
+            checkpoints = structs(self._conn, SignedCheckpoint, _CHECKPOINTS, binary=True)
+            seal, checkpoint = seals.fetchone(), checkpoints.fetchone()
             position = 0
-            for position, stream, version, topic, state in events:
+            for stored in all_events(self._conn):
+                position, *_ = stored
                 self._counts["events"] += 1
-                yield self._event((position, stream, version, topic, state.encode()))
+                yield self._event(stored)
                 while checkpoint is not None and checkpoint.size <= position:
                     yield self._checkpoint(checkpoint)
-                    checkpoint = _checkpoint(checkpoints.fetchone())
-                while seal is not None and seal[1] <= position:
+                    checkpoint = checkpoints.fetchone()
+                while seal is not None and seal.last <= position:
                     yield self._seal(seal)
                     seal = seals.fetchone()
                 if position == bookmark:
                     yield from self._balances(position)
             while checkpoint is not None:  # of a history whose end is gone: whoever reads this shall see it
                 yield self._checkpoint(checkpoint)
-                checkpoint = _checkpoint(checkpoints.fetchone())
+                checkpoint = checkpoints.fetchone()
             while seal is not None:
                 yield self._seal(seal)
                 seal = seals.fetchone()
@@ -119,10 +122,10 @@ class _Export:
             rest = b'"text":' + _text(state.decode()).encode()
         return f'{known},"topic":{_text(topic)},"hash":"{leaf.hex()}",'.encode() + rest + b"}\n"
 
-    def _seal(self, seal: tuple[Any, ...]) -> Line:
+    def _seal(self, seal: Seal) -> Line:
         self._counts["seals"] += 1
-        first, last, previous, own = seal
-        return _line({"kind": "seal", "first": first, "last": last, "previous": previous.hex(), "hash": own.hex()})
+        hashes = {"previous": seal.previous.hex(), "hash": seal.hash.hex()}
+        return _line({"kind": "seal", "first": seal.first, "last": seal.last, **hashes})
 
     def _checkpoint(self, kept: SignedCheckpoint) -> Line:
         self._counts["checkpoints"] += 1
@@ -132,36 +135,31 @@ class _Export:
         )
 
     def _balances(self, position: int) -> Iterator[Line]:
-        for account_id, code, currency, kind, amount_minor, pending_minor in self._conn.execute(_BALANCES):
+        for row in rows(self._conn, _BALANCES):
             yield _line(
                 {
                     "kind": "balance",
                     "position": position,
-                    "book": TREASURY if account_id == TREASURY_ACCOUNT_ID else str(account_id),
-                    "account": code,
-                    "type": kind,
-                    "currency": currency,
-                    "amount_minor": amount_minor,
-                    "pending_minor": pending_minor,
+                    "book": TREASURY if row.account_id == TREASURY_ACCOUNT_ID else str(row.account_id),
+                    "account": row.code,
+                    "type": row.type,
+                    "currency": row.currency,
+                    "amount_minor": row.amount_minor,
+                    "pending_minor": row.pending_minor,
                 }
             )
 
     def _leaf(self, position: int) -> bytes | None:
         """What the tree holds for a position, if it has come so far."""
         index, place = divmod(position - 1, TILE_WIDTH)
-        if self._tile[0] != index:
-            row = self._conn.execute(_TILE, (index,), binary=True).fetchone()
-            self._tile = (index, hashes_in(row[0]) if row else [])
-        hashes = self._tile[1]
+        known, hashes = self._tile
+        if known != index:
+            hashes = hashes_in(b"".join(tile for (tile,) in self._conn.execute(_TILE, (index,), binary=True)))
+            self._tile = index, hashes
         return hashes[place] if place < len(hashes) else None
 
     def _number(self, query: str) -> int:
-        row = self._conn.execute(query).fetchone()
-        return int(row[0]) if row else 0
-
-
-def _checkpoint(row: tuple[Any, ...] | None) -> SignedCheckpoint | None:
-    return SignedCheckpoint(*row) if row else None
+        return next((int(number) for (number,) in self._conn.execute(query)), 0)
 
 
 def _line(content: dict[str, Any]) -> Line:

@@ -25,6 +25,8 @@ from core.proofs.merkle import (
     leaf_hash,
     root,
 )
+from projections.named import rows
+from projections.stored_events import page_of_events
 
 Transaction = Callable[[], AbstractContextManager[Connection[Any]]]
 """A connection in a transaction that is committed at the end of the block. May raise Unavailable."""
@@ -44,10 +46,6 @@ _WRITE: Final = (
     "INSERT INTO merkle_tiles (level, index, hashes, latest_at)"
     " SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[], %s::timestamptz[])"
     " ON CONFLICT (level, index) DO UPDATE SET hashes = excluded.hashes, latest_at = excluded.latest_at"
-)
-_EVENTS: Final = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
-    " WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
 )
 _FORGET: Final = ("DELETE FROM merkle_tiles", "UPDATE merkle_tree SET size = 0")
 
@@ -71,28 +69,29 @@ class HistoryTree:
     def size(self) -> int:
         """How many events it holds."""
         with self._transaction() as conn:
-            return _one(conn.execute(_SIZE).fetchone())
+            [(size,)] = conn.execute(_SIZE)
+            return int(size)
 
     def grow(self, events_max: int = GROW_EVENTS_MAX) -> int:
         """Add the next events, if there are any -> how many. Two at once take turns."""
         with self._transaction() as conn:
-            size = _one(conn.execute(_LOCK).fetchone())
-            rows = read_raw(conn, size, events_max)
-            if rows:
-                self._add(conn, size, rows)
-            return len(rows)
+            [(size,)] = conn.execute(_LOCK)
+            events = page_of_events(conn, size, events_max)
+            if events:
+                self._add(conn, size, events)
+            return len(events)
 
-    def _add(self, conn: Connection[Any], size: int, rows: list[Sealed]) -> None:
-        for expected, (position, *_) in enumerate(rows, start=size + 1):
+    def _add(self, conn: Connection[Any], size: int, events: list[Sealed]) -> None:
+        for expected, (position, *_) in enumerate(events, start=size + 1):
             if position != expected:
                 raise InvariantBroken(f"the event at position {expected} is missing from the history (I3)")
         wanted = list(edge(size))
         columns = [level for level, _ in wanted], [index for _, index in wanted]
         partial: dict[TileKey, bytes] = {
-            (level, index): hashes for level, index, hashes in conn.execute(_EDGE, columns, binary=True)
+            (tile.level, tile.index): tile.hashes for tile in rows(conn, _EDGE, columns, binary=True)
         }
-        changed = grown(size, partial, [leaf_hash(canonical(row)) for row in rows])
-        latest = self._latest(conn, size, rows)
+        changed = grown(size, partial, [leaf_hash(canonical(event)) for event in events])
+        latest = self._latest(conn, size, events)
         conn.execute(
             _WRITE,
             (
@@ -102,14 +101,14 @@ class HistoryTree:
                 [latest[index] if level == 0 else None for level, index in changed],
             ),
         )
-        conn.execute(_MOVE, (size + len(rows),))
+        conn.execute(_MOVE, (size + len(events),))
 
-    def _latest(self, conn: Connection[Any], size: int, rows: list[Sealed]) -> dict[int, datetime]:
+    def _latest(self, conn: Connection[Any], size: int, events: list[Sealed]) -> dict[int, datetime]:
         """The latest time up to the end of each tile that these events reach."""
-        known = conn.execute(_LATEST, ((size - 1) // TILE_WIDTH,)).fetchone() if size else None
-        until: datetime | None = known[0] if known else None
+        known = conn.execute(_LATEST, ((size - 1) // TILE_WIDTH,)) if size else ()
+        until: datetime | None = next((latest_at for (latest_at,) in known), None)
         latest: dict[int, datetime] = {}
-        for position, *_, state in rows:
+        for position, *_, state in events:
             at = _TIMED.decode(state).occurred_at
             until = at if until is None or at > until else until
             latest[(position - 1) // TILE_WIDTH] = until
@@ -144,21 +143,8 @@ def tile_nodes(conn: Connection[Any]) -> Nodes:
     """The tree's nodes as this connection sees its tiles."""
 
     def read(key: TileKey) -> bytes:
-        row = conn.execute(_TILE, key, binary=True).fetchone()
-        assert row is not None, f"the tree has no tile {key}"
-        return bytes(row[0])
+        found = [bytes(hashes) for (hashes,) in conn.execute(_TILE, key, binary=True)]
+        assert found, f"the tree has no tile {key}"
+        return found[0]
 
     return TileNodes(read)
-
-
-def read_raw(conn: Connection[Any], after: int, limit: int) -> list[Sealed]:
-    """Stored events behind a position, as they are stored."""
-    return [
-        (position, stream, version, topic, state.encode())
-        for position, stream, version, topic, state in conn.execute(_EVENTS, (after, limit), binary=True)
-    ]
-
-
-def _one(row: tuple[Any, ...] | None) -> int:
-    assert row is not None
-    return int(row[0])

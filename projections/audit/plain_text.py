@@ -11,6 +11,7 @@ that covers it, and every checkpoint is a directive of its own.
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -22,13 +23,11 @@ from core.ledger.events import Event, decode, postings_of
 from core.ledger.journal import TREASURY, AccountType, Posting
 from core.streams.accounts import LedgerAccountOpened
 from projections.audit.export import snapshot
+from projections.named import structs
+from projections.stored_events import all_events
 from projections.views.journal import described
 
-_EVENTS: Final = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM events ORDER BY notification_id"
-)
 _CHECKPOINTS: Final = "SELECT number, size, root FROM checkpoints ORDER BY number"
-_FETCH: Final = 5_000
 _DAY: Final = timedelta(days=1)
 
 
@@ -106,11 +105,9 @@ WHOLE: Final = Period()
 def journal(conn: Connection[Any], form: Form, book: str | None = None, period: Period = WHOLE) -> Iterator[bytes]:
     """The journal of a book, or of all books. The same snapshot gives the same bytes; `conn` must be outside a transaction."""
     with snapshot(conn):
-        checkpoints = [Checkpoint(*row) for row in conn.execute(_CHECKPOINTS, binary=True)]
+        checkpoints = structs(conn, Checkpoint, _CHECKPOINTS, binary=True).fetchall()
         walk = _Walk(form, book, period, checkpoints)
-        with conn.cursor("events") as events:
-            events.itersize = _FETCH
-            events.execute(_EVENTS)
+        with closing(all_events(conn)) as events:
             for position, stream, version, topic, state in events:
                 happened = decode(topic, state)
                 if not walk.goes_on(happened.occurred_at):

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 from psycopg import Connection, IsolationLevel
+from psycopg.rows import class_row
 
 from core.ledger.books import CLIENT_ASSET, CUSTODY_CONTROL
 from core.ledger.events import Recorded, decode
@@ -18,6 +19,8 @@ from core.ledger.journal import TREASURY_ACCOUNT_ID
 from core.ledger.seals import BrokenSeal, Seal, Sealed, verify
 from projections.audit.on_chain import Booked, Explain, OnChain, sentence
 from projections.engine.batch import Folds
+from projections.named import rows
+from projections.stored_events import all_events
 from projections.views.balances import BALANCES, BalanceRow, BalancesView
 
 Key = tuple[UUID, str]
@@ -28,12 +31,14 @@ DIFFERENCES_MAX: Final = 100
 """So many are shown of one check; the last line says how many more there are."""
 _FETCH: Final = 5_000
 
-_EVENTS: Final = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM events ORDER BY notification_id"
+_SEALS: Final = (
+    "SELECT first_position AS first, last_position AS last, previous_hash AS previous, hash"
+    " FROM seals ORDER BY last_position"
 )
-_SEALS: Final = "SELECT first_position, last_position, previous_hash, hash FROM seals ORDER BY last_position"
 _SIGNED: Final = "CASE side WHEN 'debit' THEN amount_minor ELSE -amount_minor END"
-_POSTED: Final = f"SELECT ledger_account_id, currency, sum({_SIGNED})::bigint FROM postings GROUP BY 1, 2"
+_POSTED: Final = (
+    f"SELECT ledger_account_id, currency, sum({_SIGNED})::bigint AS total_minor FROM postings GROUP BY 1, 2"
+)
 _BALANCES: Final = "SELECT ledger_account_id, currency, amount_minor, pending_minor FROM balances"
 _GUARD: Final = "SELECT ledger_account_id, currency, balance_minor FROM guard"
 
@@ -131,7 +136,8 @@ def reconcile(
 def _reconcile(
     conn: Connection[Any], on_chain: Sequence[OnChain] | None, progress: Progress | None, explain: Explain | None
 ) -> Reconciliation:
-    bookmarks = dict(conn.execute("SELECT application_name, notification_id FROM projection_tracking").fetchall())
+    found = rows(conn, "SELECT application_name AS view, notification_id AS position FROM projection_tracking")
+    bookmarks = {row.view: row.position for row in found}
     booked = None if on_chain is None else Booked(on_chain)
     replay = _Replay(conn, {"balances": bookmarks["balances"], "journal": bookmarks["journal"]}, progress, booked)
     checks = [replay.verify_seals(), *_forbidden(conn), _compare_guard(conn, replay)]
@@ -155,7 +161,7 @@ class _Replay:
         self._booked = booked
         self._bookmarks = bookmarks
         self._progress = progress
-        self._head = _one(conn, "SELECT coalesce(max(notification_id), 0) FROM events")
+        [(self._head,)] = conn.execute("SELECT coalesce(max(notification_id), 0) FROM events")
         self._folds = Folds.of([BalancesView()])
         self._balances = self._folds.rows(BALANCES)
         self.position = 0
@@ -165,25 +171,23 @@ class _Replay:
     def verify_seals(self) -> Check:
         """Read everything once: seals are verified, and what they cover is folded on the way."""
         name = "positions are contiguous, every event is sealed, and the seals chain"
-        rows = self._rows()
+        events = self._folded()
         try:
-            with self._conn.cursor("seals") as seals:
+            with self._conn.cursor("seals", row_factory=class_row(Seal)) as seals:
                 seals.itersize = _FETCH
                 seals.execute(_SEALS)
-                verify(rows, (Seal(first, last, bytes(before), bytes(own)) for first, last, before, own in seals))
+                verify(events, seals)
             return Check(name)
         except BrokenSeal as error:
-            for _ in rows:
+            for _ in events:
                 pass
             return Check(name, (str(error),))
 
-    def _rows(self) -> Iterator[Sealed]:
-        with self._conn.cursor("events") as events:
-            events.itersize = _FETCH
-            events.execute(_EVENTS)
-            for position, stream, version, topic, state in events:
-                self._apply(Recorded(position, stream, version, decode(topic, state)))
-                yield position, stream, version, topic, state.encode()
+    def _folded(self) -> Iterator[Sealed]:
+        for stored in all_events(self._conn):
+            position, stream, version, topic, state = stored
+            self._apply(Recorded(position, stream, version, decode(topic, state)))
+            yield stored
 
     def _apply(self, record: Recorded) -> None:
         position = record.position
@@ -229,23 +233,25 @@ class _Replay:
 def _forbidden(conn: Connection[Any]) -> Iterator[Check]:
     parameters = {"treasury": TREASURY_ACCOUNT_ID, "claim": CLIENT_ASSET, "custody": CUSTODY_CONTROL}
     for name, query in _FORBIDDEN.items():
-        yield limited(name, [row[0] for row in conn.execute(query, parameters)])
+        yield limited(name, [difference for (difference,) in conn.execute(query, parameters)])
 
 
 def _compare_guard(conn: Connection[Any], replay: _Replay) -> Check:
-    kept = {(account, currency): balance for account, currency, balance in conn.execute(_GUARD)}
+    kept = {(row.ledger_account_id, row.currency): row.balance_minor for row in rows(conn, _GUARD)}
     return _compared("the guard is what the events say", replay, replay.position, replay.guard, kept)
 
 
 def _compare_balances(conn: Connection[Any], replay: _Replay, position: int) -> Check:
-    kept = {(account, currency): amounts for account, currency, *amounts in conn.execute(_BALANCES)}
+    kept = {
+        (row.ledger_account_id, row.currency): [row.amount_minor, row.pending_minor] for row in rows(conn, _BALANCES)
+    }
     said = {key: list(amounts) for key, amounts in replay.at.get("balances", {}).items()}
     return _compared("balances and pending are what the events say", replay, position, said, kept)
 
 
 def _compare_postings(conn: Connection[Any], replay: _Replay, position: int) -> Check:
     said = {key: replay.debits(key, amount) for key, (amount, _) in replay.at.get("journal", {}).items()}
-    kept = {(account, currency): total for account, currency, total in conn.execute(_POSTED)}
+    kept = {(row.ledger_account_id, row.currency): row.total_minor for row in rows(conn, _POSTED)}
     return _compared(
         "postings add up to what the events say",
         replay,
@@ -276,11 +282,13 @@ def _references(conn: Connection[Any], bookmarks: Mapping[str, int]) -> Check:
             waiting.append(f"{table}.{column}")  # it is set by a later event than the one that `position` names
             continue
         query = (
-            f'SELECT c.id, c."{column}" FROM {table} c WHERE c."{column}" IS NOT NULL AND c."position" <= %s'
+            f'SELECT c.id, c."{column}" AS missing FROM {table} c WHERE c."{column}" IS NOT NULL AND c."position" <= %s'
             f' AND NOT EXISTS (SELECT FROM {parent} p WHERE p.id = c."{column}") ORDER BY 1'
         )
-        for row_id, missing in conn.execute(query, (bookmarks[parents_view],)):
-            differences.append(f"{table} {row_id}: its {column} {missing} is not in {parent}")
+        differences += [
+            f"{table} {row.id}: its {column} {row.missing} is not in {parent}"
+            for row in rows(conn, query, (bookmarks[parents_view],))
+        ]
     note = f"not compared, because a view is behind: {', '.join(waiting)}" if waiting else ""
     return limited("what one view says of another is there", differences, note)
 
@@ -290,9 +298,3 @@ def limited(name: str, differences: Sequence[str], note: str = "") -> Check:
     if len(differences) > DIFFERENCES_MAX:
         shown.append(f"and {len(differences) - DIFFERENCES_MAX} more")
     return Check(name, tuple(shown), note)
-
-
-def _one(conn: Connection[Any], query: str) -> int:
-    row = conn.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])

@@ -7,7 +7,7 @@ can come into it (projections/audit/as_of.py), and it may be signed.
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, Literal
@@ -19,14 +19,16 @@ from psycopg import Connection
 from core.ledger.money import format_amount
 from core.proofs.notes import NoteKey, NoteRefused, NoteSigner, opened_by, signed
 from projections.audit.as_of import BALANCES, BEFORE, UNTILED, UNTILED_EVENTS_MAX
+from projections.named import rows, structs
 
 Format = Literal["json", "csv"]
 
 _NEEDED: Final = ("accounts", "balances", "journal")
 _BOOKMARKS: Final = "SELECT min(notification_id) FROM projection_tracking WHERE application_name = ANY(%s)"
 _LINES: Final = """
-SELECT p.created_at, e.id, e.event_type, e.external_ref, p.code, p.currency, p.side, p.amount_minor,
-       CASE WHEN l.type IN ('asset', 'expense') THEN p.balance_minor ELSE -p.balance_minor END
+SELECT p.created_at AS at, e.id AS entry, e.event_type, e.external_ref, p.code AS ledger_account, p.currency, p.side,
+       p.amount_minor,
+       CASE WHEN l.type IN ('asset', 'expense') THEN p.balance_minor ELSE -p.balance_minor END AS balance_minor
   FROM journal_entries AS e JOIN postings AS p ON p.journal_entry_id = e.id
   JOIN ledger_accounts AS l ON l.id = p.ledger_account_id
  WHERE e.account_id = %(account_id)s AND e."position" > %(after)s AND e."position" <= %(upto)s
@@ -87,32 +89,32 @@ def statement(
     [(reached,)] = conn.execute(_BOOKMARKS, (list(_NEEDED),)).fetchall()
     if reached < upto:
         raise ViewsBehind(f"the views stand at {reached}, the period ends at {upto}")
-    opening = {(code, currency): amount for _, code, _, currency, amount, _ in _held(conn, account_id, after)}
+    opening = {(row.code, row.currency): row.amount_minor for row in _held(conn, account_id, after)}
     balances = [
-        Held(code, kind, currency, opening.get((code, currency), 0), amount)
-        for _, code, kind, currency, amount, _ in _held(conn, account_id, upto)
+        Held(row.code, row.type, row.currency, opening.get((row.code, row.currency), 0), row.amount_minor)
+        for row in _held(conn, account_id, upto)
     ]
     limit = None if lines_max is None else lines_max + 1
-    rows = conn.execute(_LINES, {"account_id": account_id, "after": after, "upto": upto, "limit": limit}).fetchall()
-    if lines_max is not None and len(rows) > lines_max:
+    asked = {"account_id": account_id, "after": after, "upto": upto, "limit": limit}
+    lines = structs(conn, Line, _LINES, asked).fetchall()
+    if lines_max is not None and len(lines) > lines_max:
         raise TooManyLines(f"the period has more than {lines_max} lines: ask for a shorter one")
-    lines = [Line(at.astimezone(UTC), *rest) for at, *rest in rows]
+    lines = [msgspec.structs.replace(line, at=line.at.astimezone(UTC)) for line in lines]
     return Statement(account_id, from_.astimezone(UTC), until.astimezone(UTC), final, balances, lines)
 
 
 def position_before(conn: Connection[Any], at: datetime) -> tuple[int, bool]:
     """-> (the last position of what happened before the time, whether anything happened since). Raises ViewsBehind."""
-    row = conn.execute(BEFORE, {"at": at, "untiled": UNTILED_EVENTS_MAX}).fetchone()
-    if row is not None:
-        return int(row[0]), True
-    [(head, tiled)] = conn.execute(UNTILED).fetchall()
-    if head - tiled > UNTILED_EVENTS_MAX:
+    for (position,) in conn.execute(BEFORE, {"at": at, "untiled": UNTILED_EVENTS_MAX}):
+        return int(position), True
+    [sizes] = rows(conn, UNTILED)
+    if sizes.head - sizes.tiled > UNTILED_EVENTS_MAX:
         raise ViewsBehind("the Merkle tree, which knows the times, is far behind the history")
-    return int(head), False
+    return int(sizes.head), False
 
 
-def _held(conn: Connection[Any], account_id: UUID, cut: int) -> list[tuple[Any, ...]]:
-    return conn.execute(BALANCES, {"account_id": str(account_id), "cut": cut}).fetchall()
+def _held(conn: Connection[Any], account_id: UUID, cut: int) -> Iterable[Any]:
+    return rows(conn, BALANCES, {"account_id": str(account_id), "cut": cut})
 
 
 # Written and signed

@@ -9,11 +9,13 @@ from typing import Any, Final, Literal, NamedTuple
 from psycopg import Connection
 
 from core.ledger.journal import TREASURY_ACCOUNT_ID
+from projections.named import structs
 
 Book = Literal["clients", "treasury"]
 
 TRIAL_BALANCE: Final = f"""
-    SELECT book, code, currency, greatest(debit_minor, 0)::bigint, greatest(-debit_minor, 0)::bigint
+    SELECT book, code, currency,
+           greatest(debit_minor, 0)::bigint AS debit_minor, greatest(-debit_minor, 0)::bigint AS credit_minor
       FROM (SELECT CASE account_id WHEN '{TREASURY_ACCOUNT_ID}' THEN 'treasury' ELSE 'clients' END AS book, code, currency,
                    sum(CASE WHEN type IN ('asset', 'expense') THEN amount_minor ELSE -amount_minor END) AS debit_minor
               FROM balances GROUP BY 1, 2, 3) AS signed
@@ -48,7 +50,7 @@ class Total(NamedTuple):
 
 def trial_balance(conn: Connection[Any]) -> list[TrialBalanceRow]:
     """All books, as of the balances view's bookmark."""
-    return [TrialBalanceRow(*row) for row in conn.execute(TRIAL_BALANCE).fetchall()]
+    return structs(conn, TrialBalanceRow, TRIAL_BALANCE).fetchall()
 
 
 def totals(rows: Iterable[TrialBalanceRow]) -> list[Total]:
@@ -57,4 +59,4 @@ def totals(rows: Iterable[TrialBalanceRow]) -> list[Total]:
     for row in rows:
         debit, credit = sums.get((row.book, row.currency), (0, 0))
         sums[row.book, row.currency] = debit + row.debit_minor, credit + row.credit_minor
-    return [Total(book, currency, *columns) for (book, currency), columns in sums.items()]
+    return [Total(book, currency, debit, credit) for (book, currency), (debit, credit) in sums.items()]

@@ -4,7 +4,7 @@ Reconcile asks whether what was computed is what the events say; this asks wheth
 One reading of the history in one snapshot; memory grows with the events of one checkpoint, not of all.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from psycopg import Connection, IsolationLevel
@@ -16,17 +16,16 @@ from core.proofs.notes import NoteKey, NoteRefused, opened_by
 from core.proofs.receipts import filled, split, tree_root
 from projections.audit.checkpoints import COLUMNS, SignedCheckpoint, entries_in
 from projections.audit.reconcile import Check, Progress, limited
+from projections.named import rows, structs
+from projections.stored_events import all_events
 
 _FETCH: Final = 5_000
 HOLE_MAX: Final = 100_000
 """A gap of more positions is shown as one, and ends the reading."""
-_EVENTS: Final = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM events ORDER BY notification_id"
-)
 _TILE: Final = "SELECT hashes FROM merkle_tiles WHERE level = %s AND index = %s"
 _CHECKPOINTS: Final = f"SELECT {COLUMNS} FROM checkpoints ORDER BY number"
 _TREES: Final = "SELECT leaves FROM receipt_trees WHERE checkpoint = %s ORDER BY number"
-_SIZES: Final = "SELECT coalesce(max(notification_id), 0), (SELECT size FROM merkle_tree) FROM events"
+_SIZES: Final = "SELECT coalesce(max(notification_id), 0) AS head, (SELECT size FROM merkle_tree) AS tiled FROM events"
 _KEYS: Final = "SELECT key FROM note_keys WHERE purpose = 'checkpoints' ORDER BY since"
 
 TREE: Final = "every event is the one in the tree"
@@ -36,7 +35,7 @@ ARCHIVE: Final = "the archive outside has this history's checkpoints"
 
 def published_keys(conn: Connection[Any]) -> list[NoteKey]:
     """The keys that the database itself says sign checkpoints."""
-    return [NoteKey.parse(row[0]) for row in conn.execute(_KEYS)]
+    return [NoteKey.parse(key) for (key,) in conn.execute(_KEYS)]
 
 
 def verify(
@@ -65,18 +64,17 @@ class _Reading:
         self._progress = progress or (lambda *_: None)
         self._tiles = _Tiles(self._kept_tile)
         self._frontier = Frontier()
-        self._signed: list[SignedCheckpoint] = [
-            SignedCheckpoint(*row) for row in conn.execute(_CHECKPOINTS, binary=True).fetchall()
-        ]
+        self._signed = structs(conn, SignedCheckpoint, _CHECKPOINTS, binary=True).fetchall()
         self._waiting = list(reversed(self._signed))
         self._entries: list[Any] = []
         self._wrong: list[str] = []
 
     def checks(self, archive: Iterable[tuple[int, bytes]]) -> tuple[Check, ...]:
-        [(head, in_tree)] = self._conn.execute(_SIZES).fetchall()
+        [sizes] = rows(self._conn, _SIZES)
+        head, in_tree = sizes.head, sizes.tiled
         self._check_order()
-        for stored in self._rows():
-            position = stored[0]
+        for stored in all_events(self._conn):
+            position, *_ = stored
             if position - self._frontier.size > HOLE_MAX:
                 self._tiles.differences.append(f"positions {self._frontier.size + 1} to {position - 1} are missing")
                 break
@@ -123,7 +121,7 @@ class _Reading:
     def _check_checkpoint(self, kept: SignedCheckpoint) -> None:
         """The note is signed, and says what the events up to here make; so do the receipt trees."""
         here = f"checkpoint {kept.number} at position {kept.size}"
-        leaves = [entry.leaf(kept.blind) for entry in self._entries]
+        receipt_leaves = [entry.leaf(kept.blind) for entry in self._entries]
         self._entries = []
         try:
             note = Checkpoint.parse(opened_by(kept.note, self._keys))
@@ -135,12 +133,12 @@ class _Reading:
             self._wrong.append(f"{here}: its row does not say what was signed")
         if note.root != self._frontier.root():
             self._wrong.append(f"{here}: what was signed is not the history up to there")
-        parts = split(leaves)
+        parts = split(receipt_leaves)
         roots = tuple(tree_root(filled(part, number, kept.blind)) for number, part in enumerate(parts))
         if roots != note.receipt_roots or roots != tuple(each.root for each in receipts):
             self._wrong.append(f"{here}: its receipts are not those of its events")
         joined = [b"".join(part) for part in parts]
-        if [row[0] for row in self._conn.execute(_TREES, (kept.number,), binary=True)] != joined:
+        if [leaves for (leaves,) in self._conn.execute(_TREES, (kept.number,), binary=True)] != joined:
             self._wrong.append(f"{here}: the receipt trees that are kept are not those of its events")
 
     def _check_archive(self, archive: Iterable[tuple[int, bytes]]) -> Check:
@@ -162,16 +160,8 @@ class _Reading:
         behind = len(known) - last
         return limited(ARCHIVE, wrong, f"{behind} checkpoints are not in the archive yet" if behind > 0 else "")
 
-    def _rows(self) -> Iterator[Sealed]:
-        with self._conn.cursor("events") as events:
-            events.itersize = _FETCH
-            events.execute(_EVENTS)
-            for position, stream, version, topic, state in events:
-                yield position, stream, version, topic, state.encode()
-
     def _kept_tile(self, key: TileKey) -> bytes:
-        row = self._conn.execute(_TILE, key, binary=True).fetchone()
-        return bytes(row[0]) if row else b""
+        return b"".join(hashes for (hashes,) in self._conn.execute(_TILE, key, binary=True))
 
 
 class _Tiles:

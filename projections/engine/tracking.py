@@ -10,15 +10,16 @@ from psycopg import Connection, Cursor
 from psycopg.rows import tuple_row
 
 from core.ports.unavailable import Unavailable
+from projections.named import rows
 
 TRACKING_TABLE: Final = "projection_tracking"
-_BOOKMARKS: Final = f"SELECT application_name, notification_id FROM {TRACKING_TABLE}"
+_BOOKMARKS: Final = f"SELECT application_name AS view, notification_id AS position FROM {TRACKING_TABLE}"
 _BOOKMARK: Final = f"{_BOOKMARKS} WHERE application_name = %s"
 
 # A commit that a crash of the server takes back takes rows and bookmark back together, and the history brings both again:
 # views need not wait for the disk.
 _LOCK: Final = (
-    "SELECT notification_id, set_config('synchronous_commit', 'off', true)"
+    "SELECT notification_id AS position, set_config('synchronous_commit', 'off', true)"
     f" FROM {TRACKING_TABLE} WHERE application_name = ANY(%s) ORDER BY application_name FOR UPDATE"
 )
 _MOVE: Final = (
@@ -43,13 +44,12 @@ class ViewTracking(PostgresTrackingRecorder):
     def bookmark(self, view: str) -> int:
         """The position of the last event the view holds."""
         with self.connection() as conn:
-            row = conn.execute(_BOOKMARK, (view,)).fetchone()
-            return int(row[1]) if row else 0
+            return next((int(row.position) for row in rows(conn, _BOOKMARK, (view,))), 0)
 
     def bookmarks(self) -> Mapping[str, int]:
         """All views' positions, with one SELECT."""
         with self.connection() as conn:
-            return dict(conn.execute(_BOOKMARKS).fetchall())
+            return {row.view: row.position for row in rows(conn, _BOOKMARKS)}
 
     def advance(self, views: Sequence[str], after: int, upto: int, work: Callable[[Cursor[Any]], None]) -> None:
         """Do `work` and move the bookmarks from `after` to `upto`, in one transaction. Raises Overtaken.

@@ -30,6 +30,7 @@ from projections.explain.explanation import (
     of,
     step,
 )
+from projections.named import rows
 
 _BY_ID: Final = "SELECT tx_hash, log_index FROM observed_transactions WHERE id = %s"
 _BY_TXID: Final = (
@@ -52,10 +53,10 @@ def deposits_named(conn: Connection[Any], name: str) -> list[str]:
         found = [stream for (stream,) in conn.execute(_BY_TXID, (streams,))]
     else:
         try:
-            rows = conn.execute(_BY_ID, (UUID(name),)).fetchall()
+            deposits = rows(conn, _BY_ID, (UUID(name),)).fetchall()
         except ValueError:
-            rows = []
-        found = [deposit_stream(txid, log_index) for txid, log_index in rows]
+            deposits = []
+        found = [deposit_stream(row.tx_hash, row.log_index) for row in deposits]
     if not found:
         raise NoSuchThing(
             f"no deposit {name} is known: give its id, its transaction id, or deposit-<transaction id>-<log index>;"
@@ -179,18 +180,17 @@ def _with_coins(conn: Connection[Any], fact: TransferFact, sentence: str, since:
     for recorded in history_of(conn, quarantine_stream(fact.to_address)):
         quarantine = quarantine.evolve(recorded.event)
     held = quarantine.held
-    sweep = conn.execute(_SWEEP, (fact.to_address, fact.currency, since)).fetchone()
+    sweep = rows(conn, _SWEEP, (fact.to_address, fact.currency, since)).fetchone()
     if held is not None:
         words = f"{sentence} Its address is set aside ({held.reason}: {held.detail}), so what lies there is not swept."
         about = {"address": fact.to_address, "quarantine": held.reason, "detail": held.detail}
         return Now("credited_address_quarantined", words, f"{over} An operator has to release the address.", about)
     if sweep is None:
         return Now("credited", sentence, f"{over} Its coins lie on {fact.to_address} until a sweep is worth it.", {})
-    sweep_id, number, state, reason = sweep
-    why = f" ({reason})" if reason else ""
+    why = f" ({sweep.reason})" if sweep.reason else ""
     return Now(
         "credited",
-        f"{sentence} Sweep {number} of its address is {state}{why}.",
-        over if state == "confirmed" else f"{over} Its coins follow when the address is swept.",
-        {"sweep_id": str(sweep_id), "sweep_state": state},
+        f"{sentence} Sweep {sweep.number} of its address is {sweep.state}{why}.",
+        over if sweep.state == "confirmed" else f"{over} Its coins follow when the address is swept.",
+        {"sweep_id": str(sweep.id), "sweep_state": sweep.state},
     )

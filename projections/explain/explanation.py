@@ -15,11 +15,9 @@ from psycopg import Connection
 from core.ledger.events import TOPICS, Recorded, decode
 from core.ledger.money import format_amount
 from core.streams.signing import SIGNING, Signing
+from projections.named import rows
+from projections.stored_events import events_of
 
-_STREAM: Final = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
-    " WHERE originator_id = %s ORDER BY originator_version"
-)
 _CURSORS: Final = "SELECT id, last_block_number FROM chain_cursors WHERE id IN ('head', 'solid')"
 
 
@@ -75,12 +73,12 @@ def history_of(conn: Connection[Any], stream: str) -> list[Recorded]:
     """The stream's events, in today's form."""
     return [
         Recorded(position, name, version, decode(topic, state))
-        for position, name, version, topic, state in conn.execute(_STREAM, (stream,))
+        for position, name, version, topic, state in events_of(conn, stream)
     ]
 
 
 def chain_of(conn: Connection[Any]) -> Chain:
-    read = dict(conn.execute(_CURSORS).fetchall())
+    read = {row.id: row.last_block_number for row in rows(conn, _CURSORS)}
     return Chain(read.get("head"), read.get("solid"))
 
 

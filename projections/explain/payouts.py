@@ -36,6 +36,7 @@ from projections.explain.explanation import (
     step,
     stopped_by,
 )
+from projections.named import rows
 
 _AHEAD: Final = "SELECT count(*) FROM payout_requests WHERE state = 'requested' AND \"position\" < %s"
 _IN_FLIGHT: Final = (
@@ -194,13 +195,12 @@ def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
 
 def _in_flight(conn: Connection[Any], attempt: Attempt) -> Now:
     about: dict[str, Any] = {"txid": attempt.txid, "expiration_ms": attempt.expiration_ms}
-    mined = conn.execute(_MINED, (attempt.txid,)).fetchone()
+    mined = rows(conn, _MINED, (attempt.txid,)).fetchone()
     if mined is not None:
-        number, result = mined
-        sentence = f"Solid block {number} has it, as {result}."
-        return Now("being_settled", sentence, "The process payouts books it.", {**about, "block_number": number})
-    read = conn.execute(_SOLID_TIME).fetchone()
-    if read is not None and read[0] >= attempt.expiration_ms:
+        sentence = f"Solid block {mined.block_number} has it, as {mined.contract_ret}."
+        about["block_number"] = mined.block_number
+        return Now("being_settled", sentence, "The process payouts books it.", about)
+    if any(read_to_ms >= attempt.expiration_ms for (read_to_ms,) in conn.execute(_SOLID_TIME)):
         return Now(
             "being_proven_dead",
             f"Attempt {attempt.number} could be mined until {chain_time(attempt.expiration_ms)}, and no solid block has it.",
@@ -255,6 +255,7 @@ def _waiting(conn: Connection[Any], payout: Payout, position: int) -> Now:
 
 
 def _wallet(conn: Connection[Any], payout_id: str) -> Wallet:
-    held = dict(conn.execute(_HELD, (ledger_account_id(TREASURY, HOT_WALLET),)).fetchall())
+    balances = rows(conn, _HELD, (ledger_account_id(TREASURY, HOT_WALLET),))
+    held = {row.currency: row.amount_minor for row in balances}
     [(in_flight,)] = conn.execute(_IN_FLIGHT, (UUID(payout_id),)).fetchall()
     return Wallet(held.get("USDT", 0), held.get("TRX", 0), in_flight)

@@ -5,9 +5,11 @@ from typing import Any, Final, NamedTuple
 from psycopg import Connection
 
 from core.ledger.events import read_as
+from projections.named import rows
 
 _COUNT: Final = """
-SELECT topic, count(*), min(notification_id), max(notification_id) FROM events GROUP BY topic ORDER BY topic COLLATE "C"
+SELECT topic, count(*) AS events, min(notification_id) AS first, max(notification_id) AS last
+  FROM events GROUP BY topic ORDER BY topic COLLATE "C"
 """
 
 
@@ -23,5 +25,7 @@ class Counted(NamedTuple):
 
 def census(conn: Connection[Any]) -> list[Counted]:
     """One line a topic. Reads the whole table once."""
-    rows = conn.execute(_COUNT).fetchall()
-    return [Counted(topic, events, first, last, read_as(topic)) for topic, events, first, last in rows]
+    return [
+        Counted(topic=row.topic, events=row.events, first=row.first, last=row.last, read_as=read_as(row.topic))
+        for row in rows(conn, _COUNT)
+    ]

@@ -1,12 +1,14 @@
 """Two versions of a view at one position: are their rows the same, and if not, which differ?"""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from psycopg import Connection, sql
 
 from projections.engine.tables import Table
+from projections.named import rows, structs
 
 EXAMPLES_MAX: Final = 5
 
@@ -27,12 +29,12 @@ class Compared(msgspec.Struct, frozen=True):
 
 def compare(conn: Connection[Any], table: Table[Any], serving: str, new: str) -> Compared:
     """Compare by digest, and row by row only if those differ. Both schemas must be of one position in this snapshot."""
-    rows, digest = _digest(conn, table, new)
-    if (rows, digest) == _digest(conn, table, serving):
-        return Compared(rows)
+    digest = _digest(conn, table, new)
+    if digest == _digest(conn, table, serving):
+        return Compared(digest.rows)
     statement = sql.SQL(
-        "SELECT count(*) FILTER (WHERE old.found IS NULL), count(*) FILTER (WHERE new.found IS NULL), count(*),"
-        " (array_agg(concat_ws(' ', {keys}) ORDER BY {keys}))[1:{most}]"
+        "SELECT count(*) FILTER (WHERE old.found IS NULL) AS extra, count(*) FILTER (WHERE new.found IS NULL) AS missing,"
+        " count(*) AS differing, (array_agg(concat_ws(' ', {keys}) ORDER BY {keys}))[1:{most}] AS examples"
         " FROM (SELECT true AS found, * FROM {serving}) AS old FULL JOIN (SELECT true AS found, * FROM {new}) AS new"
         " USING ({keys}) WHERE {of_old} IS DISTINCT FROM {of_new}"
     ).format(
@@ -43,20 +45,29 @@ def compare(conn: Connection[Any], table: Table[Any], serving: str, new: str) ->
         of_old=_row(table, "old"),
         of_new=_row(table, "new"),
     )
-    found = conn.execute(statement).fetchone()
-    assert found is not None
-    extra, missing, differing, examples = found
-    return Compared(rows, extra, missing, differing - extra - missing, tuple(examples or ()))
-
-
-def _digest(conn: Connection[Any], table: Table[Any], schema: str) -> tuple[int, int]:
-    """(rows, a hash of all of them in any order)."""
-    statement = sql.SQL("SELECT count(*), coalesce(sum(hash_record_extended({row}, 0)), 0) FROM {table} AS t").format(
-        row=_row(table, "t"), table=sql.Identifier(schema, table.name)
+    [found] = rows(conn, statement)
+    return Compared(
+        rows=digest.rows,
+        extra=found.extra,
+        missing=found.missing,
+        changed=found.differing - found.extra - found.missing,
+        examples=tuple(found.examples or ()),
     )
-    found = conn.execute(statement).fetchone()
-    assert found is not None
-    return int(found[0]), int(found[1])
+
+
+class _Digest(NamedTuple):
+    """How many rows a table has, and a hash of all of them in any order."""
+
+    rows: int
+    hash: Decimal
+
+
+def _digest(conn: Connection[Any], table: Table[Any], schema: str) -> _Digest:
+    statement = sql.SQL(
+        "SELECT count(*) AS rows, coalesce(sum(hash_record_extended({row}, 0)), 0) AS hash FROM {table} AS t"
+    ).format(row=_row(table, "t"), table=sql.Identifier(schema, table.name))
+    [digest] = structs(conn, _Digest, statement)
+    return digest
 
 
 def _row(table: Table[Any], alias: str) -> sql.Composed:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 from psycopg import Connection
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import LockNotAvailable, UndefinedTable
 
 from core.ledger.ledger import EventStore
 from core.ports.unavailable import Unavailable
@@ -23,6 +23,7 @@ from projections.engine.rows import Rows
 from projections.engine.tables import Key, Table
 from projections.engine.tracking import TRACKING_TABLE
 from projections.engine.view import View
+from projections.named import rows
 from projections.rebuild import rebuilds
 from projections.rebuild.compare import compare
 from projections.rebuild.rebuilds import RebuildRow
@@ -46,7 +47,7 @@ _PATH: Final = f"SET search_path = {BUILDING}, {SERVING}"
 # A version that a crash of the server takes back is built again from where it stands then.
 _SESSION: Final = "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'; SET lock_timeout = '10s'"
 _CLAIM: Final = "SELECT view FROM unnest(%s::text[]) AS view WHERE pg_try_advisory_lock(hashtextextended(view, 31))"
-_BOOKMARKS: Final = f"SELECT application_name, notification_id FROM {TRACKING_TABLE}"
+_BOOKMARKS: Final = f"SELECT application_name AS view, notification_id AS position FROM {TRACKING_TABLE}"
 _FENCE: Final = f"SELECT notification_id FROM {TRACKING_TABLE} WHERE application_name = %s FOR UPDATE"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -91,6 +92,13 @@ class Rebuild:
             return self._step()
         except LockNotAvailable:
             return False  # readers go first: again after a rest
+        except rebuilds.Ended:
+            return True
+        except UndefinedTable as error:
+            if self._conn is not None and self._ended(self._conn):
+                return True
+            self._fail(error)
+            raise
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self.close()
             raise Unavailable(f"the views' database is shut: {error}") from error
@@ -107,6 +115,10 @@ class Rebuild:
             rebuilds.note(after, self._at_work, state="failed", error=said)
         self._on_end(self._at_work, "failed")
         self.close()
+
+    def _ended(self, conn: Connection[Any]) -> bool:
+        """Whether what was worked on was dropped by somebody else: `migrate` does where it changed the view's tables."""
+        return not any(row.unfinished for row in rebuilds.load(conn, self._at_work).values())
 
     def close(self) -> None:
         """Let go of everything; what was built stays and is gone on with."""
@@ -146,8 +158,11 @@ class Rebuild:
                 rebuilds.note(conn, [view], state="cancelled")
             elif row.wish == "roll back":
                 conn.execute(f"SET LOCAL lock_timeout = '{READERS_WAIT_MS}ms'")
-                conn.execute("SELECT roll_back_version(%s)", (view,))
-                rebuilds.note(conn, [view], state="rolled back")
+                [(position,)] = conn.execute("SELECT roll_back_version(%s)", (view,))
+                if position is None:
+                    rebuilds.note(conn, [view], state="cancelled", error="there is no version to go back to any more")
+                else:
+                    rebuilds.note(conn, [view], state="rolled back")
             else:
                 conn.execute("SELECT begin_version(%s)", (view,))
                 rebuilds.note(conn, [view], state="building", position=0, aim=self._aims(conn, [view])[view])
@@ -176,6 +191,7 @@ class Rebuild:
         folds = self._folds(group, after)
         try:
             with _collector_off(), conn.transaction(), conn.cursor() as cursor:
+                rebuilds.must_be(conn, group, "building")
                 records = self._store.read(after, limit)
                 check_contiguous(after, records)
                 if not folds.complete:
@@ -213,7 +229,7 @@ class Rebuild:
 
     def _aims(self, conn: Connection[Any], views: Sequence[str]) -> dict[str, int]:
         """Where each version is to be brought: to the serving one, or past one that is left behind."""
-        bookmarks = dict(conn.execute(_BOOKMARKS).fetchall())
+        bookmarks = {row.view: row.position for row in rows(conn, _BOOKMARKS)}
         past = self._store.head() - BEHIND_EVENTS
         return {view: max(bookmarks[view], past) for view in views}
 
@@ -247,20 +263,21 @@ class Rebuild:
         for table in view.tables:
             conn.execute("SELECT finish_version(%s)", (table.name,))
         for what, query in view.forbids.items():
-            wrong = conn.execute(query).fetchone()
-            if wrong is not None:
-                rebuilds.note(conn, [view.name], state="failed", error=f"{what}: {wrong[0]}")
+            for (wrong,) in conn.execute(query):
+                rebuilds.note(conn, [view.name], state="failed", error=f"{what}: {wrong}")
                 return
-        rebuilds.note(conn, [view.name], state="verifying")
+        with conn.transaction():
+            rebuilds.must_be(conn, [view.name], "indexing")
+            rebuilds.note(conn, [view.name], state="verifying")
 
     def _verify(self, conn: Connection[Any], view: View, row: RebuildRow) -> None:
         """Compare with the serving version, both at one position: the fence holds only until that is a snapshot."""
         self._at_work = [view.name]
-        position = self._catch_up(conn, view, row.position, self._aims(conn, [view.name])[view.name])
+        position = self._catch_up(conn, view, row, row.position, self._aims(conn, [view.name])[view.name])
         with self._connect() as fence, self._connect() as snapshot:
             with fence.transaction():
                 bookmark = _fenced(fence, view.name)
-                position = self._catch_up(conn, view, position, bookmark)
+                position = self._catch_up(conn, view, row, position, bookmark)
                 snapshot.execute(_SNAPSHOT)
                 snapshot.execute("SELECT 1")
             if position > bookmark:
@@ -268,28 +285,32 @@ class Rebuild:
             else:
                 tables = {table.name: compare(snapshot, table, SERVING, BUILDING) for table in view.tables}
                 found = {"compared_with": bookmark, "tables": msgspec.to_builtins(tables)}
-        rebuilds.note(conn, [view.name], state="verified", found=found)
+        with conn.transaction():
+            rebuilds.must_be(conn, [view.name], "verifying")
+            rebuilds.note(conn, [view.name], state="verified", found=found)
 
     def _swap(self, conn: Connection[Any], view: View, row: RebuildRow) -> None:
         """Fence, catch up, change names, in one transaction. Raises LockNotAvailable when readers would wait too long."""
         self._at_work = [view.name]
-        self._catch_up(conn, view, row.position, self._aims(conn, [view.name])[view.name])
+        self._catch_up(conn, view, row, row.position, self._aims(conn, [view.name])[view.name])
         with conn.transaction():
             bookmark = _fenced(conn, view.name)
+            rebuilds.must_be(conn, [view.name], "verified")
             position = rebuilds.load(conn, [view.name])[view.name].position
-            self._catch_up(conn, view, position, bookmark)
+            self._catch_up(conn, view, row, position, bookmark)
             conn.execute(f"SET LOCAL lock_timeout = '{READERS_WAIT_MS}ms'")
             conn.execute("SELECT swap_version(%s)", (view.name,))
             rebuilds.note(conn, [view.name], state="done")
         self._on_end([view.name], "swapped")
         conn.execute("SELECT drop_passed(%s)", (view.name,))
 
-    def _catch_up(self, conn: Connection[Any], view: View, position: int, upto: int) -> int:
+    def _catch_up(self, conn: Connection[Any], view: View, row: RebuildRow, position: int, upto: int) -> int:
         """Bring a finished version up to there -> where it stands."""
         while position < upto:
             records = self._store.read(position, min(self._segment_events_max, upto - position))
             check_contiguous(position, records)
             with conn.transaction(), conn.cursor() as cursor:
+                rebuilds.must_be(conn, [view.name], row.state)
                 project(cursor, [view], records)
                 position = records[-1].position
                 rebuilds.note(conn, [view.name], position=position, aim=max(upto, position))
@@ -308,6 +329,5 @@ def _collector_off() -> Iterator[None]:
 
 def _fenced(conn: Connection[Any], view: str) -> int:
     """Keep every projector of the view waiting until the transaction ends; -> its bookmark."""
-    row = conn.execute(_FENCE, (view,)).fetchone()
-    assert row is not None
-    return int(row[0])
+    [(bookmark,)] = conn.execute(_FENCE, (view,))
+    return int(bookmark)

@@ -8,6 +8,8 @@ import msgspec
 from psycopg import Connection
 from psycopg.types.json import Json
 
+from projections.named import structs
+
 State = Literal[
     "requested", "building", "indexing", "verifying", "verified", "done", "failed", "cancelled", "rolled back"
 ]
@@ -41,6 +43,13 @@ INSERT INTO rebuilds (view, state, wish, hold, requested_by) SELECT view, 'reque
      WHERE rebuilds.state <> ALL (%(unfinished)s)
 RETURNING view
 """
+
+
+STILL: Final = "SELECT view FROM rebuilds WHERE view = ANY(%s) AND state = %s ORDER BY view FOR UPDATE"
+
+
+class Ended(Exception):
+    """Somebody else has ended the rebuild meanwhile, and dropped its version: look again."""
 
 
 class RebuildRow(msgspec.Struct, frozen=True):
@@ -98,8 +107,13 @@ def roll_back(conn: Connection[Any], view: str, by: str) -> bool:
 def load(conn: Connection[Any], views: Iterable[str]) -> dict[str, RebuildRow]:
     """The rows of these views, of those that were ever rebuilt."""
     wanted = set(views)
-    rows = (RebuildRow(*row) for row in conn.execute(ALL))
-    return {row.view: row for row in rows if row.view in wanted}
+    return {row.view: row for row in structs(conn, RebuildRow, ALL) if row.view in wanted}
+
+
+def must_be(conn: Connection[Any], views: Sequence[str], state: State) -> None:
+    """Keep these rebuilds in this state until the transaction ends, and with it their versions. Raises Ended."""
+    if len(conn.execute(STILL, (list(views), state)).fetchall()) < len(views):
+        raise Ended(", ".join(views))
 
 
 def note(conn: Connection[Any], views: Sequence[str], **changes: Any) -> None:

@@ -96,5 +96,5 @@ def _keep(conn: Connection[Any], table: Table[Any], account_id: UUID, ledger_acc
 
 
 def _count(conn: Connection[Any], table: Table[Any]) -> int:
-    row = conn.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return int(row[0]) if row else 0
+    [(count,)] = conn.execute(f"SELECT count(*) FROM {table}")
+    return int(count)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, Self, get_args
 from uuid import UUID
 
 import msgspec
@@ -12,10 +12,13 @@ from core.ledger.journal import TREASURY, account_id_of, entry_id, event_key, le
 from core.ledger.money import format_amount
 from core.streams.addresses import address_id
 from core.streams.deposits import DepositConfirmed, DepositDetected, DepositOrphaned, deposit_id
+from projections.answer import Answer, Time, columns
 from projections.engine.binary import Int4, Jsonb
 from projections.engine.rows import Rows
 from projections.engine.tables import Key, Table
 from projections.engine.view import View
+
+DepositStatus = Literal["detected", "confirmed", "orphaned"]
 
 
 class DepositRow(msgspec.Struct, frozen=True):
@@ -34,7 +37,7 @@ class DepositRow(msgspec.Struct, frozen=True):
     block_id: str
     amount_minor: int
     currency: str
-    status: str
+    status: DepositStatus
     raw_event: Jsonb
     journal_entry_id: UUID | None
     detected_at: datetime
@@ -44,6 +47,45 @@ class DepositRow(msgspec.Struct, frozen=True):
     position: int
 
 
+class Deposit(Answer, frozen=True):
+    """A transfer to one of the account's addresses. Only a confirmed one moves money."""
+
+    id: UUID
+    tx_hash: str
+    log_index: int | None
+    block_number: int
+    address: str
+    ledger_account: str
+    amount: str
+    amount_minor: int
+    currency: str
+    status: DepositStatus
+    journal_entry_id: UUID | None
+    detected_at: Time
+    confirmed_at: Time | None
+
+    @classmethod
+    def of(cls, row: DepositRow) -> Self:
+        """What a client sees of the row, or of a query's row of DEPOSIT_COLUMNS."""
+        return cls(
+            id=row.id,
+            tx_hash=row.tx_hash,
+            log_index=row.log_index,
+            block_number=row.block_number,
+            address=row.address,
+            ledger_account=row.ledger_account,
+            amount=format_amount(row.amount_minor, row.currency),
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+            status=row.status,
+            journal_entry_id=row.journal_entry_id,
+            detected_at=row.detected_at,
+            confirmed_at=row.confirmed_at,
+        )
+
+
+DEPOSIT_COLUMNS: Final = columns(DepositRow, Deposit, "position")
+"""What Deposit.of reads of a row; and its position, from which a list goes on."""
 _DEPOSITS: Final = Table("observed_transactions", DepositRow)
 DepositEvent = DepositDetected | DepositConfirmed | DepositOrphaned
 
@@ -140,22 +182,3 @@ def _entry(record: Recorded, happened: DepositConfirmed) -> UUID:
     books = list(dict.fromkeys([posting.book for posting in happened.postings]))
     key = event_key(record.stream, record.version, happened.occurred_at)
     return msgspec.convert(f"{entry_id(key, books.index(happened.account_id)):032x}", UUID)
-
-
-def shown(row: DepositRow) -> dict[str, Any]:
-    """What GET /v1/deposits/{id} answers and webhooks carry (API.md)."""
-    return {
-        "id": row.id,
-        "tx_hash": row.tx_hash,
-        "log_index": row.log_index,
-        "block_number": row.block_number,
-        "address": row.address,
-        "ledger_account": row.ledger_account,
-        "amount": format_amount(row.amount_minor, row.currency),
-        "amount_minor": row.amount_minor,
-        "currency": row.currency,
-        "status": row.status,
-        "journal_entry_id": row.journal_entry_id,
-        "detected_at": row.detected_at,
-        "confirmed_at": row.confirmed_at,
-    }

@@ -21,8 +21,8 @@ from projections.engine.rows import Rows
 from projections.engine.tables import Key, Table
 from projections.engine.view import View
 from projections.views import deposits, payouts
-from projections.views.deposits import DepositEvent, DepositRow
-from projections.views.payouts import PayoutRow
+from projections.views.deposits import Deposit, DepositEvent, DepositRow
+from projections.views.payouts import Payout, PayoutRow
 
 _LOW_42_BITS: Final = (1 << 42) - 1
 _two_halves: Final = Struct("!QQ").pack
@@ -117,7 +117,7 @@ class NotificationsView(View):
                 event_id(record, sent.sequence),
                 _TYPES[type(record.event)],
                 f"{'deposit' if is_deposit else 'payout'}-{_text(row.id)}",
-                deposits.shown(row) if isinstance(row, DepositRow) else payouts.shown(row),
+                Deposit.of(row) if isinstance(row, DepositRow) else Payout.of(row),
                 record.event.occurred_at,
                 record.position,
             )

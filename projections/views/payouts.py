@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, Self, get_args
 from uuid import UUID
 
 import msgspec
@@ -20,10 +20,13 @@ from core.streams.payouts import (
     PayoutRequested,
     PayoutSigned,
 )
+from projections.answer import Answer, Position, Time, columns
 from projections.engine.binary import Int4
 from projections.engine.rows import Rows
 from projections.engine.tables import Key, Table
 from projections.engine.view import View
+
+PayoutState = Literal["requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
 
 
 class PayoutRow(msgspec.Struct, frozen=True):
@@ -37,7 +40,7 @@ class PayoutRow(msgspec.Struct, frozen=True):
     amount_minor: int
     fee_minor: int
     currency: str
-    state: str
+    state: PayoutState
     tron_tx_hash: str | None
     client_reference: str | None
     failure_code: str | None
@@ -49,6 +52,47 @@ class PayoutRow(msgspec.Struct, frozen=True):
     position: int
 
 
+class Payout(Answer, frozen=True):
+    """Coins on their way out. `amount` arrives, `fee_minor` is charged beside it."""
+
+    id: UUID
+    state: PayoutState
+    to_address: str
+    amount: str
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    ledger_account: str
+    tron_tx_hash: str | None
+    client_reference: str | None
+    failure_code: str | None
+    created_at: Time
+    updated_at: Time
+    position: Position | None = None
+
+    @classmethod
+    def of(cls, row: PayoutRow, position: Position | None = None) -> Self:
+        """What a client sees of the row, or of a query's row of PAYOUT_COLUMNS. `position`: of what was just written."""
+        return cls(
+            id=row.id,
+            state=row.state,
+            to_address=row.to_address_base58,
+            amount=format_amount(row.amount_minor, row.currency),
+            amount_minor=row.amount_minor,
+            fee_minor=row.fee_minor,
+            currency=row.currency,
+            ledger_account=row.ledger_account,
+            tron_tx_hash=row.tron_tx_hash,
+            client_reference=row.client_reference,
+            failure_code=row.failure_code,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            position=position,
+        )
+
+
+PAYOUT_COLUMNS: Final = columns(PayoutRow, Payout, "to_address_base58")
+"""What Payout.of reads of a row; and its position, from which a list goes on."""
 _uuid: Final = msgspec.convert  # a quarter of what UUID(text) costs
 _PAYOUTS: Final = Table("payout_requests", PayoutRow)
 PayoutEvent = (
@@ -138,22 +182,3 @@ _CHANGES: Final[Mapping[type[Event], Callable[[Any], dict[str, Any]]]] = {
     PayoutCancelled: lambda _: {"state": "cancelled"},
 }
 """What each event but the first changes, beside updated_at."""
-
-
-def shown(row: PayoutRow) -> dict[str, Any]:
-    """What GET /v1/payouts/{id} answers and webhooks carry (API.md)."""
-    return {
-        "id": row.id,
-        "state": row.state,
-        "to_address": row.to_address_base58,
-        "amount": format_amount(row.amount_minor, row.currency),
-        "amount_minor": row.amount_minor,
-        "fee_minor": row.fee_minor,
-        "currency": row.currency,
-        "ledger_account": row.ledger_account,
-        "tron_tx_hash": row.tron_tx_hash,
-        "client_reference": row.client_reference,
-        "failure_code": row.failure_code,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-    }

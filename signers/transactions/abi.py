@@ -11,7 +11,6 @@ from core.tron.address import TRANSFER_SELECTOR, Address
 BALANCE_OF_SELECTOR: Final = bytes.fromhex("70a08231")
 IS_BLACKLISTED_SELECTOR: Final = bytes.fromhex("e47d6060")
 WORD: Final = 32
-UINT256_MAX: Final = 2**256 - 1
 
 
 def transfer_call(to: Address, amount: int) -> bytes:

@@ -23,7 +23,6 @@ from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.migrate import migrate
 from gateways.postgres.roles import API, PROJECTOR, READER
 from gateways.processes import up
-from gateways.processes.loop import Unwinding
 from gateways.processes.run import run_with
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
@@ -33,6 +32,7 @@ from projections.engine.projector import Projector
 from projections.engine.tracking import ViewTracking
 from projections.views import VIEWS
 from tests.bench import bare, baselines, engine, lag, load, recorder, scanner, sqs, treasury, under_rebuild, views
+from tests.bench.unwinding import Unwinding
 
 BATCHES = (1, 10, 100, 1000)
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))

@@ -19,7 +19,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.ledger.books import TREASURY_CHART
-from core.ledger.events import readable
 from core.ledger.ledger import Ledger
 from core.ledger.seals import GENESIS, canonical, seal_hash
 from core.proofs.merkle import leaf_hash
@@ -30,6 +29,7 @@ from tests.support.checkpoints import Desk
 from tests.support.exports import HEAD, VERIFIER, exported, signed_history, verdict, verifier
 from tests.support.history import ALICE, ALICE_ADDRESS, BOB, execute
 from tests.support.postgres import Database
+from tests.support.topics import readable
 from tests.support.treasury import append_treasury, wallet_batches
 from tests.support.views import project
 

@@ -15,7 +15,6 @@ from core.tron.chain import (
     BroadcastAnswer,
     ChainAccount,
     ConstantResult,
-    ContractEnergy,
     Delegation,
     DelegationIndex,
     Log,
@@ -205,9 +204,6 @@ class DevnetNode:
 
     def withdrawable_sun(self, owner: bytes, at_ms: int, *, solid: bool = False) -> int:
         return self._asked.withdrawable_sun(owner, at_ms, solid=solid)
-
-    def contract_energy(self, contract: bytes) -> ContractEnergy | None:
-        return self._asked.contract_energy(contract)
 
     def next_maintenance_ms(self) -> int:
         return self._asked.next_maintenance_ms()

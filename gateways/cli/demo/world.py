@@ -11,6 +11,7 @@ from rich.console import Console
 
 from gateways.cli.console import Table, folded
 from gateways.settings import Settings
+from projections.named import rows
 
 WAIT_S: Final = 90.0
 _INDENT: Final = " " * 10
@@ -113,17 +114,16 @@ class World:
     def position(self, topic: str, part: str, field: str, value: str, *, count: int) -> int:
         def found() -> int | None:
             row = self._read(
-                'SELECT max("position"), count(*) FROM history WHERE topic = %s AND event -> %s ->> %s = %s',
+                'SELECT max("position") AS last, count(*) AS events FROM history WHERE topic = %s AND event -> %s ->> %s = %s',
                 (topic, part, field, value),
             )
-            return row[0] if row and row[1] >= count else None
+            return row.last if row.events >= count else None
 
         return int(self.until(found))
 
     def _one(self, condition: str, *values: str) -> int | None:
-        statement = f'SELECT max("position") FROM history WHERE {condition}'
-        row = self._read(statement, values)
-        return row[0] if row else None
+        last: int | None = self._read(f'SELECT max("position") AS last FROM history WHERE {condition}', values).last
+        return last
 
     def until(self, look: Callable[[], Any]) -> Any:
         """What `look` gives as soon as it gives something. Raises Mismatch when it never does."""
@@ -135,6 +135,8 @@ class World:
             time.sleep(0.02)
         raise Mismatch(f"nothing happened for {WAIT_S:.0f} s")
 
-    def _read(self, statement: str, values: tuple[str, ...]) -> tuple[Any, ...] | None:
+    def _read(self, statement: str, values: tuple[str, ...]) -> Any:
+        """The only row."""
         assert self._history is not None
-        return self._history.execute(statement, values).fetchone()
+        [row] = rows(self._history, statement, values)
+        return row

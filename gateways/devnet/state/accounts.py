@@ -9,7 +9,6 @@ from gateways.devnet.state.shares import Share
 from gateways.devnet.state.state import Overlay, State
 
 OWNER_PERMISSION: Final = 0
-WITNESS_PERMISSION: Final = 1
 FIRST_ACTIVE_PERMISSION: Final = 2
 ALL_OPERATIONS: Final = bytes.fromhex("7fff1fc0033efb0f" + "00" * 24)
 """Contract types that a default active permission may use: bit t of byte t/8."""

@@ -7,7 +7,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
-from psycopg.rows import TupleRow
+from psycopg.rows import RowFactory, namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from core.ports.unavailable import Unavailable
@@ -31,18 +31,19 @@ _OPTIONS: Final = (
     " -c default_transaction_read_only=on"
 )
 _WITH_BOOKMARK: Final[LiteralString] = (
-    "SELECT bookmark.notification_id, found.* FROM projection_tracking AS bookmark LEFT JOIN LATERAL ({}) AS found ON true"
-    " WHERE bookmark.application_name = %(view)s"
+    "SELECT bookmark.notification_id AS view_position, found.*"
+    " FROM projection_tracking AS bookmark LEFT JOIN LATERAL (SELECT true AS is_found, asked.* FROM ({}) AS asked) AS found"
+    " ON true WHERE bookmark.application_name = %(view)s"
 )
-_BOOKMARKS: Final = "SELECT application_name, notification_id FROM projection_tracking"
-_HEAD: Final = "SELECT coalesce(max(notification_id), 0) FROM events"
+_BOOKMARKS: Final = "SELECT application_name AS view, notification_id AS view_position FROM projection_tracking"
+_HEAD: Final = "SELECT coalesce(max(notification_id), 0) AS head FROM events"
 
 
 class Found(NamedTuple):
     """Rows, and the position up to which they reflect the history: of one snapshot."""
 
     position: int
-    rows: Sequence[tuple[Any, ...]]
+    rows: Sequence[Any]
 
 
 class Queries:
@@ -54,7 +55,7 @@ class Queries:
             url = login if isinstance(login, str) else await asyncio.to_thread(login)
             return make_conninfo(url, options=with_options(url, _OPTIONS))
 
-        self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
             conninfo,
             min_size=min(2, connections_max),
             max_size=connections_max,
@@ -67,6 +68,8 @@ class Queries:
             },
             open=False,
         )
+        self._rows: dict[str, RowFactory[Any]] = {}
+        """By statement, once it has given some: to ask each answer for its columns' names costs more than a row."""
 
     async def open(self) -> None:
         await self._pool.open()
@@ -74,29 +77,35 @@ class Queries:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def fetch(self, sql: LiteralString, params: Mapping[str, Any] | None = None) -> list[TupleRow]:
-        """All rows of a query that is bounded by itself."""
+    async def fetch(self, sql: LiteralString, params: Mapping[str, Any] | None = None) -> list[Any]:
+        """All rows of a query that is bounded by itself; each has its columns as attributes."""
         try:
             async with self._pool.connection() as conn:
-                return await (await conn.execute(sql, params, binary=True)).fetchall()
+                cursor = conn.cursor(row_factory=self._rows.get(sql, namedtuple_row))
+                rows = await (await cursor.execute(sql, params, binary=True)).fetchall()
         except TooManyRequests as error:
             raise Busy("too many queries wait for a database connection") from error
         except PoolTimeout as error:
             raise Unavailable(f"no database connection was free within {POOL_WAIT_S} s") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable(f"the database cannot be read: {error}") from error
+        if rows and sql not in self._rows:
+            make = type(rows[0])._make
+            self._rows[sql] = lambda _: make
+        return rows
 
     async def read(self, view: View, sql: LiteralString, params: Mapping[str, Any]) -> Found:
-        """A query over one view's tables; its first column is never null."""
+        """A query over one view's tables."""
         rows = await self.fetch(_WITH_BOOKMARK.format(sql), {**params, "view": view})
-        return Found(rows[0][0], [row[1:] for row in rows if row[1] is not None])
+        bookmark = rows[0]
+        return Found(bookmark.view_position, rows if bookmark.is_found else [])
 
     async def bookmarks(self) -> dict[View, int]:
-        return dict(await self.fetch(_BOOKMARKS))
+        return {row.view: row.view_position for row in await self.fetch(_BOOKMARKS)}
 
     async def head(self) -> int:
         """The last position of the history."""
-        return int((await self.fetch(_HEAD))[0][0])
+        return int((await self.fetch(_HEAD))[0].head)
 
 
 class Watch:

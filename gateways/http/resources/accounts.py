@@ -15,7 +15,7 @@ from core.ledger.refusals import AccountNotFound, NotFound
 from core.ports.clients import ApiKey
 from core.streams.accounts import OPERATOR, AccountRegistered, ChangeAccount, RegisterAccount, account_stream
 from core.streams.accounts import Account as AccountState
-from gateways.http.answer import Answer, Position, Time, all_of, listed
+from gateways.http.answer import Answer, Position, Time, all_of, listed, of_row
 from gateways.http.auth import Permission, key_hash, new_key
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import RequestRefused, invalid
@@ -157,7 +157,7 @@ async def list_accounts(call: Call, page: Page) -> Reply:
         before=before(call, page),
         limit=page.limit + 1,
     )
-    return page_reply(call, page, [(row[-1], Account(*row[:-1])) for row in rows])
+    return page_reply(call, page, [(row.position, of_row(Account, row)) for row in rows])
 
 
 @endpoint("GET", "/v1/accounts/{account_id}", OPERATOR, Account, refusals=(AccountNotFound,))
@@ -270,7 +270,7 @@ async def _account(call: Call, account_id: str) -> Reply:
     )
     if not rows:
         raise RequestRefused(AccountNotFound())
-    return reply(Account(*rows[0]))
+    return reply(of_row(Account, rows[0]))
 
 
 async def _account_with_keys(call: Call) -> str:

@@ -12,11 +12,11 @@ async def position_before(call: Call, at: datetime) -> tuple[int, bool]:
     """-> (the last position of what happened before the time, whether anything happened since)."""
     rows = await call.api.queries.fetch(BEFORE, {"at": at, "untiled": UNTILED_EVENTS_MAX})
     if rows:
-        return int(rows[0][0]), True
-    [(head, tiled)] = await call.api.queries.fetch(UNTILED)
-    if head - tiled > UNTILED_EVENTS_MAX:
+        return int(rows[0].position), True
+    [sizes] = await call.api.queries.fetch(UNTILED)
+    if sizes.head - sizes.tiled > UNTILED_EVENTS_MAX:
         raise RequestRefused(ProjectionBehind())
-    return int(head), False
+    return int(sizes.head), False
 
 
 async def cut_of(call: Call, asked: AsOf) -> int | None:

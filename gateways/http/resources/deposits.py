@@ -1,8 +1,7 @@
 """Deposits: those an account can see, one by its id, and as they were at a position."""
 
 import asyncio
-from typing import Annotated, Any, Final, Literal
-from uuid import UUID
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -10,38 +9,22 @@ from core.ledger.events import Recorded
 from core.ledger.journal import account_id_of
 from core.ledger.refusals import NotFound
 from core.streams.deposits import deposit_stream
-from gateways.http.answer import Answer, Time, listed, money
+from gateways.http.answer import listed
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.fields import PAGE_MAX, AsOf, Page, Read
 from gateways.http.resources.accounts import id_in
 from gateways.http.resources.as_of import cut_of, stopped
-from gateways.http.resources.payins import _DEPOSITS
-from projections.views.deposits import DepositRow, evolve, shown
+from projections.views.deposits import DEPOSIT_COLUMNS, Deposit, DepositRow, DepositStatus, evolve
 
 
 class DepositsPage(Page, AsOf):
     """Deposits, of one status or one address."""
 
-    status: Literal["detected", "confirmed", "orphaned"] | None = None
+    status: DepositStatus | None = None
     address: Annotated[str, Field(max_length=100)] | None = None
 
 
-class Deposit(Answer, frozen=True):
-    """A transfer to one of the account's addresses. Only a confirmed one moves money."""
-
-    id: UUID
-    tx_hash: str
-    log_index: int | None
-    block_number: int
-    address: str
-    ledger_account: str
-    amount: str
-    amount_minor: int
-    currency: str
-    status: Literal["detected", "confirmed", "orphaned"]
-    journal_entry_id: UUID | None
-    detected_at: Time
-    confirmed_at: Time | None
+_DEPOSITS: Final = f"SELECT {DEPOSIT_COLUMNS} FROM observed_transactions"
 
 
 @endpoint("GET", "/v1/deposits", "payins:read", listed(Deposit), query=DepositsPage)
@@ -61,7 +44,7 @@ async def list_deposits(call: Call, page: DepositsPage) -> Reply:
         address=page.address,
         limit=page.limit + 1,
     )
-    return page_reply(call, page, [(row[-1], _deposit(row)) for row in rows])
+    return page_reply(call, page, [(row.position, Deposit.of(row)) for row in rows])
 
 
 @endpoint("GET", "/v1/deposits/{id}", "payins:read", Deposit, refusals=(NotFound,))
@@ -74,15 +57,7 @@ async def get_deposit(call: Call, _: Read) -> Reply:
         id=id_in(call, "deposit"),
         account_id=call.account_id,
     )
-    return reply(_deposit(row))
-
-
-def _deposit(row: tuple[Any, ...]) -> Deposit:
-    deposit_id, tx_hash, log_index, block_number, address, ledger_account, minor, currency, *rest, _ = row
-    amount = money(minor, currency)
-    return Deposit(
-        deposit_id, tx_hash, log_index, block_number, address, ledger_account, amount, minor, currency, *rest
-    )
+    return reply(Deposit.of(row))
 
 
 LOOKS_MAX: Final = 5
@@ -106,13 +81,13 @@ async def deposits_as_of(call: Call, page: DepositsPage, cut: int) -> Reply:
             "deposits", _THERE, account_id=call.account_id, before=reached, address=page.address, limit=PAGE_MAX
         )
         more = len(rows) == PAGE_MAX
-        streams = [deposit_stream(tx_hash, log_index) for tx_hash, log_index, _ in rows]
+        streams = [deposit_stream(row.tx_hash, row.log_index) for row in rows]
         histories = await asyncio.to_thread(call.api.platform.store.histories, streams)
-        for place, (stream, (*_, position)) in enumerate(zip(streams, rows, strict=True), start=1):
-            reached = position
+        for place, (stream, row) in enumerate(zip(streams, rows, strict=True), start=1):
+            reached = row.position
             then = _then(histories[stream], cut)
             if then.account_id == account_id_of(call.account_id) and page.status in (None, then.status):
-                found.append(Deposit(**shown(then)))
+                found.append(Deposit.of(then))
             if len(found) == page.limit:
                 more = more or place < len(rows)
                 return _page(call, found, reached, more=more)

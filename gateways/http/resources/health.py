@@ -2,18 +2,20 @@
 
 import asyncio
 from functools import cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+import msgspec
 
 from core.ports.unavailable import Unavailable
 from core.streams.accounts import OPERATOR
-from gateways.http.answer import Answer
+from gateways.http.answer import Answer, of_row
 from gateways.http.endpoint import Api, Call, Reply, endpoint, reply
 from gateways.http.fields import Query
 from gateways.postgres.gauges import SCANNER
 from gateways.postgres.migrate import migrations
 
 
-class Scanner(NamedTuple):
+class Scanner(msgspec.Struct, frozen=True):
     """The last solid block that was scanned, and how many seconds ago the chain made it."""
 
     block_number: int
@@ -72,7 +74,7 @@ async def metrics(call: Call) -> Reply:
 
 async def _database(api: Api) -> list[str]:
     """Migrations that differ, views that are far behind the history, and a scanner that is far behind the chain."""
-    applied: dict[int, str] = dict(await api.queries.fetch(_APPLIED))
+    applied = {row.version: row.checksum for row in await api.queries.fetch(_APPLIED)}
     if applied != _known():
         return ["the database is at another version than this program: run `counterfoil migrate`, or the newer program"]
     head = await api.queries.head()
@@ -91,7 +93,7 @@ async def _database(api: Api) -> list[str]:
 async def _scanner(api: Api) -> Scanner | None:
     """None where no block was ever scanned: a new installation is behind nothing."""
     rows = await api.queries.fetch(SCANNER)
-    return Scanner(*rows[0]) if rows else None
+    return of_row(Scanner, rows[0]) if rows else None
 
 
 @cache

@@ -16,7 +16,7 @@ from core.ledger.refusals import (
 )
 from core.streams.accounts import LedgerAccountOpened, OpenLedgerAccount
 from core.streams.treasury import InternalTransferPosted, PostTransfer
-from gateways.http.answer import Answer, Position, Time, all_of, listed, money
+from gateways.http.answer import Answer, Position, Time, all_of, listed, money, of_row
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import RequestRefused
 from gateways.http.fields import AccountId, Amount, AsOf, Body, Code, Name, Page, Read
@@ -188,7 +188,7 @@ async def list_ledger_accounts(call: Call, page: Page) -> Reply:
         before=before(call, page),
         limit=page.limit + 1,
     )
-    return page_reply(call, page, [(row[-1], LedgerAccount(*row[:-1])) for row in rows])
+    return page_reply(call, page, [(row.position, of_row(LedgerAccount, row)) for row in rows])
 
 
 @endpoint("GET", "/v1/balances", "ledger:read", all_of(Balance), query=AsOf)
@@ -196,12 +196,13 @@ async def get_balances(call: Call, asked: AsOf) -> Reply:
     """What every ledger account of the book holds, zero included; or held before."""
     cut = await cut_of(call, asked)
     if cut is None:
-        found = [_balance(row) for row in await call.read("balances", _BALANCES, account_id=call.account_id)]
+        rows = await call.read("balances", _BALANCES, account_id=call.account_id)
+        found = [_balance(row, row.pending_minor) for row in rows]
     else:
         await call.reached("accounts")
         await call.reached("balances")
         rows = await call.read("journal", BALANCES, account_id=call.account_id, cut=cut)
-        found = [_balance((*row[:-1], None, row[-1])) for row in rows]
+        found = [_balance(row, None) for row in rows]
     return stopped(call, reply(all_of(Balance)(found)), cut)
 
 
@@ -274,22 +275,35 @@ async def post_transfer(call: Call, body: NewTransfer) -> Reply:
     return reply(answer, 201)
 
 
-def _balance(row: tuple[Any, ...]) -> Balance:
-    account_id, code, kind, currency, amount_minor, pending_minor, updated_at = row
+def _balance(row: Any, pending_minor: int | None) -> Balance:
     return Balance(
-        account_id, code, kind, currency, money(amount_minor, currency), amount_minor, pending_minor, updated_at
+        ledger_account_id=row.ledger_account_id,
+        code=row.code,
+        type=row.type,
+        currency=row.currency,
+        amount=money(row.amount_minor, row.currency),
+        amount_minor=row.amount_minor,
+        pending_minor=pending_minor,
+        updated_at=row.updated_at,
     )
 
 
-def _entries(rows: list[tuple[Any, ...]]) -> list[tuple[int, JournalEntry]]:
+def _entries(rows: list[Any]) -> list[tuple[int, JournalEntry]]:
     """Rows of entries joined with their postings -> (position, entry)."""
     entries = []
-    for (entry_id, event_type, external_ref, created_at, position), lines in itertools.groupby(
-        rows, lambda row: row[:5]
-    ):
+    for _, joined in itertools.groupby(rows, lambda row: row.id):
+        lines = list(joined)
         postings = [
-            Posting(account_id, code, side, money(minor, currency), minor, currency)
-            for *_, account_id, code, side, minor, currency in lines
+            Posting(
+                ledger_account_id=line.ledger_account_id,
+                code=line.code,
+                side=line.side,
+                amount=money(line.amount_minor, line.currency),
+                amount_minor=line.amount_minor,
+                currency=line.currency,
+            )
+            for line in lines
         ]
-        entries.append((position, JournalEntry(entry_id, event_type, external_ref, created_at, postings)))
+        entry = lines[0]
+        entries.append((entry.position, of_row(JournalEntry, entry, postings=postings)))
     return entries

@@ -11,12 +11,12 @@ from core.ledger.refusals import InsufficientFunds, LedgerAccountNotFound, Unbal
 from core.ports.clients import AuditEntry
 from core.streams.accounts import OPERATOR
 from core.streams.treasury import AdjustmentPosted, PostAdjustment
-from gateways.http.answer import Answer, Position, Time, listed
+from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, endpoint, reply
 from gateways.http.errors import invalid
 from gateways.http.fields import POSTINGS_MAX, UUID_PATTERN, Amount, Body, Code, Page, Read
 from gateways.http.reading.positions import position_of
-from projections.audit.trial_balance import TRIAL_BALANCE, TrialBalanceRow, totals
+from projections.audit.trial_balance import TRIAL_BALANCE, totals
 
 
 class AdjustmentPosting(Body):
@@ -145,8 +145,8 @@ async def list_audit_logs(call: Call, page: AuditPage) -> Reply:
 @endpoint("GET", "/v1/trial-balance", OPERATOR, TrialBalance)
 async def get_trial_balance(call: Call, _: Read) -> Reply:
     """Every kind of ledger account in its column. Debits equal credits, or the books are broken (I1)."""
-    rows = [TrialBalanceRow(*row) for row in await call.read("balances", TRIAL_BALANCE)]
+    rows = await call.read("balances", TRIAL_BALANCE)
     assert call.position is not None
-    sums = [TrialBalanceTotal(*total, total.difference_minor) for total in totals(rows)]
+    sums = [of_row(TrialBalanceTotal, total) for total in totals(rows)]
     balanced = not any(total.difference_minor for total in sums)
-    return reply(TrialBalance(call.position, balanced, [TrialBalanceLine(*row) for row in rows], sums))
+    return reply(TrialBalance(call.position, balanced, [of_row(TrialBalanceLine, row) for row in rows], sums))

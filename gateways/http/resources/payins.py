@@ -11,7 +11,7 @@ from core.ledger.refusals import AccountSuspended, AddressesExhausted, AddressTa
 from core.streams.accounts import Account, LedgerAccount, account_stream, ledger_account_stream
 from core.streams.addresses import DisablePayin, PayinRequested, RequestPayin, address_id, payin_stream
 from core.tron.address import Address
-from gateways.http.answer import Answer, Position, Time, listed
+from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import RequestRefused
 from gateways.http.fields import Body, Code, Page, Read, Reference
@@ -76,12 +76,6 @@ _PAYINS: Final = (
 _ADDRESSES: Final = (
     'SELECT id, tron_address_base58, tron_address_hex, status, ledger_account, created_at, "position"'
     " FROM payin_addresses"
-)
-
-
-_DEPOSITS: Final = (
-    "SELECT id, tx_hash, log_index, block_number, address, ledger_account, amount_minor, currency, status,"
-    ' journal_entry_id, detected_at, confirmed_at, "position" FROM observed_transactions'
 )
 
 
@@ -169,7 +163,7 @@ async def list_payins(call: Call, page: Page) -> Reply:
         before=before(call, page),
         limit=page.limit + 1,
     )
-    return page_reply(call, page, [(row[-1], _payin(row)) for row in rows])
+    return page_reply(call, page, [(row.position, _payin(row)) for row in rows])
 
 
 @endpoint("GET", "/v1/payins/{id}", "payins:read", Payin, refusals=(NotFound,))
@@ -217,7 +211,7 @@ async def list_payin_addresses(call: Call, page: Page) -> Reply:
         before=before(call, page),
         limit=page.limit + 1,
     )
-    return page_reply(call, page, [(row[-1], AddressInList(*row[:-1])) for row in rows])
+    return page_reply(call, page, [(row.position, of_row(AddressInList, row)) for row in rows])
 
 
 @endpoint("GET", "/v1/payin-addresses/{id}", "payins:read", AddressInList, refusals=(NotFound,))
@@ -230,12 +224,11 @@ async def get_payin_address(call: Call, _: Read) -> Reply:
         id=id_in(call, "deposit address"),
         account_id=call.account_id,
     )
-    return reply(AddressInList(*row[:-1]))
+    return reply(of_row(AddressInList, row))
 
 
-def _payin(row: tuple[Any, ...]) -> Payin:
-    payin_id, state, client_reference, ledger_account, *address, created_at, _ = row
-    return Payin(payin_id, state, client_reference, ledger_account, PayinAddress(*address), created_at)
+def _payin(row: Any) -> Payin:
+    return of_row(Payin, row, address=of_row(PayinAddress, row, id=row.address_id))
 
 
 def _address(base58: str, status: Literal["active", "disabled"]) -> PayinAddress:

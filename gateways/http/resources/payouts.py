@@ -1,8 +1,7 @@
 """Payouts over HTTP. A payout's stream is the memory of its idempotency key: the first answer follows from its first event."""
 
 import asyncio
-from typing import Annotated, Any, Final, Literal
-from uuid import UUID
+from typing import Annotated, Literal
 
 import msgspec
 from pydantic import Field
@@ -28,12 +27,13 @@ from core.streams.addresses import DepositAddress, address_stream
 from core.streams.payouts import CancelPayout, PayoutOrder, PayoutRefused, PayoutRequested, RequestPayout, payout_stream
 from core.tron.address import ZERO_ADDRESS, Address
 from core.tron.address import InvalidAddress as NoTronAddress
-from gateways.http.answer import Answer, Position, Time, listed, money
+from gateways.http.answer import Answer, listed
 from gateways.http.edge.idempotency import REPLAYED, alone
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import PROBLEM_JSON, RequestRefused, problem_of
 from gateways.http.fields import Amount, Body, Code, Page, Read, Reference
 from gateways.http.resources.accounts import id_in
+from projections.views.payouts import PAYOUT_COLUMNS, Payout, PayoutState, evolve
 
 
 class NewPayout(Body):
@@ -49,26 +49,7 @@ class NewPayout(Body):
 class PayoutsPage(Page):
     """Payouts in one state."""
 
-    state: Literal["requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"] | None = None
-
-
-class Payout(Answer, frozen=True):
-    """Coins on their way out. `amount` arrives, `fee_minor` is charged beside it."""
-
-    id: UUID
-    state: Literal["requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
-    to_address: str
-    amount: str
-    amount_minor: int
-    fee_minor: int
-    currency: str
-    ledger_account: str
-    tron_tx_hash: str | None
-    client_reference: str | None
-    failure_code: str | None
-    created_at: Time
-    updated_at: Time
-    position: Position | None = None
+    state: PayoutState | None = None
 
 
 class AddressCheck(Answer, frozen=True):
@@ -80,12 +61,6 @@ class AddressCheck(Answer, frozen=True):
     reason: str | None
     tron_address_base58: str | None = None
     tron_address_hex: str | None = None
-
-
-_COLUMNS: Final = (
-    "id, state, to_address_base58, amount_minor, fee_minor, currency, ledger_account, tron_tx_hash, client_reference,"
-    " failure_code, created_at, updated_at"
-)
 
 
 @endpoint(
@@ -137,24 +112,7 @@ def _first_answer(call: Call, first: Recorded) -> Reply:
         problem = problem_of(refusal, happened.order.payout_id)
         return Reply(refusal.status, msgspec.json.encode(problem), PROBLEM_JSON)
     assert isinstance(happened, PayoutRequested)
-    order = happened.order
-    answer = Payout(
-        id=UUID(order.payout_id),
-        state="requested",
-        to_address=order.to_address,
-        amount=money(order.amount_minor, order.currency),
-        amount_minor=order.amount_minor,
-        fee_minor=order.fee_minor,
-        currency=order.currency,
-        ledger_account=order.ledger_account,
-        tron_tx_hash=None,
-        client_reference=order.client_reference,
-        failure_code=None,
-        created_at=happened.occurred_at,
-        updated_at=happened.occurred_at,
-        position=call.shown(first.position),
-    )
-    return reply(answer, 202)
+    return reply(Payout.of(evolve(None, first), call.shown(first.position)), 202)
 
 
 @endpoint("GET", "/v1/payouts", "payouts:read", listed(Payout), query=PayoutsPage)
@@ -162,7 +120,7 @@ async def list_payouts(call: Call, page: PayoutsPage) -> Reply:
     """The account's payouts, newest first."""
     rows = await call.read(
         "payouts",
-        f'SELECT {_COLUMNS}, "position" FROM payout_requests'
+        f"SELECT {PAYOUT_COLUMNS} FROM payout_requests"
         ' WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
         " AND (%(state)s::text IS NULL OR state = %(state)s)"
         ' ORDER BY "position" DESC LIMIT %(limit)s',
@@ -171,7 +129,7 @@ async def list_payouts(call: Call, page: PayoutsPage) -> Reply:
         state=page.state,
         limit=page.limit + 1,
     )
-    return page_reply(call, page, [(row[-1], _payout(row[:-1])) for row in rows])
+    return page_reply(call, page, [(row.position, Payout.of(row)) for row in rows])
 
 
 @endpoint("GET", "/v1/payouts/{id}", "payouts:read", Payout, refusals=(NotFound,))
@@ -180,11 +138,11 @@ async def get_payout(call: Call, _: Read) -> Reply:
     row = await call.one(
         "payouts",
         "payout",
-        f"SELECT {_COLUMNS} FROM payout_requests WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        f"SELECT {PAYOUT_COLUMNS} FROM payout_requests WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
         id=id_in(call, "payout"),
         account_id=call.account_id,
     )
-    return reply(_payout(row))
+    return reply(Payout.of(row))
 
 
 @endpoint("POST", "/v1/payouts/{id}/cancel", "payouts:write", Payout, refusals=(NotFound, PayoutNotCancellable))
@@ -197,11 +155,8 @@ async def cancel_payout(call: Call) -> Reply:
         raise RequestRefused(NotFound(noun="payout"))
     outcome = await call.submit(CancelPayout(requested.order, call.actor))
     cancelled = outcome.events[-1]
-    answer = msgspec.json.decode(_first_answer(call, history[0]).body, type=Payout)
-    answer = msgspec.structs.replace(
-        answer, state="cancelled", updated_at=cancelled.event.occurred_at, position=call.shown(cancelled.position)
-    )
-    return reply(answer)
+    row = evolve(evolve(None, history[0]), cancelled)
+    return reply(Payout.of(row, call.shown(cancelled.position)))
 
 
 @endpoint("GET", "/v1/address-checks/{address}", None, AddressCheck)
@@ -251,8 +206,3 @@ def unpayable(payee: Address, token: Address) -> str | None:
     if payee == token:
         return "it is the token's own contract, which keeps what it is sent"
     return None
-
-
-def _payout(row: tuple[Any, ...]) -> Payout:
-    payout_id, state, to_address, amount_minor, fee_minor, currency, *rest = row
-    return Payout(payout_id, state, to_address, money(amount_minor, currency), amount_minor, fee_minor, currency, *rest)

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from core.ledger.refusals import NotFound
 from core.streams.accounts import OPERATOR
-from gateways.http.answer import Answer, Time, all_of
+from gateways.http.answer import Answer, Time, all_of, of_row
 from gateways.http.endpoint import Call, Reply, endpoint, reply
 from gateways.http.errors import NoRebuildGoesOn, NothingToRollBack, RebuildGoesOn, RequestRefused
 from gateways.http.fields import Body, Read
@@ -180,8 +180,8 @@ async def _projection(call: Call) -> Projection:
 async def _projections(call: Call) -> list[Projection]:
     queries = call.api.queries
     bookmarks, head = await queries.bookmarks(), await queries.head()
-    rows = {row.view: row for row in [RebuildRow(*row) for row in await queries.fetch(_REBUILDS)]}
-    retired: dict[str, int] = dict(await queries.fetch(_RETIRED))
+    rows = {row.view: of_row(RebuildRow, row) for row in await queries.fetch(_REBUILDS)}
+    retired = {row.view: row.position for row in await queries.fetch(_RETIRED)}
     return [
         Projection(
             name=name,

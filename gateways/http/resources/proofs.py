@@ -18,7 +18,7 @@ from core.proofs.merkle import HASH_BYTES
 from core.proofs.receipts import Entry, entries_of, filled, proven
 from core.proofs.receipts import Receipt as ProvenReceipt
 from core.streams.accounts import OPERATOR
-from gateways.http.answer import Answer, Position, Time, all_of, listed
+from gateways.http.answer import Answer, Position, Time, all_of, listed, of_row
 from gateways.http.endpoint import NEWEST, Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import PositionBeyondHead, RequestRefused, invalid
 from gateways.http.fields import Page, Read
@@ -87,14 +87,17 @@ class ReceiptsPage(Page):
     """Which object: its stream, such as `payout-<id>`, `payin-<id>`, `transfer-<id>` or `deposit-<tx_hash>-<log_index>`."""
 
 
-_EVENT: Final[LiteralString] = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM events WHERE notification_id = %(position)s"
+_FACTS: Final[LiteralString] = (
+    "SELECT notification_id AS position, originator_id AS stream, originator_version AS version, topic, state FROM events"
 )
 
 
+_EVENT: Final[LiteralString] = f"{_FACTS} WHERE notification_id = %(position)s"
+
+
 _STREAM: Final[LiteralString] = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
-    " WHERE originator_id = %(subject)s AND notification_id < %(before)s ORDER BY originator_version DESC LIMIT %(limit)s"
+    f"{_FACTS} WHERE originator_id = %(subject)s AND notification_id < %(before)s"
+    " ORDER BY originator_version DESC LIMIT %(limit)s"
 )
 
 
@@ -132,7 +135,7 @@ async def list_receipts(call: Call, page: ReceiptsPage) -> Reply:
     await of_the_history(call)
     params = {"subject": page.subject, "before": before(call, page), "limit": page.limit + 1}
     rows = await call.api.queries.fetch(_STREAM, params)
-    found = [(row[0], await _receipt(call, entry)) for row in rows for entry in _own_entries(call, row)]
+    found = [(row.position, await _receipt(call, entry)) for row in rows for entry in _own_entries(call, row)]
     return page_reply(call, page, found)
 
 
@@ -140,7 +143,7 @@ async def list_receipts(call: Call, page: ReceiptsPage) -> Reply:
 async def list_verification_keys(call: Call, _: Read) -> Reply:
     """The public keys that receipts, checkpoints and statements are checked with."""
     await of_the_history(call)
-    keys = [VerificationKey(*row) for row in await call.api.queries.fetch(_KEYS)]
+    keys = [of_row(VerificationKey, row) for row in await call.api.queries.fetch(_KEYS)]
     signer = await asyncio.to_thread(lambda: call.api.slow_reads.signer)
     return reply(all_of(VerificationKey)([*keys, VerificationKey("statements", str(signer.key))]))
 
@@ -153,7 +156,7 @@ async def list_checkpoints(call: Call, page: Page) -> Reply:
         _CHECKPOINTS + " WHERE number < %(before)s ORDER BY number DESC LIMIT %(limit)s",
         {"before": before(call, page), "limit": page.limit + 1},
     )
-    return page_reply(call, page, [(row[0], _checkpoint(row)) for row in rows])
+    return page_reply(call, page, [(row.number, _checkpoint(row)) for row in rows])
 
 
 @endpoint("GET", "/v1/checkpoints/{number}", OPERATOR, CheckpointProof, refusals=(NotFound,))
@@ -164,13 +167,13 @@ async def get_checkpoint(call: Call, _: Read) -> Reply:
     rows = await call.api.queries.fetch(
         _CHECKPOINTS + " WHERE number <= %(number)s ORDER BY number DESC LIMIT 2", {"number": number}
     )
-    if not rows or rows[0][0] != number:
+    if not rows or rows[0].number != number:
         raise RequestRefused(NotFound(noun="checkpoint"))
     found = _checkpoint(rows[0])
     fields = {name: getattr(found, name) for name in Checkpoint.__struct_fields__}
     if len(rows) == 1:
         return reply(CheckpointProof(**fields))
-    since = rows[1][1]
+    since = rows[1].size
     path = await asyncio.to_thread(_tree(call).consistency_path, since, found.size)
     return reply(CheckpointProof(**fields, since_size=since, consistency=[step.hex() for step in path]))
 
@@ -197,9 +200,8 @@ async def of_the_history(call: Call) -> None:
         raise RequestRefused(PositionBeyondHead())
 
 
-def _own_entries(call: Call, row: tuple[Any, ...]) -> Iterator[Entry]:
-    position, stream, version, topic, state = row
-    entries = entries_of(position, stream, version, topic, json.loads(state))
+def _own_entries(call: Call, row: Any) -> Iterator[Entry]:
+    entries = entries_of(row.position, row.stream, row.version, row.topic, json.loads(row.state))
     return (entry for entry in entries if entry.account_id == call.account_id)
 
 
@@ -208,13 +210,15 @@ async def _receipt(call: Call, entry: Entry) -> Receipt:
     rows = await call.api.queries.fetch(_COVERING, {"position": entry.position})
     if not rows:
         return Receipt(shown, entry.text.decode(), entry.hash.hex())
-    number, blind, notes = rows[0]
+    [covering] = rows
+    number, blind = covering.number, covering.blind
     leaf = entry.leaf(blind)
     trees = await call.api.queries.fetch(_TREE, {"checkpoint": number, "leaf": leaf})
     if not trees:
         raise InvariantBroken(f"the receipt trees of checkpoint {number} lack the event at position {entry.position}")
-    place, part = trees[0]
-    found = await asyncio.to_thread(_proven, entry, blind, part, place, notes[place], number, shown)
+    [tree] = trees
+    note = covering.receipts[tree.number]
+    found = await asyncio.to_thread(_proven, entry, blind, tree.leaves, tree.number, note, number, shown)
     return Receipt(**msgspec.structs.asdict(found))
 
 
@@ -225,9 +229,8 @@ def _proven(
     return proven(entry, blind, filled(leaves, place, blind), note, number, position)
 
 
-def _checkpoint(row: tuple[Any, ...]) -> Checkpoint:
-    number, size, root, made_at, note = row
-    return Checkpoint(number, size, root.hex(), made_at.astimezone(UTC), note)
+def _checkpoint(row: Any) -> Checkpoint:
+    return of_row(Checkpoint, row, root=row.root.hex(), made_at=row.made_at.astimezone(UTC))
 
 
 def _tree(call: Call) -> HistoryTree:

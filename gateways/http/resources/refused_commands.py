@@ -52,7 +52,7 @@ class RefusalsPage(Page):
 
 
 _REFUSED: Final[LiteralString] = """
-SELECT notification_id, originator_id, topic, state FROM events
+SELECT notification_id AS position, originator_id AS stream, topic, state FROM events
  WHERE topic IN ('payout.refused/1', 'command.refused/1', 'command.refusals-counted/1') AND notification_id < %(before)s
    AND (%(account_id)s::text IS NULL
         OR %(account_id)s = coalesce(state::jsonb ->> 'account_id', state::jsonb -> 'order' ->> 'account_id'))
@@ -67,12 +67,12 @@ async def list_refused_commands(call: Call, page: RefusalsPage) -> Reply:
     rows = await call.api.queries.fetch(
         _REFUSED, {"before": before(call, page), "account_id": page.account_id, "limit": page.limit + 1}
     )
-    return page_reply(call, page, [(row[0], _told(*row)) for row in rows])
+    return page_reply(call, page, [(row.position, _told(row)) for row in rows])
 
 
-def _told(position: int, stream: str, topic: str, state: str) -> RefusedCommand:
-    happened = decode(topic, state)
-    known: dict[str, Any] = {"position": position, "occurred_at": happened.occurred_at, "actor": happened.actor}
+def _told(row: Any) -> RefusedCommand:
+    happened = decode(row.topic, row.state)
+    known: dict[str, Any] = {"position": row.position, "occurred_at": happened.occurred_at, "actor": happened.actor}
     match happened:
         case RefusalsCounted():
             counts = [RefusedTimes(**msgspec.structs.asdict(each)) for each in happened.counts]
@@ -81,9 +81,9 @@ def _told(position: int, stream: str, topic: str, state: str) -> RefusedCommand:
         case CommandRefused():
             known |= {name: getattr(happened, name) for name in ("account_id", "command", "stream", "wish")}
         case PayoutRefused():
-            known |= _of_payout(happened.order, stream)
+            known |= _of_payout(happened.order, row.stream)
         case _:
-            raise AssertionError(f"{topic} is no refusal")
+            raise AssertionError(f"{row.topic} is no refusal")
     detail = restore(happened.code, happened.data).detail if happened.code in REJECTIONS else None
     return RefusedCommand(**known, code=happened.code, data=happened.data, detail=detail)
 

@@ -10,7 +10,7 @@ from core.ledger import books
 from core.ledger.journal import TREASURY_ACCOUNT_ID
 from core.ledger.refusals import NotFound
 from core.streams.accounts import OPERATOR
-from gateways.http.answer import Answer, Time, all_of, listed, money
+from gateways.http.answer import Answer, Time, all_of, listed, money, of_row
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.fields import Page, Read
 from gateways.http.resources.accounts import id_in
@@ -147,29 +147,26 @@ async def list_system_wallets(call: Call, _: Read) -> Reply:
     """The hot, cold and gas wallets, those of before included: what the books say they hold, and what the chain said last."""
     booked = await call.read("balances", _BALANCES, treasury=TREASURY_ACCOUNT_ID)
     rows = await call.read("wallets", _WALLETS)
-    seen = {(row[0], row[1]): _numbers(row) for row in await call.api.queries.fetch(_NUMBERS)}
+    seen = {(row.role, row.address): _numbers(row) for row in await call.api.queries.fetch(_NUMBERS)}
     answers = []
-    for wallet_id, role, address, key_id, status, created_at in rows:
-        active = status == "active"
-        code = books.WALLET_ACCOUNTS[role]
+    for row in rows:
         held = [
-            WalletBalance(money(minor, of), minor, of) for account, of, minor in booked if active and account == code
+            of_row(WalletBalance, line, amount=money(line.amount_minor, line.currency))
+            for line in booked
+            if row.status == "active" and line.code == books.WALLET_ACCOUNTS[row.role]
         ]
-        number = seen.get((role, address))
-        answers.append(SystemWallet(wallet_id, role, address, key_id, status, created_at, held, number))
+        number = seen.get((row.role, row.address))
+        answers.append(of_row(SystemWallet, row, key_id=row.kms_key_id, balances=held, on_chain=number))
     return reply(all_of(SystemWallet)(answers))
 
 
-def _numbers(row: tuple[Any, ...]) -> WalletNumbers:
-    _, _, block_number, timestamp_ms, usdt_minor, trx_sun, *resources = row
-    return WalletNumbers(
-        block_number,
-        datetime.fromtimestamp(timestamp_ms // 1000, UTC),
-        money(usdt_minor, "USDT"),
-        usdt_minor,
-        money(trx_sun, "TRX"),
-        trx_sun,
-        *resources,
+def _numbers(row: Any) -> WalletNumbers:
+    return of_row(
+        WalletNumbers,
+        row,
+        block_time=datetime.fromtimestamp(row.block_timestamp_ms // 1000, UTC),
+        usdt=money(row.usdt_minor, "USDT"),
+        trx=money(row.trx_sun, "TRX"),
     )
 
 
@@ -186,8 +183,8 @@ async def list_sweeps(call: Call, page: SweepsPage) -> Reply:
         address=page.address,
         limit=page.limit + 1,
     )
-    made = await _transactions(call, [row[0] for row in rows])
-    return page_reply(call, page, [(row[-1], _sweep(row[:-1], made.get(row[0], []))) for row in rows])
+    made = await _transactions(call, [row.id for row in rows])
+    return page_reply(call, page, [(row.position, _sweep(row, made.get(row.id, []))) for row in rows])
 
 
 @endpoint("GET", "/v1/sweeps/{id}", OPERATOR, Sweep, refusals=(NotFound,))
@@ -196,21 +193,24 @@ async def get_sweep(call: Call, _: Read) -> Reply:
     row = await call.one(
         "sweeps", "sweep", f"SELECT {_COLUMNS} FROM sweeps WHERE id = %(id)s::uuid", id=id_in(call, "sweep")
     )
-    return reply(_sweep(row, (await _transactions(call, [row[0]])).get(row[0], [])))
+    return reply(_sweep(row, (await _transactions(call, [row.id])).get(row.id, [])))
 
 
 async def _transactions(call: Call, sweeps: list[UUID]) -> dict[UUID, list[SweepTransaction]]:
     found: dict[UUID, list[SweepTransaction]] = {}
     rows = await call.api.queries.fetch(_TRANSACTIONS, {"sweeps": sweeps}) if sweeps else []
-    for sweep_id, key, purpose, state, txid, burned_sun, block_number, reason in rows:
-        burned = None if burned_sun is None else money(burned_sun, "TRX")
-        made = SweepTransaction(key, purpose, state, txid, burned, burned_sun, block_number, reason)
-        found.setdefault(sweep_id, []).append(made)
+    for row in rows:
+        burned = None if row.burned_sun is None else money(row.burned_sun, "TRX")
+        found.setdefault(row.sweep_id, []).append(of_row(SweepTransaction, row, burned=burned))
     return found
 
 
-def _sweep(row: tuple[Any, ...], made: list[SweepTransaction]) -> Sweep:
-    sweep_id, state, address, number, amount_minor, currency, destination, to, method, cost, burned, *rest = row
-    amount, planned, spent = money(amount_minor, currency), money(cost, "TRX"), money(burned, "TRX")
-    told = (sweep_id, state, address, number, amount, amount_minor, currency, destination, to, method)
-    return Sweep(*told, planned, cost, spent, burned, *rest, made)  # type: ignore[call-arg]
+def _sweep(row: Any, made: list[SweepTransaction]) -> Sweep:
+    return of_row(
+        Sweep,
+        row,
+        amount=money(row.amount_minor, row.currency),
+        cost=money(row.cost_sun, "TRX"),
+        burned=money(row.burned_sun, "TRX"),
+        transactions=made,
+    )

@@ -11,7 +11,7 @@ from core.ledger.refusals import AccountNotFound, NotFound
 from core.ports.clients import Delivery, DeliveryStatus
 from core.rotation import ROTATION_OVERLAP
 from core.streams.accounts import Account, RotateWebhookSecret, WebhookSecretRotated, account_stream
-from gateways.http.answer import Answer, Position, Time, listed
+from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, endpoint, reply
 from gateways.http.errors import RequestRefused, WebhookUrlMissing, invalid
 from gateways.http.fields import PAGE_DEFAULT, Body, Limit, Page, Read, Sequence
@@ -101,7 +101,7 @@ _EVENTS: Final = (
 async def list_events(call: Call, page: EventsPage) -> Reply:
     """The account's events behind a sequence number, in order. `next_cursor` is the last sequence of a full page."""
     rows = await call.read("notifications", _EVENTS, account_id=call.account_id, after=page.after, limit=page.limit + 1)
-    events = [ClientEvent(*row) for row in rows[: page.limit]]
+    events = [of_row(ClientEvent, row) for row in rows[: page.limit]]
     more = len(rows) > page.limit
     return reply(listed(ClientEvent)(events, more, str(events[-1].sequence) if more else None))
 
@@ -173,8 +173,8 @@ async def get_webhook_secret(call: Call, _: Read) -> Reply:
     )
     if not rows:
         raise RequestRefused(AccountNotFound())
-    generation, rotated_at = rows[0]
-    return reply(_secret(call, generation, rotated_at))
+    [row] = rows
+    return reply(_secret(call, row.webhook_secret_generation, row.webhook_secret_rotated_at))
 
 
 @endpoint(

@@ -8,12 +8,13 @@ import pytest
 
 import core.streams.all_events  # noqa: F401  declares every event
 from core.ledger import events
-from core.ledger.events import CLASSES, Event, UnknownTopic, decode, encode, event, postings_of, readable, upcast
+from core.ledger.events import CLASSES, Event, UnknownTopic, decode, encode, event, postings_of, upcast
 from core.ledger.journal import check_balanced
 from core.ledger.ledger import Ledger
 from tests.core.record_events import digest, digests, example, recorded
 from tests.support.history import ALICE, TickingClock
 from tests.support.memory import MemoryStore
+from tests.support.topics import readable
 from tests.support.treasury import append_treasury
 
 pytestmark = pytest.mark.fast

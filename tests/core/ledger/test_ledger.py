@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -21,6 +21,7 @@ from core.ledger.ledger import (
     Decided,
     Failed,
     Ledger,
+    Loaded,
     Outcome,
     Past,
     Refused,
@@ -439,6 +440,26 @@ def test_a_store_that_shuts_half_way_tells_what_was_written() -> None:
     written = [f"account-{each}" in store.histories([f"account-{each}"]) for each in (ALICE, "-", BOB, "c")]
     assert told == written
     assert any(isinstance(outcome, Failed) and isinstance(outcome.error, Unavailable) for outcome in outcomes)
+
+
+class Amounts(msgspec.Struct, frozen=True):
+    """One kind of state of a payout's stream: what was asked for, on top of what was there."""
+
+    total_minor: int = 0
+
+    def evolve(self, event: object) -> "Amounts":
+        asked = event.order.amount_minor if isinstance(event, PayoutRequested) else 0
+        return Amounts(self.total_minor + asked)
+
+
+@given(st.lists(st.sampled_from([Payout(), Amounts(), Amounts(100)]), min_size=2))
+def test_each_kind_of_state_is_folded_for_itself(initials: list[Payout | Amounts]) -> None:
+    """Commands of one batch that fold one stream into states of several kinds, or from several beginnings, get each its own."""
+    wished = order(ALICE, "seen by many", 7)
+    happened = PayoutRequested(occurred_at=datetime(2026, 1, 1, tzinfo=UTC), actor=ACTOR, order=wished, postings=())
+    past = Past(Loaded({payout_stream(wished.payout_id): [Recorded(1, "any", 1, happened)]}, {}, 1))
+    for initial in initials:
+        assert past.state(payout_stream(wished.payout_id), initial) == initial.evolve(happened)
 
 
 def test_a_command_must_declare_the_guards_it_moves(store: MemoryStore) -> None:

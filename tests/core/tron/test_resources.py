@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.tron.resources import stake_for, units_in_machine, units_of, used_after
+from core.tron.resources import stake_for, units_in_machine, units_of
 
 pytestmark = pytest.mark.fast
 
@@ -43,9 +43,3 @@ def test_nothing_needs_no_stake() -> None:
     """No units need no stake, and no stake gives no units, also where nobody has staked."""
     assert stake_for(0, ENERGY_LIMIT, ENERGY_WEIGHT) == units_of(0, ENERGY_LIMIT, ENERGY_WEIGHT) == 0
     assert units_of(1_000_000, ENERGY_LIMIT, 0) == 0
-
-
-def test_usage_recovers_in_a_day() -> None:
-    """Half is left after twelve hours, a rounded-up rest just before a day, nothing after it."""
-    assert [used_after(64_285, hours * 3_600_000) for hours in (0, 12, 24, 48)] == [64_285, 32_143, 0, 0]
-    assert used_after(64_285, 86_399_999) == 1

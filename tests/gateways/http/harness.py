@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import jsonschema
+import psycopg
 from pydantic import SecretStr
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
@@ -19,9 +20,10 @@ from core.tron.address import Address
 from gateways.http.app import server as make_server
 from gateways.http.docs.openapi import document
 from gateways.http.edge.server import Server
+from gateways.postgres.connections import conninfo_of
 from gateways.postgres.database import Database as PlatformDatabase
 from gateways.postgres.event_store import datastore
-from gateways.postgres.roles import API, RECORDER, SIGNER
+from gateways.postgres.roles import API, PROJECTOR, RECORDER, SIGNER
 from gateways.settings import Settings
 from gateways.wiring.opened import embedded
 from gateways.wiring.platform import Platform
@@ -182,7 +184,8 @@ class World:
         self.signer = signer
         self.recorder = recorder
         self.operator = self.client(OPERATOR_KEY)
-        self._views = datastore(platform.projector_url)
+        self.projector_url = conninfo_of(platform.logins[PROJECTOR])
+        self._views = datastore(self.projector_url)
         tracking = ViewTracking(self._views)
         self._projector = Projector(list(VIEWS.values()), platform.store, tracking)
         self._projecting = threading.Lock()
@@ -224,6 +227,15 @@ class World:
         made = [address(f"pool {next(self._addresses)}") for _ in range(count)]
         self.signer.pool.add([ReadyAddress(item.base58, item.hex(), f"m/{item.base58}") for item in made])
         return made
+
+    def last_webhook_data(self, client: Client) -> str:
+        """The data of the last event that the client is told, byte for byte as its webhook carries it."""
+        with psycopg.connect(self.platform.reader_url) as conn:
+            [(data,)] = conn.execute(
+                "SELECT data::text FROM client_events WHERE account_id = %s ORDER BY sequence DESC LIMIT 1",
+                (client.account_id,),
+            )
+        return str(data)
 
     def close(self) -> None:
         self._views.close()

@@ -19,7 +19,8 @@ from core.proofs.receipts import check, entries_of, filled, proven
 from gateways.postgres.connections import Connections
 from gateways.postgres.event_store import PostgresEventStore
 from gateways.postgres.roles import CHECKPOINTER, READER
-from projections.audit.history_tree import HistoryTree, read_raw
+from projections.audit.history_tree import HistoryTree
+from projections.stored_events import page_of_events
 from tests.support.checkpoints import Desk, FixedSigner, HandClock
 from tests.support.history import ALICE, USDT, append_events, append_history, execute, fund, register
 from tests.support.postgres import Database
@@ -34,7 +35,7 @@ def desk(database: Database, tmp_path: Path) -> Iterator[Desk]:
 
 def leaves(database: Database) -> list[bytes]:
     with psycopg.connect(database.reader_url) as conn:
-        return [leaf_hash(canonical(row)) for row in read_raw(conn, 0, 100_000)]
+        return [leaf_hash(canonical(row)) for row in page_of_events(conn, 0, 100_000)]
 
 
 def tiles(database: Database) -> list[Any]:
@@ -144,7 +145,7 @@ def test_every_client_event_has_its_receipt(database: Database, ledger: Ledger, 
     with psycopg.connect(database.reader_url) as conn:
         [(blind, [note])] = conn.execute("SELECT blind, receipts FROM checkpoints").fetchall()
         [(number, part)] = conn.execute("SELECT number, leaves FROM receipt_trees").fetchall()
-        rows = read_raw(conn, 0, 1000)
+        rows = page_of_events(conn, 0, 1000)
     assert ReceiptNote.parse(opened(note, desk.signer.key)).root == checkpoint.receipt_roots[0]
     tree = filled([part[at : at + 32] for at in range(0, len(part), 32)], number, blind)
     entries = [entry for p, s, v, topic, state in rows for entry in entries_of(p, s, v, topic, json.loads(state))]

@@ -14,10 +14,10 @@ from core.proofs.checkpoints import ArchivedCheckpoint, check_archive
 from core.proofs.merkle import ProofRefused
 from core.proofs.notes import NoteKey
 from gateways.postgres.event_store import PostgresEventStore
-from projections.audit.history_tree import read_raw
 from projections.audit.reconcile import Check, reconcile
 from projections.audit.verify import ARCHIVE, SIGNED, TREE, verify
 from projections.engine.tracking import ViewTracking
+from projections.stored_events import page_of_events
 from tests.support.checkpoints import Desk
 from tests.support.exports import signed_history
 from tests.support.postgres import Database
@@ -54,7 +54,7 @@ def look(database: Database, desk: Desk) -> dict[str, Check]:
 
 def reseal(conn: psycopg.Connection) -> None:
     """What a forger with every right would do: seal anew what he has written, in one batch."""
-    rows = read_raw(conn, 0, 10_000)
+    rows = page_of_events(conn, 0, 10_000)
     conn.execute("DELETE FROM seals")
     conn.execute(
         "INSERT INTO seals VALUES (%s, 1, %s, %s, %s)", (uuid4(), len(rows), GENESIS, seal_hash(GENESIS, rows))

@@ -10,11 +10,11 @@ import pytest
 from core.ledger import books
 from core.ledger.journal import TREASURY, TREASURY_ACCOUNT_ID, derived_id, ledger_account_id
 from core.ledger.ledger import Ledger
-from gateways.http.resources.deposits import Deposit
-from gateways.http.resources.payouts import Payout
 from gateways.postgres.event_store import PostgresEventStore
 from projections.engine.tracking import ViewTracking
 from projections.views import VIEWS
+from projections.views.deposits import Deposit
+from projections.views.payouts import Payout
 from tests.support.history import ALICE, BOB, BOB_ADDRESS, USDT, append_history, detect, execute, orphan, transfer
 from tests.support.postgres import Database
 from tests.support.views import project

@@ -110,6 +110,30 @@ def test_a_deposit_is_shown_from_the_head_to_its_confirmation(api: World) -> Non
     assert ([event["sequence"] for event in page["data"]], page["has_more"], page["next_cursor"]) == ([2, 3], True, "3")
 
 
+def test_a_deposit_is_spelled_one_way(api: World) -> None:
+    """GET, list, list as of a position and webhook have the same bytes of a deposit, detected and confirmed."""
+    api.fill_pool()
+    acme = api.company()
+    address = acme.made("/v1/payins", {})["address"]["tron_address_base58"]
+    fact = transfer("one spelling", Address.from_base58(address), 25 * USDT)
+    for step in (detect(fact), _confirm(acme, fact)):
+        api.recorder.ledger.execute([step])
+        api.project()
+        page = acme.get("/v1/deposits")
+        [deposit] = page.json()["data"]
+        shown = acme.get(f"/v1/deposits/{deposit['id']}").text
+        assert page.text == f'{{"data":[{shown}],"has_more":false,"next_cursor":null}}'
+        assert acme.get(f"/v1/deposits?as_of_position={page.headers['counterfoil-position']}").text == page.text
+        assert api.last_webhook_data(acme) == shown
+    confirmed_at, entry = deposit["confirmed_at"], deposit["journal_entry_id"]
+    assert shown == (
+        f'{{"id":"{deposit["id"]}","tx_hash":"{fact.txid}","log_index":{fact.log_index},"block_number":{fact.block_number},'
+        f'"address":"{address}","ledger_account":"User_Liability","amount":"25.000000","amount_minor":25000000,'
+        f'"currency":"USDT","status":"confirmed","journal_entry_id":"{entry}","detected_at":"{deposit["detected_at"]}",'
+        f'"confirmed_at":"{confirmed_at}"}}'
+    )
+
+
 def test_a_disabled_payin_still_books(api: World) -> None:
     """Disabling is a label, twice is as once; money that arrives later is credited all the same (FAILURES 12)."""
     api.fill_pool()

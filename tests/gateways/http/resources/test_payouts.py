@@ -8,7 +8,7 @@ import pytest
 from core.streams.payouts import PayoutOrder
 from core.tron.address import USDT_MAINNET, ZERO_ADDRESS
 from tests.gateways.http.harness import PAYEE, World, until
-from tests.support.history import send
+from tests.support.history import confirm_payout, send
 
 
 def test_a_payout_reserves_amount_and_fee(shared: World) -> None:
@@ -113,6 +113,40 @@ def test_the_key_answers_the_same_for_ever(shared: World) -> None:
     assert again.headers["idempotency-replayed"] == "true"
     shared.project()
     assert acme.shown(f"/v1/payouts/{payout['id']}")["state"] == "broadcasted"
+
+
+def test_a_payout_is_spelled_one_way(shared: World) -> None:
+    """First answer, GET, list and webhook have the same bytes of a payout, but for the position of what was just written."""
+    acme = shared.company(usdt="100")
+    body = {"to_address": PAYEE, "amount": "1.5", "client_reference": "order 7"}
+    first = acme.post("/v1/payouts", json=body)
+    made = first.json()
+    position = f',"position":"{made["position"]}"}}'
+    assert first.text == (
+        f'{{"id":"{made["id"]}","state":"requested","to_address":"{PAYEE}","amount":"1.500000","amount_minor":1500000,'
+        '"fee_minor":1000000,"currency":"USDT","ledger_account":"User_Liability","tron_tx_hash":null,'
+        f'"client_reference":"order 7","failure_code":null,"created_at":"{made["created_at"]}",'
+        f'"updated_at":"{made["updated_at"]}"{position}'
+    )
+    shared.project()
+    assert acme.get(f"/v1/payouts/{made['id']}").text == first.text.removesuffix(position) + "}"
+    wished = PayoutOrder(
+        payout_id=made["id"],
+        account_id=acme.account_id,
+        ledger_account="User_Liability",
+        to_address=PAYEE,
+        amount_minor=1_500_000,
+        fee_minor=1_000_000,
+        currency="USDT",
+        client_reference="order 7",
+    )
+    for step in ([*send(wished)], [confirm_payout(wished)]):
+        shared.signer.ledger.execute(step)
+        shared.project()
+        shown = acme.get(f"/v1/payouts/{made['id']}").text
+        assert shared.last_webhook_data(acme) == shown
+        assert acme.get("/v1/payouts").text == f'{{"data":[{shown}],"has_more":false,"next_cursor":null}}'
+    assert '"state":"confirmed"' in shown
 
 
 def test_a_refusal_is_repeated_byte_for_byte(shared: World) -> None:

@@ -13,7 +13,7 @@ from tests.gateways.http.harness import World, until
 @pytest.fixture
 def process(api: World) -> Iterator[Rebuilding]:
     """The step of the process `rebuild`."""
-    step = Rebuilding(api.platform.projector_url)
+    step = Rebuilding(api.projector_url)
     yield step
     step.close()
 
@@ -60,7 +60,7 @@ def test_held_paused_resumed_cancelled(api: World, process: Rebuilding) -> None:
     """A held rebuild waits for resume, a paused one stands, a cancelled one is over."""
     company = api.company(usdt="10")
     api.project()
-    with psycopg.connect(api.platform.projector_url) as conn:
+    with psycopg.connect(api.projector_url) as conn:
         conn.execute("UPDATE balances SET amount_minor = 7 WHERE code = 'User_Liability'")
     api.operator.made("/v1/projections/balances/rebuild", {"hold": True})
     finish(process)
@@ -107,7 +107,7 @@ def test_the_api_tells_how_long_requests_take(api: World) -> None:
 
     def told() -> bool:
         api.operator.shown("/v1/projections")
-        with psycopg.connect(api.platform.projector_url) as conn:
+        with psycopg.connect(api.projector_url) as conn:
             rows = conn.execute("SELECT p95_ms FROM foreground WHERE told_at > now() - interval '3 s'").fetchall()
         return bool(rows) and all(p95_ms > 0 for (p95_ms,) in rows)
 
