@@ -1,7 +1,6 @@
 """Two versions of a view at one position: are their rows the same, and if not, which differ?"""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -59,12 +58,12 @@ class _Digest(NamedTuple):
     """How many rows a table has, and a hash of all of them in any order."""
 
     rows: int
-    hash: Decimal
+    hash: str
 
 
 def _digest(conn: Connection[Any], table: Table[Any], schema: str) -> _Digest:
     statement = sql.SQL(
-        "SELECT count(*) AS rows, coalesce(sum(hash_record_extended({row}, 0)), 0) AS hash FROM {table} AS t"
+        "SELECT count(*) AS rows, coalesce(sum(hash_record_extended({row}, 0)), 0)::text AS hash FROM {table} AS t"
     ).format(row=_row(table, "t"), table=sql.Identifier(schema, table.name))
     [digest] = structs(conn, _Digest, statement)
     return digest
