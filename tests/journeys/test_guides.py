@@ -54,7 +54,7 @@ def test_an_engineer_can_follow_his_page() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_an_operator_can_follow_his_page() -> None:
     """Every command from the first wallet to a restored copy, with what it prints."""
     page = source("operate")
