@@ -54,7 +54,7 @@ def test_an_engineer_can_follow_his_page() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_an_operator_can_follow_his_page() -> None:
     """Every command from the first wallet to a restored copy, with what it prints."""
     page = source("operate")
@@ -66,7 +66,7 @@ def test_an_auditor_can_follow_his_page(installation: Installation) -> None:
     """The export is verified by the stand-alone file, and a changed byte is found."""
     until(lambda: installation.hot_wallet())
     with tempfile.TemporaryDirectory(prefix="cf-verified-") as name:
-        shell = Shell(Path(name), data=str(installation.data), tron_node_url=installation.devnet)
+        shell = Shell(Path(name), data=str(installation.data))
         printed = [shell.run(block.text) for block, _ in commands(source("verify"))]
     assert printed[-1].rstrip().endswith("found")
 
