@@ -49,7 +49,7 @@ up: $(RUNTIME)
 > @$(BIN)/python -m gateways up
 
 test: $(DEV)
-> @$(BIN)/python -m pytest -n 2 --dist worksteal tests
+> @$(BIN)/python -m pytest -n 3 tests
 
 check: $(DEV)
 > @$(BIN)/ruff check .
