@@ -13,6 +13,7 @@ from core.ports.scanning import Cursor
 from core.ports.wallets import ReadyAddress
 from tests.contracts.conftest import Backend
 from tests.support.history import ALICE, BOB, address
+from tests.support.patience import HANG_S
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
@@ -29,14 +30,14 @@ def at_once(count: int, work: Callable[[int], T]) -> list[T]:
     results: list[T] = []
 
     def run(number: int) -> None:
-        barrier.wait(10)
+        barrier.wait(HANG_S)
         results.append(work(number))
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(HANG_S)
     return results
 
 

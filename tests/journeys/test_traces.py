@@ -17,9 +17,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from gateways.embedded.secrets_file import load_or_create
 from gateways.processes.registry import PROCESSES
 from signers.keys.keystore import GAS, HOT, Keystore
-from tests.journeys.conftest import Installation, get, post, until
+from tests.journeys.conftest import Installation, get, post
 from tests.support.http_server import Answered, Asked, HttpServer, serving
 from tests.support.numbers import samples
+from tests.support.patience import HANG_S, until
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 URL_TOKEN = "a-token-in-the-path-of-a-webhook-url"
@@ -102,7 +103,7 @@ def journey() -> Iterator[Journey]:
         payout_id = post(company, "/v1/payouts", {"to_address": PAYEE, "amount": "5"})["id"]
         until(lambda: heard(webhooks, "payout.confirmed"), "the payout's webhook")
         numbers = {
-            name: httpx2.get(f"http://127.0.0.1:{metrics_port + number}/metrics", timeout=30).text
+            name: httpx2.get(f"http://127.0.0.1:{metrics_port + number}/metrics", timeout=HANG_S).text
             for number, name in enumerate(PROCESSES)
         }
         with running.operator() as operator:

@@ -13,6 +13,7 @@ from gateways.devnet.in_process import InProcess
 from gateways.devnet.machine import abi
 from gateways.devnet.state.transaction import Transaction
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.fast
 
@@ -26,7 +27,7 @@ class Client:
         self.devnet = Devnet()
         self.waited_ms = 0
         self.http = httpx2.Client(
-            base_url="http://devnet", transport=InProcess(self.devnet.node, self._wait), timeout=10
+            base_url="http://devnet", transport=InProcess(self.devnet.node, self._wait), timeout=HANG_S
         )
 
     def _wait(self, ms: int) -> None:
