@@ -6,6 +6,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.aws import aws_settings, aws_url
+from tests.support.folders import in_memory
 from tests.support.postgres import database, ledger, postgres, store, tracking
 from tests.support.schedule import DearestFirst
 
@@ -16,6 +17,8 @@ hypothesis.settings.register_profile(
     "suite", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("suite")
+
+in_memory()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:

@@ -144,7 +144,7 @@ def get(client: httpx2.Client, path: str, **query: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation() -> Iterator[Installation]:
     """One installation for the journeys that only use it."""
     with (
