@@ -13,11 +13,14 @@ from gateways.devnet.in_process import InProcess
 from gateways.devnet.machine import abi
 from gateways.devnet.state.transaction import Transaction
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
-from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.fast
 
 TRANSFER = "transfer(address,uint256)"
+
+
+CLIENT_S = 10.0
+"""What a client is patient for, of a time that is only counted."""
 
 
 class Client:
@@ -27,7 +30,7 @@ class Client:
         self.devnet = Devnet()
         self.waited_ms = 0
         self.http = httpx2.Client(
-            base_url="http://devnet", transport=InProcess(self.devnet.node, self._wait), timeout=HANG_S
+            base_url="http://devnet", transport=InProcess(self.devnet.node, self._wait), timeout=CLIENT_S
         )
 
     def _wait(self, ms: int) -> None:

@@ -83,6 +83,7 @@ def test_an_expired_key_says_so(database: Database, tmp_path: Path) -> None:
         wish = {"name": "k", "permissions": ["ledger:read"]}
         soon = now + timedelta(hours=1)
         client = api.client(api.operator.made(path, {**wish, "expires_at": soon.isoformat()})["key"])
+        api.project()
         now = soon - timedelta(microseconds=1)
         assert client.get("/v1/account").status_code == 200
         now = soon
