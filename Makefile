@@ -56,7 +56,7 @@ check: $(DEV)
 > @$(BIN)/ruff format --check --quiet .
 > @$(BIN)/mypy
 > @$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
-> @$(BIN)/python -m pytest -n 2 -m fast tests
+> @$(BIN)/python -m pytest -n 2 -m "fast and not long" tests
 
 SEED ?= 1
 simulate: $(DEV)

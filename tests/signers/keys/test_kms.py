@@ -54,6 +54,7 @@ class SoftwareKms:
         return encode_dss_signature(r, self.random.choice((s, CURVE_ORDER - s)))
 
 
+@pytest.mark.long
 @settings(max_examples=60)
 @given(st.integers(1, CURVE_ORDER - 1), st.binary(min_size=32, max_size=32), st.integers(0, 1))
 def test_every_signature_recovers_to_its_key(secret: int, digest: bytes, seed: int) -> None:

@@ -129,6 +129,7 @@ def test_tronpy_computes_the_same_txid(intent: Intent, of: Envelope) -> None:
     assert txid_of(raw_data) == theirs
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_equal_payouts_in_one_millisecond_have_as_many_txids() -> None:
     """FAILURES 27: 100,000 payouts of one amount to one payee, built in one millisecond, have 100,000 txids."""
     assert len({txid_of(build(PAYOUT, envelope(payment))) for payment in range(100_000)}) == 100_000
