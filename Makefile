@@ -49,14 +49,14 @@ up: $(RUNTIME)
 > @$(BIN)/python -m gateways up
 
 test: $(DEV)
-> @$(BIN)/python -m pytest -n 2 --dist worksteal tests
+> @$(BIN)/python -m pytest -n 3 tests
 
 check: $(DEV)
 > @$(BIN)/ruff check .
 > @$(BIN)/ruff format --check --quiet .
 > @$(BIN)/mypy
 > @$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
-> @$(BIN)/python -m pytest -n 2 -m fast tests
+> @$(BIN)/python -m pytest -n 2 -m "fast and not long" tests
 
 SEED ?= 1
 simulate: $(DEV)

@@ -1,6 +1,26 @@
-"""Fixtures of tests/support, for every test that asks for them."""
+"""What holds for every test: the fixtures of tests/support, how Hypothesis looks for examples, and who runs what."""
+
+import hypothesis
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.aws import aws_settings, aws_url
+from tests.support.folders import in_memory
 from tests.support.postgres import database, ledger, postgres, store, tracking
+from tests.support.schedule import DearestFirst
 
 __all__ = ["aws_settings", "aws_url", "database", "ledger", "postgres", "store", "tracking"]
+
+# A property is true or false at whatever speed: no example has a deadline, and slow examples are no error.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
+
+in_memory()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Where nothing else was asked for with --dist."""
+    return DearestFirst(config, log) if config.getoption("dist") == "load" else None

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from gateways.processes.registry import PROCESSES
+from tests.support.patience import HANG_S, until
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("core", "projections", "scanners", "signers", "gateways", "schema")
@@ -97,20 +97,19 @@ def test_the_local_stack_runs_as_nobody_on_a_tree_that_cannot_be_written(world: 
         world, python, "up", "--network", "devnet", "--http-port", "0", "--devnet-port", "0", "--block-ms", "100"
     )
     try:
-        deadline = time.monotonic() + WAIT_S
-        while True:
-            health = start(world, python, "health")
-            said, _ = health.communicate(timeout=WAIT_S)
-            shown = {path.name for path in (world / "tmp" / "pulse").glob("*")}
-            if health.returncode == 0 and shown == PROCESSES.keys():
-                break
+
+        def well() -> bool:
             assert running.poll() is None, running.stdout and running.stdout.read()
-            assert time.monotonic() < deadline, said
-            time.sleep(0.2)
-        assert said == "all processes are alive\n"
+            if {path.name for path in (world / "tmp" / "pulse").glob("*")} != PROCESSES.keys():
+                return False
+            health = start(world, python, "health")
+            said, _ = health.communicate(timeout=HANG_S)
+            return health.returncode == 0 and said == "all processes are alive\n"
+
+        until(well, "that `counterfoil health` finds all processes well")
     finally:
         running.send_signal(signal.SIGTERM)
-        told, _ = running.communicate(timeout=WAIT_S)
+        told, _ = running.communicate(timeout=HANG_S)
     assert running.returncode == 0, told
     assert sorted(path.relative_to(world) for path in (world / "app").rglob("*")) == before
     assert list((world / "tmp" / "pulse").iterdir()) == []

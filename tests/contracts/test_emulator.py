@@ -4,7 +4,6 @@ A strict expected failure: the day the emulator keeps its promise, the test fail
 """
 
 import os
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from gateways.aws.names import QUEUE_ATTRIBUTES
 from signers.keys.kms import point_of
 from tests.support.aws import CREDENTIALS, REAL, REGION, emulator
 from tests.support.curve import recovered
+from tests.support.patience import until
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,12 @@ class Fifo:
         asked = {"MaxNumberOfMessages": most, "VisibilityTimeout": visibility_s, "WaitTimeSeconds": 0}
         return list(self.sqs.receive_message(QueueUrl=self.url, **asked).get("Messages", []))
 
+    def visible(self) -> int:
+        """How many may be received now."""
+        name = "ApproximateNumberOfMessages"
+        told = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
+        return int(told["Attributes"][name])
+
     def delete(self, message: dict[str, Any]) -> None:
         self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
 
@@ -70,7 +76,7 @@ def test_a_group_keeps_its_order_after_a_timeout(as_it_comes: str) -> None:
     for body in ("1", "2"):
         queue.send("a", body)
     assert [message["Body"] for message in queue.receive(visibility_s=1)] == ["1", "2"]
-    time.sleep(1.1)  # moto's own clock decides
+    until(lambda: queue.visible() == 2)  # moto's own clock decides
     assert [message["Body"] for message in queue.receive()] == ["1", "2"]
 
 
@@ -80,11 +86,11 @@ def test_an_old_receipt_deletes_nothing(as_it_comes: str) -> None:
     queue = Fifo(as_it_comes, "receipts")
     queue.send("a", "1")
     [old] = queue.receive(visibility_s=1)
-    time.sleep(1.1)
+    until(lambda: queue.visible() == 1)
     assert queue.receive(visibility_s=1)
     with pytest.raises(queue.sqs.exceptions.ClientError):
         queue.delete(old)
-    time.sleep(1.1)
+    until(lambda: queue.visible() == 1)
     assert [message["Body"] for message in queue.receive()] == ["1"]
 
 

@@ -9,7 +9,8 @@ import httpx2
 
 from tests.documents.blocks import commands
 from tests.documents.shell import Shell
-from tests.journeys.conftest import Installation, get, post, until
+from tests.journeys.conftest import Installation, get, post
+from tests.support.patience import HANG_S, until
 
 PAYEE: Final = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 _PATIENT: Final = {"rate_limit": "100000/minute"}
@@ -98,13 +99,15 @@ class _Stage:
         asked = {"address": self._wallet(role)["address"], "visible": True}
 
         def has() -> bool:
-            account = httpx2.post(f"{self._running.devnet}/walletsolidity/getaccount", json=asked, timeout=30).json()
+            account = httpx2.post(
+                f"{self._running.devnet}/walletsolidity/getaccount", json=asked, timeout=HANG_S
+            ).json()
             return any(amount_sun in each.values() for each in account.get(field, ()))
 
         until(has, f"{amount_sun} sun of {role} in {field}")
 
     def _token(self, call: dict[str, Any]) -> None:
-        httpx2.post(f"{self._running.devnet}/devnet/usdt", json=call, timeout=30).raise_for_status()
+        httpx2.post(f"{self._running.devnet}/devnet/usdt", json=call, timeout=HANG_S).raise_for_status()
 
     def _an_address_is_set_aside(self) -> None:
         until(
@@ -120,7 +123,7 @@ class _Stage:
     def _fifteen_days_pass(self) -> None:
         self._on_chain("gas", "unfrozenV2", 100_000_000)
         call = {"advance_ms": FIFTEEN_DAYS_MS}
-        httpx2.post(f"{self._running.devnet}/devnet/time", json=call, timeout=60).raise_for_status()
+        httpx2.post(f"{self._running.devnet}/devnet/time", json=call, timeout=HANG_S).raise_for_status()
 
     def _cold_storage_is_funded(self) -> None:
         self._running.faucet(self._wallet("cold")["address"], usdt="1000", trx="100")

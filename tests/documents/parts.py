@@ -10,6 +10,7 @@ from typing import Final
 
 from gateways.processes.registry import PROCESSES
 from gateways.settings import PREFIX, Settings
+from tests.support.patience import HANG_S
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
@@ -45,7 +46,7 @@ def program(*arguments: str) -> str:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == 0, (

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.documents.parts import ROOT, environment
+from tests.support.patience import HANG_S
 
-WAIT_S = 240
 NOT_RUN: Mapping[str, str] = {
     "counterfoil up --data /var/lib/counterfoil": "it never ends: the installation beside which the others run is one",
     "counterfoil run api": "it never ends: `up` runs the same process",
@@ -57,7 +57,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=WAIT_S,
+            timeout=HANG_S,
             check=False,
         )
         assert done.returncode == 0, f"{block}\nended with {done.returncode}:\n{done.stdout}"

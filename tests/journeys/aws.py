@@ -18,6 +18,7 @@ from gateways.settings import Settings
 from tests.journeys.conftest import ROOT, Installation
 from tests.support.aws import REAL, made_everything
 from tests.support.emulator import ASKED
+from tests.support.patience import HANG_S
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def installation(settings: Settings, **more: str) -> Iterator[Installation]:
             bucket = "" if REAL else f"{settings.aws_prefix}checkpoints"  # on AWS, what is locked in it would stay
             settings = settings.model_copy(update={"checkpoint_bucket": bucket, **more})
             if not REAL:
-                httpx2.delete(f"{settings.aws_endpoint_url}{ASKED}", timeout=10).raise_for_status()
+                httpx2.delete(f"{settings.aws_endpoint_url}{ASKED}", timeout=HANG_S).raise_for_status()
             with made_everything(settings, server.url):
                 running = Installation(
                     Path(folder) / "data",
@@ -62,7 +63,7 @@ def command(running: Installation, *words: str) -> "subprocess.CompletedProcess[
         env={**os.environ, "COLUMNS": "200", **{f"COUNTERFOIL_{key.upper()}": value for key, value in given.items()}},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -84,7 +85,7 @@ def asked(running: Installation, aws: Aws) -> list[Call]:
     aliases = {
         each["TargetKeyId"]: each["AliasName"] for page in pages for each in page["Aliases"] if "TargetKeyId" in each
     }
-    answer = httpx2.get(f"{running.settings['aws_endpoint_url']}{ASKED}", timeout=10).json()
+    answer = httpx2.get(f"{running.settings['aws_endpoint_url']}{ASKED}", timeout=HANG_S).json()
     calls = [(process, service, operation, aliases.get(name, name)) for process, service, operation, name in answer]
     return [call for call in calls if call[0] in PROCESSES]
 

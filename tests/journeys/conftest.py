@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from tests.support.patience import HANG_S, until
+
 ROOT = Path(__file__).parents[2]
-WAIT_S = 90.0
 PERMISSIONS = [
     "ledger:read",
     "ledger:write",
@@ -29,17 +29,6 @@ PERMISSIONS = [
     "webhooks:read",
     "webhooks:write",
 ]
-
-
-def until(look: Any, what: str = "it", wait_s: float = WAIT_S) -> Any:
-    """What `look` gives as soon as it is true; fails with `what` after a while."""
-    deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.03)
-    pytest.fail(f"{what} did not happen within {wait_s:.0f} s")
 
 
 class Installation:
@@ -103,13 +92,13 @@ class Installation:
         """SIGKILL the supervisor; its children notice and end."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(HANG_S)
 
     def stop(self) -> int:
         """SIGTERM -> the exit code."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(60)
+        return self._process.wait(HANG_S)
 
     def __enter__(self) -> "Installation":
         return self.start()
@@ -120,7 +109,7 @@ class Installation:
             self.stop()
 
     def operator(self) -> httpx2.Client:
-        return httpx2.Client(base_url=self.api, headers={"x-api-key": self.operator_key}, timeout=30)
+        return httpx2.Client(base_url=self.api, headers={"x-api-key": self.operator_key}, timeout=HANG_S)
 
     def company(self, name: str = "Acme Exchange", webhook_url: str | None = None) -> httpx2.Client:
         """A registered company's own client, with every permission a company may have."""
@@ -128,10 +117,10 @@ class Installation:
             account = post(operator, "/v1/accounts", {"name": name, "webhook_url": webhook_url})
             body = {"name": "backend", "permissions": PERMISSIONS}
             key = post(operator, f"/v1/accounts/{account['id']}/api-keys", body)
-        return httpx2.Client(base_url=self.api, headers={"x-api-key": key["key"]}, timeout=30)
+        return httpx2.Client(base_url=self.api, headers={"x-api-key": key["key"]}, timeout=HANG_S)
 
     def faucet(self, address: str, **coins: str) -> str:
-        answer = httpx2.post(f"{self.devnet}/devnet/faucet", json={"address": address, **coins}, timeout=30)
+        answer = httpx2.post(f"{self.devnet}/devnet/faucet", json={"address": address, **coins}, timeout=HANG_S)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["txid"])
 
@@ -155,7 +144,7 @@ def get(client: httpx2.Client, path: str, **query: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation() -> Iterator[Installation]:
     """One installation for the journeys that only use it."""
     with (

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from tests.journeys.conftest import ROOT, Installation, get, post, until
+from tests.journeys.conftest import ROOT, Installation, get, post
+from tests.support.patience import HANG_S, until
 
 BEAN_CHECK = Path(sys.executable).with_name("bean-check")
 VERIFIER = ROOT / "schema" / "verify.py"
@@ -21,7 +22,7 @@ def counterfoil(running: Installation, *arguments: str) -> "subprocess.Completed
         env={**environment, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
 
@@ -50,7 +51,7 @@ def test_an_auditor_proves_a_running_installation(installation: Installation, tm
     assert again.returncode == 0, again.stdout + again.stderr
     path.write_bytes(path.read_bytes().replace(b"25000000", b"35000000"))
     alone = [sys.executable, "-I", str(VERIFIER), "history", str(path), "--key", key, "--archive", str(archive)]
-    found = subprocess.run(alone, capture_output=True, text=True, timeout=60, check=False)
+    found = subprocess.run(alone, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert found.returncode == 1
     assert "the event is not the one that was kept" in found.stdout
 
@@ -64,7 +65,9 @@ def test_an_auditor_takes_the_books_home(installation: Installation, tmp_path: P
     for wish in ((), ("--account", "treasury"), ("--account", account, "--from", "2020-01-01", "--to", "2020-01-31")):
         made = counterfoil(installation, "audit", "export", "--format", "beancount", *wish, "--output", str(path))
         assert made.returncode == 0, made.stderr
-        checked = subprocess.run([str(BEAN_CHECK), str(path)], capture_output=True, text=True, timeout=60, check=False)
+        checked = subprocess.run(
+            [str(BEAN_CHECK), str(path)], capture_output=True, text=True, timeout=HANG_S, check=False
+        )
         assert checked.returncode == 0, checked.stderr
     journal = counterfoil(installation, "audit", "export", "--format", "hledger")
     assert f"Liabilities:Client-{account}:User-Liability" in journal.stdout, journal.stderr

@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.journeys.conftest import ROOT, Installation, until
+from tests.journeys.conftest import ROOT, Installation
+from tests.support.patience import HANG_S, until
 
 PASSPHRASE = "of a test, and of nothing else"
 OFFLINE = [*(["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]), sys.executable]
@@ -95,7 +96,7 @@ def test_coins_come_from_cold_storage_once_and_what_is_not_signed_in_time_never(
             shutil.move(here / "cold-bundle.json", away / "cold-bundle.json")
             said(offline(*sign, after(late, "fingerprint"), folder=away))
             shutil.move(away / "cold-bundle.signed.json", here / "cold-bundle.signed.json")
-            answer = httpx2.post(f"{running.devnet}/devnet/time", json={"advance_ms": 7_200_000}, timeout=60)
+            answer = httpx2.post(f"{running.devnet}/devnet/time", json={"advance_ms": 7_200_000}, timeout=HANG_S)
             assert answer.status_code == 200, answer.text
             told = said(command(running, *submit, folder=here), code=2)
             assert "has expired and nothing moved" in told or "submitted before" in told

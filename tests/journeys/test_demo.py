@@ -9,6 +9,7 @@ import pytest
 
 from tests.documents.blocks import blocks, parts, shape
 from tests.documents.parts import README, demo_lines
+from tests.support.patience import HANG_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +29,7 @@ def test_the_demo_ends_with_balances_a_zero_trial_balance_and_ledger_equal_to_ch
         env={**environment, "HOME": str(tmp_path), "COLUMNS": "160"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=2 * HANG_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,7 +13,8 @@ from gateways.http.docs.guides import source
 from tests.documents.blocks import blocks, commands, shape
 from tests.documents.operating import outputs
 from tests.documents.shell import Shell
-from tests.journeys.conftest import Installation, until
+from tests.journeys.conftest import Installation
+from tests.support.patience import HANG_S, until
 from tests.support.postgres import Database
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ def run_python(script: str, **environment: str) -> subprocess.CompletedProcess[s
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
 

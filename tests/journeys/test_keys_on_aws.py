@@ -15,8 +15,9 @@ from gateways.postgres.roles import LOGINS
 from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
 from tests.journeys.aws import asked, beyond_its_access, command, installation, reconcile
-from tests.journeys.conftest import get, post, until
+from tests.journeys.conftest import get, post
 from tests.support.aws import REAL
+from tests.support.patience import until
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 

@@ -17,7 +17,8 @@ from core.tron.address import USDT_MAINNET, Address
 from gateways.processes.registry import PROCESSES
 from gateways.tron.node import TronNode
 from signers.transactions.abi import balance_of_call, read_uint256
-from tests.journeys.conftest import ROOT, Installation, get, post, until
+from tests.journeys.conftest import ROOT, Installation, get, post
+from tests.support.patience import HANG_S, until
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 VICTIMS = ("devnet", *PROCESSES)
@@ -91,7 +92,7 @@ def _states(company: httpx2.Client) -> Counter[str]:
 
 def _mined(running: Installation, txid: str) -> bool:
     asked = {"value": txid}
-    answer = httpx2.post(f"{running.devnet}/wallet/gettransactioninfobyid", json=asked, timeout=10)
+    answer = httpx2.post(f"{running.devnet}/wallet/gettransactioninfobyid", json=asked, timeout=HANG_S)
     return answer.json().get("id") == txid
 
 
@@ -111,7 +112,7 @@ def _reconcile(running: Installation) -> None:
         env={**environment, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

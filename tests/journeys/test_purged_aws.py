@@ -17,10 +17,11 @@ from gateways.aws.session import Aws
 from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
 from tests.journeys.aws import asked, beyond_its_access, installation, reconcile
-from tests.journeys.conftest import Installation, get, post, until
+from tests.journeys.conftest import Installation, get, post
 from tests.journeys.test_kill_each_process import child
 from tests.support.aws import REAL, emptied
 from tests.support.http_server import Answered, HttpServer, serving
+from tests.support.patience import until
 
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 

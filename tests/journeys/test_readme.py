@@ -11,7 +11,8 @@ from gateways.http.docs.guides import GUIDES, source
 from tests.documents.blocks import commands, parts
 from tests.documents.parts import QUICK, README, ROOT
 from tests.documents.shell import NOT_RUN, Shell
-from tests.journeys.conftest import Installation, until
+from tests.journeys.conftest import Installation
+from tests.support.patience import HANG_S, until
 
 TEXT = README.read_text(encoding="utf-8")
 BYTES_MAX = 9 * 1024

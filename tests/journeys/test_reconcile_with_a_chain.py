@@ -19,8 +19,9 @@ from gateways.wiring.opened import open_platform
 from gateways.wiring.platform import Platform
 from projections.audit.on_chain import OnChain
 from projections.audit.reconcile import reconcile
-from tests.journeys.conftest import Installation, get, post, until
+from tests.journeys.conftest import Installation, get, post
 from tests.journeys.test_kill_each_process import child
+from tests.support.patience import HANG_S, until
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def differences(platform: Platform) -> tuple[str, ...]:
 
 
 def owner_calls(running: Installation, **call: object) -> None:
-    answer = httpx2.post(f"{running.devnet}/devnet/usdt", json=call, timeout=30)
+    answer = httpx2.post(f"{running.devnet}/devnet/usdt", json=call, timeout=HANG_S)
     assert answer.status_code == 200, answer.text
 
 
@@ -67,7 +68,7 @@ def test_every_difference_is_explained_or_booked() -> None:
         running.faucet(first, usdt="10", trx="2")
         until(lambda: len(get(company, "/v1/deposits", status="confirmed")["data"]) == 1, "the deposit is credited")
         with looking(running) as platform:
-            assert all(check.ok for check in reconcile_when_quiet(platform, 30))
+            assert all(check.ok for check in reconcile_when_quiet(platform, HANG_S))
 
             observe = until(lambda: child(running, "observe"), "observe runs")
             os.kill(observe, signal.SIGSTOP)
@@ -82,7 +83,7 @@ def test_every_difference_is_explained_or_booked() -> None:
             finally:
                 os.kill(observe, signal.SIGCONT)
             assert wait_for_ledger(platform, found.block_number)
-            assert all(check.ok for check in reconcile_when_quiet(platform, 30))
+            assert all(check.ok for check in reconcile_when_quiet(platform, HANG_S))
 
             owner_calls(running, set_params=[10, 40])
             running.faucet(second, usdt="100")
@@ -91,4 +92,4 @@ def test_every_difference_is_explained_or_booked() -> None:
             owner_calls(running, destroy=first)
             until(lambda: events(platform, "token.funds-destroyed"), "the issuer destroyed what was there")
             assert at(platform, first).usdt_minor == 0
-            assert all(check.ok for check in reconcile_when_quiet(platform, 30)), differences(platform)
+            assert all(check.ok for check in reconcile_when_quiet(platform, HANG_S)), differences(platform)

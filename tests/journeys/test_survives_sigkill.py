@@ -4,7 +4,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.journeys.conftest import Installation, get, post, until
+from tests.journeys.conftest import Installation, get, post
+from tests.support.patience import until
 
 DEPOSITS = 6
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"

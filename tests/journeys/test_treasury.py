@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 
 from tests.gateways.cli.test_app import counterfoil
-from tests.journeys.conftest import Installation, get, post, until
+from tests.journeys.conftest import Installation, get, post
 from tests.support.exports import VERIFIER
 from tests.support.history import address
+from tests.support.patience import until
 
 COLD = address("a cold wallet elsewhere").base58
 

@@ -165,7 +165,7 @@ class ViewLint:
                 found.append([(each.table.name, each.new, each.changed, each.gone) for each in folds.take()])
         assert found[0] == found[1]
 
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, suppress_health_check=list(HealthCheck))
     @given(cuts=st.sets(st.floats(0, 1), max_size=20), copy_rows_min=st.sampled_from([1, 2, COPY_ROWS_MIN]))
     def test_any_split(
         self,

@@ -43,6 +43,7 @@ def test_a_lost_deposit_is_credited_all_the_same() -> None:
     assert world.balance() == 5
 
 
+@pytest.mark.long
 def test_a_queue_that_loses_everything_again_and_again_loses_nothing() -> None:
     """Each time it takes twice as long, to a bound."""
     world = World()

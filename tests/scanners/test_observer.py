@@ -368,6 +368,7 @@ def _eventful(fuse: Fuse | None) -> World:
     return world
 
 
+@pytest.mark.long
 def test_a_crash_between_any_two_statements_loses_nothing() -> None:
     """Wherever observer or recorder die, before or after any call, every deposit ends as it should (FAILURES 4)."""
     counting = Fuse(at=10**9)

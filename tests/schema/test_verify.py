@@ -583,7 +583,7 @@ def test_every_check_is_reached(desk: Desk) -> None:
 
 
 @pytest.mark.fast
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=80), st.data())
 def test_its_ed25519_is_the_worlds(seed: bytes, message: bytes, data: st.DataObject) -> None:
     """It accepts what the library signs, and nothing where a bit of message, signature or key differs."""

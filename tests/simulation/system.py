@@ -5,7 +5,7 @@ call that changes something outside the process: append, send, delete, broadcast
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -177,6 +177,9 @@ class System:
         """The process whose turn it is."""
         self.writes: list[str] = []
         """Every boundary passed: process and call, once before it and once after it."""
+        self.turns: list[int] = []
+        """The turn that each of them was passed in."""
+        self._turn = 0
         self.processes: dict[str, Callable[[], bool]] = {}
         for name in PROCESSES:
             self.restart(name)
@@ -199,7 +202,7 @@ class System:
 
     def step(self, name: str) -> bool:
         """One step of a process. A shut door is what the loop backs off from; a crash is a restart."""
-        self.running = name.rstrip("2")
+        self.running, self._turn = name.rstrip("2"), self._turn + 1
         try:
             return self.processes[name]()
         except Unavailable:
@@ -212,7 +215,7 @@ class System:
 
     def act(self, command: Any) -> Any:
         """A client's or operator's command through the API's ledger -> its outcome; None when the API died over it."""
-        self.running = "api"
+        self.running, self._turn = "api", self._turn + 1
         try:
             [outcome] = Ledger(self._through(self.store), self.now).execute([command])
             return outcome
@@ -332,12 +335,28 @@ class System:
 
     # Crashes
 
+    def places(self, start: int, wanted: Collection[str] = ()) -> list[int]:
+        """The boundaries from `start` on, or the `wanted` of them, that are places of their own, counted from there.
+
+        Right before a write is the same place as right after the one before it in the same turn: what is in between reads.
+        """
+        turns, writes = self.turns[start:], self.writes[start:]
+
+        def is_place(at: int) -> bool:
+            return 0 <= at < len(writes) and (not wanted or writes[at] in wanted)
+
+        def is_again(at: int) -> bool:
+            return at % 2 == 0 and is_place(at - 1) and turns[at - 1] == turns[at]
+
+        return [at for at in range(len(writes)) if is_place(at) and not is_again(at)]
+
     def _through(self, port: Any) -> Any:
         return _Fused(port, self)
 
     def burn(self, call: str) -> None:
         """Called before and after each write."""
         self.writes.append(f"{self.running} {call}")
+        self.turns.append(self._turn)
         if self.fuse is not None and self.fuse.burn(self.running, call):
             self.died_at = self.writes[-1]
             raise Crash

@@ -44,12 +44,16 @@ def life(world: World) -> None:
 
 
 @functools.cache
-def boundaries() -> list[str]:
-    """Every boundary of an undisturbed life, in order."""
+def undisturbed() -> tuple[list[str], list[int]]:
+    """Every boundary of an undisturbed life, in order, and those that are places of their own to die at."""
     world = World(0, backends=1)
     before = len(world.system.writes)
     life(world)
-    return world.system.writes[before:]
+    return world.system.writes[before:], world.system.places(before)
+
+
+def boundaries() -> list[str]:
+    return undisturbed()[0]
 
 
 def walk(fuse: Fuse, **system: object) -> World:
@@ -80,13 +84,14 @@ def test_the_walk_passes_every_kind_of_boundary() -> None:
         "payouts delete",
     }
     assert wanted <= kinds.keys(), kinds
+    assert {boundaries()[at] for at in undisturbed()[1]} == kinds.keys()
     assert kinds["payouts append"] == 2 * 3  # prepared; signed and broadcast; confirmed
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_death_at_any_boundary_changes_nothing(part: int) -> None:
     """The deposit is credited once, the payout paid once, books and chain agree, wherever a process died."""
-    for at in range(part, len(boundaries()), PARTS):
+    for at in undisturbed()[1][part::PARTS]:
         world = walk(Fuse(at))
         assert not open_payouts(world.system.store), boundaries()[at]
         assert len([it for it in world.system.store.events if it.stream.startswith("payout-")]) == 5, boundaries()[at]

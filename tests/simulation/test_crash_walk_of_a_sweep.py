@@ -12,6 +12,7 @@ from tests.simulation.treasury import open_treasury
 from tests.simulation.world import World
 
 PARTS = 3
+WRITES = ("sweeps append", "sweeps broadcast")
 BLOCKS = 110
 """From the deposit until the coins are swept and what was lent is back."""
 SEEDS = {"fuel": 0, "loan": 1}
@@ -38,14 +39,14 @@ def quiet(seed: int) -> World:
 
 
 @functools.cache
-def boundaries(method: str) -> list[str]:
-    """Every boundary of an undisturbed life, in order."""
+def undisturbed(method: str) -> tuple[list[str], list[int]]:
+    """Every boundary of an undisturbed life, in order, and those that are places of their own to die at."""
     world = quiet(SEEDS[method])
     before = len(world.system.writes)
     life(world)
     assert not open_treasury(world.system.store)
     assert swept(world) == 2
-    return world.system.writes[before:]
+    return world.system.writes[before:], world.system.places(before, WRITES)
 
 
 def swept(world: World) -> int:
@@ -55,7 +56,7 @@ def swept(world: World) -> int:
 @pytest.mark.parametrize("method", SEEDS)
 def test_the_walk_passes_every_kind_of_boundary(method: str) -> None:
     """Appends and broadcasts of the sweeps' process are all places to die at."""
-    kinds = Counter(boundaries(method))
+    kinds = Counter(undisturbed(method)[0])
     assert kinds["sweeps append"] >= {"fuel": 20, "loan": 30}[method]
     assert kinds["sweeps broadcast"] >= {"fuel": 8, "loan": 16}[method]
 
@@ -64,13 +65,13 @@ def test_the_walk_passes_every_kind_of_boundary(method: str) -> None:
 @pytest.mark.parametrize("method", SEEDS)
 def test_a_death_at_any_boundary_of_a_sweep_changes_nothing(method: str, part: int) -> None:
     """Each address is swept once, no stake is leaked, books and chain agree, wherever the process died."""
-    places = [("append", n) for n in range(boundaries(method).count("sweeps append"))]
-    places += [("broadcast", n) for n in range(boundaries(method).count("sweeps broadcast"))]
-    for call, left in places[part::PARTS]:
+    boundaries, places = undisturbed(method)
+    for at in places[part::PARTS]:
         world = quiet(SEEDS[method])
-        world.system.fuse = Fuse(left, "sweeps", call)
+        world.system.fuse = Fuse(at)
         life(world)
-        assert world.system.crashes == 1, (call, left)
+        assert world.system.crashes == 1, (boundaries[at], at)
+        assert world.system.died_at == boundaries[at]
         world.settle()
         check(world.system)
-        assert swept(world) == 2, (call, left)
+        assert swept(world) == 2, (boundaries[at], at)

@@ -37,7 +37,6 @@ def test_every_invariant_holds_after_whatever_hypothesis_does() -> None:
             settings=settings(
                 max_examples=25,
                 stateful_step_count=60,
-                deadline=None,
                 derandomize=True,
                 suppress_health_check=list(HealthCheck),
             ),

@@ -18,6 +18,7 @@ from projections.audit.export import export
 from projections.engine.tracking import ViewTracking
 from tests.support.checkpoints import Desk
 from tests.support.history import ALICE, USDT, append_events, execute, fund
+from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 from tests.support.views import project
 
@@ -96,6 +97,6 @@ def verdict(lines: Sequence[bytes], folder: Path, desk: Desk | None = None, *, a
     if desk is not None:
         arguments += ["--key", str(desk.signer.key)]
         arguments += ["--archive", str(desk.archive.folder)] if archive else []
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False, cwd=folder)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=HANG_S, check=False, cwd=folder)
     assert done.returncode in (0, 1), done.stderr
     return Verdict(done.returncode, json.loads(done.stdout))

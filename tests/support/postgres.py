@@ -21,6 +21,8 @@ from projections.engine.tracking import ViewTracking
 from tests.support.history import TickingClock
 
 TEMPLATE = "counterfoil_template"
+OUTLIVES_NO_MACHINE = ("fsync", "full_page_writes")
+"""Off: what is committed survives the death of every process here, and nobody pulls the plug."""
 _numbers = itertools.count(1)
 
 
@@ -44,6 +46,9 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         server = EmbeddedPostgres(Path(folder) / "pg")
         try:
             with psycopg.connect(server.url, autocommit=True) as conn:
+                for setting in OUTLIVES_NO_MACHINE:
+                    conn.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+                conn.execute("SELECT pg_reload_conf()")
                 conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
             migrate(make_conninfo(server.url, dbname=TEMPLATE), dict.fromkeys(ROLES, "of-a-test-only"))
             yield server
@@ -63,7 +68,7 @@ def fresh_database(postgres: EmbeddedPostgres) -> Iterator[Database]:
     """A clone of the migrated template, dropped at the end whoever is still connected."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres.url, autocommit=True) as conn:
-        statement = "CREATE DATABASE {} TEMPLATE {}"
+        statement = "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"
         conn.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
     owner = make_conninfo(postgres.url, dbname=name)
     urls = {role: make_conninfo(owner, user=role, password="of-a-test-only") for role in ROLES}

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import HANG_S
+
 SOURCE = Path(__file__).parents[2] / "terraform"
 MODULES = (
     "archive",
@@ -34,7 +36,6 @@ MIRRORS = (
     "~/.terraform.d/plugins",
     "~/.local/share/terraform/plugins",
 )
-TIMEOUT_S = 280
 
 
 def terraform_binary() -> str:
@@ -81,7 +82,7 @@ class Terraform:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=2 * HANG_S,
             check=False,
         )
         assert not check or done.returncode == 0, f"terraform {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"

@@ -258,7 +258,7 @@ def _gist(outcome: Outcome) -> object:
             return str(outcome.error)
 
 
-Books.TestCase.settings = settings(max_examples=40, stateful_step_count=16, deadline=None)
+Books.TestCase.settings = settings(max_examples=40, stateful_step_count=16)
 TestBooks = pytest.mark.fast(Books.TestCase)
 
 

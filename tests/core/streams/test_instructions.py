@@ -127,7 +127,7 @@ class Hostile(RuleBasedStateMachine):
 
 
 TestHostile = Hostile.TestCase
-TestHostile.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestHostile.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 @pytest.fixture

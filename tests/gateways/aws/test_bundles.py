@@ -68,7 +68,7 @@ def test_what_is_no_bundle_is_a_report(body: bytes) -> None:
 
 
 @pytest.mark.fast
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.data())
 def test_whatever_is_decided_no_report_is_lost(data: st.DataObject) -> None:
     """Deleted, given back, buried, left to its timeout, in any order and mixture: in the end each is deleted or buried."""

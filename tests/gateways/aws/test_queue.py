@@ -1,6 +1,5 @@
 """What SqsQueue makes of the service's own ways: limits, batches, polls, refusals, shut doors."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -104,16 +103,15 @@ def test_a_call_carries_no_more_than_it_may(aws: Aws) -> None:
 
 
 def test_only_an_empty_queue_is_waited_for(aws: Aws) -> None:
-    """A poll ends at once with a message; after a receive that found something the next does not wait."""
-    queue = SqsQueue(aws, NAME, poll_s=2)
+    """After a receive that found something the next does not wait; after one that did not, it does."""
+    waits: list[int] = []
+    aws.client("sqs").meta.events.register(
+        "before-parameter-build.sqs.ReceiveMessage", lambda params, **_: waits.append(params["WaitTimeSeconds"])
+    )
+    queue = SqsQueue(aws, NAME, poll_s=1)
     queue.send([message(1)])
-    started = time.monotonic()
-    assert len(queue.receive(10)) == 1
-    assert queue.receive(10) == []
-    at_once_s = time.monotonic() - started
-    assert queue.receive(10) == []
-    assert time.monotonic() - started - at_once_s >= 1.5
-    assert at_once_s < 1.5
+    assert [len(queue.receive(10)) for _ in range(4)] == [1, 0, 0, 0]
+    assert waits == [1, 0, 1, 1]
 
 
 def test_what_sqs_gave_up_by_itself_is_a_dead_letter_like_the_others(aws: Aws) -> None:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.patience import HANG_S
+
 pytestmark = pytest.mark.fast
 
 ROOT = Path(__file__).parents[3]
@@ -41,7 +43,7 @@ def counterfoil(*arguments: str, **settings: str) -> "subprocess.CompletedProces
         env={**environment, "COLUMNS": "200", "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
 

@@ -26,6 +26,7 @@ from gateways.wiring.opened import open_platform
 from gateways.wiring.platform import utc_now
 from projections.engine.tracking import ViewTracking
 from tests.support.history import HOT_WALLET
+from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 from tests.support.treasury import GAS_WALLET, append_treasury
 from tests.support.views import project
@@ -40,8 +41,8 @@ def devnet() -> Iterator[Devnet]:
     with Devnet(Config(paused=True)) as running:
         for to, what in ((GAS_WALLET, {"trx": "500"}), (HOT_WALLET, {"usdt": "10", "trx": "40"})):
             gift = {"address": to.base58, **what}
-            assert httpx2.post(f"{running.url}/devnet/faucet", json=gift).status_code == 200
-        httpx2.post(f"{running.url}/devnet/mine", json={"blocks": 1})
+            assert httpx2.post(f"{running.url}/devnet/faucet", json=gift, timeout=HANG_S).status_code == 200
+        httpx2.post(f"{running.url}/devnet/mine", json={"blocks": 1}, timeout=HANG_S)
         chain = running.node.chain
         account = accounts.find(chain.state, GAS_WALLET)
         assert account is not None
@@ -51,7 +52,7 @@ def devnet() -> Iterator[Devnet]:
         unfreezing = tuple(Unfreezing("ENERGY", trx * SUN_PER_TRX, at_ms) for trx, at_ms in waiting)
         changed = msgspec.structs.replace(account, energy=staked, unfreezing=unfreezing)
         chain.state.apply({("account", GAS_WALLET): changed})
-        httpx2.post(f"{running.url}/devnet/mine", json={"blocks": 30})
+        httpx2.post(f"{running.url}/devnet/mine", json={"blocks": 30}, timeout=HANG_S)
         yield running
 
 

@@ -29,6 +29,7 @@ from gateways.user_error import UserError
 from gateways.wiring.opened import open_platform
 from projections.engine.tracking import ViewTracking
 from tests.support.history import BOB_ADDRESS, HOT_WALLET, address, append_history, execute
+from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 from tests.support.treasury import COLD_WALLET, GAS_WALLET, append_treasury
 from tests.support.views import project
@@ -62,8 +63,9 @@ def paid(devnet: Devnet, ledger: Ledger, store: PostgresEventStore, tracking: Vi
     append_treasury(ledger)
     project(store, tracking)
     for to, what in ((BOB_ADDRESS, {"usdt": "7"}), (GAS_WALLET, {"trx": "500"}), (HOT_WALLET, {"usdt": "2000"})):
-        assert httpx2.post(f"{devnet.url}/devnet/faucet", json={"address": to.base58, **what}).status_code == 200
-    assert httpx2.post(f"{devnet.url}/devnet/mine", json={"blocks": 30}).status_code == 200
+        gift = {"address": to.base58, **what}
+        assert httpx2.post(f"{devnet.url}/devnet/faucet", json=gift, timeout=HANG_S).status_code == 200
+    assert httpx2.post(f"{devnet.url}/devnet/mine", json={"blocks": 30}, timeout=HANG_S).status_code == 200
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> str:
@@ -154,7 +156,7 @@ def test_a_cold_wallet_is_an_address_and_a_plain_account(
     append_history(ledger)
     with open_platform(settings, SIGNER) as platform:
         platform.pool.add_wallet("hot", HOT_WALLET.base58, "kms:hot")
-    fake = httpx2.get(f"{devnet.url}/devnet/info").json()["contracts"]["fake_usdt"]
+    fake = httpx2.get(f"{devnet.url}/devnet/info", timeout=HANG_S).json()["contracts"]["fake_usdt"]
     cold = address("somewhere safe")
     for text, said in (
         ("T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwc", "no Tron address"),
@@ -187,8 +189,8 @@ def test_coins_that_a_cold_wallet_has_already_are_named(
     append_history(ledger)
     cold = address("somewhere safe")
     gift = {"address": cold.base58, "usdt": "12.5", "trx": "3"}
-    assert httpx2.post(f"{devnet.url}/devnet/faucet", json=gift).status_code == 200
-    httpx2.post(f"{devnet.url}/devnet/mine", json={"blocks": 30})
+    assert httpx2.post(f"{devnet.url}/devnet/faucet", json=gift, timeout=HANG_S).status_code == 200
+    httpx2.post(f"{devnet.url}/devnet/mine", json={"blocks": 30}, timeout=HANG_S)
     register_cold(settings, cold.base58, Output())
     assert "it holds 12.500000 USDT and 3.000000 TRX already" in shown(capsys)
 

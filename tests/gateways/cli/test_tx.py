@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.tron.address import Address
@@ -205,7 +205,6 @@ def test_what_is_no_transaction_is_explained(text: str, sentence: str) -> None:
         decode(text)
 
 
-@settings(deadline=None)  # two busy cores must not fail a property
 @given(st.sampled_from(RECORDED), st.integers(0), st.binary(max_size=3))
 def test_damaged_bytes_never_crash(row: Recorded, at: int, patch: bytes) -> None:
     """Any damaged transaction is either decoded and described or refused with a sentence."""

@@ -19,6 +19,10 @@ pytestmark = pytest.mark.fast
 TRANSFER = "transfer(address,uint256)"
 
 
+CLIENT_S = 10.0
+"""What a client is patient for, of a time that is only counted."""
+
+
 class Client:
     """An HTTP client of a devnet in this process; only what it is told to mine is mined."""
 
@@ -26,7 +30,7 @@ class Client:
         self.devnet = Devnet()
         self.waited_ms = 0
         self.http = httpx2.Client(
-            base_url="http://devnet", transport=InProcess(self.devnet.node, self._wait), timeout=10
+            base_url="http://devnet", transport=InProcess(self.devnet.node, self._wait), timeout=CLIENT_S
         )
 
     def _wait(self, ms: int) -> None:

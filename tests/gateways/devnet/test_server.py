@@ -1,10 +1,10 @@
 """The running devnet produces blocks by its clock, survives SIGKILL, and serves an official client unmodified."""
 
 import signal
+import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,26 +18,15 @@ from tronpy.providers import HTTPProvider
 from gateways.devnet.node import Config
 from gateways.devnet.server import Devnet
 from tests.gateways.devnet.world import STRANGER
-
-PATIENCE_SECONDS = 20
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """The condition's first true value. Fails when it does not come."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.01)
-    raise AssertionError("the condition never held")
+from tests.support.patience import HANG_S, until
 
 
 def get(url: str, path: str) -> Any:
-    return httpx2.get(url + path).json()
+    return httpx2.get(url + path, timeout=HANG_S).json()
 
 
 def post(url: str, path: str, **body: Any) -> Any:
-    return httpx2.post(url + path, json=body).json()
+    return httpx2.post(url + path, json=body, timeout=HANG_S).json()
 
 
 @pytest.fixture
@@ -77,21 +66,22 @@ def struck(devnet: Devnet) -> dict[str, int]:
 def test_held_request_holds_up_nobody(running: Devnet) -> None:
     """While one client waits for an answer that does not come, others are answered and blocks are produced."""
     post(running.url, "/devnet/faults", kind="timeout")
-    with ThreadPoolExecutor(1) as waiting:
-        held = waiting.submit(httpx2.post, running.url + "/wallet/getnowblock", timeout=2)
+    address = ("127.0.0.1", int(running.url.rsplit(":", 1)[1]))
+    with socket.create_connection(address) as held:
+        held.sendall(b"POST /wallet/getnowblock HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
         until(lambda: struck(running) == {"timeout": 1})
         head = get(running.url, "/devnet/info")["head"]
         until(lambda: get(running.url, "/wallet/getnowblock")["block_header"]["raw_data"]["number"] > head)
-        assert not held.done()
-        with pytest.raises(httpx2.ReadTimeout):
-            held.result()
+        held.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            held.recv(1)
 
 
 def test_held_request_ends_by_itself(running: Devnet) -> None:
     """After the armed seconds the connection is cut, without an answer."""
     post(running.url, "/devnet/faults", kind="timeout", seconds=0.05)
     with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
-        httpx2.post(running.url + "/wallet/getnowblock", timeout=PATIENCE_SECONDS)
+        httpx2.post(running.url + "/wallet/getnowblock", timeout=HANG_S)
 
 
 def test_held_request_ends_with_the_server() -> None:
@@ -99,7 +89,7 @@ def test_held_request_ends_with_the_server() -> None:
     with ThreadPoolExecutor(1) as waiting:
         with Devnet(Config(block_ms=20)) as devnet:
             post(devnet.url, "/devnet/faults", kind="timeout", seconds=600)
-            held = waiting.submit(httpx2.post, devnet.url + "/wallet/getnowblock", timeout=PATIENCE_SECONDS)
+            held = waiting.submit(httpx2.post, devnet.url + "/wallet/getnowblock", timeout=HANG_S)
             until(lambda: struck(devnet) == {"timeout": 1})
         error = held.exception()
     assert isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError)
@@ -143,7 +133,7 @@ def start(folder: Path) -> tuple[subprocess.Popen[str], str]:
 
 def end(process: subprocess.Popen[str], how: signal.Signals) -> int:
     process.send_signal(how)
-    code = process.wait(PATIENCE_SECONDS)
+    code = process.wait(HANG_S)
     assert process.stdout
     process.stdout.close()
     return code
@@ -185,18 +175,18 @@ def test_tronpy_journey(running: Devnet, tron: Tron) -> None:
     assert usdt.functions.balanceOf(owner) == 10_000_000_000_000
 
     sent = tron.trx.transfer(owner, STRANGER.base58, 5).memo("for tea").build().sign(key).broadcast()
-    receipt = sent.wait(PATIENCE_SECONDS, 0.05)
+    receipt = sent.wait(HANG_S, 0.05)
     assert receipt["fee"] == 2_100_000
     assert tron.get_account(STRANGER.base58)["balance"] == 5
 
     call = usdt.functions.transfer(STRANGER.base58, 25_000_000).with_owner(owner).fee_limit(20_000_000)
     sent = call.build().sign(key).broadcast()
-    receipt = sent.wait(PATIENCE_SECONDS, 0.05)
+    receipt = sent.wait(HANG_S, 0.05)
     assert receipt["receipt"]["energy_usage_total"] == 130_285
-    assert sent.result(PATIENCE_SECONDS, 0.05) is False
+    assert sent.result(HANG_S, 0.05) is False
     (event,) = usdt.events.Transfer.process_receipt(receipt)
     assert event["args"] == {"from": owner, "to": STRANGER.base58, "value": 25_000_000}
-    assert sent.wait(PATIENCE_SECONDS, 0.05, solid=True)["id"] == sent.txid
+    assert sent.wait(HANG_S, 0.05, solid=True)["id"] == sent.txid
     assert usdt.functions.balanceOf(STRANGER.base58) == 25_000_000
     assert tron.get_bandwidth(owner) == 255
     block = tron.get_block(receipt["blockNumber"])
@@ -212,7 +202,7 @@ def test_tronpy_stakes_and_delegates(running: Devnet, tron: Tron) -> None:
     energy_sun, bandwidth_sun = 6_000_000_000, 2_000_000_000
 
     def done(builder: Any, signer: PrivateKey = key) -> Any:
-        return builder.build().sign(signer).broadcast().wait(PATIENCE_SECONDS, 0.05)
+        return builder.build().sign(signer).broadcast().wait(HANG_S, 0.05)
 
     done(tron.trx.freeze_balance(owner, bandwidth_sun, "BANDWIDTH"))
     frozen = done(tron.trx.freeze_balance(owner, energy_sun, "ENERGY"))
@@ -259,4 +249,4 @@ def test_tronpy_errors(running: Devnet, tron: Tron) -> None:
     usdt = tron.get_contract(info["contracts"]["usdt"])
     call = usdt.functions.transfer(other, 10**20).with_owner(owner).fee_limit(20_000_000)
     with pytest.raises(TvmError, match="REVERT opcode executed"):
-        call.build().sign(key).broadcast().result(PATIENCE_SECONDS, 0.05)
+        call.build().sign(key).broadcast().result(HANG_S, 0.05)

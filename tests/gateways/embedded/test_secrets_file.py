@@ -11,6 +11,7 @@ from gateways.embedded.secrets_file import SecretsFile, load_or_create
 from gateways.postgres.migrate import ROLES
 from gateways.postgres.roles import CHECKPOINTER
 from gateways.private_file import DamagedFile, UnsafeFile, write_private
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.fast
 
@@ -38,14 +39,14 @@ def test_creators_at_once_agree(tmp_path: Path) -> None:
     found: list[SecretsFile] = []
 
     def create() -> None:
-        barrier.wait(10)
+        barrier.wait(HANG_S)
         found.append(load_or_create(path))
 
     threads = [threading.Thread(target=create) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(HANG_S)
     assert found == [load_or_create(path)] * 8
     assert [each.name for each in tmp_path.iterdir()] == ["secrets.json"]
 
@@ -61,14 +62,14 @@ def test_a_file_from_before_a_role_existed_gets_its_password(tmp_path: Path) -> 
     found: list[SecretsFile] = []
 
     def start() -> None:
-        barrier.wait(10)
+        barrier.wait(HANG_S)
         found.append(load_or_create(path))
 
     threads = [threading.Thread(target=start) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(HANG_S)
     assert found == [load_or_create(path)] * 8
     assert found[0].role_passwords == kept | {CHECKPOINTER: found[0].role_passwords[CHECKPOINTER]}
     assert found[0].keys.position_key == made.keys.position_key

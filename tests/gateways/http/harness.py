@@ -2,9 +2,10 @@
 
 import itertools
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from projections.engine.projector import Projector
 from projections.engine.tracking import ViewTracking
 from projections.views import VIEWS
 from tests.support.history import address
+from tests.support.patience import HANG_S, until
 from tests.support.postgres import Database
 
 OPERATOR_KEY = "cf_operator_of-a-test-only-0123456789abcdef"
@@ -76,25 +78,14 @@ def running(server: Server) -> Iterator[str]:
     """The server in a thread of its own -> its URL; told to stop at the end, and waited for."""
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until(lambda: server.started or not thread.is_alive(), 20)
+    until(lambda: server.started or not thread.is_alive())
     assert server.started, "the server did not start"
     try:
         yield f"http://127.0.0.1:{server.port}"
     finally:
         server.should_exit = True
-        thread.join(40)
+        thread.join(HANG_S)
         assert not thread.is_alive(), "the server did not stop"
-
-
-def until(holds: Callable[[], Any], seconds: float = 10) -> Any:
-    """What `holds` gives as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = holds()
-        if found:
-            return found
-        time.sleep(0.005)
-    raise AssertionError(f"{holds} did not come true within {seconds} s")
 
 
 class Client(httpx2.Client):
@@ -192,7 +183,7 @@ class World:
         self._addresses = itertools.count(1)
 
     def client(self, key: str) -> Client:
-        return Client(base_url=self.url, headers={"x-api-key": key}, timeout=30)
+        return Client(base_url=self.url, headers={"x-api-key": key}, timeout=HANG_S)
 
     def project(self) -> None:
         """Bring every view to the head."""
@@ -245,9 +236,14 @@ class World:
 
 
 @contextmanager
-def world(database: Database, tmp_path: Path, **changes: Any) -> Iterator[World]:
+def world(
+    database: Database, tmp_path: Path, *, clock: Callable[[], datetime] | None = None, **changes: Any
+) -> Iterator[World]:
+    """A server over the database with a few `changes` of its settings, and `clock` instead of the time of day."""
     settings = settings_of(tmp_path, **changes)
     platform = platform_of(database, settings)
+    if clock is not None:
+        platform = replace(platform, clock=clock)
     with running(make_server(platform, linger_s=0.02)) as url:
         made = World(url, platform, *(platform_of(database, settings, role) for role in (SIGNER, RECORDER)))
         try:

@@ -11,6 +11,7 @@ from core.ledger.ledger import Command, Failed, InvariantBroken, Outcome, Repeat
 from core.ports.unavailable import Unavailable
 from core.streams.treasury import RegisterWallet
 from gateways.http.group_commit import Busy, GroupCommit, WritingEnded
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.fast
 
@@ -33,7 +34,7 @@ class LedgerDouble:
     def execute(self, commands: Sequence[RegisterWallet]) -> list[Outcome]:
         self.batches.append(len(commands))
         self.first.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(HANG_S)
         if self.error is not None:
             raise self.error
         return [Repeated(int(item.address), ()) for item in commands]

@@ -6,7 +6,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
 from gateways.telemetry.journeys import journey
-from tests.gateways.http.harness import OPERATOR_KEY, PAYEE, World, until
+from tests.gateways.http.harness import OPERATOR_KEY, PAYEE, World
+from tests.support.patience import until
 from tests.support.spans import KeptSpans
 
 

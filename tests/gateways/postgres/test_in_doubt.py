@@ -7,7 +7,6 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +39,7 @@ from tests.support.history import (
     request_payout,
     wallet,
 )
+from tests.support.patience import HANG_S, until
 from tests.support.postgres import Database
 
 WRITERS = 4
@@ -110,7 +110,7 @@ def test_what_was_acknowledged_survives_killed_backends_and_a_killed_server(vict
     finally:
         stop.set()
         for writer in writers:
-            writer.join(60)
+            writer.join(HANG_S)
     assert not any(writer.is_alive() for writer in writers)
     assert [surprise for writer in writers for surprise in writer.surprises] == []
 
@@ -130,11 +130,12 @@ def test_what_was_acknowledged_survives_killed_backends_and_a_killed_server(vict
 def wait_for_progress(writers: list[Writer], commands: int) -> None:
     """Until every writer has been told of so many more commands that they are durable."""
     goals = [(writer, len(writer.acknowledged) + commands) for writer in writers]
-    deadline = time.monotonic() + 20
-    while any(len(writer.acknowledged) < goal for writer, goal in goals):
-        assert time.monotonic() < deadline, "the writers do not come back"
+
+    def progressed() -> bool:
         assert all(writer.is_alive() for writer in writers)
-        time.sleep(0.002)
+        return all(len(writer.acknowledged) >= goal for writer, goal in goals)
+
+    until(progressed, "all writers come back, which")
 
 
 def kill_a_backend(url: str) -> None:
@@ -155,8 +156,7 @@ def kill_server(server: EmbeddedPostgres) -> None:
             os.kill(process.pid, signal.SIGKILL)
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            while process.status() != psutil.STATUS_ZOMBIE:  # a signal is on its way for a moment
-                time.sleep(0.001)
+            until(lambda: process.status() == psutil.STATUS_ZOMBIE)  # noqa: B023  # a signal is on its way for a moment
 
 
 class Scissors:
@@ -290,9 +290,7 @@ def test_without_the_append_lock_a_running_commit_would_be_denied(
     scissors.moment = "after"
     with pytest.raises(Unavailable):
         Ledger(cut_store, TickingClock()).execute([wallet("hot", HOT_WALLET)])
-    deadline = time.monotonic() + 10
-    while wallets(cut_store) == 0:
-        assert time.monotonic() < deadline, "the denied batch never appeared"
+    until(lambda: wallets(cut_store) == 1, "that the denied batch appears")
 
 
 def test_a_writer_that_froze_lets_go_of_the_lock(
@@ -305,10 +303,9 @@ def test_a_writer_that_froze_lets_go_of_the_lock(
     monkeypatch.setattr(adapter, "_PATIENCE", b"100ms")
 
     def freeze(loaded: Loaded) -> Decided:
-        deadline = time.monotonic() + 10
+        held = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"
         with psycopg.connect(database.owner_url, autocommit=True) as conn:
-            while conn.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchone():
-                assert time.monotonic() < deadline, "the lock is still held"
+            until(lambda: conn.execute(held).fetchone() is None, "that the lock is let go of")
         event = RegisterWallet("hot", HOT_WALLET.base58, None, "operator:test").decide(Past(loaded), datetime.now(UTC))
         assert not isinstance(event, Refusal)
         return Decided([Recorded(1, "wallet-hot", 1, event[0].event)], {}, [])

@@ -15,6 +15,7 @@ from gateways.postgres.roles import API, LOGINS
 from gateways.postgres.server import EmbeddedPostgres
 from projections.rebuild.census import Counted, census
 from tests.support.history import append_history
+from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 
 NAMES = [migration.name for migration in migrations()]
@@ -53,7 +54,7 @@ def test_many_at_once_apply_each_migration_once(empty_database: str) -> None:
     failures: list[Exception] = []
 
     def run() -> None:
-        barrier.wait(10)
+        barrier.wait(HANG_S)
         try:
             applied.extend(migrate(empty_database))
         except Exception as error:
@@ -63,7 +64,7 @@ def test_many_at_once_apply_each_migration_once(empty_database: str) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(HANG_S)
     assert failures == []
     assert sorted(applied) == NAMES
 

@@ -11,6 +11,7 @@ from core.ports.unavailable import Unavailable
 from gateways.processes import loop
 from gateways.processes.loop import NotifyWait, TimedWait, run, run_side_by_side, stop_on_signals
 from gateways.telemetry.numbers import Numbers
+from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 from tests.support.spans import KeptSpans
 
@@ -115,26 +116,28 @@ def test_a_signal_ends_the_loop_after_the_step_that_runs(stop: threading.Event, 
     assert done == ["finished"]
 
 
+@pytest.mark.timeout(HANG_S)  # whoever is not woken waits for ten times as long
 def test_a_doorbell_wakes_and_survives_its_connection(database: Database, stop: threading.Event) -> None:
     """It returns at a notification; when its connection is killed it only waits, and listens again afterwards."""
     bell = NotifyWait(database.reader_url, ["counterfoil_events"], stop)
-    bell.wait(10)
+    bell.wait(10 * HANG_S)
     with psycopg.connect(database.owner_url, autocommit=True) as conn:
         conn.execute("NOTIFY counterfoil_events")
-        bell.wait(10)
+        bell.wait(10 * HANG_S)
         conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'counterfoil_reader'")
         bell.wait(0.01)
-        bell.wait(10)
+        bell.wait(10 * HANG_S)
         conn.execute("NOTIFY counterfoil_events")
-        bell.wait(10)
+        bell.wait(10 * HANG_S)
 
 
+@pytest.mark.timeout(HANG_S)
 def test_a_doorbell_without_a_server_is_a_clock(stop: threading.Event) -> None:
     """No server: it waits for its time, and a stop ends that at once."""
     bell = NotifyWait("host=/nonexistent user=x dbname=x", ["counterfoil_events"], stop)
     bell.wait(0.01)
     stop.set()
-    bell.wait(60)
+    bell.wait(10 * HANG_S)
 
 
 @pytest.mark.fast
@@ -146,12 +149,12 @@ def test_steps_side_by_side_do_not_wait_for_each_other(stop: threading.Event, mo
 
     def hanging() -> bool:
         hangs.set()
-        goes_on.wait(20)
+        goes_on.wait(HANG_S)
         return True
 
     def working() -> bool:
         nonlocal turns, beats_until_release
-        assert hangs.wait(20)
+        assert hangs.wait(HANG_S)
         turns += 1
         if turns == 100:
             beats_until_release = beats

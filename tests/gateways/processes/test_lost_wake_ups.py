@@ -12,8 +12,8 @@ from gateways.processes.loop import NotifyWait, run
 from projections.engine.projector import Projector
 from projections.engine.tracking import ViewTracking
 from projections.views import VIEWS
-from tests.gateways.http.harness import until
 from tests.support.history import append_history
+from tests.support.patience import HANG_S, until
 from tests.support.postgres import Database
 
 IDLE_S = 0.05
@@ -49,10 +49,10 @@ def test_a_projector_that_hears_nothing_still_follows(
     thread = threading.Thread(target=run, args=([step], bell, stop), kwargs={"idle_s": IDLE_S})
     thread.start()
     try:
-        assert rested.wait(10)  # it had nothing to do and went to sleep
+        assert rested.wait(HANG_S)  # it had nothing to do and went to sleep
         head = append_history(ledger)
         until(lambda: tracking.bookmark("balances") == head)
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(HANG_S)
     assert not thread.is_alive()

@@ -12,6 +12,7 @@ from gateways.settings import InvalidSettings, Settings, load
 from gateways.telemetry.journeys import journey
 from gateways.telemetry.spans import Caller, Ids, Spans, exporter_of, open_spans
 from gateways.telemetry.xray import XRayExporter
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.fast
 
@@ -24,7 +25,7 @@ class Daemon:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(10)
+        self._socket.settimeout(HANG_S)
         self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
 
     def take(self) -> dict[str, Any]:

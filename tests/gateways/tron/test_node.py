@@ -21,6 +21,7 @@ from scanners.producers import Producers
 from tests.support.chain import PAYER, USDT, person
 from tests.support.http_server import Answered, Asked, HttpServer, serving
 from tests.support.memory import MemoryCursors, MemoryOutstanding, MemoryPool, MemoryQueue, MemorySolidLog
+from tests.support.patience import HANG_S
 
 RAW_DATA = RAW.encode(
     {"contract": [contract_of(TRANSFER, {"owner_address": bytes(PAYER), "to_address": bytes(PAYER), "amount": 1})]}
@@ -376,7 +377,7 @@ def devnet() -> Iterator[Devnet]:
 
 
 def turn(devnet: Devnet, call: str, **body: Any) -> Any:
-    answer = httpx2.post(f"{devnet.url}/devnet/{call}", json=body, trust_env=False)
+    answer = httpx2.post(f"{devnet.url}/devnet/{call}", json=body, trust_env=False, timeout=HANG_S)
     assert answer.status_code == 200, answer.text
     return answer.json()
 

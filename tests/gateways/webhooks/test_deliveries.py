@@ -25,6 +25,7 @@ from gateways.webhooks.signatures import verify, webhook_secret
 from projections.engine.tracking import ViewTracking
 from tests.support.chain import person
 from tests.support.http_server import Answered, Asked, HttpServer, serving
+from tests.support.patience import HANG_S, until
 from tests.support.postgres import Database
 from tests.support.views import project
 
@@ -100,11 +101,7 @@ class Post:
 
     def until(self, condition: Callable[[], object]) -> None:
         """Steps until the condition holds."""
-        for _ in range(2_000):
-            if condition():
-                return
-            self.deliverer.step()
-        raise AssertionError("it never came to hold")
+        until(lambda: condition() or (self.deliverer.step() and None))
 
     def of(self, account_id: str, event_id: str) -> Delivery:
         delivery = self.outbox.find(account_id, event_id)
@@ -304,7 +301,7 @@ def test_a_slow_endpoint_delays_nobody_else(post: Post, server: HttpServer) -> N
     release = threading.Event()
 
     def hold(asked: Asked) -> Answered:
-        release.wait(30)
+        release.wait(HANG_S)
         return Answered(204)
 
     with serving(hold) as slow:
@@ -328,19 +325,22 @@ def test_a_silent_endpoint_holds_one_post_at_a_time(post: Post, server: HttpServ
     """An account whose last post got no answer is given one post at once until it answers again."""
     silent = True
     most, now = 0, 0
-    lock = threading.Lock()
+    met = threading.Condition()
 
     def answer(asked: Asked) -> Answered:
         nonlocal most, now
-        with lock:
+        with met:
             now += 1
             most = max(most, now)
-        release.wait(0.05)
-        with lock:
+            met.notify_all()
+            if silent:
+                met.wait(0.05)  # room for a second one, which must not come
+            else:
+                met.wait_for(lambda: most > 1, HANG_S)
+        with met:
             now -= 1
         return Answered(204, cut=silent)
 
-    release = threading.Event()
     server.answer = answer
     post.register(ACME, server.url)
     post.due(ACME, "deposit-0")
@@ -360,7 +360,7 @@ def test_what_waited_too_long_for_its_turn_is_left_to_the_outbox(post: Post) -> 
     release = threading.Event()
 
     def hold(asked: Asked) -> Answered:
-        release.wait(30)
+        release.wait(HANG_S)
         return Answered(204)
 
     with serving(hold) as slow:

@@ -26,6 +26,7 @@ from projections.audit.plain_text import WHOLE, Account, Period, journal
 from projections.audit.plain_text_forms import FORMS, account_name
 from tests.support.checkpoints import Desk
 from tests.support.history import ACTOR, ALICE, BOB, append_history, execute, fund
+from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 from tests.support.treasury import treasury_batches
 
@@ -94,7 +95,7 @@ def refusal(form: str, text: str, folder: Path) -> str:
     else:
         pytest.skip("hledger is not installed (apt-get install hledger): its journals are not checked here")
     environment = os.environ | {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert (done.returncode != 0) == bool(done.stderr), done.stdout + done.stderr
     return done.stderr
 

@@ -12,8 +12,8 @@ from projections.engine.projector import Projector
 from projections.engine.tracking import ViewTracking
 from projections.rebuild import rebuild as rebuilding
 from projections.views import VIEWS
-from tests.gateways.http.harness import until
 from tests.support.history import ALICE, USDT, append_history, execute, fund
+from tests.support.patience import HANG_S, until
 from tests.support.postgres import Database
 from tests.support.rebuilding import connect, differing, rebuilt
 from tests.support.views import project
@@ -60,7 +60,7 @@ def test_an_event_that_is_projected_during_the_cut_over_stays(
     assert held == 2
     assert row.state == "done"
     assert differing(row).keys() == {"balances"}
-    live[0].join(10)
+    live[0].join(HANG_S)
     project(store, tracking, [VIEW])
     assert tracking.bookmark(VIEW.name) == store.head()
     again = rebuilt(database, store, [VIEW])["balances"]

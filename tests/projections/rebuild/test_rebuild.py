@@ -20,8 +20,8 @@ from projections.rebuild.rebuilds import RebuildRow
 from projections.views import VIEWS
 from projections.views.balances import BalancesView
 from projections.views.journal import JournalView
-from tests.gateways.http.harness import until
 from tests.support.history import ALICE, USDT, append_history, execute, fund
+from tests.support.patience import until
 from tests.support.postgres import Database
 from tests.support.rebuilding import connect, differing, rebuilt, rows, wish, worker
 from tests.support.views import live_rows, project
@@ -52,7 +52,7 @@ def finish(rebuild: rebuilding.Rebuild) -> None:
 
 def until_done(database: Database, rebuild: rebuilding.Rebuild) -> None:
     """Step until nothing is unfinished: what a dead process worked on is free once the server has seen its end."""
-    until(lambda: not rebuild.step() and not any(row.unfinished for row in rows(database, ALL).values()), 60)
+    until(lambda: not rebuild.step() and not any(row.unfinished for row in rows(database, ALL).values()))
 
 
 def tables_in(database: Database, schema: str) -> list[str]:

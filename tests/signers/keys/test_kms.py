@@ -54,7 +54,8 @@ class SoftwareKms:
         return encode_dss_signature(r, self.random.choice((s, CURVE_ORDER - s)))
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.long
+@settings(max_examples=60)
 @given(st.integers(1, CURVE_ORDER - 1), st.binary(min_size=32, max_size=32), st.integers(0, 1))
 def test_every_signature_recovers_to_its_key(secret: int, digest: bytes, seed: int) -> None:
     """65 bytes, v 0 or 1, low s; and the key that an independent recovery finds is the one that signed."""

@@ -268,6 +268,7 @@ def _calls_of_a_life() -> int:
     return counter.passed
 
 
+@pytest.mark.long
 def test_a_crash_between_any_two_calls_is_a_restart() -> None:
     """Die before and after every call of store, node, queue and bookmarks: the restarted worker pays exactly once."""
     calls = _calls_of_a_life()

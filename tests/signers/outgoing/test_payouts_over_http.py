@@ -37,6 +37,7 @@ from tests.support.memory import (
     MemorySolidLog,
     MemoryStore,
 )
+from tests.support.patience import HANG_S
 
 USDT = Address.from_base58(USDT_MAINNET)
 COINS = 1_000_000
@@ -81,7 +82,7 @@ class House:
         self.alarms.append(name)
 
     def devnet(self, call: str, **body: Any) -> None:
-        httpx2.post(f"{self.url}/devnet/{call}", json=body).raise_for_status()
+        httpx2.post(f"{self.url}/devnet/{call}", json=body, timeout=HANG_S).raise_for_status()
 
     def mine(self) -> None:
         self.devnet("mine", blocks=SOLID_LAG + 2)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tronpy.proto.transaction import calculate_txid_from_raw_data
 
@@ -105,7 +105,6 @@ def test_a_freeze_of_the_documentation_is_built_byte_for_byte() -> None:
     assert txid_of(built) == "081256264131fbc9f3d4686aab15ae69c0e77b39d276367c11a7ab13e39747ec"
 
 
-@settings(deadline=None)  # two busy cores must not fail a property
 @given(intents, envelopes())
 def test_tronpy_computes_the_same_txid(intent: Intent, of: Envelope) -> None:
     """tronpy's protobuf messages give the txid of any transaction that we build."""
@@ -130,12 +129,12 @@ def test_tronpy_computes_the_same_txid(intent: Intent, of: Envelope) -> None:
     assert txid_of(raw_data) == theirs
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_equal_payouts_in_one_millisecond_have_as_many_txids() -> None:
     """FAILURES 27: 100,000 payouts of one amount to one payee, built in one millisecond, have 100,000 txids."""
     assert len({txid_of(build(PAYOUT, envelope(payment))) for payment in range(100_000)}) == 100_000
 
 
-@settings(deadline=None)  # two busy cores must not fail a property
 @given(st.binary(min_size=16, max_size=16), st.integers(0, 2**32), st.integers(1, 10**9))
 def test_an_envelope_is_sane_short_and_the_same_again(payment_id: bytes, attempt: int, fee_limit_sun: int) -> None:
     """The salt keeps the timestamp a date of 2004 to 2039, the expiration short, the fee limit near, and repeats."""

@@ -73,7 +73,7 @@ def test_a_signed_bundle_is_the_owners_transaction() -> None:
     assert done.fingerprint == read(UNSIGNED).fingerprint == fingerprint_of(done)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(content=st.sampled_from([UNSIGNED, SIGNED]), place=st.integers(0), byte=st.integers(1, 255))
 def test_any_changed_byte_is_refused(content: bytes, place: int, byte: int) -> None:
     """Wherever it stands: in a value, a name, white space, the picture, the signature."""
@@ -92,7 +92,6 @@ def test_each_byte_turned_by_one_bit_is_refused(content: bytes) -> None:
 
 
 @given(cut=st.integers(1, len(UNSIGNED)))
-@settings(deadline=None)
 def test_a_cut_or_longer_file_is_refused(cut: int) -> None:
     """A copy that broke off, and one with something behind it."""
     for changed in (UNSIGNED[:-cut], UNSIGNED + b" " * cut):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tronpy.keys import Signature as TronpySignature
 
@@ -148,7 +148,6 @@ def changed_messages(draw: st.DrawFn) -> tuple[Intent, Envelope, bytes]:
     return intent, of, RAW.encode(raw)
 
 
-@settings(deadline=None)  # two busy cores must not fail a property
 @given(changed_messages())
 def test_no_field_may_differ(case: tuple[Intent, Envelope, bytes]) -> None:
     """Whichever protobuf field is changed, added or left out, there is no signature and the key is not asked."""
@@ -157,7 +156,6 @@ def test_no_field_may_differ(case: tuple[Intent, Envelope, bytes]) -> None:
     assert_refused(intent, of, raw_data)
 
 
-@settings(deadline=None)  # two busy cores must not fail a property
 @given(st.sampled_from(CASES), st.integers(0), st.integers(0, 7), st.sampled_from(["flip", "insert", "drop", "cut"]))
 def test_no_byte_may_differ(case: tuple[Intent, Envelope], at: int, bit: int, how: str) -> None:
     """Whichever byte of raw_data is flipped, inserted, dropped or cut off, there is no signature."""

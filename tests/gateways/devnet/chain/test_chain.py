@@ -116,7 +116,7 @@ def test_solid_state_lags_behind_the_head(devnet: Devnet) -> None:
     assert devnet.chain.solid_state().get(key) == 5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.one_of(st.just("pay"), st.just("mine"), st.integers(1, 18)), max_size=40))
 @example(["mine", 2])
 @example(["pay", *["mine"] * 5, 3, "pay"])
@@ -177,7 +177,7 @@ def test_foreign_block_is_not_appended(devnet: Devnet) -> None:
         other.chain.append(seal(devnet.chain.head))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(["trx", "usdt", "new", "mine", "pop"]), max_size=40))
 def test_any_walk_keeps_the_books(walk: list[str]) -> None:
     """Whatever is mined and taken back, no USDT appears or vanishes, and TRX is only ever burned as fees."""

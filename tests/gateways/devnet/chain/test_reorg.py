@@ -310,7 +310,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(STEPS)
 def test_any_forks_keep_the_books(steps: list[tuple[str, int, bool, bool]]) -> None:
     """Whatever forks, no USDT appears, TRX is only burned as fees, and a replay of the blocks gives the same state."""

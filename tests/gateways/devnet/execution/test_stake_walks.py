@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.tron.transactions import CANCEL_UNFREEZES, DELEGATE, FREEZE, TRIGGER, UNDELEGATE, UNFREEZE, WITHDRAW_UNFROZEN
@@ -169,7 +169,7 @@ class Walker:
         )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(walks)
 def test_any_walk_keeps_stake_and_trx(walk: list[Step]) -> None:
     """TRX is neither made nor lost but in fees, all lent stake is somewhere, weights, windows and indexes agree."""
@@ -179,7 +179,7 @@ def test_any_walk_keeps_stake_and_trx(walk: list[Step]) -> None:
         walker.check()
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(walks)
 def test_a_walk_can_be_taken_back(walk: list[Step]) -> None:
     """Popping the blocks of a walk one by one shows each earlier state again, stake and usage included."""
@@ -197,7 +197,7 @@ def test_a_walk_can_be_taken_back(walk: list[Step]) -> None:
             assert [devnet.account(key.address) for key in walker.people] == before
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(walks)
 def test_a_kept_walk_is_repeated(walk: list[Step]) -> None:
     """A chain that is opened again has the same stake, usage and delegations."""
@@ -215,7 +215,7 @@ def test_a_kept_walk_is_repeated(walk: list[Step]) -> None:
         again.node.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(6_000, 40_000),
     st.integers(6_000, 12_000),

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from core.streams.payouts import PayoutRequested
-from tests.gateways.http.harness import PAYEE, Client, World, until
+from tests.gateways.http.harness import PAYEE, Client, World
+from tests.support.patience import HANG_S, until
 
 PAYOUTS = 12
 
@@ -19,7 +20,7 @@ def post(api: World, client: Client, key: str, body: dict[str, Any]) -> socket.s
         f"POST /v1/payouts HTTP/1.1\r\nhost: {host}\r\nx-api-key: {client.headers['x-api-key']}\r\n"
         f"idempotency-key: {key}\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
     )
-    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection = socket.create_connection((host, int(port)), timeout=HANG_S)
     connection.sendall(head.encode() + content)
     return connection
 

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import psycopg
+import pytest
 
 from gateways.http.app import server
 from gateways.postgres.roles import ROLES
-from tests.gateways.http.harness import OPERATOR_KEY, PAYEE, World, platform_of, settings_of, until
+from tests.gateways.http.harness import OPERATOR_KEY, PAYEE, World, platform_of, settings_of
+from tests.support.patience import HANG_S, until
 from tests.support.postgres import Database
 
 CHILD = """
@@ -31,7 +34,7 @@ data, port, key, owner, *urls = sys.argv[1:]
 roles = dict(pair.split("=", 1) for pair in urls)
 settings = Settings(data=Path(data), http_port=int(port), operator_api_key=key, rate_limit="1000000/minute")
 platform = embedded(settings, Database(owner, roles, None), API)
-server(platform, linger_s=0.3).run()
+server(platform, linger_s=1.0).run()
 platform.close()
 """
 
@@ -57,7 +60,7 @@ class Load:
             await asyncio.sleep(0.01)
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(asyncio.gather(*tasks), 30)
+        await asyncio.wait_for(asyncio.gather(*tasks), HANG_S)
 
     async def _client(self) -> None:
         while True:
@@ -104,7 +107,7 @@ def test_sigterm_under_load_loses_no_request(database: Database, tmp_path: Path)
         key = _prepare(port, process)
         load = Load(port, key)
         asyncio.run(load.run(16, process))
-        assert process.wait(30) == 0
+        assert process.wait(HANG_S) == 0
     finally:
         if process.poll() is None:
             process.kill()
@@ -122,11 +125,11 @@ def _prepare(port: int, process: "subprocess.Popen[bytes]") -> str:
     def ready() -> bool:
         assert process.poll() is None
         try:
-            return httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+            return httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=HANG_S).status_code == 200
         except httpx2.TransportError:
             return False
 
-    until(ready, 30)
+    until(ready)
     operator: Any = World.__new__(World)
     operator.url = f"http://127.0.0.1:{port}"
     operator.operator = operator.client(OPERATOR_KEY)
@@ -134,26 +137,35 @@ def _prepare(port: int, process: "subprocess.Popen[bytes]") -> str:
     return str(company.headers["x-api-key"])
 
 
-def test_readyz_says_that_it_ends(database: Database, tmp_path: Path) -> None:
+def test_readyz_says_that_it_ends(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it lingers it is not ready, still serves, and ends its connections."""
     platform = platform_of(database, settings_of(tmp_path))
-    made = server(platform, linger_s=1.5)
+    seen = threading.Event()
+
+    async def lingering(linger_s: float) -> None:
+        """Not by the clock: until the test has seen what it came to see."""
+        assert linger_s == 0.2
+        await asyncio.to_thread(seen.wait, HANG_S)
+
+    monkeypatch.setattr("gateways.http.edge.server.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": lingering}))
+    made = server(platform, linger_s=0.2)
     thread = threading.Thread(target=made.run)
     thread.start()
     until(lambda: made.started)
     url = f"http://127.0.0.1:{made.port}"
-    assert httpx2.get(f"{url}/readyz").status_code == 200
+    assert httpx2.get(f"{url}/readyz", timeout=HANG_S).status_code == 200
     made.should_exit = True
     answer = until(lambda: _unready(url))
     assert answer.json()["wrong"] == ["the process is ending"]
     assert answer.headers["connection"] == "close"
-    served = httpx2.get(f"{url}/v1/accounts", headers={"x-api-key": OPERATOR_KEY})
+    served = httpx2.get(f"{url}/v1/accounts", headers={"x-api-key": OPERATOR_KEY}, timeout=HANG_S)
     assert served.status_code == 200
-    thread.join(20)
+    seen.set()
+    thread.join(HANG_S)
     assert not thread.is_alive()
     platform.close()
 
 
 def _unready(url: str) -> Any:
-    answer = httpx2.get(f"{url}/readyz")
+    answer = httpx2.get(f"{url}/readyz", timeout=HANG_S)
     return answer if answer.status_code == 503 else None

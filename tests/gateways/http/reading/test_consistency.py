@@ -1,7 +1,6 @@
 """Reading what one has written: positions, waiting readers, and views that are behind."""
 
 import threading
-import time
 
 import httpx2
 import pytest
@@ -9,16 +8,26 @@ import pytest
 from gateways.http.endpoint import ENDPOINTS
 from gateways.http.reading import queries
 from projections.views import VIEWS
-from tests.gateways.http.harness import PAYEE, World, template_of, until
+from tests.gateways.http.harness import PAYEE, World, template_of
+from tests.support.patience import HANG_S, until
 
 
-def test_a_reader_waits_for_its_position(api: World) -> None:
+def test_a_reader_waits_for_its_position(api: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A GET with min_position is answered as soon as the view is there, and reflects it."""
     acme = api.company(usdt="10")
     api.project()
     payout = acme.made("/v1/payouts", {"to_address": PAYEE, "amount": "1"})
     assert acme.get(f"/v1/payouts/{payout['id']}").status_code == 404
     answers: list[httpx2.Response] = []
+    bookmarks, looks = queries.Queries.bookmarks, 0
+
+    async def look(reader: queries.Queries) -> dict[str, int]:
+        nonlocal looks
+        looks += 1
+        return await bookmarks(reader)
+
+    monkeypatch.setattr(queries.Queries, "bookmarks", look)
+    monkeypatch.setattr(queries, "REACH_S", HANG_S)
 
     def read() -> None:
         with api.client(acme.headers["x-api-key"]) as client:
@@ -26,10 +35,10 @@ def test_a_reader_waits_for_its_position(api: World) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    time.sleep(0.1)  # the reader is to be waiting; an answer without waiting would be a 404 and fail below
+    until(lambda: looks > 3, "that somebody waits for the view")
     assert not answers
     api.project()
-    reader.join(10)
+    reader.join(HANG_S)
     assert answers[0].status_code == 200
     assert answers[0].headers["counterfoil-position"] == payout["position"]
 

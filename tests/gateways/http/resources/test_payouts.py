@@ -7,8 +7,9 @@ import pytest
 
 from core.streams.payouts import PayoutOrder
 from core.tron.address import USDT_MAINNET, ZERO_ADDRESS
-from tests.gateways.http.harness import PAYEE, World, until
+from tests.gateways.http.harness import PAYEE, World
 from tests.support.history import confirm_payout, send
+from tests.support.patience import until
 
 
 def test_a_payout_reserves_amount_and_fee(shared: World) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from gateways.processes.rebuild import Rebuilding
 from projections.views import VIEWS
-from tests.gateways.http.harness import World, until
+from tests.gateways.http.harness import World
+from tests.support.patience import until
 
 
 @pytest.fixture

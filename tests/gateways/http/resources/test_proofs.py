@@ -17,6 +17,7 @@ from tests.gateways.cli.test_app import counterfoil
 from tests.gateways.http.harness import PAYEE, Client, World
 from tests.support.checkpoints import Desk
 from tests.support.exports import VERIFIER
+from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 
 
@@ -57,7 +58,7 @@ def test_a_write_is_proven_after_the_next_checkpoint(api: World, desk: Desk, tmp
         [sys.executable, "-I", str(VERIFIER), "receipt", str(path), "--key", str(desk.signer.key)],
         [sys.executable, "-m", "gateways", "receipt", "verify", str(path), "--key", str(desk.signer.key)],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert payout["id"] in done.stdout
 
@@ -85,7 +86,7 @@ def test_a_receipt_that_was_changed_proves_nothing(
     path = tmp_path / "receipt.json"
     path.write_text(json.dumps({**receipt, name: change(receipt[name])}))
     command = [sys.executable, "-I", str(VERIFIER), "receipt", str(path), "--key", str(desk.signer.key)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 1, done.stdout
     assert done.stdout.startswith("WRONG")
     done = counterfoil("receipt", "verify", str(path), "--key", str(desk.signer.key))

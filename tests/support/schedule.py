@@ -1,0 +1,64 @@
+"""Which worker runs what, and in which order: whole files, the dearest first, so that no worker is left alone at the end.
+
+A file is one unit of work: what its fixtures start for the whole file is started once. Files that use the one running
+`installation` are one unit together, and a file whose tests are dear and share nothing is as many units as it has tests.
+"""
+
+from typing import Final
+
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
+
+SECONDS: Final = {
+    "tests/terraform/test_applied.py": 100,
+    "tests/journeys/test_demo.py": 55,
+    "tests/journeys/test_purged_aws.py": 41,
+    "tests/simulation/test_crash_walk_of_a_sweep.py": 40,
+    "tests/simulation/test_mutants.py": 35,
+    "tests/signers/sweeps/test_a_thousand_deposits.py": 35,
+    "tests/journeys/test_cold_storage.py": 34,
+    "tests/journeys/test_keys_on_aws.py": 30,
+    "tests/simulation/test_simulation.py": 28,
+    "tests/journeys/test_treasury.py": 27,
+    "tests/terraform/test_configuration.py": 22,
+    "tests/journeys/test_kill_each_process.py": 21,
+    "tests/journeys/test_audit.py": 20,
+    "tests/simulation/test_crash_walk.py": 14,
+    "tests/journeys/test_reconcile_with_a_chain.py": 14,
+    "tests/journeys/test_survives_sigkill.py": 14,
+    "tests/journeys/test_traces.py": 13,
+    "tests/container/test_start.py": 11,
+    "tests/simulation/test_corpus.py": 9,
+    "tests/signers/outgoing/test_payouts.py": 9,
+}
+"""What a unit takes, roughly, where that is long; all else comes after them in the order of its name."""
+ON_ONE_INSTALLATION: Final = (
+    "tests/journeys/test_audit.py",
+    "tests/journeys/test_guides.py",
+    "tests/journeys/test_readme.py",
+)
+ONE_BY_ONE: Final = ("tests/journeys/test_demo.py", "tests/simulation/test_crash_walk.py")
+
+
+def unit_of(nodeid: str) -> str:
+    """The unit that a test belongs to: a file's path, or a test's own name."""
+    file = nodeid.partition("::")[0]
+    if file in ON_ONE_INSTALLATION:
+        return ON_ONE_INSTALLATION[0]
+    return nodeid if file in ONE_BY_ONE else file
+
+
+def order(unit: str) -> tuple[int, str]:
+    """The dearest first."""
+    return (-SECONDS.get(unit.partition("::")[0], 0), unit)
+
+
+class DearestFirst(LoadScopeScheduling):
+    """Gives each worker that has little left the dearest unit that nobody has yet."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        self.workqueue.move_to_end(min(self.workqueue, key=order), last=False)
+        super()._assign_work_unit(node)
