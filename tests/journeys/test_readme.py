@@ -12,7 +12,7 @@ from tests.documents.blocks import commands, parts
 from tests.documents.parts import QUICK, README, ROOT
 from tests.documents.shell import NOT_RUN, Shell
 from tests.journeys.conftest import Installation
-from tests.support.patience import HANG_S, until
+from tests.support.patience import until
 
 TEXT = README.read_text(encoding="utf-8")
 BYTES_MAX = 9 * 1024
