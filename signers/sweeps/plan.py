@@ -18,7 +18,8 @@ from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.instructions import ACTOR
-from signers.outgoing.needs import Payer, TokenRefuses, is_blacklisted, need_of
+from signers.outgoing.needs import Payer, is_blacklisted, need_of
+from signers.outgoing.trials import TokenRefuses
 from signers.sweeps.open_sweeps import OpenSweeps
 from signers.sweeps.worth import TRX_TRANSFER_BYTES, Choice, Gas, Planner, SweepRules, excess_minor
 
@@ -90,7 +91,8 @@ class Plan:
             amount = planner.amount(usdt_of(self._node, owner, self._token))
             destination, to = planner.destination(amount)
             try:
-                need = need_of(self._node, prices, owner, self._token, to, amount, self._rules.margin_percent)
+                margin_percent, to_hot = self._rules.margin_percent, destination == "hot"
+                need = need_of(self._node, prices, owner, self._token, to, amount, margin_percent, to_hot=to_hot)
             except TokenRefuses:
                 blacklisted = is_blacklisted(self._node, self._token, owner)
                 yield holding, planner.refused(owner, amount, destination, to, blacklisted=blacklisted)

@@ -53,10 +53,12 @@ from core.tron.chain import BlockRef
 from signers.outcomes import append
 from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.instructions import ACTOR
-from signers.outgoing.needs import Need, Payer, TokenRefuses, is_blacklisted, need_of, salted
+from signers.outgoing.needs import Need, Payer, is_blacklisted, need_of
+from signers.outgoing.trials import TokenRefuses
 from signers.sweeps.open_sweeps import OpenSweep, OpenSweeps
 from signers.sweeps.plan import BLACKLISTED, Plan
 from signers.sweeps.worth import TRX_TRANSFER_BYTES, Gas, SweepRules, Way, in_token, ways
+from signers.transactions.build import FeeAboveCeiling
 
 log = logging.getLogger(__name__)
 
@@ -184,11 +186,13 @@ class Sweeps:
         if not amount:
             return [self._defer(it, "nothing is there any more")]
         try:
-            need = need_of(self._node, self._now(), owner, self._token, to, amount, self._rules.margin_percent)
+            margin_percent, to_hot = self._rules.margin_percent, order.destination == "hot"
+            need = need_of(self._node, self._now(), owner, self._token, to, amount, margin_percent, to_hot=to_hot)
+            need.fee_limit_sun(self._fee_limit_sun_max)
         except TokenRefuses as refusal:
             return self._refused(it, owner, str(refusal))
-        if salted(need.fee_limit_sun) > self._fee_limit_sun_max:
-            return [self._defer(it, f"its fee limit would be {need.fee_limit_sun} sun, which is above the ceiling")]
+        except FeeAboveCeiling as error:
+            return [self._defer(it, f"the fee ceiling is too low: {error}")]
         if not need.short_sun:
             transfer = self._step(it, "sweep", "payin", owner, SendToken(order.to, amount))
             return [SendSweep(order, self._last_id(it), ACTOR, transfer, needed_energy=need.energy)]
