@@ -15,8 +15,10 @@ from core.ports.queues import Message
 from core.ports.unavailable import Unavailable
 from core.streams.attempts import Attempt, PrepareAttempt
 from core.streams.payouts import (
+    RETRIES_MAX,
     CancelPayout,
     Payout,
+    PayoutAttemptFailed,
     PayoutBroadcast,
     PayoutExpired,
     PayoutFailed,
@@ -564,22 +566,52 @@ def test_a_payee_that_empties_its_wallet_costs_no_failure(trx: int) -> None:
     assert all(receipt and receipt.succeeded for receipt in burned)
 
 
-def test_out_of_energy_ends_a_payout_with_its_own_code(world: World) -> None:
-    """The price of energy was five times as high when the block came: the limit is burned, and the client is refunded."""
+def dearer(world: World, wished: PayoutOrder, price_sun: int) -> None:
+    """The price of energy rises between the broadcast of the next attempt and its block; then the receipt becomes solid."""
     world.node.fate = Fate(arrives=False, kept=True)
-    world.node.fund(PAYEE, usdt_minor=COINS)
-    wished = world.request("p1")
-    world.work()
-    world.node.devnet.decree({"getEnergyFee": 500})
+    before = len(world.payout(wished).attempts.made)
+    while len(world.payout(wished).attempts.made) == before or not world.payout(wished).attempts.sent:
+        world.work()
+        world.node.mine()
+    world.node.devnet.decree({"getEnergyFee": price_sun})
     world.node.mine()
+    world.node.fate = Fate()
     world.node.deliver()
+    world.node.mine(SOLID_LAG + 1)
+
+
+@pytest.mark.parametrize("times", [1, RETRIES_MAX])
+def test_a_price_that_rose_before_the_block_is_paid_with_the_next_attempt(world: World, times: int) -> None:
+    """OUT_OF_ENERGY says nothing about the payee: its fee is booked, and it is made at the price of now (FAILURES 44)."""
+    wished = world.request("p1")
+    for time in range(times):
+        dearer(world, wished, 100 + 100 * (time + 1))
+    world.live()
+    assert world.payout(wished).state == "confirmed"
+    retried = world.events(PayoutAttemptFailed)
+    assert [(it.failure_code, it.txid) for it in retried if isinstance(it, PayoutAttemptFailed)] == [
+        ("out_of_energy", attempt.txid) for attempt in world.payout(wished).attempts.made[:-1]
+    ]
+    assert len(retried) == times
+    assert world.node.usdt_of(PAYEE) == AMOUNT
+    world.assert_books_are_the_chain()
+
+
+def test_out_of_energy_three_times_ends_a_payout_with_its_own_code(world: World) -> None:
+    """What was burned each time is the operator's cost, and the client is refunded."""
+    wished = world.request("p1")
+    for time in range(RETRIES_MAX + 1):
+        dearer(world, wished, 100 + 50 * (time + 1))
     world.live()
     assert world.payout(wished).state == "failed"
     [failed] = world.events(PayoutFailed)
     assert isinstance(failed, PayoutFailed)
     assert failed.failure_code == "out_of_energy"
-    assert failed.burned_sun >= 64_285 * 100
-    assert world.balance(TREASURY, books.NETWORK_FEE, "TRX") == failed.burned_sun
+    assert len(world.events(PayoutAttemptFailed)) == RETRIES_MAX
+    burned_sun = sum(it.burned_sun for it in world.events(PayoutAttemptFailed) if isinstance(it, PayoutAttemptFailed))
+    assert burned_sun >= RETRIES_MAX * 64_285 * 100
+    assert world.balance(TREASURY, books.NETWORK_FEE, "TRX") == burned_sun + failed.burned_sun
+    assert world.balance(ALICE, books.USER_LIABILITY) == -1_000 * COINS
     world.assert_books_are_the_chain()
 
 
