@@ -396,7 +396,8 @@ class FailPayout(_PayoutCommand, frozen=True, kw_only=True):
             proven = attempts.last is not None and attempts.last.txid == self.txid
         if payout.state in FINAL or payout.order is None or not proven:
             return self._wrong(payout, f"failed with {self.failure_code}")
-        fields = {"failure_code": self.failure_code, "txid": self.txid, "burned_sun": self.burned_sun, **self._ids}
+        said = {"failure_code": self.failure_code, "txid": self.txid, "burned_sun": self.burned_sun}
+        fields: dict[str, Any] = {**said, **self._ids}
         if self.txid is not None and self.failure_code in RETRIED and len(attempts.failed) < RETRIES_MAX:
             burned = books.network_fee(books.HOT_WALLET, self.burned_sun)
             return self._new(PayoutAttemptFailed(occurred_at=now, postings=burned, **fields))
