@@ -41,12 +41,14 @@ from core.ledger.refusals import (
 from core.streams.accounts import must_be_active
 from core.streams.addresses import UNASSIGNED, address_stream
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
+from core.streams.treasury import WALLET_STREAMS, role_of
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
 FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelled"})
 RETRIED: Final = frozenset({"out_of_energy", "out_of_time"})
 """Failures that say nothing of the payee: the price rose before the block came (FAILURES 44), or its producer was slow."""
 RETRIES_MAX: Final = 2
+OWN_WALLET: Final = "it is a wallet of the operator's own"
 
 
 def payout_stream(payout_id: str) -> str:
@@ -255,7 +257,8 @@ class RequestPayout(msgspec.Struct, frozen=True):
 
     def streams(self) -> list[str]:
         order = self.order
-        return [payout_stream(order.payout_id), f"account-{order.account_id}", address_stream(order.to_address)]
+        payee = address_stream(order.to_address)
+        return [payout_stream(order.payout_id), f"account-{order.account_id}", payee, *WALLET_STREAMS]
 
     def guards(self) -> list[GuardKey]:
         order = self.order
@@ -283,6 +286,8 @@ class RequestPayout(msgspec.Struct, frozen=True):
         order = self.order
         if inactive := must_be_active(past, order.account_id):
             return inactive
+        if role_of(order.to_address, map(past.history, WALLET_STREAMS)):
+            return AddressNotPayable(address=order.to_address, reason=OWN_WALLET)
         payee = past.state(address_stream(order.to_address), UNASSIGNED).assigned
         if payee is not None and payee.account_id == order.account_id:  # another client's is a payee like any other
             return AddressNotPayable(address=order.to_address, reason="it is a deposit address of this account")

@@ -1,7 +1,7 @@
 """A payout's decisions against a chain that mines, drops and fails its attempts as it likes: at most one transfer (I7)."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import hypothesis.strategies as st
 import pytest
@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from core.ledger import books
 from core.ledger.events import postings_of
 from core.ledger.guard import guard_key
-from core.ledger.ledger import Command, Failed, Ledger, Refused
+from core.ledger.ledger import Accepted, Command, Failed, Ledger, Refused
 from core.streams.payouts import (
     RETRIED,
     RETRIES_MAX,
@@ -20,11 +20,14 @@ from core.streams.payouts import (
     PayoutAttemptFailed,
     PayoutConfirmed,
     PayoutFailed,
+    PayoutRefused,
     payout_stream,
 )
+from core.streams.treasury import Role
 from tests.support.history import (
     ACTOR,
     ALICE,
+    PAYEE,
     USDT,
     TickingClock,
     attempt,
@@ -36,6 +39,7 @@ from tests.support.history import (
     register,
     request_payout,
     send,
+    wallet,
 )
 from tests.support.memory import MemoryStore
 
@@ -146,6 +150,18 @@ class PayoutUnderWay(RuleBasedStateMachine):
         assert burned == sum(it.burned_sun for it in (*self.told(PayoutAttemptFailed), *self.told(PayoutFailed)))
         reserved = 0 if self.payout.state in ("failed", "confirmed") else AMOUNT + 100_000
         assert self.store.guards.get(guard_key(ALICE, books.CLEARING), 0) == reserved
+
+
+@pytest.mark.parametrize("role", get_args(Role))
+def test_a_payout_to_a_wallet_of_ours_is_refused_at_once(role: Role) -> None:
+    """Hot, gas and cold wallet alike: nothing is reserved, and the client is told so instead of a failure later."""
+    ledger = Ledger(MemoryStore(), TickingClock())
+    execute(ledger, register(ALICE, "Alice Ltd"), fund(ALICE, 10 * USDT, "opening"), wallet(role, PAYEE))
+    [outcome] = ledger.execute([request_payout(order(ALICE, "p", AMOUNT, 100_000))])
+    assert isinstance(outcome, Accepted)
+    [refused] = [recorded.event for recorded in outcome.events]
+    assert isinstance(refused, PayoutRefused)
+    assert refused.code == "address_not_payable"
 
 
 TestPayoutUnderWay: Callable[..., Any] = PayoutUnderWay.TestCase
