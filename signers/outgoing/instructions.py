@@ -17,7 +17,7 @@ import msgspec
 from core.ledger.ledger import Command, EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
-from core.ports.chain import Chain, SecondOpinion
+from core.ports.chain import CallNotMade, Chain, SecondOpinion
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
@@ -124,6 +124,8 @@ class Instructions(Outgoing):
                     attempt = self._of_payin(order, head, solid)
             except Withdrawn as reason:
                 commands.append(self._give_back(order, str(reason)))
+            except CallNotMade as error:  # this one waits, the others go on
+                self._say(f"{order.name} waits: {error}")
             except Shortage as shortage:
                 self._wait(order, shortage)
             else:
@@ -247,7 +249,7 @@ class Instructions(Outgoing):
             try:
                 if self._affordable(intent, 0) > attempt.fee_limit_sun:
                     return None
-            except Withdrawn:
+            except (Withdrawn, CallNotMade):
                 return None
         key_id = self._pool.key_ids([intent.owner.evm]).get(intent.owner.evm)
         return self._keys.key(key_id) if key_id else None

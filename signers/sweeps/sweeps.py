@@ -19,7 +19,7 @@ from core.ledger.journal import derived_id
 from core.ledger.ledger import Command, EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
-from core.ports.chain import Chain
+from core.ports.chain import CallNotMade, Chain
 from core.ports.wallets import AddressPool, Holdings
 from core.streams.instructions import (
     Act,
@@ -157,7 +157,11 @@ class Sweeps:
             last = it.last
             if last is not None and not last.over:
                 continue  # its end is news
-            commands += self._take_back(it, solid) if it.sweep.state in FINAL else self._go_on(it, last, solid)
+            try:
+                commands += self._take_back(it, solid) if it.sweep.state in FINAL else self._go_on(it, last, solid)
+            except CallNotMade as error:  # this one waits, the others go on
+                log.info("the sweep of %s waits: %s", it.order.address, error)
+                it.look_at = solid.number + 1
         return commands
 
     def _go_on(self, it: OpenSweep, last: InstructionState | None, solid: BlockRef) -> Sequence[Command]:
@@ -282,11 +286,14 @@ class Sweeps:
 
     def _cleared(self) -> list[Command]:
         """Addresses that the issuer has taken off its blacklist are swept again."""
-        return [
-            ReleaseAddress(address, "the token has cleared it", ACTOR)
-            for address in self._holdings.set_aside()
-            if not is_blacklisted(self._node, self._token, Address.from_base58(address))
-        ]
+        commands: list[Command] = []
+        for address in self._holdings.set_aside():
+            try:
+                if not is_blacklisted(self._node, self._token, Address.from_base58(address)):
+                    commands.append(ReleaseAddress(address, "the token has cleared it", ACTOR))
+            except CallNotMade as error:
+                log.info("whether %s is cleared is asked again later: %s", address, error)
+        return commands
 
     def _lent_sun(self, receiver: Address) -> tuple[int, int]:
         """What can be taken back of what is lent: at the head, and where blocks are solid."""

@@ -7,6 +7,7 @@ import pytest
 
 from core.ledger import books
 from core.ledger.journal import derived_id
+from core.ports.chain import CallNotMade
 from core.streams.attempts import Attempt
 from core.streams.instructions import Delegate, GiveInstruction, Instruction, InstructionPrepared, SendToken
 from core.streams.quarantine import AddressQuarantined, AddressReleased
@@ -174,6 +175,32 @@ def test_a_bundle_of_cold_storage_is_good_for_its_day() -> None:
     world.mine()
     assert world.results()["SUCCESS"] == sum(world.results().values())
     assert world.usdt_of(world.hot) == amount_minor
+
+
+@pytest.mark.parametrize("moment", ["planned", "fuelling", "fuelled"])
+def test_one_slow_call_holds_up_one_sweep_and_begins_no_round_anew(moment: str) -> None:
+    """A node that is too slow for one constant call is asked again: the other sweeps go on, nothing rings (FAILURES 76)."""
+    world = TreasuryWorld()
+    slow, other = world.deposits(120, 110)
+    call, told = world.node.call, 3
+
+    def sometimes_slow(*question: bytes, solid: bool = False) -> ConstantResult:
+        nonlocal told
+        states = {it.address: world.sweep(it).state for it in world.orders()}
+        if question[0] == slow and told and (moment == "planned" or states.get(slow.base58) == moment):
+            told -= 1
+            raise CallNotMade("CPU timeout")
+        return call(*question, solid=solid)
+
+    world.node.call = sometimes_slow  # type: ignore[method-assign, assignment]
+    world.settle()
+    world.live(60)
+    world.settle()
+    assert (world.usdt_of(slow), world.usdt_of(other)) == (0, 0)
+    assert told == 0
+    assert [name for name, _ in world.alarms if name != "gas_wallet_short"] == []
+    assert len(world.orders()) == 2
+    assert set(world.results()) == {"SUCCESS"}
 
 
 def test_a_change_behind_the_broadcast_costs_the_fee_limit_at_most() -> None:
