@@ -922,11 +922,24 @@ class Stories:
         wrong = None
         if state["txid"] is None and payout.state not in ("requested", "expired"):
             wrong = f"an attempt of it is still {payout.state}: it may leave yet"
-        elif state["txid"] is not None and payout.attempts[-1]["txid"] != state["txid"]:
-            wrong = "it is not the attempt that was alive"
+        elif state["txid"] is not None:
+            wrong = payout.mined(state["txid"])
         if state["postings"] != given_back(payout.reserve) + burned(state["burned_sun"]):
             wrong = wrong or "the lines do not give back what was reserved"
         self.end(stream, "failed")
+        return PAYOUTS, wrong
+
+    def payout_attempt_failed(self, stream, version, state):
+        """Mined in vain for a reason that says nothing of the payee: other bytes may be tried, twice at the most."""
+        payout = self.payout(stream)
+        wrong = payout.mined(state["txid"])
+        payout.in_vain.append(state["txid"])
+        times, code = len(payout.in_vain), state["failure_code"]
+        if code not in RETRIED or times > RETRIES_MAX:
+            wrong = wrong or f"a payout is not tried again after {code}, or not {times} times"
+        if state["postings"] != burned(state["burned_sun"]):
+            wrong = wrong or "the lines are not those of what was burned"
+        payout.state = "expired"
         return PAYOUTS, wrong
 
     def payout(self, stream):
@@ -1170,11 +1183,16 @@ class Leaving:
         return wrong
 
 
+RETRIED = ("out_of_energy", "out_of_time")  # failures that say nothing of the payee
+RETRIES_MAX = 2
+
+
 class Payout(Leaving):
     """One payout that has not ended."""
 
     def __init__(self, order):
         super().__init__("requested")
+        self.in_vain = []  # txids of attempts that were mined, moved nothing and did not end it
         self.order = order
         self.total = order["amount_minor"] + order["fee_minor"]
         account = order["account_id"]
@@ -1182,6 +1200,11 @@ class Payout(Leaving):
             (account, order["ledger_account"], "debit", self.total, "USDT"),
             (account, CLEARING, "credit", self.total, "USDT"),
         )
+
+    def mined(self, txid):
+        """What is wrong with a receipt of this transaction, if anything is."""
+        alive = bool(self.attempts) and self.attempts[-1]["txid"] == txid and txid not in self.in_vain
+        return None if alive else "it is not the attempt that was alive"
 
 
 class Instruction(Leaving):
@@ -1300,6 +1323,7 @@ STORIES = {
     b"payout.cancelled/1": Stories.payout_cancelled,
     b"payout.confirmed/1": Stories.payout_confirmed,
     b"payout.failed/1": Stories.payout_failed,
+    b"payout.attempt-failed/1": Stories.payout_attempt_failed,
     b"ledger-account.opened/1": Stories.opened,
     b"address.assigned/1": Stories.assigned,
     b"instruction.given/1": Stories.instruction_given,

@@ -19,6 +19,13 @@ from core.tron.chain import (
 )
 
 
+class CallNotMade(Unavailable):
+    """The node did not make a constant call: it was too slow for this one, or does not know the contract yet (FAILURES 76).
+
+    Nothing is wrong with the rest of its answers: this one thing waits, and is asked again later, or of another node.
+    """
+
+
 class Node(Protocol):
     """A Tron node. Every method may block for its timeout and raise Unavailable; none repairs or guesses an answer."""
 
@@ -53,7 +60,8 @@ class Node(Protocol):
 
     def resources(self, address: bytes) -> AccountResources: ...
 
-    def call(self, owner: bytes, contract: bytes, data: bytes, *, solid: bool = False) -> ConstantResult: ...
+    def call(self, owner: bytes, contract: bytes, data: bytes, *, solid: bool = False) -> ConstantResult:
+        """Raises CallNotMade."""
 
     def chain_parameters(self) -> Mapping[str, int]:
         """getEnergyFee, getTransactionFee, ...: sun, per unit of energy or byte."""

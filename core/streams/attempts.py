@@ -73,7 +73,9 @@ class Attempts(msgspec.Struct, frozen=True):
     sent: bool = False
     """The last attempt was given to a node."""
     dead: bool = False
-    """The last attempt can never be mined, proven."""
+    """The last attempt can never be mined, proven; or it was, and did nothing but burn its fee."""
+    failed: tuple[str, ...] = ()
+    """The txids of those that were mined in vain and were no end."""
 
     @property
     def last(self) -> Attempt | None:
@@ -97,6 +99,10 @@ class Attempts(msgspec.Struct, frozen=True):
 
     def expired(self) -> Self:
         return msgspec.structs.replace(self, dead=True)
+
+    def mined_in_vain(self) -> Self:
+        last = self.last
+        return msgspec.structs.replace(self, dead=True, failed=(*self.failed, *([last.txid] if last else [])))
 
     # What may happen
 

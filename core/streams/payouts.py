@@ -3,11 +3,12 @@
     PayoutRefused
     PayoutRequested -> PayoutCancelled
     PayoutRequested -> (PayoutPrepared -> PayoutSigned -> PayoutBroadcast -> PayoutExpired)* -> ... -> PayoutConfirmed
-                                                                                                     | PayoutFailed
+                                                                           | PayoutAttemptFailed     | PayoutFailed
 
 Requested reserves amount and fee. Prepared fixes the exact bytes before any key touches them, signed makes the
-signature durable before the first broadcast, expired is the proof that those bytes can never be mined: only after it
-may other bytes be prepared. Confirmed and failed rest on a receipt in a solid block.
+signature durable before the first broadcast. Other bytes may be prepared only after one of two: expired is the proof that
+those bytes can never be mined; attempt failed, that they were, and in vain for a reason that says nothing of the payee.
+Confirmed, failed and attempt failed rest on a receipt in a solid block.
 """
 
 from collections.abc import Sequence
@@ -40,9 +41,14 @@ from core.ledger.refusals import (
 from core.streams.accounts import must_be_active
 from core.streams.addresses import UNASSIGNED, address_stream
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
+from core.streams.treasury import WALLET_STREAMS, role_of
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
 FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelled"})
+RETRIED: Final = frozenset({"out_of_energy", "out_of_time"})
+"""Failures that say nothing of the payee: the price rose before the block came (FAILURES 44), or its producer was slow."""
+RETRIES_MAX: Final = 2
+OWN_WALLET: Final = "it is a wallet of the operator's own"
 
 
 def payout_stream(payout_id: str) -> str:
@@ -89,11 +95,7 @@ class PayoutWork(msgspec.Struct, frozen=True):
 # Events: stored as they are for ever, so a change is a new version and an upcast
 
 
-@event(
-    "payout.refused",
-    by="api",
-    shown=("code", "data", "order"),
-)
+@event("payout.refused", by="api", shown=("code", "data", "order"))
 class PayoutRefused(Event, frozen=True, kw_only=True):
     """The request could not be accepted; the same key answers the same for ever."""
 
@@ -123,12 +125,7 @@ class PayoutSigned(Event, frozen=True, kw_only=True):
     signature: str
 
 
-@event(
-    "payout.broadcast",
-    by="signer",
-    shown=("payout_id", "txid"),
-    client_event="payout.broadcasted",
-)
+@event("payout.broadcast", by="signer", shown=("payout_id", "txid"), client_event="payout.broadcasted")
 class PayoutBroadcast(Event, frozen=True, kw_only=True):
     """The signed bytes were given to a node for the first time; what the node answered decides nothing."""
 
@@ -137,12 +134,7 @@ class PayoutBroadcast(Event, frozen=True, kw_only=True):
     txid: str
 
 
-@event(
-    "payout.expired",
-    version=2,
-    by="signer",
-    shown=("payout_id", "txid"),
-)
+@event("payout.expired", version=2, by="signer", shown=("payout_id", "txid"))
 class PayoutExpired(Event, frozen=True, kw_only=True):
     """Proof of death: from the reference block to a solid one as old as the expiration, no block has it (TRON.md 2.7)."""
 
@@ -177,17 +169,24 @@ class PayoutConfirmed(Event, frozen=True, kw_only=True):
     postings: tuple[Posting, ...]
 
 
-@event(
-    "payout.failed",
-    by="signer",
-    shown=("failure_code", "payout_id", "txid"),
-    client_event="payout.failed",
-)
+@event("payout.failed", by="signer", shown=("failure_code", "payout_id", "txid"), client_event="payout.failed")
 class PayoutFailed(Event, frozen=True, kw_only=True):
     payout_id: str
     account_id: str
     failure_code: str
     txid: str | None
+    burned_sun: int
+    postings: tuple[Posting, ...]
+
+
+@event("payout.attempt-failed", by="signer", shown=("failure_code", "payout_id", "txid"))
+class PayoutAttemptFailed(Event, frozen=True, kw_only=True):
+    """The attempt was mined and only burned its fee, for a reason that says nothing of the payee: it is tried again."""
+
+    payout_id: str
+    account_id: str
+    failure_code: str
+    txid: str
     burned_sun: int
     postings: tuple[Posting, ...]
 
@@ -227,6 +226,8 @@ class Payout(msgspec.Struct, frozen=True):
                 return replace(self, state="broadcasted", txid=happened.txid, attempts=self.attempts.broadcast())
             case PayoutExpired():
                 return replace(self, state="pending_sign", attempts=self.attempts.expired())
+            case PayoutAttemptFailed():
+                return replace(self, state="pending_sign", attempts=self.attempts.mined_in_vain())
             case PayoutConfirmed():
                 return replace(self, state="confirmed", txid=happened.txid)
             case PayoutFailed():
@@ -256,7 +257,8 @@ class RequestPayout(msgspec.Struct, frozen=True):
 
     def streams(self) -> list[str]:
         order = self.order
-        return [payout_stream(order.payout_id), f"account-{order.account_id}", address_stream(order.to_address)]
+        payee = address_stream(order.to_address)
+        return [payout_stream(order.payout_id), f"account-{order.account_id}", payee, *WALLET_STREAMS]
 
     def guards(self) -> list[GuardKey]:
         order = self.order
@@ -284,6 +286,8 @@ class RequestPayout(msgspec.Struct, frozen=True):
         order = self.order
         if inactive := must_be_active(past, order.account_id):
             return inactive
+        if role_of(order.to_address, map(past.history, WALLET_STREAMS)):
+            return AddressNotPayable(address=order.to_address, reason=OWN_WALLET)
         payee = past.state(address_stream(order.to_address), UNASSIGNED).assigned
         if payee is not None and payee.account_id == order.account_id:  # another client's is a payee like any other
             return AddressNotPayable(address=order.to_address, reason="it is a deposit address of this account")
@@ -377,9 +381,10 @@ class ConfirmPayout(_PayoutCommand, frozen=True, kw_only=True):
 
 
 class FailPayout(_PayoutCommand, frozen=True, kw_only=True):
-    """The payout is over without coins having left: a solid failed receipt, or a payee found unpayable before signing.
+    """No coins have left: a solid failed receipt, or a payee found unpayable before signing.
 
-    Refused while an attempt is alive that the receipt does not end: funds are released only on proof (FAILURES 30).
+    A receipt that says nothing of the payee ends only its attempt, RETRIES_MAX times; anything else ends the payout. Refused
+    while an attempt is alive that the receipt does not end: funds are released only on proof (FAILURES 30).
     """
 
     failure_code: str
@@ -388,24 +393,19 @@ class FailPayout(_PayoutCommand, frozen=True, kw_only=True):
 
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         payout = self._payout(past)
-        if payout.state == "failed":
+        attempts = payout.attempts
+        if payout.state == "failed" or self.txid in attempts.failed:
             return ()
-        proven = payout.attempts.dead or payout.state == "requested"
+        proven = attempts.dead or payout.state == "requested"
         if self.txid is not None:
-            last = payout.attempts.last
-            proven = last is not None and last.txid == self.txid
+            proven = attempts.last is not None and attempts.last.txid == self.txid
         if payout.state in FINAL or payout.order is None or not proven:
             return self._wrong(payout, f"failed with {self.failure_code}")
+        said = {"failure_code": self.failure_code, "txid": self.txid, "burned_sun": self.burned_sun}
+        fields: dict[str, Any] = {**said, **self._ids}
+        if self.txid is not None and self.failure_code in RETRIED and len(attempts.failed) < RETRIES_MAX:
+            burned = books.network_fee(books.HOT_WALLET, self.burned_sun)
+            return self._new(PayoutAttemptFailed(occurred_at=now, postings=burned, **fields))
         order = payout.order
-        return self._new(
-            PayoutFailed(
-                occurred_at=now,
-                failure_code=self.failure_code,
-                txid=self.txid,
-                burned_sun=self.burned_sun,
-                postings=books.payout_released(
-                    order.account_id, order.ledger_account, order.total_minor, self.burned_sun
-                ),
-                **self._ids,
-            )
-        )
+        released = books.payout_released(order.account_id, order.ledger_account, order.total_minor, self.burned_sun)
+        return self._new(PayoutFailed(occurred_at=now, postings=released, **fields))

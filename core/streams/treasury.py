@@ -5,14 +5,14 @@ Streams wallet-{role}, adjustment-{id}, transfer-{id}.
     SystemWalletRegistered -> SystemWalletRegistered ...      AdjustmentPosted      InternalTransferPosted
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Literal, Self
+from typing import Final, Literal, Self, get_args
 
 import msgspec
 
 from core.ledger import books
-from core.ledger.events import Event, New, event
+from core.ledger.events import Event, New, Recorded, event
 from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import TREASURY, Posting, Unbalanced, check_balanced, signed
 from core.ledger.ledger import Past
@@ -33,8 +33,14 @@ from core.streams.accounts import Account, account_stream, must_be_active
 Role = Literal["hot", "cold", "gas"]
 
 
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+
 def wallet_stream(role: str) -> str:
     return f"wallet-{role}"
+
+
+WALLET_STREAMS: Final = tuple(wallet_stream(role) for role in ROLES)
 
 
 # Events: stored as they are for ever, so a change is a new version and an upcast
@@ -86,6 +92,14 @@ class Wallet(msgspec.Struct, frozen=True):
         if isinstance(happened, SystemWalletRegistered):
             return msgspec.structs.replace(self, registered=happened)
         return self
+
+
+def role_of(address: str, histories: Iterable[Sequence[Recorded]]) -> Role | None:
+    """The role that an address plays or has played, by the histories of WALLET_STREAMS."""
+    registered = (recorded.event for history in histories for recorded in history)
+    return next(
+        (it.role for it in registered if isinstance(it, SystemWalletRegistered) and it.address == address), None
+    )
 
 
 class Once(msgspec.Struct, frozen=True):

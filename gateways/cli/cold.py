@@ -31,13 +31,14 @@ from gateways.user_error import UserError
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
 from signers.outgoing.funds import Prices, usdt_of
-from signers.outgoing.needs import TokenRefuses, need_of, salted
-from signers.transactions.build import envelope_for
+from signers.outgoing.needs import need_of
+from signers.outgoing.trials import TokenRefuses
+from signers.transactions.build import FeeAboveCeiling, envelope_for
 from signers.transactions.bundles import Bundle, Policy, bundle_of, transaction_of
 from signers.transactions.intents import attempt_of, intent_of_instruction
 
 MARGIN_PERCENT: Final = 50
-"""On the energy of a trial: prices and factors may change within the day that signing may take."""
+"""On the most energy that the transfer can take: the price may change within the day that signing may take."""
 _HOUR_MS: Final = 3_600_000
 _STREAMS: Final = (
     "SELECT DISTINCT stream FROM history"
@@ -88,27 +89,28 @@ def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tu
     held_minor = usdt_of(node, owner, token)
     if held_minor < act.amount_minor:
         raise UserError(f"cold storage {owner} holds {format_amount(held_minor, 'USDT')} USDT: ask for no more")
+    head, solid = node.head(), node.solid()
+    prices, beyond = Prices.of(node), head.timestamp_ms + lifetime_ms >= node.next_maintenance_ms()
+    most_sun = platform.settings.fee_limit_max_trx * SUN_PER_TRX
     try:
-        need = need_of(node, Prices.of(node), owner, token, to, act.amount_minor, MARGIN_PERCENT)
+        amount_minor = act.amount_minor
+        need = need_of(node, prices, owner, token, to, amount_minor, MARGIN_PERCENT, beyond_maintenance=beyond)
+        fee_limit_sun = need.fee_limit_sun(most_sun)
     except TokenRefuses as error:
         raise UserError(f"the token refuses the transfer: {error}") from error
+    except FeeAboveCeiling as error:
+        raise UserError(f"the fee ceiling is too low: {error}: raise {PREFIX}FEE_LIMIT_MAX_TRX") from error
     if need.short_sun:
         raise UserError(
             f"cold storage {owner} lacks {format_amount(need.short_sun, 'TRX')} TRX for the fee: send it some"
         )
-    most_sun = platform.settings.fee_limit_max_trx * SUN_PER_TRX
-    if salted(need.fee_limit_sun) > most_sun:
-        raise UserError(
-            f"it needs a fee limit of {format_amount(need.fee_limit_sun, 'TRX')} TRX: raise {PREFIX}FEE_LIMIT_MAX_TRX"
-        )
-    head, solid = node.head(), node.solid()
     envelope = envelope_for(
         UUID(instruction.instruction_id).bytes,
         1,
         solid,
         chain_time_ms=head.timestamp_ms,
         lifetime_ms=lifetime_ms,
-        fee_limit_sun=need.fee_limit_sun,
+        fee_limit_sun=fee_limit_sun,
     )
     attempt = attempt_of(intent_of_instruction(instruction, token), envelope, 1)
     return attempt, Policy(act.to, token.base58, act.amount_minor, most_sun, head.timestamp_ms)

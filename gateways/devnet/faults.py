@@ -51,6 +51,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "garbage": frozenset(),
     "stale": HEADS,
     "lagging": frozenset(),
+    "slow_call": frozenset({"triggerconstantcontract"}),
     "empty_infos": frozenset({"gettransactioninfobyblocknum"}),
     "empty_block": frozenset(),
     "no_block": frozenset(),
@@ -66,7 +67,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Each kind, and the calls it is for where no path is given; none means all, though it strikes only what it can change."""
 
-INSTEAD: Final = ("http_429", "http_500", "timeout", "drop_connection")
+INSTEAD: Final = ("http_429", "http_500", "timeout", "drop_connection", "slow_call")
 BROADCASTING: Final = (
     "reject_code",
     "blackhole_tx",
@@ -194,6 +195,9 @@ class Faults:
             return _suspension(429, suspended_ms)
         if fault.kind == "http_500":
             return NodeAnswer(500, b"<html><body><h1>500 Internal Server Error</h1></body></html>", "text/html")
+        if fault.kind == "slow_call":
+            message = b"org.tron.core.vm.program.Program$OutOfTimeException : CPU timeout for 'SLOAD' operation executing".hex()
+            return NodeAnswer(200, msgspec.json.encode({"result": {"code": "OTHER_ERROR", "message": message}}))
         return silence_of(fault)
 
     def distort(self, path: str, answer: Answer) -> Answer:

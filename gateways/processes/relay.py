@@ -10,7 +10,7 @@ from core.ledger.events import Recorded
 from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
 from core.ports.queues import Message
-from core.streams.payouts import PayoutExpired, PayoutRequested, PayoutWork
+from core.streams.payouts import PayoutAttemptFailed, PayoutExpired, PayoutRequested, PayoutWork
 from gateways.postgres.roles import READER, RELAY
 from gateways.postgres.segments import Prompts, Segments
 from gateways.processes.process import DATABASE, Access, Deployment, Process
@@ -86,13 +86,13 @@ class Relay:
 
 
 def payout_work(records: Sequence[Recorded]) -> list[Message]:
-    """What the payout step must look at: a new payout, or one whose last attempt is proven dead. Each is a hint (I14)."""
+    """What the payout step must look at: a new payout, or one whose last attempt is over. Each is a hint (I14)."""
     work = []
     for record in records:
         happened = record.event
         if isinstance(happened, PayoutRequested):
             payout_id, account_id = happened.order.payout_id, happened.order.account_id
-        elif isinstance(happened, PayoutExpired):
+        elif isinstance(happened, PayoutExpired | PayoutAttemptFailed):
             payout_id, account_id = happened.payout_id, happened.account_id
         else:
             continue

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from core.ports.chain import CallNotMade
 from core.tron.address import ADDRESS_PREFIX
 from core.tron.chain import Block, BlockRef, ChainTransaction, ConstantResult, Log, Producer, Receipt
 from core.tron.protobuf import Message
@@ -215,8 +216,17 @@ def parameters_of(answer: ParametersAnswer) -> dict[str, int]:
 
 
 def called(answer: CallAnswer) -> ConstantResult:
-    """A revert says result true all the same; it shows in the transaction's ret. Raises for a node that did not call."""
+    """A revert says result true all the same; it shows in the transaction's ret.
+
+    Raises CallNotMade for a node that was too slow (java-tron allows 80 ms) or does not know the contract, MalformedAnswer for
+    one that did not call for any other reason.
+    """
     status = answer.result
+    said = text(status.message)
+    if status.code == "OTHER_ERROR" and "CPU timeout" in said:
+        raise CallNotMade(f"the node is too slow for a constant call now: {said}")
+    if status.code != "SUCCESS" and "contract is not exist" in said:
+        raise CallNotMade(f"the node does not know the contract: {said}")
     if status.code not in ("SUCCESS", "CONTRACT_VALIDATE_ERROR", "CONTRACT_EXE_ERROR"):
         raise MalformedAnswer(f"it did not make the call: {status.code} {text(status.message)}")
     reverted = status.code != "SUCCESS" or not status.result or any(r.ret == "FAILED" for r in answer.transaction.ret)

@@ -12,6 +12,7 @@ from core.ledger.refusals import restore
 from core.streams.attempts import Attempt
 from core.streams.payouts import (
     Payout,
+    PayoutAttemptFailed,
     PayoutBroadcast,
     PayoutCancelled,
     PayoutConfirmed,
@@ -57,6 +58,7 @@ FAILURES: Final = {
     "payee_is_contract": "the payee is a contract, and contracts are not paid here",
     "transfer_log_missing": "the transaction succeeded without moving a coin",
     "out_of_energy": "the transaction ran out of energy before it was done",
+    "out_of_time": "the block's producer was too slow for it",
     "reverted": "the token refused the transfer",
     "failed": "the chain says no more than that the transaction failed",
 }
@@ -127,6 +129,12 @@ def _described(recorded: Recorded, payout: Payout) -> Description:
             return Description(
                 f"The attempt can never be mined: its time is over, and {blocks} do not hold it.",
                 {"txid": happened.txid, "first_block": proof.first_block_number, "last_block": proof.last_block_number},
+            )
+        case PayoutAttemptFailed():
+            burned, why = amount(happened.burned_sun, "TRX"), FAILURES.get(happened.failure_code, happened.failure_code)
+            data = {"txid": happened.txid, "failure_code": happened.failure_code, "burned_sun": happened.burned_sun}
+            return Description(
+                f"The attempt was mined and moved nothing: {why}; {burned} were burned, and it is tried again.", data
             )
         case PayoutConfirmed():
             burned = amount(happened.burned_sun, "TRX")

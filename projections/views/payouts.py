@@ -11,6 +11,7 @@ from core.ledger.events import Event, Recorded
 from core.ledger.journal import ledger_account_id
 from core.ledger.money import format_amount
 from core.streams.payouts import (
+    PayoutAttemptFailed,
     PayoutBroadcast,
     PayoutCancelled,
     PayoutConfirmed,
@@ -101,6 +102,7 @@ PayoutEvent = (
     | PayoutSigned
     | PayoutBroadcast
     | PayoutExpired
+    | PayoutAttemptFailed
     | PayoutConfirmed
     | PayoutFailed
     | PayoutCancelled
@@ -167,6 +169,7 @@ _CHANGES: Final[Mapping[type[Event], Callable[[Any], dict[str, Any]]]] = {
     PayoutSigned: lambda _: {},
     PayoutBroadcast: lambda happened: {"state": "broadcasted", "tron_tx_hash": happened.txid},
     PayoutExpired: lambda _: {"state": "pending_sign"},
+    PayoutAttemptFailed: lambda _: {"state": "pending_sign"},
     PayoutConfirmed: lambda happened: {
         "state": "confirmed",
         "tron_tx_hash": happened.txid,

@@ -34,6 +34,8 @@ class Prices(msgspec.Struct, frozen=True):
     """For an account that did not exist, in the contract."""
     activation_bandwidth_sun: int
     """Instead of its bytes, where no stake covers them."""
+    factor_max: int
+    """The most that a contract's energy factor can become, in 1/10000."""
 
     @classmethod
     def of(cls, node: Node) -> Self:
@@ -43,6 +45,7 @@ class Prices(msgspec.Struct, frozen=True):
             known["getTransactionFee"],
             known["getCreateNewAccountFeeInSystemContract"],
             known["getCreateAccountFee"],
+            known["getDynamicEnergyMaxFactor"],
         )
 
 

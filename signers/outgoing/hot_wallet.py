@@ -4,14 +4,15 @@ from typing import Final, Self
 
 import msgspec
 
-from core.ports.chain import Node
+from core.ports.chain import Chain
 from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
 from core.tron.address import ZERO_ADDRESS, Address, InvalidAddress
 from core.tron.chain import BlockRef
 from signers.outgoing.funds import Funds, InFlight, Prices, Shortage
-from signers.transactions.abi import is_blacklisted_call, read_bool, transfer_call
+from signers.outgoing.trials import TokenRefuses, trial_of
+from signers.transactions.abi import is_blacklisted_call, read_bool
 from signers.transactions.build import (
     FeeAboveCeiling,
     Intent,
@@ -33,7 +34,7 @@ class PayoutRules(msgspec.Struct, frozen=True, kw_only=True):
     """How long an attempt's bytes may be mined: short, because nothing else may be tried before (FAILURES 21)."""
     fee_limit_sun_max: int = 60_000_000
     fee_margin_percent: int = 20
-    """On the energy that the trial call used: prices and the payee's balance may change before the block."""
+    """On the most energy that the transfer can take: the price may change before the block."""
     attempts_max: int = 20
     """After so many attempts, each proven dead, the payout fails and the client has its coins back."""
     contract_payees: bool = True
@@ -44,7 +45,14 @@ class HotWallet:
     """The wallet at one look: the chain's prices, and the wallet's funds less what is in flight."""
 
     def __init__(
-        self, node: Node, pool: AddressPool, address: Address, token: Address, rules: PayoutRules, funds: Funds
+        self,
+        node: Chain,
+        pool: AddressPool,
+        address: Address,
+        token: Address,
+        rules: PayoutRules,
+        funds: Funds,
+        maintenance_ms: int,
     ) -> None:
         self._node = node
         self._pool = pool
@@ -52,14 +60,15 @@ class HotWallet:
         self._token = token
         self._rules = rules
         self._funds = funds
+        self._maintenance_ms = maintenance_ms
 
     @classmethod
     def look(
-        cls, node: Node, pool: AddressPool, address: Address, token: Address, rules: PayoutRules, in_flight: InFlight
+        cls, node: Chain, pool: AddressPool, address: Address, token: Address, rules: PayoutRules, in_flight: InFlight
     ) -> Self:
         """Read prices and funds. Raises Unavailable."""
         funds = Funds.look(node, address, token, Prices.of(node), in_flight, kept_minor=KEPT_MINOR)
-        return cls(node, pool, address, token, rules, funds)
+        return cls(node, pool, address, token, rules, funds, node.next_maintenance_ms())
 
     def unpayable(self, to_address: str) -> str | None:
         """Why this payee cannot be paid at all, as a failure code. Raises Unavailable if the token does not say."""
@@ -93,24 +102,31 @@ class HotWallet:
             solid,
             chain_time_ms=head.timestamp_ms,
             lifetime_ms=self._rules.lifetime_ms,
-            fee_limit_sun=self._fee_limit_sun(intent) if isinstance(intent, Trc20Transfer) else 0,
+            fee_limit_sun=self._fee_limit_sun(intent, head) if isinstance(intent, Trc20Transfer) else 0,
         )
         attempt = attempt_of(intent, envelope, number)
         self._funds.set_aside(intent, envelope.fee_limit_sun, bandwidth_bytes(bytes.fromhex(attempt.raw_data)))
         self._funds.check()
         return attempt
 
-    def _fee_limit_sun(self, intent: Trc20Transfer) -> int:
-        """What this very transfer costs at the head, penalty included: a new holder costs twice (FAILURES 16, 17)."""
-        trial = self._node.call(self._address, self._token, transfer_call(intent.to, intent.amount))
-        if trial.reverted:
-            raise Shortage(f"the token refuses the transfer now: {trial.message or 'reverted'}")
+    def _fee_limit_sun(self, intent: Trc20Transfer, head: BlockRef) -> int:
+        """What this transfer costs at the most, penalty included, whatever its payee does meanwhile (FAILURES 16, 17, 74).
+
+        All of it is set aside, too: less would leave the wallet without energy for payees that empty theirs in time. What
+        is not burned is there again one solid receipt later.
+        """
+        prices = self._funds.prices
+        beyond = head.timestamp_ms + self._rules.lifetime_ms >= self._maintenance_ms
+        owner, token = self._address, self._token
         try:
+            trial = trial_of(self._node, prices, owner, token, intent.to, intent.amount, beyond_maintenance=beyond)
             return fee_limit_for(
-                trial.energy_used,
-                self._funds.prices.energy_sun,
+                trial.energy_most,
+                prices.energy_sun,
                 margin_percent=self._rules.fee_margin_percent,
                 ceiling_sun=self._rules.fee_limit_sun_max,
             )
+        except TokenRefuses as error:
+            raise Shortage(f"the token refuses the transfer now: {error}") from error
         except FeeAboveCeiling as error:
             raise Shortage(f"the fee ceiling is too low: {error}") from error

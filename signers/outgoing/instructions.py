@@ -17,7 +17,7 @@ import msgspec
 from core.ledger.ledger import Command, EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
-from core.ports.chain import Chain, SecondOpinion
+from core.ports.chain import CallNotMade, Chain, SecondOpinion
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
@@ -26,12 +26,14 @@ from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key, Keys
 from signers.outgoing.funds import Funds, Prices, Shortage, usdt_of
-from signers.outgoing.needs import TRANSFER_BYTES, Payer, TokenRefuses, need_of, salted
+from signers.outgoing.needs import TRANSFER_BYTES, Payer, need_of
 from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
+from signers.outgoing.trials import TokenRefuses
 from signers.transactions.build import (
     LIFETIME_MS_MAX,
     DelegateResource,
+    FeeAboveCeiling,
     Intent,
     Trc20Transfer,
     TrxTransfer,
@@ -52,7 +54,7 @@ class InstructionRules(msgspec.Struct, frozen=True, kw_only=True):
     lifetime_ms: int = 60_000
     fee_limit_sun_max: int = 60_000_000
     margin_percent: int = 10
-    """On the energy that the trial call used."""
+    """On the energy that the trial calls used."""
     attempts_max: int = 5
     """After so many attempts, each proven dead, it is given back."""
 
@@ -122,6 +124,8 @@ class Instructions(Outgoing):
                     attempt = self._of_payin(order, head, solid)
             except Withdrawn as reason:
                 commands.append(self._give_back(order, str(reason)))
+            except CallNotMade as error:  # this one waits, the others go on
+                self._say(f"{order.name} waits: {error}")
             except Shortage as shortage:
                 self._wait(order, shortage)
             else:
@@ -198,19 +202,24 @@ class Instructions(Outgoing):
         if usdt_of(self._node, intent.owner, self._token) < intent.amount:
             raise Withdrawn("it holds less than that")
         fee_limit_sun = self._affordable(intent, self._rules.margin_percent)
-        if salted(fee_limit_sun) > self._rules.fee_limit_sun_max:
-            raise Withdrawn(f"it needs a fee limit of {fee_limit_sun} sun, above {self._rules.fee_limit_sun_max}")
         return self._attempt(order, intent, head, solid, fee_limit_sun)
 
     def _affordable(self, intent: Trc20Transfer, margin_percent: int) -> int:
         """The fee limit of a transfer that its owner can pay for now. Raises Withdrawn."""
+        to_hot = self._pool.ours([intent.to.evm]).get(intent.to.evm) == "hot"
+        owner, token, amount_minor = intent.owner, self._token, intent.amount
         try:
-            need = need_of(self._node, self._now(), intent.owner, self._token, intent.to, intent.amount, margin_percent)
+            need = need_of(
+                self._node, self._now(), owner, token, intent.to, amount_minor, margin_percent, to_hot=to_hot
+            )
         except TokenRefuses as error:
             raise Withdrawn(f"the token refuses the transfer: {error}") from error
         if need.short_sun:
             raise Withdrawn(f"it lacks {need.short_sun} sun, or the energy")
-        return need.fee_limit_sun
+        try:
+            return need.fee_limit_sun(self._rules.fee_limit_sun_max)
+        except FeeAboveCeiling as error:
+            raise Withdrawn(f"the fee ceiling is too low: {error}") from error
 
     def _attempt(
         self, order: OpenOrder, intent: Intent, head: BlockRef, solid: BlockRef, fee_limit_sun: int = 0
@@ -240,7 +249,7 @@ class Instructions(Outgoing):
             try:
                 if self._affordable(intent, 0) > attempt.fee_limit_sun:
                     return None
-            except Withdrawn:
+            except (Withdrawn, CallNotMade):
                 return None
         key_id = self._pool.key_ids([intent.owner.evm]).get(intent.owner.evm)
         return self._keys.key(key_id) if key_id else None

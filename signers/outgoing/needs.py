@@ -3,6 +3,11 @@
 Energy for this sender and this receiver (a receiver without the token costs twice, FAILURES 17), bytes, and how much of
 both the address has: energy that its own and lent stake give, the free allowance, its TRX. A margin on top covers what may
 change until the block. What is estimated here is what signers/outgoing/instructions.py asks for again before it signs.
+
+The fee limit always covers the dearest way through the token's code (signers/outgoing/trials.py): what is not used is not
+burned. What the address must have is the dearest way, too, but for one receiver: the hot wallet, which holds coins where
+blocks are solid and never pays out the last of them. There the trial's energy is enough, and TRX that no sweep will burn
+do not lie on thousands of deposit addresses.
 """
 
 from typing import Final, Self
@@ -13,16 +18,13 @@ from core.ports.chain import Node
 from core.tron.address import Address
 from core.tron.chain import AccountResources, ChainAccount
 from core.tron.resources import units_in_machine
-from signers.outgoing.funds import Prices
-from signers.transactions.abi import is_blacklisted_call, read_bool, transfer_call
-from signers.transactions.build import FEE_LIMIT_SALT_SUN
+from signers.outgoing.funds import Prices, usdt_of
+from signers.outgoing.trials import Trial, trial_of
+from signers.transactions.abi import is_blacklisted_call, read_bool
+from signers.transactions.build import fee_limit_for
 
 TRANSFER_BYTES: Final = 346
 """Bandwidth of a token transfer with a fee limit of up to 2^35 sun: 345 bytes, one more from 2^28 sun on."""
-
-
-class TokenRefuses(Exception):
-    """The token would revert this transfer: the sender is blacklisted, or the token paused."""
 
 
 class Payer(msgspec.Struct, frozen=True):
@@ -59,16 +61,25 @@ class Payer(msgspec.Struct, frozen=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What the transfer takes of its address. `energy` is the trial's own, margins are added where they are asked for."""
+    """What the transfer takes of its address. Margins are added to the trial's numbers where they are asked for."""
 
-    energy: int
+    trial: Trial
     payer: Payer
     prices: Prices
     margin_percent: int
+    receiver_keeps: bool
+    """The receiver holds the token and will go on to: the transfer will take what the trial took."""
+
+    @property
+    def energy(self) -> int:
+        """What it most probably takes."""
+        return self.trial.energy
 
     @property
     def energy_wanted(self) -> int:
-        return with_margin(self.energy, self.margin_percent)
+        """What the address must have for it."""
+        energy = self.trial.energy if self.receiver_keeps else self.trial.energy_most
+        return with_margin(energy, self.margin_percent)
 
     @property
     def energy_short(self) -> int:
@@ -79,10 +90,13 @@ class Need(msgspec.Struct, frozen=True):
     def bytes_sun(self) -> int:
         return self.payer.bytes_cost_sun(TRANSFER_BYTES, self.prices.bandwidth_sun)
 
-    @property
-    def fee_limit_sun(self) -> int:
-        """The most that the transfer may cost, its staked energy at the same price: java-tron counts it so (FAILURES 16)."""
-        return self.energy_wanted * self.prices.energy_sun
+    def fee_limit_sun(self, ceiling_sun: int) -> int:
+        """The most that the transfer may cost, its staked energy at the same price: java-tron counts it so (FAILURES 16).
+
+        Raises FeeAboveCeiling.
+        """
+        most, price_sun = self.trial.energy_most, self.prices.energy_sun
+        return fee_limit_for(most, price_sun, margin_percent=self.margin_percent, ceiling_sun=ceiling_sun)
 
     @property
     def short_sun(self) -> int:
@@ -102,17 +116,25 @@ class Need(msgspec.Struct, frozen=True):
 
 
 def need_of(
-    node: Node, prices: Prices, owner: Address, token: Address, to: Address, amount_minor: int, margin_percent: int
+    node: Node,
+    prices: Prices,
+    owner: Address,
+    token: Address,
+    to: Address,
+    amount_minor: int,
+    margin_percent: int,
+    *,
+    to_hot: bool = False,
+    beyond_maintenance: bool = False,
 ) -> Need:
-    """Ask the node. Raises TokenRefuses, Unavailable."""
-    trial = node.call(owner, token, transfer_call(to, amount_minor))
-    if trial.reverted:
-        raise TokenRefuses(trial.message or "reverted")
+    """Ask the node. `to_hot`: the receiver is our hot wallet. Raises TokenRefuses, Unavailable."""
+    trial = trial_of(node, prices, owner, token, to, amount_minor, beyond_maintenance=beyond_maintenance)
     payer = Payer.look(node, owner)
     if not payer.exists:
         # What a first TRX transfer will give it: the free allowance of an account that has used none.
         payer = msgspec.structs.replace(payer, free_bytes=node.chain_parameters()["getFreeNetLimit"])
-    return Need(trial.energy_used, payer, prices, margin_percent)
+    receiver_keeps = to_hot and usdt_of(node, to, token) > 0
+    return Need(trial, payer, prices, margin_percent, receiver_keeps)
 
 
 def is_blacklisted(node: Node, token: Address, owner: Address) -> bool:
@@ -124,8 +146,3 @@ def is_blacklisted(node: Node, token: Address, owner: Address) -> bool:
 def with_margin(amount: int, percent: int) -> int:
     """Rounded up."""
     return -(-amount * (100 + percent) // 100)
-
-
-def salted(fee_limit_sun: int) -> int:
-    """The most that an envelope makes of a fee limit."""
-    return fee_limit_sun + FEE_LIMIT_SALT_SUN

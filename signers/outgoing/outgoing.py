@@ -4,7 +4,7 @@
     prepared    -> signed       checked against the recorded intent (I8); signature and intent to broadcast are one append
     broadcast   -> (sent)       the recorded bytes, again and again until they are seen or dead; answers decide nothing
     attempted   -> confirmed    a solid SUCCESS receipt with what it must show
-                 | failed       any other solid receipt
+                 | failed       any other solid receipt; a payout's may be prepared anew (core/streams/payouts.py)
                  | expired      proven dead by our own log of solid blocks: it may be prepared anew, with other bytes
 
 While signing is stopped (core/streams/signing.py) nothing is prepared, signed or sent for the first time; what was broadcast is

@@ -15,7 +15,7 @@ import msgspec
 from core.ledger.ledger import Command, EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
-from core.ports.chain import Node, SecondOpinion
+from core.ports.chain import Chain, SecondOpinion
 from core.ports.queues import Queue
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
@@ -45,7 +45,7 @@ class Payouts(Outgoing):
         store: EventStore,
         bookmarks: Bookmarks,
         queue: Queue,
-        node: Node,
+        node: Chain,
         log: SolidLog,
         pool: AddressPool,
         key: Key,
@@ -58,6 +58,7 @@ class Payouts(Outgoing):
         orders = OpenOrders(store, bookmarks, BOOKMARK, [payouts(ACTOR), instructions(ACTOR, ["hot"])])
         super().__init__("payouts", ledger, store, node, log, pool, token, orders, alarm=alarm, opinion=opinion)
         self._queue = queue
+        self._chain = node
         self._key = key
         self._rules = rules
         self._short_at = -1
@@ -94,7 +95,7 @@ class Payouts(Outgoing):
         waiting = list(islice(self._unprepared(), BATCH))
         if not waiting or self._short_at == solid.number:
             return []
-        wallet = HotWallet.look(self._node, self._pool, self._key.address, self._token, self._rules, self._in_flight())
+        wallet = HotWallet.look(self._chain, self._pool, self._key.address, self._token, self._rules, self._in_flight())
         commands: list[Command] = []
         for order in waiting:
             made = len(order.attempts.made)

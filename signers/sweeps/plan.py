@@ -3,12 +3,13 @@
 The sweeps' step begins what this finds; `counterfoil sweeps plan` only shows it.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Command, EventStore
-from core.ports.chain import Chain
+from core.ports.chain import CallNotMade, Chain
 from core.ports.wallets import Holding, Holdings
 from core.streams.instructions import GiveInstruction, Instruction, InstructionState, SendToken, instruction_stream
 from core.streams.quarantine import QuarantineAddress
@@ -18,9 +19,12 @@ from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.instructions import ACTOR
-from signers.outgoing.needs import Payer, TokenRefuses, is_blacklisted, need_of
+from signers.outgoing.needs import Payer, is_blacklisted, need_of
+from signers.outgoing.trials import TokenRefuses
 from signers.sweeps.open_sweeps import OpenSweeps
 from signers.sweeps.worth import TRX_TRANSFER_BYTES, Choice, Gas, Planner, SweepRules, excess_minor
+
+log = logging.getLogger(__name__)
 
 BLACKLISTED: Final = "the token says so"
 LOOKS_MAX: Final = 200
@@ -86,16 +90,24 @@ class Plan:
         for holding in self._holdings.richest(self._rules.threshold_minor, LOOKS_MAX + len(busy)):
             if holding.address in busy or planner.full:
                 continue
-            owner = Address.from_base58(holding.address)
-            amount = planner.amount(usdt_of(self._node, owner, self._token))
-            destination, to = planner.destination(amount)
             try:
-                need = need_of(self._node, prices, owner, self._token, to, amount, self._rules.margin_percent)
-            except TokenRefuses:
-                blacklisted = is_blacklisted(self._node, self._token, owner)
-                yield holding, planner.refused(owner, amount, destination, to, blacklisted=blacklisted)
+                choice = self._choice(planner, prices, Address.from_base58(holding.address))
+            except CallNotMade as error:  # this one waits, the others are planned
+                log.info("%s is looked at again in the next plan: %s", holding.address, error)
                 continue
-            yield holding, planner.consider(owner, amount, destination, to, need)
+            yield holding, choice
+
+    def _choice(self, planner: Planner, prices: Prices, owner: Address) -> Choice:
+        """Raises CallNotMade."""
+        amount = planner.amount(usdt_of(self._node, owner, self._token))
+        destination, to = planner.destination(amount)
+        try:
+            margin_percent, to_hot = self._rules.margin_percent, destination == "hot"
+            need = need_of(self._node, prices, owner, self._token, to, amount, margin_percent, to_hot=to_hot)
+        except TokenRefuses:
+            blacklisted = is_blacklisted(self._node, self._token, owner)
+            return planner.refused(owner, amount, destination, to, blacklisted=blacklisted)
+        return planner.consider(owner, amount, destination, to, need)
 
     def _planner(self, head: BlockRef, wallets: Mapping[str, Address]) -> Planner:
         hot_minor = usdt_of(self._node, wallets["hot"], self._token)

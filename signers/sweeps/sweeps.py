@@ -19,7 +19,7 @@ from core.ledger.journal import derived_id
 from core.ledger.ledger import Command, EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
-from core.ports.chain import Chain
+from core.ports.chain import CallNotMade, Chain
 from core.ports.wallets import AddressPool, Holdings
 from core.streams.instructions import (
     Act,
@@ -53,10 +53,12 @@ from core.tron.chain import BlockRef
 from signers.outcomes import append
 from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.instructions import ACTOR
-from signers.outgoing.needs import Need, Payer, TokenRefuses, is_blacklisted, need_of, salted
+from signers.outgoing.needs import Need, Payer, is_blacklisted, need_of
+from signers.outgoing.trials import TokenRefuses
 from signers.sweeps.open_sweeps import OpenSweep, OpenSweeps
 from signers.sweeps.plan import BLACKLISTED, Plan
 from signers.sweeps.worth import TRX_TRANSFER_BYTES, Gas, SweepRules, Way, in_token, ways
+from signers.transactions.build import FeeAboveCeiling
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +157,11 @@ class Sweeps:
             last = it.last
             if last is not None and not last.over:
                 continue  # its end is news
-            commands += self._take_back(it, solid) if it.sweep.state in FINAL else self._go_on(it, last, solid)
+            try:
+                commands += self._take_back(it, solid) if it.sweep.state in FINAL else self._go_on(it, last, solid)
+            except CallNotMade as error:  # this one waits, the others go on
+                log.info("the sweep of %s waits: %s", it.order.address, error)
+                it.look_at = solid.number + 1
         return commands
 
     def _go_on(self, it: OpenSweep, last: InstructionState | None, solid: BlockRef) -> Sequence[Command]:
@@ -184,11 +190,13 @@ class Sweeps:
         if not amount:
             return [self._defer(it, "nothing is there any more")]
         try:
-            need = need_of(self._node, self._now(), owner, self._token, to, amount, self._rules.margin_percent)
+            margin_percent, to_hot = self._rules.margin_percent, order.destination == "hot"
+            need = need_of(self._node, self._now(), owner, self._token, to, amount, margin_percent, to_hot=to_hot)
+            need.fee_limit_sun(self._fee_limit_sun_max)
         except TokenRefuses as refusal:
             return self._refused(it, owner, str(refusal))
-        if salted(need.fee_limit_sun) > self._fee_limit_sun_max:
-            return [self._defer(it, f"its fee limit would be {need.fee_limit_sun} sun, which is above the ceiling")]
+        except FeeAboveCeiling as error:
+            return [self._defer(it, f"the fee ceiling is too low: {error}")]
         if not need.short_sun:
             transfer = self._step(it, "sweep", "payin", owner, SendToken(order.to, amount))
             return [SendSweep(order, self._last_id(it), ACTOR, transfer, needed_energy=need.energy)]
@@ -278,11 +286,14 @@ class Sweeps:
 
     def _cleared(self) -> list[Command]:
         """Addresses that the issuer has taken off its blacklist are swept again."""
-        return [
-            ReleaseAddress(address, "the token has cleared it", ACTOR)
-            for address in self._holdings.set_aside()
-            if not is_blacklisted(self._node, self._token, Address.from_base58(address))
-        ]
+        commands: list[Command] = []
+        for address in self._holdings.set_aside():
+            try:
+                if not is_blacklisted(self._node, self._token, Address.from_base58(address)):
+                    commands.append(ReleaseAddress(address, "the token has cleared it", ACTOR))
+            except CallNotMade as error:
+                log.info("whether %s is cleared is asked again later: %s", address, error)
+        return commands
 
     def _lent_sun(self, receiver: Address) -> tuple[int, int]:
         """What can be taken back of what is lent: at the head, and where blocks are solid."""

@@ -232,7 +232,9 @@ def batches() -> list[Sequence[Command]]:
         [request_payout(cancelled), CancelPayout(cancelled, ACTOR), *send(expired), *send(failed)],
         [expire(expired), *send(expired, 2)],
         [
-            FailPayout(failed, ACTOR, failure_code="out_of_energy", txid=attempt(failed).txid, burned_sun=100),
+            FailPayout(failed, ACTOR, failure_code="out_of_energy", txid=attempt(failed).txid, burned_sun=60),
+            *send(failed, 2),
+            FailPayout(failed, ACTOR, failure_code="reverted", txid=attempt(failed, 2).txid, burned_sun=40),
             DisablePayin(str(derived_id("payin", BOB, "one")), BOB, ACTOR),
         ],
         [fund(ALICE, 1000 * USDT, "opening"), detect(transfer("e", ALICE_ADDRESS, 1 * USDT, block=160))],

@@ -38,9 +38,8 @@ def _sweep(world: World, company: httpx2.Client, customer: int, method: str) -> 
         f"credited; more than {world.settings.sweep_threshold} USDT: a sweep to the hot wallet is planned",
         position=position,
     )
-    [planned] = get(world.operator, f"/v1/sweeps?address={address}&min_position={position}")["data"]
-    position = world.event(f"sweep-{planned['id']}", "sweep.confirmed/1")
-    done = get(world.operator, f"/v1/sweeps/{planned['id']}?min_position={position}")
+    stream, position = world.swept(address)
+    done = get(world.operator, f"/v1/sweeps/{stream.removeprefix('sweep-')}?min_position={position}")
     cost = in_token(done["burned_sun"], world.settings.minor(world.settings.trx_price))
     if done["method"] != method:
         raise Mismatch(f"the sweep of {address} was paid by {done['method']}, expected {method}")

@@ -14,6 +14,11 @@ from gateways.settings import Settings
 from projections.named import rows
 
 WAIT_S: Final = 90.0
+_SWEPT: Final = (
+    "SELECT ended.stream, ended.position FROM history AS ended JOIN history AS planned USING (stream)"
+    " WHERE ended.topic = 'sweep.confirmed/1' AND planned.topic = 'sweep.planned/1'"
+    " AND planned.event -> 'sweep' ->> 'address' = %s"
+)
 _INDENT: Final = " " * 10
 
 
@@ -107,6 +112,21 @@ class World:
 
     def event(self, stream: str, topic: str) -> int:
         return int(self.until(lambda: self._one("stream = %s AND topic = %s", stream, topic)))
+
+    def first_of(self, stream: str, *topics: str) -> tuple[str, int]:
+        """The topic, of those that may begin a stream, that did, and its position."""
+
+        def found() -> tuple[int, str] | None:
+            known = ((self._one("stream = %s AND topic = %s", stream, topic), topic) for topic in topics)
+            return min(((position, topic) for position, topic in known if position), default=None)
+
+        position, topic = self.until(found)
+        return topic, position
+
+    def swept(self, address: str) -> tuple[str, int]:
+        """The sweep that came through, by its stream, and where: one may be put off first, and another planned."""
+        stream, position = self.until(lambda: self._read(_SWEPT, (address,)))
+        return str(stream), int(position)
 
     def latest(self, topic: str) -> int:
         return int(self.until(lambda: self._one("topic = %s", topic)))

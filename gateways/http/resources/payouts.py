@@ -24,7 +24,16 @@ from core.ledger.refusals import (
     restore,
 )
 from core.streams.addresses import DepositAddress, address_stream
-from core.streams.payouts import CancelPayout, PayoutOrder, PayoutRefused, PayoutRequested, RequestPayout, payout_stream
+from core.streams.payouts import (
+    OWN_WALLET,
+    CancelPayout,
+    PayoutOrder,
+    PayoutRefused,
+    PayoutRequested,
+    RequestPayout,
+    payout_stream,
+)
+from core.streams.treasury import WALLET_STREAMS, role_of
 from core.tron.address import ZERO_ADDRESS, Address
 from core.tron.address import InvalidAddress as NoTronAddress
 from gateways.http.answer import Answer, listed
@@ -172,9 +181,12 @@ async def check_address(call: Call, _: Read) -> Reply:
     if reason is None:
         stream = address_stream(payee.base58)
         state = DepositAddress()
-        for recorded in (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, []):
+        known = await asyncio.to_thread(call.api.platform.store.histories, [stream, *WALLET_STREAMS])
+        for recorded in known.get(stream, []):
             state = state.evolve(recorded.event)
-        if state.assigned is not None and state.assigned.account_id == call.account_id:
+        if role_of(payee.base58, (known.get(each, []) for each in WALLET_STREAMS)):
+            reason = OWN_WALLET
+        elif state.assigned is not None and state.assigned.account_id == call.account_id:
             reason = "it is a deposit address of this account"
     return reply(
         AddressCheck(

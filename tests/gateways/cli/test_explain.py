@@ -55,7 +55,7 @@ def test_a_story_is_a_table_or_json(settings: Settings, capsys: pytest.CaptureFi
     show_deposits(settings, txid("a"), Output(as_json=True))
     assert [each["state"] for each in json.loads(capsys.readouterr().out)] == ["confirmed", "confirmed"]
     show_payout(settings, order(ALICE, "p3", 0).payout_id, Output(as_json=True))
-    assert json.loads(capsys.readouterr().out)["now"]["about"] == {"failure_code": "out_of_energy"}
+    assert json.loads(capsys.readouterr().out)["now"]["about"] == {"failure_code": "reverted"}
 
 
 def test_what_cannot_be_compared_is_refused(settings: Settings) -> None:

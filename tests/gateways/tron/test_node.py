@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from core.ports.chain import CallNotMade
 from core.ports.scanning import Cursor
 from core.ports.unavailable import Unavailable
 from core.tron.chain import Producer
@@ -15,6 +16,7 @@ from core.tron.transactions import RAW, SIGNED, TRANSFER, contract_of, txid_of
 from gateways.devnet.node import Config
 from gateways.devnet.server import Devnet
 from gateways.tron.node import REFUSALS, TronNode, WrongNetwork, check_network
+from gateways.tron.nodes import Nodes
 from scanners.blocks import check, transfers
 from scanners.observer import Observer
 from scanners.producers import Producers
@@ -232,6 +234,31 @@ def test_a_constant_call(server: HttpServer, node: TronNode, answer: Any, revert
     result = node.call(bytes(PAYER), bytes(USDT), b"\x70")
     assert (result.reverted, result.message) == (reverted, message)
     assert result.energy_used == answer.get("energy_used", 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "OTHER_ERROR",
+            b"class org.tron.core.vm.program.Program$OutOfTimeException : CPU timeout for 'SLOAD' operation executing".hex(),
+        ),
+        ("CONTRACT_VALIDATE_ERROR", b"Smart contract is not exist.".hex()),
+        ("OTHER_ERROR", "Smart contract is not exist."),
+    ],
+    ids=["slow", "unknown contract", "unknown contract, in words"],
+)
+def test_a_constant_call_that_was_not_made_waits_without_an_alarm(
+    server: HttpServer, node: TronNode, code: str, message: str
+) -> None:
+    """A slow node, or one that does not know the contract yet, is no node that lies: it is asked again, or another is."""
+    says(server, {"result": {"code": code, "message": message}})
+    alarms: list[str] = []
+    nodes = Nodes({"one": node}, alarm=lambda name, _: alarms.append(name))
+    with pytest.raises(CallNotMade):
+        nodes.call(bytes(PAYER), bytes(USDT), b"\x70")
+    assert alarms == []
+    assert nodes.standing()[0].failures == 1  # another one's turn
 
 
 @pytest.mark.parametrize(

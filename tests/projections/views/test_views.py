@@ -83,7 +83,7 @@ def test_payouts(projected: psycopg.Connection) -> None:
     assert shown == [
         ("p1", "confirmed", 1, None, True),
         ("p2", "confirmed", 2, None, True),
-        ("p3", "failed", 1, "out_of_energy", True),
+        ("p3", "failed", 2, "reverted", True),
         ("p4", "cancelled", 0, None, False),
     ]
 

@@ -128,7 +128,7 @@ def test_a_blacklisted_wallet_of_ours_sends_nothing(world: World) -> None:
 
 
 def test_every_trx_of_ours_is_burned_for_a_transfer_or_still_there(world: World) -> None:
-    """Payouts to new and to known holders move no TRX to anybody, and none may burn half as much again as it needs."""
+    """Payouts move no TRX to anybody, and none may burn half as much again as one to a new holder needs."""
     holder = world.node.devnet.chain.genesis.accounts[0].address
     orders = []
     for number, payee in enumerate((PAYEE, holder, STRANGER, PAYEE, STRANGER)):
@@ -146,8 +146,9 @@ def test_every_trx_of_ours_is_burned_for_a_transfer_or_still_there(world: World)
     for wished in orders:
         found = world.node.devnet.chain.find(world.attempt(wished).txid)
         assert found is not None
-        energy_fee_sun = found[1].outcome.energy_fee_sun
-        assert energy_fee_sun <= world.attempt(wished).fee_limit_sun < energy_fee_sun * 3 // 2
+        energy_fee_sun, fee_limit_sun = found[1].outcome.energy_fee_sun, world.attempt(wished).fee_limit_sun
+        assert energy_fee_sun <= fee_limit_sun
+        assert 130_285 * 100 <= fee_limit_sun < 130_285 * 100 * 3 // 2
 
 
 def test_a_fee_limit_follows_the_price_of_the_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,10 @@ from core.ports.queues import Message
 from core.ports.unavailable import Unavailable
 from core.streams.attempts import Attempt, PrepareAttempt
 from core.streams.payouts import (
+    RETRIES_MAX,
     CancelPayout,
     Payout,
+    PayoutAttemptFailed,
     PayoutBroadcast,
     PayoutExpired,
     PayoutFailed,
@@ -459,14 +461,27 @@ def test_a_fee_ceiling_too_low_is_waited_for() -> None:
     assert world.payout(wished).state == "requested"
 
 
-def test_the_fee_limit_is_the_receivers_own(world: World) -> None:
-    """A payee that holds no USDT yet gets about twice the fee limit of one that does (FAILURES 17)."""
+def test_the_fee_limit_covers_the_dearest_payee(world: World) -> None:
+    """A payee that holds USDT gets the fee limit of one that does not: it may have none in the block (FAILURES 17, 74)."""
     holder = world.node.devnet.chain.genesis.accounts[0].address
     new, known = world.request("new"), world.request("known", to=holder)
     world.work()
-    new_sun, known_sun = world.attempt(new).fee_limit_sun, world.attempt(known).fee_limit_sun
-    assert 130_285 * 100 <= new_sun < 130_285 * 100 * 1.3
-    assert 64_285 * 100 <= known_sun < 64_285 * 100 * 1.3
+    for wished in (new, known):
+        assert 130_285 * 100 <= world.attempt(wished).fee_limit_sun < 130_285 * 100 * 1.3
+
+
+def test_a_fee_limit_that_lives_beyond_a_maintenance_covers_the_highest_energy_factor(world: World) -> None:
+    """A quiet token may be at the chain's ceiling in the next period, so the transfer is limited by what it costs there."""
+    world.node.devnet.decree({f"factor:{USDT.hex()}": 0})
+    world.node.mine()
+    early = world.request("early")
+    world.work()
+    assert 29_650 * 100 <= world.attempt(early).fee_limit_sun < 29_650 * 100 * 1.3
+    world.node.now_ms = world.node.next_maintenance_ms() - RULES.lifetime_ms
+    world.node.mine()
+    late = world.request("late")
+    world.work()
+    assert world.attempt(late).fee_limit_sun >= 29_650 * 4.4 * 100
 
 
 @pytest.mark.parametrize(
@@ -529,21 +544,75 @@ def test_the_tokens_fee_switch_does_not_disturb(world: World) -> None:
     assert usdt_minor - world.node.usdt_of(HOT) == AMOUNT
 
 
-def test_out_of_energy_ends_a_payout_with_its_own_code(world: World) -> None:
-    """The payee emptied its balance meanwhile: the limit is burned, the payout fails, the client is refunded."""
+@pytest.mark.parametrize("trx", [20, 1_000], ids=["just enough", "plenty"])
+def test_a_payee_that_empties_its_wallet_costs_no_failure(trx: int) -> None:
+    """The trial saw a holder and the block sees none: the payout is paid all the same, at the price of a new holder (I21)."""
+    world = World(sun=trx * COINS)
+    payees = [SoftwareKey(bytes([number]) * 32).address for number in (11, 12, 13)]
+    for payee in payees:
+        world.node.fund(payee, usdt_minor=COINS)
+    orders = [world.request(payee.base58, to=payee) for payee in payees]
+    for _ in range(len(payees) * LIFE_BLOCKS):
+        world.work()
+        for payee in payees:
+            if world.node.usdt_of(payee) == COINS:
+                world.node.devnet.chain.state.apply({("slot", USDT, "balance", payee.evm): None})
+        world.node.mine()
+    paid = [wished for wished in orders if world.payout(wished).state == "confirmed"]
+    assert paid
+    assert {world.payout(wished).state for wished in orders} <= {"confirmed", "requested"}
+    assert len(paid) == len(orders) or trx == 20  # the rest wait for TRX, and are not tried without
+    assert not world.events(PayoutFailed)
+    burned = [world.node.receipt(world.attempt(wished).txid) for wished in paid]
+    assert all(receipt and receipt.succeeded for receipt in burned)
+
+
+def dearer(world: World, wished: PayoutOrder, price_sun: int) -> None:
+    """The price of energy rises between the broadcast of the next attempt and its block; then the receipt becomes solid."""
     world.node.fate = Fate(arrives=False, kept=True)
-    world.node.fund(PAYEE, usdt_minor=COINS)
-    wished = world.request("p1")
-    world.work()
-    world.node.devnet.chain.state.apply({("slot", USDT, "balance", PAYEE.evm): None})
+    before = len(world.payout(wished).attempts.made)
+    while len(world.payout(wished).attempts.made) == before or not world.payout(wished).attempts.sent:
+        world.work()
+        world.node.mine()
+    world.node.devnet.decree({"getEnergyFee": price_sun})
+    world.node.mine()
+    world.node.fate = Fate()
     world.node.deliver()
+    world.node.mine(SOLID_LAG + 1)
+
+
+@pytest.mark.parametrize("times", [1, RETRIES_MAX])
+def test_a_price_that_rose_before_the_block_is_paid_with_the_next_attempt(world: World, times: int) -> None:
+    """OUT_OF_ENERGY says nothing about the payee: its fee is booked, and it is made at the price of now (FAILURES 44)."""
+    wished = world.request("p1")
+    for time in range(times):
+        dearer(world, wished, 100 + 100 * (time + 1))
+    world.live()
+    assert world.payout(wished).state == "confirmed"
+    retried = world.events(PayoutAttemptFailed)
+    assert [(it.failure_code, it.txid) for it in retried if isinstance(it, PayoutAttemptFailed)] == [
+        ("out_of_energy", attempt.txid) for attempt in world.payout(wished).attempts.made[:-1]
+    ]
+    assert len(retried) == times
+    assert world.node.usdt_of(PAYEE) == AMOUNT
+    world.assert_books_are_the_chain()
+
+
+def test_out_of_energy_three_times_ends_a_payout_with_its_own_code(world: World) -> None:
+    """What was burned each time is the operator's cost, and the client is refunded."""
+    wished = world.request("p1")
+    for time in range(RETRIES_MAX + 1):
+        dearer(world, wished, 100 + 50 * (time + 1))
     world.live()
     assert world.payout(wished).state == "failed"
     [failed] = world.events(PayoutFailed)
     assert isinstance(failed, PayoutFailed)
     assert failed.failure_code == "out_of_energy"
-    assert failed.burned_sun >= 64_285 * 100
-    assert world.balance(TREASURY, books.NETWORK_FEE, "TRX") == failed.burned_sun
+    assert len(world.events(PayoutAttemptFailed)) == RETRIES_MAX
+    burned_sun = sum(it.burned_sun for it in world.events(PayoutAttemptFailed) if isinstance(it, PayoutAttemptFailed))
+    assert burned_sun >= RETRIES_MAX * 64_285 * 100
+    assert world.balance(TREASURY, books.NETWORK_FEE, "TRX") == burned_sun + failed.burned_sun
+    assert world.balance(ALICE, books.USER_LIABILITY) == -1_000 * COINS
     world.assert_books_are_the_chain()
 
 

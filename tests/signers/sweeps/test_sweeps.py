@@ -7,14 +7,20 @@ import pytest
 
 from core.ledger import books
 from core.ledger.journal import derived_id
+from core.ports.chain import CallNotMade
 from core.streams.attempts import Attempt
 from core.streams.instructions import Delegate, GiveInstruction, Instruction, InstructionPrepared, SendToken
 from core.streams.quarantine import AddressQuarantined, AddressReleased
 from core.streams.sweeps import SweepConfirmed, SweepFailed
+from core.tron.chain import ConstantResult
+from core.tron.secp256k1 import sha256
 from gateways.devnet.state import accounts
 from gateways.devnet.state.accounts import Permission
 from signers.outcomes import append
+from signers.outgoing.funds import Prices
+from signers.outgoing.needs import need_of
 from signers.outgoing.owners import WalletHijacked
+from signers.transactions.build import LIFETIME_MS_MAX, Trc20Transfer, assemble, build, envelope_for
 from tests.signers.payments import STRANGER, USDT
 from tests.support.history import ACTOR, execute
 from tests.support.treasury_world import COINS, RULES, SOLID_LAG, TreasuryWorld
@@ -102,6 +108,99 @@ def test_a_change_between_estimate_and_broadcast_costs_no_transfer(stake_trx: in
     assert [world.sweep(it).state for it in world.orders()] == ["confirmed"]
     assert world.usdt_of(address) == 0
     assert not world.node.delegation_index(world.gas).receivers
+
+
+@pytest.mark.parametrize("stake_trx", [0, 20_000], ids=["fuel", "loan"])
+def test_a_sweep_into_a_hot_wallet_that_is_only_about_to_hold_coins_does_not_fail(stake_trx: int) -> None:
+    """Nodes count what is in no block yet: a hot wallet that holds nothing in solid blocks is taken for empty (FAILURES 75)."""
+    world = TreasuryWorld(stake_trx=stake_trx, hot_usdt=0)
+    [address] = world.deposits(120)
+    call, state, slot = world.node.call, world.devnet.chain.state, ("slot", USDT, "balance", world.hot.evm)
+
+    def with_pending(*question: bytes, solid: bool = False) -> ConstantResult:
+        kept = state.apply({} if solid else {slot: 5 * COINS})
+        try:
+            return call(*question, solid=solid)
+        finally:
+            state.apply(kept)
+
+    world.node.call = with_pending  # type: ignore[method-assign, assignment]
+    world.settle()
+    assert set(world.results()) == {"SUCCESS"}
+    assert world.usdt_of(world.hot) == 120 * COINS
+    assert world.usdt_of(address) == 0
+
+
+@pytest.mark.parametrize("stake_trx", [0, 20_000], ids=["fuel", "loan"])
+def test_a_sweep_to_cold_storage_that_is_emptied_meanwhile_does_not_fail(stake_trx: int) -> None:
+    """Cold storage's owner may empty it at any time: a sweep into it has the energy of a new holder, and the fee limit."""
+    world = TreasuryWorld(stake_trx=stake_trx, rules=msgspec.structs.replace(RULES, hot_ceiling_minor=1_000 * COINS))
+    world.give(world.cold, usdt=1)
+    world.deposits(120)
+    world.until_fuelled()
+    world.work()
+    world.devnet.chain.state.apply({("slot", USDT, "balance", world.cold.evm): None})
+    world.settle()
+    assert [it.destination for it in world.orders()] == ["cold"]
+    assert set(world.results()) == {"SUCCESS"}
+    assert world.usdt_of(world.cold) == 120 * COINS
+
+
+def test_a_bundle_of_cold_storage_is_good_for_its_day() -> None:
+    """Hot wallet emptied, energy factor at the chain's ceiling: the bytes of yesterday morning still do their transfer."""
+    world = TreasuryWorld()
+    world.decree(**{f"factor:{USDT.hex()}": 0})
+    world.give(world.cold, usdt=500, trx=100)
+    world.mine(SOLID_LAG + 1)
+    amount_minor, head = 400 * COINS, world.node.head()
+    prices = Prices.of(world.node)
+    need = need_of(world.node, prices, world.cold, USDT, world.hot, amount_minor, 50, beyond_maintenance=True)
+    assert not need.short_sun
+    envelope = envelope_for(
+        derived_id("instruction", "cold", "1").bytes,
+        1,
+        world.node.solid(),
+        chain_time_ms=head.timestamp_ms,
+        lifetime_ms=LIFETIME_MS_MAX,
+        fee_limit_sun=need.fee_limit_sun(60 * COINS),
+    )
+    raw_data = build(Trc20Transfer(world.cold, USDT, world.hot, amount_minor), envelope)
+    signature = world.keys.key("keystore:cold").sign_digest(sha256(raw_data))
+    world.now_ms += 23 * 3_600_000
+    world.mine(2)
+    world.decree(**{f"factor:{USDT.hex()}": 34_000})
+    world.mine()
+    world.devnet.chain.state.apply({("slot", USDT, "balance", world.hot.evm): None})
+    assert world.node.broadcast(assemble(raw_data, signature)).verdict == "accepted"
+    world.mine()
+    assert world.results()["SUCCESS"] == sum(world.results().values())
+    assert world.usdt_of(world.hot) == amount_minor
+
+
+@pytest.mark.parametrize("moment", ["planned", "fuelling", "fuelled"])
+def test_one_slow_call_holds_up_one_sweep_and_begins_no_round_anew(moment: str) -> None:
+    """A node that is too slow for one constant call is asked again: the other sweeps go on, nothing rings (FAILURES 76)."""
+    world = TreasuryWorld()
+    slow, other = world.deposits(120, 110)
+    call, told = world.node.call, 3
+
+    def sometimes_slow(*question: bytes, solid: bool = False) -> ConstantResult:
+        nonlocal told
+        states = {it.address: world.sweep(it).state for it in world.orders()}
+        if question[0] == slow and told and (moment == "planned" or states.get(slow.base58) == moment):
+            told -= 1
+            raise CallNotMade("CPU timeout")
+        return call(*question, solid=solid)
+
+    world.node.call = sometimes_slow  # type: ignore[method-assign, assignment]
+    world.settle()
+    world.live(60)
+    world.settle()
+    assert (world.usdt_of(slow), world.usdt_of(other)) == (0, 0)
+    assert told == 0
+    assert [name for name, _ in world.alarms if name != "gas_wallet_short"] == []
+    assert len(world.orders()) == 2
+    assert set(world.results()) == {"SUCCESS"}
 
 
 def test_a_change_behind_the_broadcast_costs_the_fee_limit_at_most() -> None:

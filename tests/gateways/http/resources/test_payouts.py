@@ -1,12 +1,15 @@
 """Payouts over HTTP: reserved at once, the same answer for ever, refusals with their codes."""
 
 import threading
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from core.ledger.ledger import Accepted
 from core.streams.payouts import PayoutOrder
+from core.streams.treasury import RegisterWallet, Role
 from core.tron.address import USDT_MAINNET, ZERO_ADDRESS
+from signers.keys.keys import SoftwareKey
 from tests.gateways.http.harness import PAYEE, World
 from tests.support.history import confirm_payout, send
 from tests.support.patience import until
@@ -77,6 +80,21 @@ def test_a_deposit_address_of_the_account_is_not_payable(api: World) -> None:
         "tron_address_base58": "",
         "tron_address_hex": "",
     }
+
+
+def test_the_operators_own_wallets_are_not_payable(api: World) -> None:
+    """A payout to the hot, gas or cold wallet is refused at once, and the address check says so beforehand."""
+    acme = api.company(usdt="100")
+    for number, role in enumerate(get_args(Role), start=50):
+        address = SoftwareKey(bytes([number]) * 32).address.base58
+        assert acme.shown(f"/v1/address-checks/{address}")["payable"]
+        [outcome] = api.signer.ledger.execute([RegisterWallet(role, address, None, "operator:test")])
+        assert isinstance(outcome, Accepted)
+        refused = acme.post("/v1/payouts", json={"to_address": address, "amount": "1"})
+        assert (refused.status_code, refused.json()["code"]) == (422, "address_not_payable")
+        check = acme.shown(f"/v1/address-checks/{address}")
+        assert (check["valid"], check["payable"]) == (True, False)
+    assert acme.made("/v1/payouts", {"to_address": PAYEE, "amount": "99"})["state"] == "requested"
 
 
 @pytest.mark.parametrize(
