@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import psycopg
 from cyclopts import App, Parameter
@@ -32,6 +32,9 @@ from projections.audit.plain_text import Period, journal
 from projections.audit.plain_text_forms import FORMS
 from projections.audit.reconcile import reconcile
 from projections.audit.verify import published_keys, verify
+from projections.named import rows
+
+_KEYS: Final = "SELECT purpose, key FROM note_keys ORDER BY purpose, since"
 
 
 def export_history(settings: Settings, output: Path | None) -> None:
@@ -126,12 +129,12 @@ def verify_database(settings: Settings, keys: Sequence[str], archive: Path | Non
 def show_keys(settings: Settings, out: Output) -> None:
     """One line a key: what it signs, and the key itself."""
     with opened_database(settings) as database, psycopg.connect(database.url(READER)) as conn:
-        signed = conn.execute("SELECT purpose, key FROM note_keys ORDER BY purpose, since").fetchall()
-    rows = [*signed, ("statements", str(open_signer(settings, "statements").key))]
-    parts: list[str | Table] = [Table(("signs", "key"), rows, has_header=False)]
+        signed = [(each.purpose, each.key) for each in rows(conn, _KEYS)]
+    keys = [*signed, ("statements", str(open_signer(settings, "statements").key))]
+    parts: list[str | Table] = [Table(("signs", "key"), keys, has_header=False)]
     if not signed:
         parts.append("no checkpoint was signed yet: the process `checkpoints` makes one when it starts")
-    out.show({"data": [{"purpose": purpose, "key": key} for purpose, key in rows]}, *parts)
+    out.show({"data": [{"purpose": purpose, "key": key} for purpose, key in keys]}, *parts)
 
 
 def regrow_tree(settings: Settings, out: Output) -> None:

@@ -165,4 +165,4 @@ def test_a_payout_to_a_wallet_of_ours_is_refused_at_once(role: Role) -> None:
 
 
 TestPayoutUnderWay: Callable[..., Any] = PayoutUnderWay.TestCase
-PayoutUnderWay.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+PayoutUnderWay.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
