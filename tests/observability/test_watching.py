@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,9 +40,11 @@ FOREIGN_LABELS = {"job", "instance", "process", "le"}
 class Anything:
     """Answers every question of the gauges with one row of numbers, one message, one webhook."""
 
-    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str) -> list[SimpleNamespace]:
         wanted = next((each for each in QUESTIONS if each.sql == sql), None)
-        return [("a", 1)] if wanted is None else [(*wanted.labels, *(1 for _ in wanted.gauges))]
+        if wanted is None:
+            return [SimpleNamespace(name="a", times=1)]
+        return [SimpleNamespace(**{label: label for label in wanted.labels}, **dict.fromkeys(dict(wanted.gauges), 1))]
 
     def backlog(self, *_: object) -> Backlog:
         return Backlog(1, utc_now())
