@@ -44,7 +44,7 @@ class Anything:
         wanted = next((each for each in QUESTIONS if each.sql == sql), None)
         if wanted is None:
             return [SimpleNamespace(name="a", times=1)]
-        return [SimpleNamespace(**{label: label for label in wanted.labels}, **{name: 1 for name, _ in wanted.gauges})]
+        return [SimpleNamespace(**{label: label for label in wanted.labels}, **dict.fromkeys(dict(wanted.gauges), 1))]
 
     def backlog(self, *_: object) -> Backlog:
         return Backlog(1, utc_now())

@@ -184,7 +184,8 @@ def test_no_migration_leaves_a_version_of_another_shape(growing_database: str, m
         migrate(growing_database)
         with psycopg.connect(growing_database, autocommit=True) as conn:
             assert left_behind(conn, TABLES) == ([], [])
-            for view in VIEWS:
+            serving = {name for (name,) in conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+            for view in [view for view, tables in TABLES.items() if serving.issuperset(tables)]:
                 conn.execute(_DONE, (view,))
                 for _ in range(2):
                     conn.execute("SELECT begin_version(%s)", (view,))
