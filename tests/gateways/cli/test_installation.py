@@ -34,7 +34,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def chosen(**given: Any) -> tuple[str, str, str, str]:
     settings, _ = found_settings(**given)
-    return settings.network, settings.node_url, settings.tron_api_key.get_secret_value(), settings.sweep_threshold
+    return settings.network, settings.nodes[0].url, settings.tron_api_key.get_secret_value(), settings.sweep_threshold
 
 
 @pytest.mark.fast
@@ -59,7 +59,7 @@ def test_who_names_another_network_gets_no_node_of_this_one(monkeypatch: pytest.
     """Nor its token; the same network by name is this one."""
     monkeypatch.setenv("COUNTERFOIL_NETWORK", "devnet")
     settings, found = found_settings()
-    assert (settings.node_url, settings.usdt_contract, set(found)) == (
+    assert (settings.nodes[0].url, settings.usdt_contract, set(found)) == (
         "http://127.0.0.1:8090",
         "",
         {"mode", "sweep_threshold"},
