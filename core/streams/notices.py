@@ -22,7 +22,7 @@ from core.ledger.journal import Posting
 from core.ledger.ledger import Past
 from core.ledger.refusals import Refusal, sentence_of
 from core.streams.instructions import InstructionExpired, InstructionSigned
-from core.streams.payouts import PayoutAttemptFailed, PayoutExpired, PayoutSigned
+from core.streams.payouts import PayoutExpired, PayoutSigned
 from core.streams.signing import SIGNING, Cause, Moment, end, stop
 
 Kind = Literal[
@@ -198,8 +198,7 @@ class RecordNotice(msgspec.Struct, frozen=True):
     def _cause_of_outgoing(self, past: Past) -> Cause | None:
         """None where a payout or an instruction explains it: its bytes were signed here and never proven dead (I7, I8)."""
         happened = [recorded.event for recorded in past.history(self.sent_by)] if self.sent_by else []
-        dead = PayoutExpired | InstructionExpired | PayoutAttemptFailed
-        if any(isinstance(it, dead) and it.txid == self.notice.txid for it in happened):
+        if any(isinstance(it, PayoutExpired | InstructionExpired) and it.txid == self.notice.txid for it in happened):
             return "dead_payout_mined"
         signed = any(
             isinstance(it, PayoutSigned | InstructionSigned) and it.txid == self.notice.txid for it in happened

@@ -23,6 +23,8 @@ from signers.transactions.build import (
 )
 from signers.transactions.intents import attempt_of
 
+LIFE_MS_MIN: Final = 30_000
+"""Shorter than this, before a maintenance, nothing is built: ten slots are a fair chance to be mined."""
 KEPT_MINOR: Final = 1
 """What no payment takes: as long as the wallet holds a unit of the token, sweeps into it cost half (TRON.md 12.36)."""
 
@@ -94,6 +96,14 @@ class HotWallet:
                 return "payee_is_contract"
         return None
 
+    def life_ms(self, head: BlockRef) -> int:
+        """How long what is built now may be mined: never beyond the next maintenance.
+
+        Voted prices and new energy factors count from the block behind it on, and a block takes only what had not expired
+        with its parent: so no change of either meets bytes that were built before it (FAILURES 44).
+        """
+        return min(self._rules.lifetime_ms, self._maintenance_ms - head.timestamp_ms)
+
     def attempt(self, name: bytes, intent: Intent, number: int, head: BlockRef, solid: BlockRef) -> Attempt:
         """Build the bytes of an order (its 16-byte id) and set their cost aside. Raises Shortage."""
         envelope = envelope_for(
@@ -101,25 +111,23 @@ class HotWallet:
             number,
             solid,
             chain_time_ms=head.timestamp_ms,
-            lifetime_ms=self._rules.lifetime_ms,
-            fee_limit_sun=self._fee_limit_sun(intent, head) if isinstance(intent, Trc20Transfer) else 0,
+            lifetime_ms=self.life_ms(head),
+            fee_limit_sun=self._fee_limit_sun(intent) if isinstance(intent, Trc20Transfer) else 0,
         )
         attempt = attempt_of(intent, envelope, number)
         self._funds.set_aside(intent, envelope.fee_limit_sun, bandwidth_bytes(bytes.fromhex(attempt.raw_data)))
         self._funds.check()
         return attempt
 
-    def _fee_limit_sun(self, intent: Trc20Transfer, head: BlockRef) -> int:
+    def _fee_limit_sun(self, intent: Trc20Transfer) -> int:
         """What this transfer costs at the most, penalty included, whatever its payee does meanwhile (FAILURES 16, 17, 74).
 
         All of it is set aside, too: less would leave the wallet without energy for payees that empty theirs in time. What
         is not burned is there again one solid receipt later.
         """
-        prices = self._funds.prices
-        beyond = head.timestamp_ms + self._rules.lifetime_ms >= self._maintenance_ms
-        owner, token = self._address, self._token
+        prices, owner, token = self._funds.prices, self._address, self._token
         try:
-            trial = trial_of(self._node, prices, owner, token, intent.to, intent.amount, beyond_maintenance=beyond)
+            trial = trial_of(self._node, prices, owner, token, intent.to, intent.amount, beyond_maintenance=False)
             return fee_limit_for(
                 trial.energy_most,
                 prices.energy_sun,

@@ -26,7 +26,7 @@ from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key
 from signers.outgoing.funds import Shortage
-from signers.outgoing.hot_wallet import HotWallet, PayoutRules
+from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet, PayoutRules
 from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions, payouts
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
 from signers.transactions.build import LIFETIME_MS_MAX, Intent
@@ -96,6 +96,8 @@ class Payouts(Outgoing):
         if not waiting or self._short_at == solid.number:
             return []
         wallet = HotWallet.look(self._chain, self._pool, self._key.address, self._token, self._rules, self._in_flight())
+        if wallet.life_ms(head) < min(LIFE_MS_MIN, self._rules.lifetime_ms):
+            return []  # the maintenance is near
         commands: list[Command] = []
         for order in waiting:
             made = len(order.attempts.made)

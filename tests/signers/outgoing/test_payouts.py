@@ -14,6 +14,7 @@ from core.ledger.ledger import Ledger
 from core.ports.queues import Message
 from core.ports.unavailable import Unavailable
 from core.streams.attempts import Attempt, PrepareAttempt
+from core.streams.notices import Notice, RecordNotice
 from core.streams.payouts import (
     RETRIES_MAX,
     CancelPayout,
@@ -28,17 +29,18 @@ from core.streams.payouts import (
     PayoutWork,
     payout_stream,
 )
+from core.streams.signing import SigningStopped
 from core.tron.address import ZERO_ADDRESS, Address
 from core.tron.chain import BroadcastAnswer, Log, Receipt
 from signers.keys.keys import Key, SoftwareKey
-from signers.outgoing.hot_wallet import KEPT_MINOR, PayoutRules
+from signers.outgoing.hot_wallet import KEPT_MINOR, LIFE_MS_MIN, PayoutRules
 from signers.outgoing.outgoing import REBROADCAST_MS
 from signers.outgoing.owners import WalletHijacked
 from signers.outgoing.payouts import Payouts
 from signers.outgoing.settlement import UnexplainedTransfer, proof_of_death
 from signers.transactions.signer import SignatureRefused
 from tests.signers.payments import KEY, STRANGER
-from tests.support.devnet import ACCEPTED, BLOCK_MS, SOLID_LAG, USDT, DevnetLog, DevnetNode, Fate
+from tests.support.devnet import ACCEPTED, BLOCK_MS, SOLID_LAG, START_MS, USDT, DevnetLog, DevnetNode, Fate
 from tests.support.history import ACTOR, ALICE, PAYEE, TickingClock, execute, fund, order, register, request_payout
 from tests.support.memory import Crash, Fuse, MemoryPool, MemoryQueue, MemoryStore
 
@@ -470,18 +472,27 @@ def test_the_fee_limit_covers_the_dearest_payee(world: World) -> None:
         assert 130_285 * 100 <= world.attempt(wished).fee_limit_sun < 130_285 * 100 * 1.3
 
 
-def test_a_fee_limit_that_lives_beyond_a_maintenance_covers_the_highest_energy_factor(world: World) -> None:
-    """A quiet token may be at the chain's ceiling in the next period, so the transfer is limited by what it costs there."""
-    world.node.devnet.decree({f"factor:{USDT.hex()}": 0})
+@pytest.mark.parametrize("left_ms", [90_000, 45_000, 30_000, 27_000, 3_000])
+def test_no_payout_lives_beyond_a_maintenance(world: World, left_ms: int) -> None:
+    """Prices and factors change there: what is built before is mined before, and nothing is built in the last half minute."""
+    maintenance_ms = world.node.next_maintenance_ms()
+    world.node.now_ms = maintenance_ms - left_ms - BLOCK_MS
     world.node.mine()
-    early = world.request("early")
+    wished = world.request("p1")
     world.work()
-    assert 29_650 * 100 <= world.attempt(early).fee_limit_sun < 29_650 * 100 * 1.3
-    world.node.now_ms = world.node.next_maintenance_ms() - RULES.lifetime_ms
-    world.node.mine()
-    late = world.request("late")
-    world.work()
-    assert world.attempt(late).fee_limit_sun >= 29_650 * 4.4 * 100
+    assert bool(world.payout(wished).attempts.made) == (left_ms >= LIFE_MS_MIN)
+    while world.node.next_maintenance_ms() == maintenance_ms:
+        if world.node.now_ms + BLOCK_MS >= maintenance_ms:  # voted prices hold from the block behind the maintenance on
+            world.node.devnet.decree({"getEnergyFee": 200})
+        world.node.mine()
+        world.work()
+    world.live(2 * LIFE_BLOCKS)
+    assert world.payout(wished).state == "confirmed"
+    assert not world.events(PayoutAttemptFailed)
+    first = world.payout(wished).attempts.made[0]
+    assert first.expiration_ms <= maintenance_ms or left_ms < LIFE_MS_MIN
+    assert set(world.alarms) == set()
+    world.assert_books_are_the_chain()
 
 
 @pytest.mark.parametrize(
@@ -596,6 +607,17 @@ def test_a_price_that_rose_before_the_block_is_paid_with_the_next_attempt(world:
     assert len(retried) == times
     assert world.node.usdt_of(PAYEE) == AMOUNT
     world.assert_books_are_the_chain()
+
+
+def test_the_chains_own_word_of_a_retried_attempt_stops_nothing(world: World) -> None:
+    """The observer reports it as leaving the wallet like any other, after the payout knew: it is explained."""
+    wished = world.request("p1")
+    dearer(world, wished, 200)
+    world.live()
+    [first, _] = world.payout(wished).attempts.made
+    seen = Notice("outgoing", first.txid, None, 100, "00" * 32, START_MS, HOT.base58, "hot")
+    world.ledger.execute([RecordNotice(seen, payout_stream(wished.payout_id), ACTOR)])
+    assert not world.events(SigningStopped)
 
 
 def test_out_of_energy_three_times_ends_a_payout_with_its_own_code(world: World) -> None:
