@@ -35,6 +35,7 @@ def observer(platform: Platform) -> "Observer":
         platform.outstanding,
         usdt=settings.usdt.evm,
         key=platform.secrets.deposit_fact_keys,
+        alarm=platform.alarm,
         announce_min_minor=settings.payin_min_minor,
         producers=Producers(platform.node),
         opinion=platform.node,

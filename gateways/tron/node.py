@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from core.ports.chain import Node
+from core.ports.chain import Node, UnusableAnswer
 from core.ports.scanning import Cursor, Cursors
 from core.ports.unavailable import Unavailable
 from core.tron.chain import (
@@ -64,6 +64,7 @@ from gateways.tron.node_json import (
     read_receipts,
     receipt_of,
     text,
+    understood,
 )
 
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -234,7 +235,7 @@ class TronNode:
             status, body = self._exchange(self._url, "/wallet/broadcasthex", {"transaction": signed.hex()})
             if status != 200:
                 return BroadcastAnswer("unclear", f"HTTP_{status}", _beginning(body))
-            answer = read(body, BroadcastReply)
+            answer = understood(lambda body: read(body, BroadcastReply), body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise Unavailable(f"the node {self._url} refuses the connection: {error}") from error
         except (httpx2.HTTPError, _TooMuch) as error:
@@ -271,11 +272,13 @@ class TronNode:
                 sentence = f"{url}{path} answers with status {status}: {_beginning(body)}"
                 suspended_s = self._suspension_left(url)
                 raise Suspended(sentence, suspended_s) if suspended_s else Unavailable(sentence)
-            return parse(body)
-        except (httpx2.HTTPError, _TooMuch) as error:
+            return understood(parse, body)
+        except _TooMuch as error:
+            raise UnusableAnswer(f"{url}{path} does not answer in time or measure: {error}") from error
+        except httpx2.HTTPError as error:
             raise Unavailable(f"{url}{path} does not answer: {error or type(error).__name__}") from error
         except MalformedAnswer as error:
-            raise Unavailable(f"{url}{path} answers something other than what was asked: {error}") from error
+            raise UnusableAnswer(f"{url}{path} answers something other than what was asked: {error}") from error
 
     def _exchange(self, url: str, path: str, question: Mapping[str, Any]) -> tuple[int, bytes]:
         """POST -> (status, body), within the timeout and size. Raises Unavailable while the node has suspended us."""

@@ -19,6 +19,7 @@ from core.tron.address import TRANSFER_TOPIC, USDT_MAINNET, Address
 from core.tron.chain import Block, BlockRef, Producer, Receipt
 from core.tron.secp256k1 import address_of, sha256
 from core.tron.transactions import HEADER_RAW, RAW, RESULT, SIGNED, txid_of
+from gateways.telemetry.alarm_log import log_alarm
 from gateways.tron import node_json as tron_json
 from gateways.tron.node import TronNode
 from scanners.blocks import block_id
@@ -105,6 +106,7 @@ def _scan(node: Any) -> None:
         MemoryOutstanding(),
         usdt=USDT.evm,
         key=b"",
+        alarm=log_alarm,
         producers=Producers(_Network()),
     )
     assert sum(1 for _ in observer.rescan(FIRST, FIRST + BLOCKS)) == BLOCKS
