@@ -59,7 +59,7 @@ RESULT: Final = Message(
     Field(27, "withdraw_expire_amount", "int"),
     Field(28, "cancel_unfreezeV2_amount", "bytes", repeated=True),  # entries of a map, which are written with defaults
 )
-"""What a transaction ended with, beside it in its block. A sender may write into it: the node sets contractRet and keeps the rest."""
+"""What a transaction ended with, beside it in its block: a sender may write into it, and the node sets contractRet."""
 
 SIGNED: Final = Message(
     "Transaction",
