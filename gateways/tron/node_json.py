@@ -170,19 +170,6 @@ def read(body: bytes, kind: type[A]) -> A:
     return answer
 
 
-def read_receipts(body: bytes) -> list[Receipt]:
-    """A list of receipts. [] and {} mean an empty block, or one that the node does not have."""
-    answer = _decode(body, list[ReceiptAnswer] | Answer)
-    if isinstance(answer, Answer):
-        if answer.error:
-            raise MalformedAnswer(f"it says {answer.error[:200]}")
-        return []
-    receipts = [receipt_of(each) for each in answer]
-    if None in receipts:
-        raise MalformedAnswer("a receipt in the list has no id")
-    return [receipt for receipt in receipts if receipt is not None]
-
-
 def block_of(answer: BlockAnswer) -> Block | None:
     """A block whose header bytes are encoded anew from the JSON fields: their hash is for the scanner to check."""
     if not answer.block_id and answer.header is None:
@@ -211,7 +198,7 @@ def receipt_of(answer: ReceiptAnswer) -> Receipt | None:
         fee_sun=answer.fee,
         result=answer.receipt.result,
         failed=answer.result not in ("", "SUCESS"),
-        logs=tuple(_log(log) for log in answer.log),
+        logs=tuple(log_of(log) for log in answer.log),
         energy_used=answer.receipt.energy_usage_total,
         energy_fee_sun=answer.receipt.energy_fee,
         net_used=answer.receipt.net_usage,
@@ -307,7 +294,7 @@ def _transaction(answer: TransactionAnswer) -> ChainTransaction:
     )
 
 
-def _log(answer: LogAnswer) -> Log:
+def log_of(answer: LogAnswer) -> Log:
     address = hex_bytes(answer.address)
     if len(address) != 20:
         raise MalformedAnswer(f"a log's contract {answer.address!r} is no 20 bytes")

@@ -22,6 +22,7 @@ from core.tron.transactions import HEADER_RAW, RAW, RESULT, SIGNED, txid_of
 from gateways.telemetry.alarm_log import log_alarm
 from gateways.tron import node_json as tron_json
 from gateways.tron.node import TronNode
+from gateways.tron.receipt_stream import ReceiptStream
 from scanners.blocks import block_id
 from scanners.observer import Observer
 from scanners.producers import Producers
@@ -141,8 +142,10 @@ class _Memory:
     def solid_block(self, number: int) -> Block | None:
         return tron_json.block_of(tron_json.read(self._printed[number - FIRST].block, tron_json.BlockAnswer))
 
-    def solid_receipts(self, number: int) -> list[Receipt]:
-        return tron_json.read_receipts(self._printed[number - FIRST].receipts)
+    def solid_receipts(self, number: int) -> Sequence[Receipt]:
+        stream = ReceiptStream(USDT.evm)
+        stream.feed(self._printed[number - FIRST].receipts)
+        return stream.end()
 
 
 def _serve(pipe: Connection, printed: Sequence[Printed]) -> None:

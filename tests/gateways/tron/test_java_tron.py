@@ -5,6 +5,7 @@ its stored bytes, and beside it what moved and whether JSON shows the block whol
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,8 @@ import pytest
 from core.tron.address import Address
 from core.tron.chain import Block, Receipt
 from core.tron.transactions import only_contract, owner_of
-from gateways.tron.node_json import BlockAnswer, block_of, read, read_receipts
+from gateways.tron.node_json import BlockAnswer, block_of, read
+from gateways.tron.receipt_stream import ReceiptStream
 from scanners.blocks import NotWhole, WrongReceipt, check, check_receipts, transfers
 from scanners.notices import addresses_in, sent_by_us, unreadable
 
@@ -34,10 +36,12 @@ HIDDEN: Final = {
 """Whose bytes hold what JSON does not show."""
 
 
-def answered(shown: Any) -> tuple[Block, list[Receipt]]:
+def answered(shown: Any) -> tuple[Block, Sequence[Receipt]]:
     block = block_of(read(json.dumps(shown["block"]).encode(), BlockAnswer))
     assert block is not None
-    return block, read_receipts(json.dumps(shown["infos"]).encode())
+    stream = ReceiptStream()
+    stream.feed(json.dumps(shown["infos"]).encode())
+    return block, stream.end()
 
 
 @pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: shown["name"])

@@ -358,9 +358,12 @@ def test_a_node_that_suspends_us_is_left_alone(
     node.close()
 
 
-def test_an_endless_answer_is_cut_off(server: HttpServer, node: TronNode, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["ANSWER_BYTES_MAX", "BODY_BYTES_MAX"])
+def test_an_endless_answer_is_cut_off(
+    server: HttpServer, node: TronNode, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     """An answer beyond the limit of bytes is not read to its end."""
-    monkeypatch.setattr("gateways.tron.node.ANSWER_BYTES_MAX", 1000)
+    monkeypatch.setattr(f"gateways.tron.pieces.{limit}", 1000)
     says(server, b" " * 2000 + json.dumps(BLOCK).encode())
     with pytest.raises(Unavailable, match="larger than"):
         node.head()
