@@ -48,6 +48,9 @@ def pieces(answer: httpx2.Response, window_s: float, monotonic: Callable[[], flo
 
 
 def _decompressed(answer: httpx2.Response) -> Iterator[bytes]:
+    if answer.is_stream_consumed:  # by a transport within this process, which has it in memory
+        yield from (answer.content[at : at + PIECE_BYTES_MAX] for at in range(0, len(answer.content), PIECE_BYTES_MAX))
+        return
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "identity":
         for raw in answer.iter_raw():
