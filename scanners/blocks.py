@@ -4,6 +4,7 @@ A transfer of USDT is read from the token contract's log in a successful receipt
 return word (FAILURES 1, 9, 15); a transfer of TRX from a successful TransferContract.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -14,13 +15,28 @@ from core.ports.unavailable import Unavailable
 from core.streams.deposits import TransferFact
 from core.tron.address import TRANSFER_TOPIC, Address, InvalidAddress
 from core.tron.chain import Block, BlockRef, ChainTransaction, Log, Receipt
-from core.tron.protobuf import MalformedProtobuf, bytes_of, read_fields, write_varint
+from core.tron.protobuf import MalformedProtobuf, write_varint
 from core.tron.secp256k1 import sha256
-from core.tron.transactions import CONTRACT_RESULTS, HEADER_RAW, RESULT, SIGNED, TRANSFER, TYPE_URL_PREFIX, txid_of
+from core.tron.transactions import (
+    CONTRACT_RESULTS,
+    CONTRACT_TYPES,
+    HEADER_RAW,
+    PACKAGE,
+    RESULT,
+    SIGNED,
+    TRANSFER,
+    only_contract,
+    txid_of,
+)
 
 AMOUNT_MAX: Final = 2**63 - 1
 _TRANSFER_TOPIC: Final = bytes.fromhex(TRANSFER_TOPIC)
-_TRANSFER_URL: Final = f"{TYPE_URL_PREFIX}TransferContract".encode()
+_TRANSFER_CONTRACT: Final = CONTRACT_TYPES[TRANSFER]
+_TRANSFER_TYPE: Final = f"/{PACKAGE}{_TRANSFER_CONTRACT.name}".encode()
+"""The end of every type URL of a transfer, whatever its prefix."""
+_VM_TYPE: Final = b"SmartContract"
+_VM_TYPES: Final = (30, 31)
+"""CreateSmartContract and TriggerSmartContract: what the virtual machine runs, and has a result for."""
 
 _RETS: Final = {"": b""} | {
     name: SIGNED.encode({"ret": [RESULT.encode({"contractRet": number})]})
@@ -56,6 +72,17 @@ class WrongHeader(InvalidBlock):
 
 class WrongTransactions(InvalidBlock):
     """The transactions are not those that the header's txTrieRoot states."""
+
+
+class NotWhole(InvalidBlock):
+    """The header holds and every txid is its bytes' hash, but together they are not what txTrieRoot states.
+
+    Either the node left something out, or a stranger put something in that no node's JSON shows (FAILURES 38).
+    """
+
+
+class WrongReceipt(NodeFault):
+    """A receipt says another end of its transaction than the block, which proves it."""
 
 
 class UnknownProducer(InvalidBlock):
@@ -113,9 +140,31 @@ def transfers(block: Block, receipts: Sequence[Receipt], usdt: bytes) -> list[Tr
             continue
         if receipt.result == "SUCCESS":
             found.extend(_usdt_transfers(receipt, usdt))
-        elif transaction.contract_ret == "SUCCESS" and not receipt.result:
-            found.extend(_trx_transfers(transaction))
+        elif transaction.contract_ret == "SUCCESS" and not receipt.result and (sent := _trx_transfer(transaction)):
+            found.append(sent)
     return found
+
+
+def check_receipts(block: Block, receipts: Sequence[Receipt]) -> None:
+    """Raises WrongReceipt where a receipt denies the end that the block shows; IncompleteReceipts (FAILURES 42)."""
+    by_txid = complete(block, receipts)
+    for transaction in block.transactions:
+        receipt, proven = by_txid[transaction.txid], transaction.contract_ret
+        denied = proven not in ("", "DEFAULT") and (
+            receipt.failed != (proven != "SUCCESS") or receipt.result not in ("", proven)
+        )
+        if denied or (not receipt.result and _VM_TYPE in transaction.raw_data and _runs_code(transaction)):
+            raise WrongReceipt(
+                f"the receipt of {transaction.txid} in block {block.ref.number} says {receipt.result or 'nothing'}"
+                f"{', failed' if receipt.failed else ''}, and the block says {proven}"
+            )
+
+
+def _runs_code(transaction: ChainTransaction) -> bool:
+    try:
+        return only_contract(transaction.raw_data)[0] in _VM_TYPES
+    except MalformedProtobuf:
+        return False
 
 
 def complete(block: Block, receipts: Sequence[Receipt]) -> Mapping[str, Receipt]:
@@ -140,7 +189,10 @@ def check_link(parent: Cursor, block: Block) -> None:
 
 
 def check(block: Block) -> None:
-    """Raises WrongHeader or WrongTransactions unless id, header, txids and txTrieRoot follow from the bytes (TRON.md 2.3)."""
+    """Raises WrongHeader, WrongTransactions or NotWhole unless id, header, txids and txTrieRoot follow from the bytes.
+
+    What is wrong beside the root comes first: NotWhole says that all else holds (TRON.md 2.3).
+    """
     ref = block.ref
     try:
         header = HEADER_RAW.decode(block.header_raw, strict=False)
@@ -161,7 +213,7 @@ def check(block: Block) -> None:
         if txid_of(transaction.raw_data) != transaction.txid:
             raise WrongTransactions(f"transaction {transaction.txid} of block {ref.number} is not its bytes' hash")
     if tx_trie_root(block.transactions) != block.tx_trie_root:
-        raise WrongTransactions(f"the transactions of block {ref.number} are not those its header's txTrieRoot states")
+        raise NotWhole(f"the transactions of block {ref.number} are not those its header's txTrieRoot states")
 
 
 def block_id(number: int, header_raw: bytes) -> str:
@@ -180,11 +232,7 @@ def tx_trie_root(transactions: Sequence[ChainTransaction]) -> bytes:
 
 def _whole(transaction: ChainTransaction) -> bytes:
     """A transaction as its block holds it. By hand: the message's table would take four times as long (make bench)."""
-    ret = _RETS.get(transaction.contract_ret)
-    if ret is None:
-        raise WrongTransactions(
-            f"transaction {transaction.txid} ended with {transaction.contract_ret}, which is no result"
-        )
+    tail = _RETS.get(transaction.contract_ret) if transaction.tail is None else transaction.tail
     whole = bytearray(b"\x0a")
     write_varint(whole, len(transaction.raw_data))
     whole += transaction.raw_data
@@ -192,7 +240,7 @@ def _whole(transaction: ChainTransaction) -> bytes:
         whole += b"\x12"
         write_varint(whole, len(signature))
         whole += signature
-    return bytes(whole + ret)
+    return bytes(whole + (tail or b""))  # a result of an unknown name has no bytes here: the root will not hold
 
 
 def _usdt_transfers(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
@@ -211,19 +259,23 @@ def _is_transfer(log: Log) -> bool:
     )
 
 
-def _trx_transfers(transaction: ChainTransaction) -> Iterator[Transfer]:
-    if _TRANSFER_URL not in transaction.raw_data:
-        return
-    try:
-        contract = read_fields(bytes_of(read_fields(transaction.raw_data), 11))
-        if contract.get(1) != TRANSFER:
-            return
-        transfer = read_fields(bytes_of(read_fields(bytes_of(contract, 2)), 2))
-        sender, receiver = Address(bytes_of(transfer, 1)), Address(bytes_of(transfer, 2))
-    except (MalformedProtobuf, InvalidAddress) as error:
-        raise WrongTransactions(
-            f"transaction {transaction.txid} is no transfer, though it succeeded as one: {error}"
-        ) from error
-    amount = transfer.get(3, 0)
-    if isinstance(amount, int) and 0 < amount <= AMOUNT_MAX:
-        yield Transfer(transaction.txid, None, sender.evm, receiver.evm, amount, "TRX")
+def _trx_transfer(transaction: ChainTransaction) -> Transfer | None:
+    """None for another contract, and for what cannot be read: `unreadable` in notices.py tells whom that concerns."""
+    if _TRANSFER_TYPE not in transaction.raw_data:
+        return None
+    with contextlib.suppress(MalformedProtobuf, InvalidAddress):
+        return read_trx_transfer(transaction)
+    return None
+
+
+def read_trx_transfer(transaction: ChainTransaction) -> Transfer | None:
+    """A successful transaction's transfer; None for another contract. Raises MalformedProtobuf, InvalidAddress."""
+    kind, type_name, parameter = only_contract(transaction.raw_data)
+    if kind != TRANSFER or type_name != _TRANSFER_CONTRACT.name:
+        return None
+    transfer = _TRANSFER_CONTRACT.read(parameter)
+    ends = Address(transfer.get("owner_address", b"")), Address(transfer.get("to_address", b""))
+    amount = transfer.get("amount", 0)
+    if amount <= 0:
+        raise MalformedProtobuf(f"it moves {amount} sun")
+    return Transfer(transaction.txid, None, ends[0].evm, ends[1].evm, amount, "TRX")

@@ -4,6 +4,7 @@ Nobody but the holder of our keys can make a transaction of ours; but anybody ca
 of his. So what merely looks like ours is asked about, and what is ours is read exactly.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -13,8 +14,8 @@ import msgspec
 from core.streams.notices import Kind, Notice
 from core.tron.address import Address
 from core.tron.chain import Block, BlockRef, ChainTransaction, Log, Receipt
-from core.tron.protobuf import bytes_of, read_fields
-from scanners.blocks import AMOUNT_MAX, Transfer
+from core.tron.transactions import only_contract, owner_of
+from scanners.blocks import AMOUNT_MAX, Transfer, read_trx_transfer
 
 _TOPICS: Final[dict[str, Kind]] = {
     "6985a02210a168e66602d3235cb6db0e70f92b3ba4d376a33c0f3d9434bff625": "token_paused",  # Pause()
@@ -29,10 +30,8 @@ TOKEN_EVENTS: Final = {bytes.fromhex(topic): kind for topic, kind in _TOPICS.ite
 HELD_HERE: Final = ("hot", "gas", "payin")
 """Wallets whose keys are held here. The cold wallet's owner moves its coins by hand, to the others without a word."""
 PERMISSION_UPDATE: Final = 46
-_TRANSFER_ASSET: Final = 2
-"""TransferAssetContract, the one contract type whose owner is field 2 and not 1."""
-_ADDRESS_MAYBE: Final = re.compile(rb"[\x15\x00](?=(\x41.{20}))", re.DOTALL)
-"""21 bytes behind their length: 0x15, or the end of a longer varint of it, which java-tron reads as well."""
+_ADDRESS_MAYBE: Final = re.compile(rb"\x41(?=(.{20}))", re.DOTALL)
+"""Anything that may be an address, wherever it stands: java-tron takes the length before it in many spellings."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -47,7 +46,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 def addresses_in(block: Block) -> set[bytes]:
     """20-byte addresses among which are the owners of all its transactions, and others: candidates to ask about."""
-    return {found[1:] for transaction in block.transactions for found in _ADDRESS_MAYBE.findall(transaction.raw_data)}
+    return {found for transaction in block.transactions for found in _ADDRESS_MAYBE.findall(transaction.raw_data)}
 
 
 def tokens_addresses(receipts: Sequence[Receipt], usdt: bytes) -> set[bytes]:
@@ -58,14 +57,37 @@ def tokens_addresses(receipts: Sequence[Receipt], usdt: bytes) -> set[bytes]:
 def sent_by_us(block: Block, wallets: Mapping[bytes, str]) -> list[Sent]:
     """The transactions in the block whose owner is ours, in order."""
     found = []
-    for transaction in block.transactions if wallets else ():
-        if any(maybe[1:] in wallets for maybe in _ADDRESS_MAYBE.findall(transaction.raw_data)):
-            owner = _owner(transaction)
-            if owner is not None and owner[1].evm in wallets:
-                found.append(
-                    Sent(transaction.txid, owner[1], wallets[owner[1].evm], owner[0], transaction.contract_ret)
-                )
+    for transaction in _naming_us(block, wallets):
+        with contextlib.suppress(ValueError):  # `unreadable` tells of these
+            kind, owner = _owner(transaction)
+            if owner.evm in wallets:
+                found.append(Sent(transaction.txid, owner, wallets[owner.evm], kind, transaction.contract_ret))
     return found
+
+
+def unreadable(block: Block, wallets: Mapping[bytes, str]) -> list[str]:
+    """A sentence for each successful transaction that holds an address of ours and cannot be read.
+
+    What cannot be read and is about nobody of ours is passed over: a stranger may send what he likes (FAILURES 39).
+    """
+    found = []
+    for transaction in _naming_us(block, wallets):
+        try:
+            _owner(transaction)
+            if transaction.contract_ret == "SUCCESS":
+                read_trx_transfer(transaction)
+        except ValueError as error:
+            found.append(
+                f"transaction {transaction.txid} in block {block.ref.number} holds an address of ours and cannot be read:"
+                f" {error}. Nothing was booked from it: look at it in an explorer, and run `counterfoil reconcile`"
+            )
+    return found
+
+
+def _naming_us(block: Block, wallets: Mapping[bytes, str]) -> Iterator[ChainTransaction]:
+    for transaction in block.transactions if wallets else ():
+        if any(maybe in wallets for maybe in _ADDRESS_MAYBE.findall(transaction.raw_data)):
+            yield transaction
 
 
 def notices(
@@ -163,14 +185,7 @@ def _notice(ref: BlockRef, kind: Kind, txid: str, log_index: int | None, **about
     return Notice(kind, txid, log_index, ref.number, ref.block_id, ref.timestamp_ms, **about)
 
 
-def _owner(transaction: ChainTransaction) -> tuple[int, Address] | None:
-    """-> (contract type, owner), or None where the bytes name none: java-tron would not have taken that."""
-    try:
-        contract = read_fields(bytes_of(read_fields(transaction.raw_data), 11))
-        kind = contract.get(1, 0)
-        parameter = read_fields(bytes_of(read_fields(bytes_of(contract, 2)), 2))
-        if not isinstance(kind, int):
-            return None
-        return kind, Address(bytes_of(parameter, 2 if kind == _TRANSFER_ASSET else 1))
-    except ValueError:  # MalformedProtobuf or InvalidAddress
-        return None
+def _owner(transaction: ChainTransaction) -> tuple[int, Address]:
+    """-> (contract type, owner). Raises ValueError (MalformedProtobuf, InvalidAddress) where the bytes name none."""
+    kind, type_name, parameter = only_contract(transaction.raw_data)
+    return kind, Address(owner_of(type_name, parameter))

@@ -5,12 +5,13 @@ never goes back. The head may be replaced at any time: what was announced and le
 What is sent is kept until the recorder has recorded it, and sent again if the queue has lost it (I11).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from core.ports.chain import Node, NoSecondOpinion, SecondOpinion
+from core.ports.alarm import Alarm
+from core.ports.chain import Disagreement, Node, NoSecondOpinion, SecondOpinion, UnusableAnswer
 from core.ports.queues import Message, Outstanding, Queue
 from core.ports.scanning import Cursor, Cursors, SolidLog
 from core.ports.wallets import AddressPool
@@ -18,10 +19,11 @@ from core.rotation import Rotating
 from core.streams.deposits import TransferFact
 from core.tron.chain import Block, BlockRef, Receipt
 from scanners import facts
-from scanners.blocks import NodeFault, Transfer, Unlinked, check, check_link, transfers
+from scanners.blocks import NodeFault, NotWhole, Transfer, Unlinked, check, check_link, check_receipts, transfers
 from scanners.branch import Branch, Seen
-from scanners.notices import addresses_in, notices, sent_by_us, tokens_addresses
+from scanners.notices import addresses_in, notices, sent_by_us, tokens_addresses, unreadable
 from scanners.producers import Producers
+from scanners.refusals import BlockRefusals
 
 SOLID: Final = "solid"
 HEAD: Final = "head"
@@ -60,14 +62,17 @@ class Observer:
         *,
         usdt: bytes,
         key: bytes | Rotating,
+        alarm: Alarm,
         start: int | None = None,
         announce_min_minor: int = 0,
         producers: Producers | None = None,
         opinion: SecondOpinion | None = None,
+        accepted: Callable[[int], str] = lambda number: "",  # noqa: ARG005
     ) -> None:
         """`usdt` is the token contract's 20 bytes, `key` proves facts; smaller deposits are not announced at the head.
 
-        `producers` knows who may sign a block; `opinion` is asked before anything final is said (I14).
+        `producers` knows who may sign a block; `opinion` is asked before anything final is said (I14). `accepted` is the id
+        of the block that an operator lets pass at a height though its transactions do not prove themselves.
         """
         self._node = node
         self._queue = queue
@@ -81,6 +86,9 @@ class Observer:
         self._announce_min_minor = announce_min_minor
         self._producers = producers
         self._opinion = opinion
+        self._accepted = accepted
+        self._alarm = alarm
+        self._refusals = BlockRefusals(cursors, alarm)
         self._branch: Branch | None = None
         self._looked_at = 0
         """The solid height at which it was last asked what is overdue."""
@@ -130,17 +138,15 @@ class Observer:
             )
         last = min(solid.number, cursor.number + BLOCKS_PER_STEP_MAX)
         for number in range(cursor.number + 1, last + 1):
-            block = self._solid_block(number)
             try:
-                check_link(cursor, block)
-            except Unlinked as error:
-                raise self._mismatch(
-                    cursor, f"the solid chain does not continue from what was booked: {error}"
-                ) from error
-            try:
+                block = self._solid_block(number)
+                self._check_link(cursor, block)
                 found = self._report_solid(block)
             except NoSecondOpinion:
                 break  # it will come; meanwhile the head is followed
+            except (NodeFault, UnusableAnswer) as fault:
+                self._refusals.count(number, fault)
+                raise
             cursor = Cursor(number, block.ref.block_id)
             self._cursors.save(SOLID, cursor)
             settled = branch.settle(cursor, {fact.stream for fact in found})
@@ -148,6 +154,13 @@ class Observer:
                 self._keep(settled)
             branch = settled
         return cursor, branch
+
+    def _check_link(self, cursor: Cursor, block: Block) -> None:
+        try:
+            check_link(cursor, block)
+        except Unlinked as error:
+            sentence = f"the solid chain does not continue from what was booked: {error}"
+            raise self._mismatch(cursor, sentence) from error
 
     def _follow_head(self, solid: Cursor, branch: Branch) -> Branch:
         """Announce what is new above the solid height; what a fork took away is reported when the new branch is known."""
@@ -161,7 +174,7 @@ class Observer:
             and (tip := branch.tip(solid)).number < head.number
         ):
             block = _present(self._node.block(tip.number + 1), tip.number + 1)
-            self._check(block)
+            self._is_whole(block)  # what is said of the head is taken back where the solid block does not hold it
             fetched += 1
             if block.ref.parent_id == tip.block_id:
                 branch = self._announce(branch, block)
@@ -177,7 +190,7 @@ class Observer:
 
     def _announce(self, branch: Branch, block: Block) -> Branch:
         """Report what is worth waiting for, once the cursor remembers that it was."""
-        found = self._facts(block, self._node.receipts(block.ref.number))
+        found = self._facts(*self._receipts(block, self._node.receipts, self._node.receipt))
         worthy = tuple(fact for fact in found if self._is_announced(fact))
         branch = branch.grow(Seen(block.ref.number, block.ref.block_id, worthy))
         if worthy:
@@ -200,13 +213,40 @@ class Observer:
 
     def _solid_block(self, number: int) -> Block:
         block = _present(self._node.solid_block(number), number)
-        self._check(block)
+        if fault := self._is_whole(block):
+            self._let_pass(block, fault)
         return block
 
-    def _check(self, block: Block) -> None:
-        check(block)
+    def _is_whole(self, block: Block) -> NotWhole | None:
+        """Raises for a block that is not what its header and its producer say -> the fault of one whose root alone fails."""
+        fault = None
+        try:
+            check(block)
+        except NotWhole as error:
+            fault = error
         if self._producers is not None:
             self._producers.check(block)
+        return fault
+
+    def _let_pass(self, block: Block, fault: NotWhole) -> None:
+        """Raises the fault unless an operator accepted this block, or a second node shows the same one (FAILURES 38)."""
+        ref = block.ref
+        if self._accepted(ref.number) == ref.block_id:
+            why = "an operator accepted it"
+        elif self._opinion is not None:
+            try:
+                self._opinion.agree_on_block(block)
+            except Disagreement as error:
+                raise fault from error
+            why = "two nodes show the same"
+        else:
+            raise fault
+        self._refusals.tell_once(
+            "block_not_whole",
+            ref.number,
+            f"block {ref.number} ({ref.block_id}) does not prove its transactions: a stranger may have put into one of them"
+            f" what no node's JSON shows. {why}, so it is taken",
+        )
 
     def _report_solid(self, block: Block) -> list[TransferFact]:
         """All that a solid block has for us: transfers, notices, and the log's entry; -> the transfers.
@@ -214,7 +254,8 @@ class Observer:
         A block proves its transactions and not their receipts: one node alone could add a transfer, change one, or hide
         it. So a second one must have the same, all of them.
         """
-        receipts = self._node.solid_receipts(block.ref.number)
+        block, receipts = self._receipts(block, self._node.solid_receipts, self._node.solid_receipt)
+        check_receipts(block, receipts)
         found = transfers(block, receipts, self._usdt)
         if receipts and self._opinion is not None:
             self._opinion.agree_on_receipts(block.ref.number, receipts)
@@ -227,8 +268,39 @@ class Observer:
         self._send("confirmed", confirmed)
         if found_out:
             self._keep_and_send([facts.message(notice, self._key) for notice in found_out], block.ref.number)
+        for sentence in unreadable(block, wallets):
+            self._alarm("transaction_unreadable", sentence)
         self._log.append(block.ref, {transaction.txid: transaction.contract_ret for transaction in sent})
         return confirmed
+
+    def _receipts(
+        self,
+        block: Block,
+        ask_all: Callable[[int], Sequence[Receipt]],
+        ask_one: Callable[[str], Receipt | None],
+    ) -> tuple[Block, Sequence[Receipt]]:
+        """The block and its receipts; where nobody's answer can be used, those that concern us, and the block with no others.
+
+        How much a block's receipts weigh is a stranger's to choose (FAILURES 90).
+        """
+        number = block.ref.number
+        try:
+            return block, ask_all(number)
+        except UnusableAnswer:
+            if not self._refusals.is_hopeless(number):
+                raise
+        ours = self._pool.ours(list(addresses_in(block)))
+        named = (self._usdt, *ours)
+        few = tuple(it for it in block.transactions if any(address in it.raw_data for address in named))
+        found = [receipt for it in few if (receipt := ask_one(it.txid)) is not None]
+        self._refusals.tell_once(
+            "receipts_passed_over",
+            number,
+            f"the receipts of block {number} cannot be had at once: those of {len(few)} transactions that name the token or"
+            f" an address of ours were asked one by one, those of {len(block.transactions) - len(few)} others were not looked"
+            " at. Run `counterfoil reconcile`",
+        )
+        return msgspec.structs.replace(block, transactions=few), found
 
     def _mismatch(self, booked: Cursor, sentence: str) -> Exception:
         """What it means that the solid chain differs: this node's fault where two nodes still have what was booked."""

@@ -106,6 +106,10 @@ class Network(Protocol):
         """The address whose key signs a producer's blocks: its own, or the one its witness permission names."""
 
 
+class UnusableAnswer(Unavailable):
+    """The node answered, and nothing can be done with it: malformed, larger than it may be, or too slow to wait for."""
+
+
 class Disagreement(Unavailable):
     """Nodes state different things about what is final: nothing is done until two of them say the same (I14)."""
 
@@ -122,6 +126,12 @@ class SecondOpinion(Protocol):
 
     def agree_on_solid(self, number: int) -> str:
         """The id of the solid block at this height."""
+
+    def agree_on_block(self, block: Block) -> None:
+        """Returns when a second node has the same solid block with the same transactions, which end in the same way.
+
+        For a block that does not prove its transactions itself, so one node alone never agrees: it raises Disagreement.
+        """
 
     def agree_on_receipts(self, number: int, receipts: Sequence[Receipt]) -> None:
         """Returns when a second node has receipts of the same outcome and logs in its solid block of this height."""

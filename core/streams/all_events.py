@@ -1,6 +1,7 @@
 """Importing this module declares every event there is, so that any history can be read."""
 
 from core.streams import (
+    accepted_blocks,
     accounts,
     addresses,
     deposits,
@@ -15,6 +16,7 @@ from core.streams import (
 )
 
 __all__ = [
+    "accepted_blocks",
     "accounts",
     "addresses",
     "deposits",

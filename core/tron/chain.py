@@ -18,12 +18,16 @@ class BlockRef(msgspec.Struct, frozen=True):
 
 
 class ChainTransaction(msgspec.Struct, frozen=True):
-    """A transaction as the block holds it: raw_data bytes, signatures, and the node's ret (contractRet)."""
+    """A transaction as the block holds it: raw_data bytes, signatures, and the node's ret (contractRet).
+
+    `tail` is what its stored bytes hold behind the signatures, where that is more than a ret with contractRet alone.
+    """
 
     txid: str
     raw_data: bytes
     signatures: tuple[bytes, ...]
     contract_ret: str
+    tail: bytes | None = None
 
 
 class Block(msgspec.Struct, frozen=True):

@@ -1,23 +1,27 @@
 """Protocol buffers, the part Tron needs: messages as tables, bytes canonical both ways.
 
 A Message is a table of fields; a value is a plain dict without defaults. `encode` writes fields in number order and
-omits proto3 defaults, which is the one form whose sha256 is a transaction id. `decode` refuses what it would not write.
+omits proto3 defaults, which is the one form whose sha256 is a transaction id. `decode` refuses what it would not write;
+`read` takes whatever a stranger may send, as java-tron takes it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 VARINT: Final = 0
 FIXED64: Final = 1
 BYTES: Final = 2
+GROUP: Final = 3
+GROUP_END: Final = 4
 FIXED32: Final = 5
 _KINDS: Final = {"int": VARINT, "bool": VARINT, "bytes": BYTES, "text": BYTES}
 _INT64_MIN: Final = -(2**63)
 _UINT64: Final = 2**64
+_UINT32: Final = 2**32
 
 
 class MalformedProtobuf(ValueError):
-    """The bytes are not a canonical encoding of the message; the text says where."""
+    """The bytes are no message, or, for `decode`, not its canonical encoding; the text says where."""
 
 
 class Field:
@@ -78,6 +82,31 @@ class Message:
             raise MalformedProtobuf(f"{self.name} is not canonically encoded")
         return value
 
+    def read(self, data: bytes) -> dict[str, Any]:
+        """Bytes -> dict, as java-tron reads what others wrote. Raises MalformedProtobuf for what is no message at all.
+
+        The last of a field wins, a message that comes twice is merged, and what has an unknown number, or a known one with
+        another wire type, is skipped.
+        """
+        value: dict[str, Any] = {}
+        parts: dict[str, bytes] = {}
+        for number, wire, item in read_fields(data):
+            field = self.by_number.get(number)
+            if field is None or wire != field.wire:
+                continue
+            kind = field.kind
+            if isinstance(kind, Message) and not field.repeated:
+                parts[field.name] = parts.get(field.name, b"") + _bytes(item)  # merged: read as if in one piece
+            elif field.repeated:
+                value.setdefault(field.name, []).append(_read_item(field, item))
+            else:
+                value[field.name] = _read_item(field, item)
+        for name, payload in parts.items():
+            part = self.by_name[name].kind
+            assert isinstance(part, Message)
+            value[name] = part.read(payload)
+        return value
+
 
 def _encode_field(out: bytearray, field: Field, item: Any) -> None:
     kind = field.kind
@@ -126,38 +155,86 @@ def _decode_field(data: bytes, offset: int, field: Field, *, strict: bool) -> tu
     return field.kind.decode(payload, strict=strict), end
 
 
-def read_fields(message: bytes) -> dict[int, int | bytes]:
-    """Fields by number, the last of each, whatever they mean. Lenient as java-tron is, which keeps unknown fields.
+def _read_item(field: Field, item: int | bytes) -> Any:
+    kind = field.kind
+    if isinstance(item, int):
+        return bool(item) if kind == "bool" else item - _UINT64 if item >= 2**63 else item
+    if isinstance(kind, Message):
+        return kind.read(item)
+    if kind == "bytes":
+        return item
+    try:
+        return item.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedProtobuf(f"{field.name} is not UTF-8") from error
 
-    Raises MalformedProtobuf for what is no message at all.
+
+def _bytes(item: int | bytes) -> bytes:
+    assert isinstance(item, bytes)
+    return item
+
+
+def read_fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
+    """(number, wire type, value) of every field in order, whatever they mean; a group is one field with its bytes.
+
+    Numbers and lengths are cut to 32 bits, as java-tron cuts them. Raises MalformedProtobuf for what is no message.
     """
-    fields: dict[int, int | bytes] = {}
     offset = 0
     while offset < len(message):
-        key, offset = read_varint(message, offset)
-        wire = key & 7
+        number, wire, offset = _read_key(message, offset)
         if wire == VARINT:
-            fields[key >> 3], offset = read_varint(message, offset)
+            varint, offset = read_varint(message, offset)
+            yield number, wire, varint
             continue
-        if wire == BYTES:
-            length, offset = read_varint(message, offset)
-        elif wire in (FIXED64, FIXED32):
-            length = 8 if wire == FIXED64 else 4
+        if wire == GROUP:
+            start, offset = offset, _behind_group(message, offset, number)
+            yield number, wire, message[start:offset]
+            continue
+        start, offset = _span(message, offset, wire)
+        yield number, wire, message[start:offset]
+
+
+def _read_key(message: bytes, offset: int) -> tuple[int, int, int]:
+    key, offset = read_varint(message, offset)
+    key %= _UINT32
+    if not key >> 3:
+        raise MalformedProtobuf("a field has the number 0")
+    return key >> 3, key & 7, offset
+
+
+def _span(message: bytes, offset: int, wire: int) -> tuple[int, int]:
+    """-> where the bytes of a field begin and end."""
+    if wire == BYTES:
+        length, offset = read_varint(message, offset)
+        length %= _UINT32
+    elif wire in (FIXED64, FIXED32):
+        length = 8 if wire == FIXED64 else 4
+    elif wire == GROUP_END:
+        raise MalformedProtobuf("a group ends that never began")
+    else:
+        raise MalformedProtobuf(f"wire type {wire}")
+    if offset + length > len(message):
+        raise MalformedProtobuf("a field ends beyond its message")
+    return offset, offset + length
+
+
+def _behind_group(message: bytes, offset: int, number: int) -> int:
+    """-> the offset behind the group's end. Groups stand within groups as deep as somebody likes: no recursion."""
+    open_groups = [number]
+    while open_groups:
+        if offset >= len(message):
+            raise MalformedProtobuf(f"group {open_groups[-1]} does not end")
+        number, wire, offset = _read_key(message, offset)
+        if wire == GROUP:
+            open_groups.append(number)
+        elif wire == GROUP_END:
+            if open_groups.pop() != number:
+                raise MalformedProtobuf(f"a group ends as {number}, which is not the number it began with")
+        elif wire == VARINT:
+            _, offset = read_varint(message, offset)
         else:
-            raise MalformedProtobuf(f"wire type {wire}")
-        if offset + length > len(message):
-            raise MalformedProtobuf("a field ends beyond its message")
-        fields[key >> 3] = message[offset : offset + length]
-        offset += length
-    return fields
-
-
-def bytes_of(fields: Mapping[int, int | bytes], number: int) -> bytes:
-    """One of `read_fields` that holds bytes, b"" if it is absent. Raises MalformedProtobuf for a number."""
-    value = fields.get(number, b"")
-    if not isinstance(value, bytes):
-        raise MalformedProtobuf(f"field {number} is no bytes")
-    return value
+            _, offset = _span(message, offset, wire)
+    return offset
 
 
 def write_varint(out: bytearray, number: int) -> None:
@@ -168,7 +245,10 @@ def write_varint(out: bytearray, number: int) -> None:
 
 
 def read_varint(data: bytes, offset: int) -> tuple[int, int]:
-    """-> (number below 2^64, the offset behind it). Raises MalformedProtobuf when cut short or too long."""
+    """-> (number below 2^64, the offset behind it). Raises MalformedProtobuf when cut short or longer than ten bytes.
+
+    What the tenth byte holds beyond 64 bits is dropped, as java-tron drops it.
+    """
     if offset < len(data) and (byte := data[offset]) < 0x80:  # nearly every key and length
         return byte, offset + 1
     number = shift = 0
@@ -183,6 +263,4 @@ def read_varint(data: bytes, offset: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise MalformedProtobuf("a number is longer than 64 bits")
-    if number >= _UINT64:
-        raise MalformedProtobuf("a number is longer than 64 bits")
-    return number, offset
+    return number % _UINT64, offset

@@ -33,12 +33,33 @@ RAW: Final = Message(
     Field(18, "fee_limit", "int"),
 )
 
+_ORDER_DETAIL: Final = Message(
+    "MarketOrderDetail",
+    Field(1, "makerOrderId", "bytes"),
+    Field(2, "takerOrderId", "bytes"),
+    Field(3, "fillSellQuantity", "int"),
+    Field(4, "fillBuyQuantity", "int"),
+)
+
 RESULT: Final = Message(
     "Result",
     Field(1, "fee", "int"),
     Field(2, "ret", "int"),
     Field(3, "contractRet", "int"),
+    Field(14, "assetIssueID", "text"),
+    Field(15, "withdraw_amount", "int"),
+    Field(16, "unfreeze_amount", "int"),
+    Field(18, "exchange_received_amount", "int"),
+    Field(19, "exchange_inject_another_amount", "int"),
+    Field(20, "exchange_withdraw_another_amount", "int"),
+    Field(21, "exchange_id", "int"),
+    Field(22, "shielded_transaction_fee", "int"),
+    Field(25, "orderId", "bytes"),
+    Field(26, "orderDetails", _ORDER_DETAIL, repeated=True),
+    Field(27, "withdraw_expire_amount", "int"),
+    Field(28, "cancel_unfreezeV2_amount", "bytes", repeated=True),  # entries of a map, which are written with defaults
 )
+"""What a transaction ended with, beside it in its block: a sender may write into it, and the node sets contractRet."""
 
 SIGNED: Final = Message(
     "Transaction",
@@ -84,6 +105,8 @@ CONTRACT_RESULTS: Final = (
     "INVALID_CODE",
 )
 """java-tron's enum contractResult, by number."""
+RESULT_CODES: Final = ("SUCESS", "FAILED")
+"""java-tron's enum code, by number."""
 
 CONTRACT_TYPES: Final[dict[int, Message]] = {
     0: _contract("AccountCreateContract", Field(2, "account_address", "bytes"), Field(3, "type", "int")),
@@ -131,7 +154,12 @@ CONTRACT_TYPES: Final[dict[int, Message]] = {
 """ContractType number -> the message its parameter holds: the twelve kinds this gateway and its devnet speak of."""
 
 TYPE_NUMBERS: Final = {message.name: number for number, message in CONTRACT_TYPES.items()}
-TYPE_URL_PREFIX: Final = "type.googleapis.com/protocol."
+PACKAGE: Final = "protocol."
+TYPE_URL_PREFIX: Final = f"type.googleapis.com/{PACKAGE}"
+_OWNER: Final = Message("owner", Field(1, "owner", "bytes"))
+_SECOND_OWNER: Final = Message("owner", Field(2, "owner", "bytes"))
+_OWNED_SECOND: Final = frozenset({"TransferAssetContract", "AccountUpdateContract", "SetAccountIdContract"})
+"""The types whose owner is field 2: field 1 is a name, into which a stranger may write an address of ours."""
 CREATE_ACCOUNT: Final = 0
 TRANSFER: Final = 1
 TRIGGER: Final = 31
@@ -181,6 +209,27 @@ def parameter_of(contract: dict[str, Any], *, strict: bool = True) -> dict[str, 
     if parameter.get("type_url", "") != TYPE_URL_PREFIX + message.name:
         raise MalformedProtobuf(f"contract type {kind} carries {parameter.get('type_url', '')!r}")
     return message.decode(parameter.get("value", b""), strict=strict)
+
+
+def only_contract(raw_data: bytes) -> tuple[int, str, bytes]:
+    """raw_data -> (type number, message name, parameter bytes) of its one contract, as java-tron reads what others sent.
+
+    A type URL may have any prefix: the type is what stands behind its last slash. Raises MalformedProtobuf.
+    """
+    contracts = RAW.read(raw_data).get("contract", [])
+    if len(contracts) != 1:
+        raise MalformedProtobuf(f"it has {len(contracts)} contracts")
+    parameter = contracts[0].get("parameter", {})
+    _, slash, type_name = parameter.get("type_url", "").rpartition("/")
+    if not slash or not type_name.startswith(PACKAGE):
+        raise MalformedProtobuf(f"its type URL {parameter.get('type_url', '')[-80:]!r} names no contract")
+    return contracts[0].get("type", 0), type_name.removeprefix(PACKAGE), parameter.get("value", b"")
+
+
+def owner_of(type_name: str, parameter: bytes) -> bytes:
+    """The owner in a contract's parameter bytes, of a type that is known here or not. Raises MalformedProtobuf."""
+    owner: bytes = (_SECOND_OWNER if type_name in _OWNED_SECOND else _OWNER).read(parameter).get("owner", b"")
+    return owner
 
 
 def txid_of(raw_data: bytes) -> str:

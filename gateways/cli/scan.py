@@ -1,22 +1,29 @@
-"""`counterfoil scan`: read solid blocks again and report what they hold."""
+"""`counterfoil scan`: read solid blocks again and report what they hold, or let one pass that no node can show whole."""
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter, validators
+from cyclopts import App, Parameter, validators
 
-from gateways.cli.acts import note_command
+from core.ledger.ledger import Failed, Ledger
+from core.streams.accepted_blocks import AcceptBlock
+from gateways.cli.acts import at_terminal, must_have_reason, note_command
 from gateways.cli.console import Data, Json, Output, counted, progress
 from gateways.cli.installation import opened_database, settings_with
-from gateways.postgres.roles import OBSERVER
+from gateways.postgres.roles import API, OBSERVER
 from gateways.processes.observe import observer
 from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
 from gateways.wiring.opened import check_chain, open_platform
 from gateways.wiring.platform import Platform
+from scanners.blocks import NotWhole, check
 from scanners.observer import SOLID
+from scanners.producers import Producers
 
 LAST_BLOCKS: Final = 1_200
 """An hour of the chain: what a scan without --from reads."""
+
+if TYPE_CHECKING:
+    from core.ports.chain import Node
 
 
 def scan_again(settings: Settings, first: int | None, last: int | None, out: Output) -> None:
@@ -58,7 +65,51 @@ def _range(platform: Platform, first: int | None, last: int | None) -> tuple[int
     return first, last
 
 
-def command(
+def accept_block(settings: Settings, number: int, reason: str, out: Output) -> None:
+    """Record that this block may pass. The operator at this machine is the actor."""
+    with opened_database(settings) as database, open_platform(settings, API, database) as platform:
+        check_chain(platform)
+        with platform.node.pinned():
+            block_id, count = acceptable(platform.node, Producers(platform.node), number)
+        accept(platform.ledger, number, block_id, reason, at_terminal())
+        note_command(settings, "chain.block-accepted", database, number=number, block_id=block_id, reason=reason)
+    out.show(
+        {"number": number, "block_id": block_id, "transactions": count},
+        f"block {number} ({block_id}, {counted(count, 'transaction')}) is accepted: the scanner takes it at its next look,"
+        " and none but this one at its height",
+    )
+
+
+def acceptable(node: "Node", producers: Producers, number: int) -> tuple[str, int]:
+    """-> the solid block's id, and how many transactions it has.
+
+    Raises UserError for a block that needs no acceptance or that the node does not have, NodeFault for one whose header,
+    producer or txids are false: nobody can accept that.
+    """
+    block = node.solid_block(number)
+    if block is None or block.ref.number != number:
+        raise UserError(f"the node has no solid block {number}")
+    try:
+        check(block)
+    except NotWhole:
+        producers.check(block)
+        return block.ref.block_id, len(block.transactions)
+    raise UserError(f"block {number} proves its transactions itself: there is nothing to accept")
+
+
+def accept(ledger: Ledger, number: int, block_id: str, reason: str, actor: str) -> None:
+    """Record the acceptance. Raises UserError without a reason."""
+    reason = must_have_reason(reason, "the block may pass")
+    [outcome] = ledger.execute([AcceptBlock(number=number, block_id=block_id, reason=reason, actor=actor)])
+    if isinstance(outcome, Failed):
+        raise outcome.error
+
+
+app = App(name="scan", help="Observe solid blocks again, or let one pass that no node shows whole")
+
+
+@app.default
+def _scan(
     *,
     from_: Annotated[
         int | None,
@@ -76,3 +127,15 @@ def command(
 ) -> None:
     """Read solid blocks again and report what they hold; always safe: what is known already is not booked twice."""
     scan_again(settings_with(data=data), from_, to, Output(as_json=json))
+
+
+@app.command(name="accept-block")
+def _accept_block(
+    number: int,
+    *,
+    reason: Annotated[str, Parameter(help="Why the block may pass; kept for ever")],
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Let the scanner take a block whose transactions do not add up to its txTrieRoot in any node's JSON."""
+    accept_block(settings_with(data=data), number, reason, Output(as_json=json))

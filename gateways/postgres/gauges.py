@@ -44,6 +44,11 @@ SCANNER: Final = (
     " extract(epoch FROM now() - coalesce(to_timestamp(timestamp_ms / 1000.0), updated_at))::float8 AS lag_s"
     " FROM chain_cursors LEFT JOIN solid_blocks ON number = last_block_number WHERE id = 'solid'"
 )
+REFUSED_BLOCK: Final = (
+    "SELECT last_block_number FROM chain_cursors WHERE id = 'refused' AND last_block_number >"
+    " coalesce((SELECT last_block_number FROM chain_cursors WHERE id = 'solid'), -1)"
+)
+"""The block that the scanner refused and has not passed since, if there is one."""
 _HEAD: Final = "(SELECT coalesce(max(notification_id), 0) FROM events)"
 _SINCE: Final = (
     "coalesce(greatest(extract(epoch FROM now() - (SELECT occurred_at FROM history WHERE position = {} + 1)), 0), 0)"

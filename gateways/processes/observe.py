@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from core.streams.accepted_blocks import Acceptance, accepted_stream
 from gateways.aws.names import FOR_FACTS, FOR_NODE
 from gateways.postgres.roles import OBSERVER
 from gateways.processes.process import DATABASE, NODE, Access, Deployment, Process
@@ -26,6 +27,14 @@ def observer(platform: Platform) -> "Observer":
     from scanners.producers import Producers
 
     settings = platform.settings
+    store = platform.store
+
+    def accepted(number: int) -> str:
+        stream, acceptance = accepted_stream(number), Acceptance()
+        for recorded in store.histories([stream]).get(stream, ()):
+            acceptance = acceptance.evolve(recorded.event)
+        return acceptance.block_id
+
     return Observer(
         platform.node,
         platform.queues[DEPOSIT_EVENTS],
@@ -35,9 +44,11 @@ def observer(platform: Platform) -> "Observer":
         platform.outstanding,
         usdt=settings.usdt.evm,
         key=platform.secrets.deposit_fact_keys,
+        alarm=platform.alarm,
         announce_min_minor=settings.payin_min_minor,
         producers=Producers(platform.node),
         opinion=platform.node,
+        accepted=accepted,
     )
 
 

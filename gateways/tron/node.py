@@ -6,16 +6,17 @@ Everything is asked with visible=false, so that bytes are hex; transactions are 
 bytes instead of packing them anew from JSON (TRON.md 2.6).
 """
 
+import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 
-from core.ports.chain import Node
+from core.ports.chain import Node, UnusableAnswer
 from core.ports.scanning import Cursor, Cursors
 from core.ports.unavailable import Unavailable
 from core.tron.chain import (
@@ -54,19 +55,18 @@ from gateways.tron.node_json import (
     CallAnswer,
     MalformedAnswer,
     ParametersAnswer,
-    ReceiptAnswer,
     WitnessesAnswer,
     block_of,
     called,
     parameters_of,
     producers_of,
     read,
-    read_receipts,
-    receipt_of,
     text,
+    understood,
 )
+from gateways.tron.pieces import Body, TooMuch, pieces
+from gateways.tron.receipt_stream import ReceiptStream
 
-ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 SUSPENSION_S: Final = 30
 """How long TronGrid keeps a key out after a breach, where its answer does not say (TRON.md 3)."""
 SUSPENSION_S_MAX: Final = 600
@@ -105,12 +105,12 @@ class Suspended(Unavailable):
         self.seconds = seconds
 
 
-class _TooMuch(Exception):
-    """The answer was cut off: too long, in bytes or in time."""
-
-
 class TronNode:
-    """`url` serves /wallet, `solidity_url` /walletsolidity (often the same). `timeout_s` bounds a whole exchange."""
+    """`url` serves /wallet, `solidity_url` /walletsolidity (often the same).
+
+    An answer may be as large as it likes, and must go on: PROGRESS_BYTES_MIN in each `timeout_s`. Of receipts the logs of
+    `token`, 20 bytes, are kept; empty: every contract's.
+    """
 
     def __init__(
         self,
@@ -119,18 +119,20 @@ class TronNode:
         api_key: str = "",
         timeout_s: float = 10,
         *,
+        token: bytes = b"",
         monotonic: Callable[[], float] = time.monotonic,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.url = self._url = url.rstrip("/")
         self._solidity_url = (solidity_url or url).rstrip("/")
         self._timeout_s = timeout_s
+        self._token = token
         self._monotonic = monotonic
         self._suspended_until: dict[str, float] = {}
         local = (urlsplit(url).hostname or "") in ("127.0.0.1", "localhost", "::1")
         self._http = httpx2.Client(
             timeout=timeout_s,
-            headers={"TRON-PRO-API-KEY": api_key} if api_key else {},
+            headers={"accept-encoding": "gzip"} | ({"TRON-PRO-API-KEY": api_key} if api_key else {}),
             trust_env=not local,
             limits=httpx2.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30),
             transport=transport,
@@ -158,11 +160,11 @@ class TronNode:
         return self._ask(self._solidity_url, "/walletsolidity/getblockbynum", BlockAnswer, block_of, num=number)
 
     def receipts(self, number: int) -> Sequence[Receipt]:
-        return self._parsed(self._url, "/wallet/gettransactioninfobyblocknum", read_receipts, num=number)
+        return self._receipts(self._url, "/wallet/gettransactioninfobyblocknum", num=number)
 
     def solid_receipts(self, number: int) -> Sequence[Receipt]:
         path = "/walletsolidity/gettransactioninfobyblocknum"
-        return self._parsed(self._solidity_url, path, read_receipts, num=number)
+        return self._receipts(self._solidity_url, path, num=number)
 
     def receipt(self, txid: str) -> Receipt | None:
         return self._receipt(self._url, "/wallet/gettransactioninfobyid", txid)
@@ -234,10 +236,10 @@ class TronNode:
             status, body = self._exchange(self._url, "/wallet/broadcasthex", {"transaction": signed.hex()})
             if status != 200:
                 return BroadcastAnswer("unclear", f"HTTP_{status}", _beginning(body))
-            answer = read(body, BroadcastReply)
+            answer = understood(lambda body: read(body, BroadcastReply), body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise Unavailable(f"the node {self._url} refuses the connection: {error}") from error
-        except (httpx2.HTTPError, _TooMuch) as error:
+        except (httpx2.HTTPError, TooMuch) as error:
             return BroadcastAnswer("unclear", "NO_ANSWER", str(error) or type(error).__name__)
         except MalformedAnswer as error:
             return BroadcastAnswer("unclear", "MALFORMED_ANSWER", str(error))
@@ -250,10 +252,24 @@ class TronNode:
         return block.ref
 
     def _receipt(self, url: str, path: str, txid: str) -> Receipt | None:
-        receipt = self._ask(url, path, ReceiptAnswer, receipt_of, value=txid)
-        if receipt is not None and receipt.txid != txid:
-            raise Unavailable(f"the node {url} answered the receipt of {receipt.txid} when asked for {txid}")
-        return receipt
+        receipts = self._receipts(url, path, value=txid)
+        if not receipts:
+            return None
+        if len(receipts) != 1 or receipts[0].txid != txid:
+            raise Unavailable(f"the node {url} answered the receipt of {receipts[0].txid} when asked for {txid}")
+        return receipts[0]
+
+    def _receipts(self, url: str, path: str, **question: Any) -> Sequence[Receipt]:
+        """One receipt or a block's, read while they arrive."""
+        with self._named_faults(url + path):
+            stream = ReceiptStream(self._token)
+
+            def feed(piece: bytes) -> None:
+                understood(stream.feed, piece)
+
+            status, body = self._exchange(url, path, question, feed)
+            self._check_status(url, path, status, body)
+            return stream.end()
 
     def _view(self, call: str, kind: type[A], meaning: Callable[[A], P], *, solid: bool, **question: Any) -> P:
         """Ask what both views answer: the head's, or the solid block's."""
@@ -265,36 +281,45 @@ class TronNode:
 
     def _parsed(self, url: str, path: str, parse: Callable[[bytes], P], **question: Any) -> P:
         """Ask and understand. Raises Unavailable for silence, a status other than 200, and what is no such answer."""
-        try:
+        with self._named_faults(url + path):
             status, body = self._exchange(url, path, question)
-            if status != 200:
-                sentence = f"{url}{path} answers with status {status}: {_beginning(body)}"
-                suspended_s = self._suspension_left(url)
-                raise Suspended(sentence, suspended_s) if suspended_s else Unavailable(sentence)
-            return parse(body)
-        except (httpx2.HTTPError, _TooMuch) as error:
-            raise Unavailable(f"{url}{path} does not answer: {error or type(error).__name__}") from error
-        except MalformedAnswer as error:
-            raise Unavailable(f"{url}{path} answers something other than what was asked: {error}") from error
+            self._check_status(url, path, status, body)
+            return understood(parse, body)
 
-    def _exchange(self, url: str, path: str, question: Mapping[str, Any]) -> tuple[int, bytes]:
-        """POST -> (status, body), within the timeout and size. Raises Unavailable while the node has suspended us."""
+    @contextlib.contextmanager
+    def _named_faults(self, asked: str) -> Iterator[None]:
+        """What goes wrong with an answer, as the port says it."""
+        try:
+            yield
+        except TooMuch as error:
+            raise UnusableAnswer(f"{asked} does not answer in time or measure: {error}") from error
+        except httpx2.HTTPError as error:
+            raise Unavailable(f"{asked} does not answer: {error or type(error).__name__}") from error
+        except MalformedAnswer as error:
+            raise UnusableAnswer(f"{asked} answers something other than what was asked: {error}") from error
+
+    def _check_status(self, url: str, path: str, status: int, body: bytes) -> None:
+        if status != 200:
+            sentence = f"{url}{path} answers with status {status}: {_beginning(body)}"
+            suspended_s = self._suspension_left(url)
+            raise Suspended(sentence, suspended_s) if suspended_s else Unavailable(sentence)
+
+    def _exchange(
+        self, url: str, path: str, question: Mapping[str, Any], feed: Callable[[bytes], object] | None = None
+    ) -> tuple[int, bytes]:
+        """POST -> (status, body). `feed` takes a status 200's body in pieces instead. Raises Unavailable while suspended."""
         if remaining := self._suspension_left(url):
             raise Suspended(f"{url} limits our rate: not asked again for {remaining:.0f} s", remaining)
-        began = self._monotonic()
-        body = bytearray()
         content = msgspec.json.encode({**question, "visible": False})
         headers = {"content-type": "application/json"}
+        body = Body()
         with self._http.stream("POST", url + path, content=content, headers=headers) as answer:
-            for chunk in answer.iter_bytes():
-                body += chunk
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise _TooMuch(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
-                if self._monotonic() - began > self._timeout_s:
-                    raise _TooMuch(f"the answer takes longer than {self._timeout_s} s")
+            take = feed if feed is not None and answer.status_code == 200 else body.take
+            for piece in pieces(answer, self._timeout_s, self._monotonic):
+                take(piece)
         if answer.status_code in (403, 429):
-            self._suspended_until[url] = self._monotonic() + _suspension_s(answer.headers, bytes(body))
-        return answer.status_code, bytes(body)
+            self._suspended_until[url] = self._monotonic() + _suspension_s(answer.headers, bytes(body.whole))
+        return answer.status_code, bytes(body.whole)
 
     def _suspension_left(self, url: str) -> float:
         return max(0.0, self._suspended_until.get(url, 0.0) - self._monotonic())

@@ -4,8 +4,8 @@ Defaults are omitted by the node, "not found" is {}, and {"Error": ...} comes wi
 have the shape raises MalformedAnswer; nothing is repaired.
 """
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -13,7 +13,8 @@ from core.ports.chain import CallNotMade
 from core.tron.address import ADDRESS_PREFIX
 from core.tron.chain import Block, BlockRef, ChainTransaction, ConstantResult, Log, Producer, Receipt
 from core.tron.protobuf import Message
-from core.tron.transactions import HEADER_RAW
+from core.tron.transactions import CONTRACT_RESULTS, HEADER_RAW
+from gateways.tron.result_json import result_bytes
 
 
 class MalformedAnswer(ValueError):
@@ -26,7 +27,11 @@ class Answer(msgspec.Struct, frozen=True):
     error: str = msgspec.field(name="Error", default="")
 
 
+_PLAIN: Final = frozenset(("", *CONTRACT_RESULTS))
+"""What a ret with contractRet alone says, or no ret: the scanner knows the bytes of these."""
+
 A = TypeVar("A", bound=Answer)
+P = TypeVar("P")
 
 
 class HeaderAnswer(msgspec.Struct, frozen=True):
@@ -34,15 +39,15 @@ class HeaderAnswer(msgspec.Struct, frozen=True):
     witness_signature: str = ""
 
 
-class RetAnswer(msgspec.Struct, frozen=True):
-    contract_ret: str = msgspec.field(name="contractRet", default="DEFAULT")
+Ret = dict[str, Any]
+"""A Transaction.Result as it is printed: contractRet, and whatever the sender put beside it."""
 
 
 class TransactionAnswer(msgspec.Struct, frozen=True):
     txid: str = msgspec.field(name="txID")
     raw_data_hex: str
     signature: tuple[str, ...] = ()
-    ret: tuple[RetAnswer, ...] = ()
+    ret: tuple[Ret, ...] = ()
 
 
 class BlockAnswer(Answer, frozen=True):
@@ -144,25 +149,25 @@ class BroadcastReply(Answer, frozen=True):
     message: str = ""
 
 
+def understood(parse: Callable[[bytes], P], body: bytes) -> P:
+    """What the answer means. Raises MalformedAnswer whatever it is that cannot be understood: nesting, numbers, texts.
+
+    A node may answer anything, and no answer is a defect of this program's (FAILURES 40).
+    """
+    try:
+        return parse(body)
+    except MalformedAnswer:
+        raise
+    except (ValueError, ArithmeticError, RecursionError, LookupError) as error:
+        raise MalformedAnswer(f"{type(error).__name__}: {error}"[:300]) from error
+
+
 def read(body: bytes, kind: type[A]) -> A:
     """The answer, as its struct. Raises MalformedAnswer, also for {"Error": ...}."""
     answer: A = _decode(body, kind)
     if answer.error:
         raise MalformedAnswer(f"it says {answer.error[:200]}")
     return answer
-
-
-def read_receipts(body: bytes) -> list[Receipt]:
-    """A list of receipts. [] and {} mean an empty block, or one that the node does not have."""
-    answer = _decode(body, list[ReceiptAnswer] | Answer)
-    if isinstance(answer, Answer):
-        if answer.error:
-            raise MalformedAnswer(f"it says {answer.error[:200]}")
-        return []
-    receipts = [receipt_of(each) for each in answer]
-    if None in receipts:
-        raise MalformedAnswer("a receipt in the list has no id")
-    return [receipt for receipt in receipts if receipt is not None]
 
 
 def block_of(answer: BlockAnswer) -> Block | None:
@@ -193,7 +198,7 @@ def receipt_of(answer: ReceiptAnswer) -> Receipt | None:
         fee_sun=answer.fee,
         result=answer.receipt.result,
         failed=answer.result not in ("", "SUCESS"),
-        logs=tuple(_log(log) for log in answer.log),
+        logs=tuple(log_of(log) for log in answer.log),
         energy_used=answer.receipt.energy_usage_total,
         energy_fee_sun=answer.receipt.energy_fee,
         net_used=answer.receipt.net_usage,
@@ -250,7 +255,7 @@ def text(message: str) -> str:
 def _decode(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         beginning = body[:80].decode("utf-8", "replace")
         raise MalformedAnswer(f"{error}; it begins with {beginning!r}") from error
 
@@ -278,15 +283,18 @@ def _ref(block_id: str, header: Mapping[str, Any]) -> BlockRef:
 
 
 def _transaction(answer: TransactionAnswer) -> ChainTransaction:
+    contract_ret = answer.ret[0].get("contractRet", "DEFAULT") if answer.ret else ""
+    plain = not answer.ret or (len(answer.ret) == 1 and answer.ret[0].keys() <= {"contractRet"})
     return ChainTransaction(
         txid=_hash(answer.txid),
         raw_data=hex_bytes(answer.raw_data_hex),
         signatures=tuple(hex_bytes(signature) for signature in answer.signature),
-        contract_ret=answer.ret[0].contract_ret if answer.ret else "",
+        contract_ret=contract_ret if isinstance(contract_ret, str) else "",
+        tail=None if plain and contract_ret in _PLAIN else result_bytes(answer.ret),
     )
 
 
-def _log(answer: LogAnswer) -> Log:
+def log_of(answer: LogAnswer) -> Log:
     address = hex_bytes(answer.address)
     if len(address) != 20:
         raise MalformedAnswer(f"a log's contract {answer.address!r} is no 20 bytes")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from core.ports.alarm import Alarm
-from core.ports.chain import Disagreement, NoSecondOpinion
+from core.ports.chain import Disagreement, NoSecondOpinion, UnusableAnswer
 from core.ports.unavailable import Unavailable
 from core.tron.chain import (
     AccountResources,
@@ -215,9 +215,25 @@ class Nodes:
 
         return self._two(f"the solid block {number}", block_id)
 
+    def agree_on_block(self, block: Block) -> None:
+        def content(node: OneNode) -> tuple[str, tuple[tuple[str, str], ...]]:
+            other = node.solid_block(block.ref.number)
+            if other is None:
+                raise _NotYet
+            return _content(other)
+
+        subject = f"block {block.ref.number}, whose transactions do not prove themselves"
+        if self._roster.is_single:
+            raise Disagreement(f"one node is configured, and nobody else can say: {subject}")
+        self._two(subject, content, _content(block))
+
     def agree_on_receipts(self, number: int, receipts: Sequence[Receipt]) -> None:
         def outcomes(node: OneNode) -> tuple[Outcome | None, ...]:
-            found = {receipt.txid: receipt for receipt in node.solid_receipts(number)}
+            try:
+                found = {receipt.txid: receipt for receipt in node.solid_receipts(number)}
+            except UnusableAnswer:  # as large at every node: one by one, too
+                each = [node.solid_receipt(receipt.txid) for receipt in receipts]
+                found = {receipt.txid: receipt for receipt in each if receipt is not None}
             if not found:  # it does not have the block yet: here are receipts of it
                 raise _NotYet
             return tuple(_outcome(found.get(receipt.txid)) for receipt in receipts)
@@ -317,6 +333,11 @@ def _second_of(stated: Sequence[Producer]) -> Producer:
     """What at least two of them state."""
     active = sum(producer.active for producer in stated) >= 2
     return Producer(stated[0].address, active, sorted(producer.latest_block for producer in stated)[-2])
+
+
+def _content(block: Block) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What two nodes must show alike: the id, and each transaction with its end, in order."""
+    return block.ref.block_id, tuple((it.txid, it.contract_ret) for it in block.transactions)
 
 
 def _outcome(receipt: Receipt | None) -> Outcome | None:

@@ -46,7 +46,7 @@ def on_postgres(
     # was committed after, the cursor behind a report included, and what was taken twice is done once (I9, I11).
     hints = Connections(login, connections_max=8, options="-c synchronous_commit=off")
     alarm = Alarms(ringing)
-    node = Nodes({each.url: TronNode(*each) for each in settings.nodes}, alarm=alarm)
+    node = Nodes({each.url: TronNode(*each, token=settings.usdt.evm) for each in settings.nodes}, alarm=alarm)
 
     def close() -> None:
         node.close()

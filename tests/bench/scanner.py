@@ -19,8 +19,10 @@ from core.tron.address import TRANSFER_TOPIC, USDT_MAINNET, Address
 from core.tron.chain import Block, BlockRef, Producer, Receipt
 from core.tron.secp256k1 import address_of, sha256
 from core.tron.transactions import HEADER_RAW, RAW, RESULT, SIGNED, txid_of
+from gateways.telemetry.alarm_log import log_alarm
 from gateways.tron import node_json as tron_json
 from gateways.tron.node import TronNode
+from gateways.tron.receipt_stream import ReceiptStream
 from scanners.blocks import block_id
 from scanners.observer import Observer
 from scanners.producers import Producers
@@ -105,6 +107,7 @@ def _scan(node: Any) -> None:
         MemoryOutstanding(),
         usdt=USDT.evm,
         key=b"",
+        alarm=log_alarm,
         producers=Producers(_Network()),
     )
     assert sum(1 for _ in observer.rescan(FIRST, FIRST + BLOCKS)) == BLOCKS
@@ -139,8 +142,10 @@ class _Memory:
     def solid_block(self, number: int) -> Block | None:
         return tron_json.block_of(tron_json.read(self._printed[number - FIRST].block, tron_json.BlockAnswer))
 
-    def solid_receipts(self, number: int) -> list[Receipt]:
-        return tron_json.read_receipts(self._printed[number - FIRST].receipts)
+    def solid_receipts(self, number: int) -> Sequence[Receipt]:
+        stream = ReceiptStream(USDT.evm)
+        stream.feed(self._printed[number - FIRST].receipts)
+        return stream.end()
 
 
 def _serve(pipe: Connection, printed: Sequence[Printed]) -> None:

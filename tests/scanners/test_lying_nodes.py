@@ -112,8 +112,8 @@ LIES = (
     Lie("wrong witness signature", BLOCKS, resigned, "wrong_signature"),
     Lie("no witness signature", BLOCKS, lambda b: CHANGE(b, witness_signature=b""), "wrong_signature"),
     Lie("foreign witness", BLOCKS, foreign, "unknown_producer"),
-    Lie("wrong txTrieRoot", BLOCKS, lambda b: rebuilt(b, sign=True, root=bytes(32)), "wrong_transactions"),
-    Lie("dropped transaction", BLOCKS, lambda b: CHANGE(b, transactions=b.transactions[1:]), "wrong_transactions"),
+    Lie("wrong txTrieRoot", BLOCKS, lambda b: rebuilt(b, sign=True, root=bytes(32)), "not_whole"),
+    Lie("dropped transaction", BLOCKS, lambda b: CHANGE(b, transactions=b.transactions[1:]), "not_whole"),
     Lie("dropped transaction, root and id made to fit", BLOCKS, lambda b: rebuilt(b, sign=False, drop=1), "wrong_signature"),
     Lie("wrong parent, id made to fit", BLOCKS, lambda b: rebuilt(b, sign=False, parent=b"\x01" * 32), "wrong_signature"),
     Lie("wrong parent, by a producer gone bad", BLOCKS, lambda b: rebuilt(b, sign=True, parent=b"\x01" * 32), "unlinked"),
@@ -128,11 +128,11 @@ LIES = (
     Lie("changed amount in a receipt", RECEIPTS, richer, "contradicted"),
     Lie("changed payee in a receipt", RECEIPTS, redirected, "contradicted"),
     Lie("hidden transfer in a receipt", RECEIPTS, hidden, "contradicted"),
-    Lie("success shown as failure", RECEIPTS, failed, "contradicted"),
+    Lie("success shown as failure", RECEIPTS, failed, "wrong_receipt"),
 )  # fmt: skip
 PROVABLE = [lie for lie in LIES if lie.alarm != "contradicted"]
 ONLY_ANOTHER_NODE_CAN_TELL = [lie for lie in LIES if lie.alarm == "contradicted"]
-"""No block states its receipts."""
+"""No block states the logs of its receipts."""
 
 
 class Scene:
@@ -187,6 +187,15 @@ def test_a_lie_credits_nothing_has_a_name_and_the_other_node_is_used(lie: Lie) -
     scene.run()
     assert scene.credited() == scene.truth
     assert {alarm for alarm in scene.alarms if "honest" in alarm} == set()
+
+
+@pytest.mark.parametrize("lie", [lie for lie in PROVABLE if lie.methods == BLOCKS], ids=lambda lie: lie.name)
+def test_one_honest_node_beside_the_liar_is_enough_where_the_block_proves_the_lie(lie: Lie) -> None:
+    """Of two nodes the liar is named, and the truth is credited from the other."""
+    scene = Scene(lie, honest=1)
+    scene.run(60)
+    assert scene.credited() == scene.truth
+    assert f"{lie.alarm} liar" in scene.alarms
 
 
 @pytest.mark.parametrize("lie", PROVABLE, ids=lambda lie: lie.name)

@@ -40,6 +40,7 @@ class World:
         self.node: Any = self.chain
         """What the observer talks to; may be replaced before a restart."""
         self.opinion: SecondOpinion | None = None
+        self.accepted: dict[int, str] = {}
         self.queue = MemoryQueue()
         self.cursors = MemoryCursors()
         self.pool = MemoryPool({US: "payin", SPARE: "payin", HOT: "hot"})
@@ -75,10 +76,12 @@ class World:
             through(self.outstanding),
             usdt=USDT.evm,
             key=KEY,
+            alarm=self._ring,
             start=self.start,
             announce_min_minor=self.announce_min_minor,
             producers=Producers(node),
             opinion=self.opinion,
+            accepted=lambda number: self.accepted.get(number, ""),
         )
         self.recorder = Recorder(
             through(self.queue),
@@ -87,8 +90,11 @@ class World:
             MemoryAttempts(self.store),
             through(self.outstanding),
             key=KEY,
-            alarm=lambda name, sentence: self.alarms.append((name, sentence)),
+            alarm=self._ring,
         )
+
+    def _ring(self, name: str, sentence: str) -> None:
+        self.alarms.append((name, sentence))
 
     def settle(self) -> None:
         """Both steps until neither finds work."""

@@ -138,8 +138,9 @@ class _Answer(msgspec.Struct):
     status_code: int
     body: bytes
     headers: dict[str, str] = {}
+    is_stream_consumed: bool = False
 
-    def iter_bytes(self) -> Iterator[bytes]:
+    def iter_raw(self) -> Iterator[bytes]:
         yield self.body
 
 

@@ -133,6 +133,7 @@ class TreasuryWorld:
             self.outstanding,
             usdt=USDT.evm,
             key=FACT_KEY,
+            alarm=self.ring,
             start=1,
         )
         self.recorder = Recorder(

@@ -11,7 +11,7 @@ from core.streams.accounts import OPERATOR
 from gateways.http.answer import Answer, of_row
 from gateways.http.endpoint import Api, Call, Reply, endpoint, reply
 from gateways.http.fields import Query
-from gateways.postgres.gauges import SCANNER
+from gateways.postgres.gauges import REFUSED_BLOCK, SCANNER
 from gateways.postgres.migrate import migrations
 
 
@@ -73,7 +73,7 @@ async def metrics(call: Call) -> Reply:
 
 
 async def _database(api: Api) -> list[str]:
-    """Migrations that differ, views that are far behind the history, and a scanner that is far behind the chain."""
+    """Migrations that differ, views far behind the history, a scanner far behind the chain or before a block it refuses."""
     applied = {row.version: row.checksum for row in await api.queries.fetch(_APPLIED)}
     if applied != _known():
         return ["the database is at another version than this program: run `counterfoil migrate`, or the newer program"]
@@ -87,6 +87,11 @@ async def _database(api: Api) -> list[str]:
     scanner = await _scanner(api)
     if scanner is not None and scanner.lag_s > SCANNER_LAG_S_MAX:
         wrong.append(f"the scanner is {scanner.lag_s:.0f} s behind the chain, at block {scanner.block_number}")
+    wrong += [
+        f"the scanner refused block {row.last_block_number} again and again and stands before it: the alarm block_refused"
+        " says why"
+        for row in await api.queries.fetch(REFUSED_BLOCK)
+    ]
     return wrong
 
 

@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.tron.protobuf import Field, MalformedProtobuf, Message, read_varint, write_varint
-from core.tron.transactions import CONTRACT_TYPES, RAW, SIGNED, contract_of, parameter_of, txid_of
+from core.tron.protobuf import Field, MalformedProtobuf, Message, read_fields, read_varint, write_varint
+from core.tron.transactions import (
+    CONTRACT_TYPES,
+    RAW,
+    SIGNED,
+    contract_of,
+    only_contract,
+    owner_of,
+    parameter_of,
+    txid_of,
+)
 from tests.recorded import RECORDED
 
 pytestmark = pytest.mark.fast
@@ -89,7 +98,7 @@ def test_bytes_are_read_exactly_or_refused(data: bytes) -> None:
         ("1affffffffffffffffff01", "ends beyond"),
         ("2202ff41", "UTF-8"),
         ("08ffffffffffffffffff01", None),  # -1
-        ("08ffffffffffffffffff02", "64 bits"),
+        ("08ffffffffffffffffff02", "canonical"),
         ("08ffffffffffffffffffff01", "64 bits"),
         ("a01f01", None),
     ],
@@ -143,3 +152,106 @@ def test_a_contract_that_is_not_what_its_type_says_is_refused() -> None:
     for wrong in ({**contract, "type": 31}, {**contract, "type": 30}, {**contract, "parameter": {}}):
         with pytest.raises(MalformedProtobuf):
             parameter_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("case", "data", "expected"),
+    [
+        ("the last of a field wins", "0801 0802", {"number": 2}),
+        ("order means nothing", "1001 0801", {"flag": True, "number": 1}),
+        ("a number that is too long for its kind loses its top", "08ffffffffffffffffff7e", {"number": 2**63 - 1}),
+        ("an overlong number", "08818000", {"number": 1}),
+        ("an unknown field of every wire type", "5001 5101020304050607085201aa530801 54550a0b0c0d 0801", {"number": 1}),
+        ("a known number with another wire type is unknown", "0801 0a0161 0d00000000", {"number": 1}),
+        ("a group with the number of a known field", "0801 0b080f0c", {"number": 1}),
+        ("groups in groups", "5b630801645b5c5c 0801", {"number": 1}),
+        ("a message that comes twice is merged", "2a020801 2a031201 61", {"inner": {"number": 1, "text": "a"}}),
+        ("a key of more than 32 bits loses its top", "8880808010 05", {"number": 5}),
+        ("a length of more than 32 bits loses its top", "1a8180808010 aa", {"data": b"\xaa"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " in value else "",
+)
+def test_what_others_wrote_is_read_as_java_tron_reads_it(case: str, data: str, expected: dict[str, Any]) -> None:
+    """Every wire type is skipped where it is unknown, the last field wins, and too long a number loses its top."""
+    assert OUTER.read(bytes.fromhex(data)) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("5b0801", "does not end"),
+        ("5b6364", "group 11 does not end"),
+        ("5b64", "not the number it began with"),
+        ("5c", "never began"),
+        ("5b0f", "wire type 7"),
+        ("0e", "wire type 6"),
+        ("0001", "number 0"),
+        ("5b0001 5c", "number 0"),
+        ("1a05aa", "beyond"),
+        ("0d0000", "beyond"),
+        ("2201ff", "UTF-8"),
+        ("2a0108", "cut short"),
+    ],
+)
+def test_what_is_no_message_at_all_is_named(data: str, reason: str) -> None:
+    """A group that does not end, or ends as another, and whatever else is no message, is MalformedProtobuf with the reason."""
+    with pytest.raises(MalformedProtobuf, match=reason):
+        OUTER.read(bytes.fromhex(data))
+
+
+def test_groups_as_deep_as_a_transaction_is_long_are_skipped() -> None:
+    """250,000 groups within each other, all that a transaction can hold, are one unknown field."""
+    deep = b"\x5b" * 250_000 + b"\x5c" * 250_000
+    assert OUTER.read(deep + b"\x08\x01") == {"number": 1}
+    assert len(list(read_fields(deep))) == 1
+    with pytest.raises(MalformedProtobuf, match="does not end"):
+        OUTER.read(b"\x5b" * 500_000)
+
+
+@given(st.sampled_from([OUTER, RAW, SIGNED, *CONTRACT_TYPES.values()]), st.binary(max_size=80))
+def test_any_bytes_are_read_or_named(message: Message, data: bytes) -> None:
+    """Reading raises MalformedProtobuf and nothing else, and what `decode` takes is read the same."""
+    try:
+        read = message.read(data)
+    except MalformedProtobuf:
+        with pytest.raises(MalformedProtobuf):
+            message.decode(data)
+        return
+    try:
+        assert message.decode(data) == read
+    except MalformedProtobuf:
+        return
+
+
+@pytest.mark.parametrize(
+    ("type_url", "read"),
+    [
+        ("type.googleapis.com/protocol.TransferContract", True),
+        ("/protocol.TransferContract", True),
+        ("x.example/y/protocol.TransferContract", True),
+        ("a\"b'\n\x00/protocol.TransferContract", True),
+        ("u" * 3_000 + "/protocol.TransferContract", True),
+        ("protocol.TransferContract", False),
+        ("type.googleapis.com/other.TransferContract", False),
+        ("", False),
+    ],
+    ids=lambda value: value[-30:] if isinstance(value, str) else "",
+)
+def test_the_type_is_what_stands_behind_the_last_slash(type_url: str, read: bool) -> None:
+    """Any prefix with a slash names the type; without one nothing does (FAILURES 77)."""
+    contract = {"type": 1, "parameter": {"type_url": type_url, "value": b"\x0a\x01a"}}
+    raw = RAW.encode({"contract": [contract]})
+    if read:
+        assert only_contract(raw) == (1, "TransferContract", b"\x0a\x01a")
+        return
+    with pytest.raises(MalformedProtobuf):
+        only_contract(raw)
+
+
+def test_a_name_is_no_owner() -> None:
+    """The owner is field 2 where field 1 is a name that its sender chooses: an address of ours, for one."""
+    ours, stranger = b"\x41" + bytes(20), b"\x41" + b"\x01" * 20
+    named = b"\x0a\x15" + ours + b"\x12\x15" + stranger
+    for type_name in ("AccountUpdateContract", "SetAccountIdContract", "TransferAssetContract"):
+        assert owner_of(type_name, named) == stranger
+    assert owner_of("VoteWitnessContract", named) == ours

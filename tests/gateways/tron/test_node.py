@@ -15,6 +15,7 @@ from core.tron.chain import Producer
 from core.tron.transactions import RAW, SIGNED, TRANSFER, contract_of, txid_of
 from gateways.devnet.node import Config
 from gateways.devnet.server import Devnet
+from gateways.telemetry.alarm_log import log_alarm
 from gateways.tron.node import REFUSALS, TronNode, WrongNetwork, check_network
 from gateways.tron.nodes import Nodes
 from scanners.blocks import check, transfers
@@ -312,7 +313,7 @@ def test_a_node_that_takes_no_connection_was_sent_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     node = TronNode(f"http://127.0.0.1:{port}")
-    with pytest.raises(Unavailable, match="takes no connection"):
+    with pytest.raises(Unavailable, match="refuses the connection"):
         node.broadcast(SIGNED_BYTES)
     with pytest.raises(Unavailable):
         node.head()
@@ -357,9 +358,12 @@ def test_a_node_that_suspends_us_is_left_alone(
     node.close()
 
 
-def test_an_endless_answer_is_cut_off(server: HttpServer, node: TronNode, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["ANSWER_BYTES_MAX", "BODY_BYTES_MAX"])
+def test_an_endless_answer_is_cut_off(
+    server: HttpServer, node: TronNode, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     """An answer beyond the limit of bytes is not read to its end."""
-    monkeypatch.setattr("gateways.tron.node.ANSWER_BYTES_MAX", 1000)
+    monkeypatch.setattr(f"gateways.tron.pieces.{limit}", 1000)
     says(server, b" " * 2000 + json.dumps(BLOCK).encode())
     with pytest.raises(Unavailable, match="larger than"):
         node.head()
@@ -460,6 +464,7 @@ def test_the_observer_follows_a_devnet(devnet: Devnet) -> None:
         MemoryOutstanding(),
         usdt=USDT.evm,
         key=b"key",
+        alarm=log_alarm,
     )
     observer.step()
     turn(devnet, "faucet", address=payee.base58, usdt="12.5")

@@ -60,7 +60,9 @@ class House:
         self.devnet("faucet", address=self.hot.base58, usdt="100", trx="1000")
         self.mine()
         told = MemoryOutstanding()
-        observer = Observer(node, self.queue, MemoryCursors(), pool, self.log, told, usdt=USDT.evm, key=KEY)
+        observer = Observer(
+            node, self.queue, MemoryCursors(), pool, self.log, told, usdt=USDT.evm, key=KEY, alarm=self._ring
+        )
         attempts = MemoryAttempts(self.store)
         recorder = Recorder(self.queue, ledger, self.store, attempts, told, key=KEY, alarm=self._ring)
         worker = Payouts(

@@ -14,6 +14,7 @@ from gateways.http.resources.health import SCANNER_LAG_S_MAX
 from gateways.postgres.roles import OBSERVER
 from gateways.wiring.platform import Platform
 from scanners.observer import SOLID
+from scanners.refusals import REFUSALS_MAX, BlockRefusals
 from tests.gateways.http.harness import World, platform_of, settings_of
 from tests.support.postgres import Database
 
@@ -82,3 +83,22 @@ def test_a_clock_ahead_of_ours_is_no_lag(api: World, scanner: Platform) -> None:
     scan(scanner, 7, age_s=-500)
     assert api.client("").get("/readyz").status_code == 200
     assert lag_s(api) == 0
+
+
+def test_a_scanner_that_refuses_a_block_is_not_ready_at_once(api: World, scanner: Platform) -> None:
+    """The third refusal of a block makes /readyz say so, however young the last block is, until the block is passed."""
+    client = api.client("")
+    scan(scanner, 7, age_s=60)
+    alarms: list[str] = []
+    refusals = BlockRefusals(scanner.cursors, lambda name, sentence: alarms.append(name))
+    for _ in range(REFUSALS_MAX - 1):
+        refusals.count(8, Exception("no"))
+    assert client.get("/readyz").status_code == 200
+    refusals.count(8, Exception("no"))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    [wrong] = answer.json()["wrong"]
+    assert "refused block 8" in wrong
+    assert alarms == ["block_refused"]
+    scan(scanner, 8, age_s=60)
+    assert client.get("/readyz").status_code == 200
