@@ -197,7 +197,7 @@ def test_a_command_loads_what_it_needs(case: _Loaded) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
     assert "Traceback" not in done.stderr
@@ -209,4 +209,4 @@ def test_a_command_loads_what_it_needs(case: _Loaded) -> None:
 def test_nothing_at_all_parses_a_rate_by_a_library() -> None:
     """Half a second of every start went to reading "600/minute"."""
     script = "import sys; import gateways.http.app, gateways.settings; sys.exit('limits' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=HANG_S, check=False).returncode == 0

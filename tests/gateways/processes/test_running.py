@@ -13,6 +13,7 @@ import pytest
 from gateways.private_file import DamagedFile, UnsafeFile
 from gateways.processes.running import FILE, announced, find
 from gateways.settings import load
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.fast
 
@@ -52,11 +53,11 @@ class Up:
 
     def end(self) -> None:
         self._pipe.send("enough")
-        self.process.join(30)
+        self.process.join(HANG_S)
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.join(30)
+        self.process.join(HANG_S)
 
 
 def test_it_is_found_while_it_runs_and_gone_afterwards(tmp_path: Path) -> None:
