@@ -143,14 +143,13 @@ def heard(webhooks: HttpServer, kind: str) -> Any:
 
 
 def test_a_deposit_is_one_trace_from_its_block_to_its_webhook(journey: Journey) -> None:
-    """Observer, recorder, relay, projector and webhooks told of it in one trace, whose first span ends with the credit.
-
-    What was seen of it at the head is in the trace, too, where it was seen before it was solid.
-    """
+    """Observer, recorder, relay, projector and webhooks told of it in one trace, whose first span ends with the credit."""
     told = journey.trace(**{"counterfoil.stream": f"deposit-{journey.txid}-0"})
     names = {(each.service.removeprefix("counterfoil-"), each.name) for each in told}
     assert names >= {
         ("record", "deposit"),
+        ("observe", "observe deposit.detected"),
+        ("record", "record deposit.detected"),
         ("observe", "observe deposit.confirmed"),
         ("record", "record deposit.confirmed"),
         ("relay", "relay deposit.confirmed"),

@@ -13,7 +13,7 @@ from gateways.cli.console import Table, folded
 from gateways.settings import Settings
 from projections.named import rows
 
-WAIT_S: Final = 90.0
+WAIT_S: Final = 300.0
 _SWEPT: Final = (
     "SELECT ended.stream, ended.position FROM history AS ended JOIN history AS planned USING (stream)"
     " WHERE ended.topic = 'sweep.confirmed/1' AND planned.topic = 'sweep.planned/1'"
