@@ -249,6 +249,7 @@ class System:
             self._through(self.outstanding),
             usdt=USDT.evm,
             key=FACT_KEY,
+            alarm=self._alarm,
             start=1,
             producers=Producers(nodes),
             opinion=nodes,
