@@ -55,6 +55,10 @@ def payout_stream(payout_id: str) -> str:
     return f"payout-{payout_id}"
 
 
+_NOT_ASKED: Final = frozenset({"payout_id", "account_id", "fee_minor"})
+"""Of an order: what follows from the key and from the settings, so that a repeated request does not wish it."""
+
+
 class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
     """What the client wishes, in minor units: the recorded intent that every later step is checked against (I8)."""
 
@@ -81,8 +85,8 @@ class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
 
     def differences(self, wished: Self) -> list[str]:
         """The names of what a repeated request wishes otherwise; the fee is ours and may have changed since."""
-        fields = ("to_address", "amount_minor", "currency", "ledger_account", "client_reference")
-        return [name.removesuffix("_minor") for name in fields if getattr(self, name) != getattr(wished, name)]
+        asked = [name for name in self.__struct_fields__ if name not in _NOT_ASKED]
+        return [name.removesuffix("_minor") for name in asked if getattr(self, name) != getattr(wished, name)]
 
 
 class PayoutWork(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final, get_args
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -48,6 +49,15 @@ pytestmark = pytest.mark.fast
 AMOUNT: Final = 2 * USDT
 RESULTS: Final = ("success", *sorted(RETRIED), "reverted")
 ATTEMPTS: Final = 5
+
+
+def test_a_repeated_request_is_held_to_everything_that_it_asks() -> None:
+    """Whatever field an order has: another value under the same key is named, unless it is none of the client's."""
+    asked = order(ALICE, "p", AMOUNT, 100_000)
+    for name in asked.__struct_fields__:
+        changed = msgspec.structs.replace(asked, **{name: object()})
+        ours = name in ("payout_id", "account_id", "fee_minor")
+        assert asked.differences(changed) == ([] if ours else [name.removesuffix("_minor")])
 
 
 class PayoutUnderWay(RuleBasedStateMachine):
