@@ -105,7 +105,9 @@ def accept(ledger: Ledger, number: int, block_id: str, reason: str, actor: str) 
         raise outcome.error
 
 
-app = App(name="scan", help="Observe solid blocks again, or let one pass that no node shows whole")
+app = App(
+    name="scan", help="Read solid blocks again and report what they hold, or let one pass that no node shows whole."
+)
 
 
 @app.default
@@ -131,7 +133,8 @@ def _scan(
 
 @app.command(name="accept-block")
 def _accept_block(
-    number: int,
+    number: Annotated[int, Parameter(name="BLOCK", help="The block's number", validator=validators.Number(gte=1))],
+    /,
     *,
     reason: Annotated[str, Parameter(help="Why the block may pass; kept for ever")],
     json: Json = False,

@@ -125,8 +125,10 @@ class World:
 
     def swept(self, address: str) -> tuple[str, int]:
         """The sweep that came through, by its stream, and where: one may be put off first, and another planned."""
-        stream, position = self.until(lambda: self._read(_SWEPT, (address,)))
-        return str(stream), int(position)
+        assert self._history is not None
+        history = self._history
+        [ended] = self.until(lambda: list(rows(history, _SWEPT, (address,))))
+        return str(ended.stream), int(ended.position)
 
     def latest(self, topic: str) -> int:
         return int(self.until(lambda: self._one("topic = %s", topic)))

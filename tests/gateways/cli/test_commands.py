@@ -33,7 +33,7 @@ def every_command() -> Iterator[tuple[str, App]]:
         verbs = [verb for verb in parser if not verb.startswith("-")]
         for verb in verbs:
             yield f"{name} {verb}", parser[verb]
-        if not verbs:
+        if parser.default_command is not None:
             yield name, parser
 
 
