@@ -131,7 +131,7 @@ def _scan(
 
 @app.command(name="accept-block")
 def _accept_block(
-    number: int,
+    number: Annotated[int, Parameter(help="The block's height", validator=validators.Number(gte=1))],
     *,
     reason: Annotated[str, Parameter(help="Why the block may pass; kept for ever")],
     json: Json = False,
