@@ -22,7 +22,7 @@ from tests.scanners.world import THEM, US
 from tests.support.chain import USDT, Included, MemoryChain, trx_transfer
 
 CASES: Final = int(os.environ.get("FUZZ_CASES", "2000"))
-fuzzed = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+fuzzed = settings(max_examples=CASES, suppress_health_check=list(HealthCheck), database=None)
 WALLETS: Final = {US.evm: "payin"}
 NUMBERS: Final = st.integers(1, 2**29 - 1).filter(lambda number: number > 60)
 
