@@ -259,7 +259,7 @@ def test_a_constant_call_that_was_not_made_waits_without_an_alarm(
     with pytest.raises(CallNotMade):
         nodes.call(bytes(PAYER), bytes(USDT), b"\x70")
     assert alarms == []
-    assert nodes.standing()[0].failures == 1  # another one's turn
+    assert nodes._roster.members[0].failures == 1  # another one's turn
 
 
 @pytest.mark.parametrize(
