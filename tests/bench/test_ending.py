@@ -1,5 +1,6 @@
 """The bench stops what it started, however it ends."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.gateways.http.harness import until
+from tests.support.patience import HANG_S, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,16 +29,22 @@ def folder() -> Iterator[Path]:
 def test_a_bench_that_is_ended_leaves_no_server(folder: Path, number: signal.Signals) -> None:
     """Ended while its Postgres starts or runs, it takes the server along."""
     environment = {**os.environ, "TMPDIR": str(folder)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.bench"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
-    ) as bench:
-        until(lambda: list(folder.glob("*/data/postgres/postmaster.pid")), 60)
-        [lock] = folder.glob("*/data/postgres/postmaster.pid")
-        until(lambda: "ready" in lock.read_text(), 60)
-        server = psutil.Process(int(lock.read_text().split()[0]))
-        bench.send_signal(number)
+    command = [sys.executable, "-m", "tests.bench"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as bench:
         try:
-            bench.wait(30)
+            server = until(lambda: running_server(folder), "the bench's Postgres runs")
+            bench.send_signal(number)
+            bench.wait(HANG_S)
         finally:
             bench.kill()
     assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+
+
+def running_server(folder: Path) -> psutil.Process | None:
+    """The server whose lock file says that it is ready; it is written anew while it starts."""
+    for lock in folder.glob("*/data/postgres/postmaster.pid"):
+        with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
+            lines = lock.read_text().splitlines()
+            if lines and "ready" in lines[-1]:
+                return psutil.Process(int(lines[0]))
+    return None
