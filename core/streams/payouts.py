@@ -85,7 +85,7 @@ class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
 
     def differences(self, wished: Self) -> list[str]:
         """The names of what a repeated request wishes otherwise; the fee is ours and may have changed since."""
-        asked = [name for name in self.__struct_fields__ if name not in _NOT_ASKED]
+        asked = sorted(name for name in self.__struct_fields__ if name not in _NOT_ASKED)
         return [name.removesuffix("_minor") for name in asked if getattr(self, name) != getattr(wished, name)]
 
 

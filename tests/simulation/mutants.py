@@ -116,7 +116,7 @@ class _EarlyCursors:
 class TellOnce(Observer):
     """I11: what the queue has taken is taken for recorded."""
 
-    def _tell(self, messages: Sequence[Message], height: int) -> None:
+    def _keep_and_send(self, messages: Sequence[Message], height: int) -> None:
         self._queue.send(messages)
 
 
