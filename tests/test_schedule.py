@@ -18,7 +18,7 @@ def test_every_file_that_the_schedule_names_is_there() -> None:
 
 def test_a_unit_is_a_file_a_test_or_the_users_of_one_installation() -> None:
     """Files that use the running installation are one unit, tests that share nothing are one each."""
-    assert unit_of("tests/core/test_money.py::test_a[1::2]") == "tests/core/test_money.py"
+    assert unit_of("tests/core/ledger/test_money.py::test_a[1::2]") == "tests/core/ledger/test_money.py"
     assert len({unit_of(f"{path}::test_it") for path in ON_ONE_INSTALLATION}) == 1
     assert unit_of(f"{ONE_BY_ONE[0]}::test_it[a]") != unit_of(f"{ONE_BY_ONE[0]}::test_it[b]")
 

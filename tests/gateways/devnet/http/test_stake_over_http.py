@@ -63,7 +63,7 @@ def test_an_account_tells_its_stake(devnet: Devnet, node: TronNode) -> None:
 
 
 def test_resources_follow_use_and_time(devnet: Devnet, node: TronNode) -> None:
-    """Limits, usage and totals are told as they are now; the estimates of core.resources are within a unit of them."""
+    """Limits, usage and totals are told as they are now; the estimates of core.tron.resources are within a unit of them."""
     devnet.freeze(devnet.alice, 10_000)
     fresh = node.resources(devnet.alice.address)
     limit, weight = fresh.total_energy_limit, fresh.total_energy_weight
@@ -81,7 +81,7 @@ def test_resources_follow_use_and_time(devnet: Devnet, node: TronNode) -> None:
 
 
 def test_stake_for_a_transfer_is_enough_for_it(devnet: Devnet, node: TronNode) -> None:
-    """What core.resources says a transfer needs, lent to an address without TRX to spare, carries it."""
+    """What core.tron.resources says a transfer needs, lent to an address without TRX to spare, carries it."""
     devnet.freeze(devnet.alice, 50_000)
     devnet.send_trx(devnet.carol, devnet.bob.address, 1)
     resources = node.resources(devnet.bob.address)
