@@ -20,7 +20,6 @@ from gateways.user_error import UserError
 
 if TYPE_CHECKING:
     from gateways.aws.kms import Kms
-    # MOVED
 
 
 SEED_BYTES: Final = 64
@@ -80,8 +79,6 @@ def open_seed(settings: Settings, kms: "Kms") -> "Seed":
     """The seed of the deposit addresses, unwrapped."""
     from gateways.aws.names import FOR_SEED
     from gateways.aws.secrets import SecretStore
-
-    # MOVED
     from gateways.aws.session import Aws
 
     return unwrap(kms, wrapping_key(settings), SecretStore(Aws(settings)).fields(FOR_SEED))
