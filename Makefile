@@ -2,6 +2,8 @@
 .RECIPEPREFIX = >
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
+# A command, a process and a test worker are each a new Python: what it compiled is kept, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then echo $$p; break; fi; done)

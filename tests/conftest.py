@@ -1,5 +1,7 @@
 """What holds for every test: the fixtures of tests/support, how Hypothesis looks for examples, and who runs what."""
 
+from pathlib import Path
+
 import hypothesis
 import pytest
 from xdist.remote import Producer
@@ -19,6 +21,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("suite")
 
 in_memory()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m "fast ..."` a file without a fast test is not even read: `make check` is for a minute's patience."""
+    if not str(config.getoption("markexpr")).startswith("fast") or collection_path.suffix != ".py":
+        return None
+    return "fast" not in collection_path.read_text(encoding="utf-8") or None
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:

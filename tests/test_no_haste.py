@@ -20,7 +20,8 @@ LIMITS = {"wait", "join", "settimeout", "communicate", "result", "get"}
 
 ALLOWED = {
     "support/patience.py": "waits for all the others",
-    "support/emulator.py": "is SQS, whose visibility is a matter of time",
+    "support/emulator.py": "looks now and then whether its parent is still there",
+    "support/fifo_queues.py": "is SQS, whose visibility is a matter of time",
     "simulation/__main__.py": "says how long its many runs took",
     "contracts/test_queue.py": "compares the first receives of a backlog with the last ones, twenty to one",
     "gateways/telemetry/test_numbers.py": "compares a timestamp with the clock that it was taken from",
@@ -30,7 +31,7 @@ ALLOWED = {
     "gateways/http/edge/test_shutdown.py": "asks now and then whether enough was answered",
     "gateways/http/edge/test_limits.py": "sends another byte every tenth of a second",
     "gateways/processes/test_loop.py": "gives the loop pauses of a hundredth of a second",
-    "gateways/webhooks/test_deliveries.py": "gives a second post room, which must not come",
+    "gateways/webhooks/test_slow_endpoints.py": "gives a second post room, which must not come",
     "gateways/webhooks/test_post.py": "drips bytes",
 }
 """What has to do with time by itself, and how: never by failing because something took long."""

@@ -3,11 +3,10 @@
 import contextlib
 import getpass
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from core.ledger.ledger import Accepted, Command, Failed
 from core.ports.clients import AuditEntry, AuditLog
 from core.streams.accounts import OPERATOR
 from core.tron.address import Address
@@ -57,15 +56,6 @@ def system_wallet(platform: Platform, role: str) -> Address:
             )
         )
     return found
-
-
-def execute(platform: Platform, commands: Sequence[Command]) -> int:
-    """Append -> how many changed something. What is refused was done by somebody else meanwhile. Raises a defect as it is."""
-    outcomes = platform.ledger.execute(commands)
-    for outcome in outcomes:
-        if isinstance(outcome, Failed):
-            raise outcome.error
-    return sum(isinstance(outcome, Accepted) for outcome in outcomes)
 
 
 def at_terminal() -> str:

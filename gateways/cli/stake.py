@@ -16,7 +16,7 @@ from core.streams.instructions import Freeze, GiveInstruction, Instruction, Unfr
 from core.tron.address import SUN_PER_TRX, Address
 from core.tron.chain import AccountResources, ChainAccount, Resource
 from core.tron.stake import Advice, Staker, Terms, Volume, advise, lasts_hours
-from gateways.cli.acts import acting, at_terminal, execute, note_command, system_wallet
+from gateways.cli.acts import acting, at_terminal, note_command, system_wallet
 from gateways.cli.console import Data, Json, Output, Table, counted, number, rfc3339, trx, usdt
 from gateways.cli.installation import settings_with
 from gateways.cli.sweeps import Wallet
@@ -26,6 +26,7 @@ from gateways.user_error import NotReady, UserError
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
 from projections.named import rows
+from signers.outcomes import append
 from signers.outgoing.funds import Prices
 from signers.outgoing.needs import TRANSFER_BYTES
 from signers.sweeps.worth import DELEGATION_BYTES, TRX_TRANSFER_BYTES, in_token
@@ -297,7 +298,7 @@ def _order(
         address = system_wallet(platform, role)
         check(platform, address)
         instruction = Instruction(str(uuid4()), "stake", "", address.base58, role, act)
-        execute(platform, [GiveInstruction(instruction, at_terminal())])
+        append(platform.ledger, [GiveInstruction(instruction, at_terminal())])
         what = str(act.__struct_config__.tag)
         note_command(
             settings,

@@ -13,7 +13,7 @@ from core.streams.instructions import GiveInstruction
 from core.streams.quarantine import Quarantine, QuarantineAddress, ReleaseAddress, quarantine_stream
 from core.streams.sweeps import PlanSweep, Sweep, sweep_stream
 from core.tron.address import Address, InvalidAddress
-from gateways.cli.acts import acting, at_terminal, execute, must_have_reason, note_command, system_wallet
+from gateways.cli.acts import acting, at_terminal, must_have_reason, note_command, system_wallet
 from gateways.cli.console import Data, Json, Output, Table, counted, number, text, trx, usdt
 from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.roles import READER, SIGNER
@@ -23,6 +23,7 @@ from gateways.user_error import UserError
 from gateways.wiring.opened import check_chain, open_platform
 from gateways.wiring.platform import Platform
 from projections.explain.signing import holding
+from signers.outcomes import append
 from signers.sweeps.open_sweeps import OpenSweeps
 from signers.sweeps.plan import Plan
 from signers.sweeps.worth import Choice
@@ -128,7 +129,7 @@ def run_plan(settings: Settings, out: Output) -> None:
         planning, head, solid = _planning(platform), platform.node.head(), platform.node.solid()
         actor = at_terminal()
         commands = [_by(command, actor) for command in planning.commands(head, solid)]
-        begun = execute(platform, commands)
+        begun = append(platform.ledger, commands)
         sweeps = [command.order.sweep_id for command in commands if isinstance(command, PlanSweep)]
         note_command(settings, "sweeps.planned", sweeps=sweeps, commands=len(commands), begun=begun)
     said = f"{begun} begun: {_summary(commands)}" if commands else "nothing is worth a sweep now"
@@ -162,7 +163,7 @@ def release(settings: Settings, name: str, reason: str, out: Output) -> None:
             raise UserError(
                 f"{address} is not set aside: the next plan looks at it, `counterfoil sweeps run` makes one now{deferred}"
             )
-        execute(platform, [ReleaseAddress(address, reason, at_terminal())])
+        append(platform.ledger, [ReleaseAddress(address, reason, at_terminal())])
         note_command(settings, "address.released", database, address=address, reason=reason)
     out.show(
         {"address": address, "was_set_aside_as": state.held.reason},

@@ -13,8 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import psycopg
 import pytest
 
+from gateways.settings import load
+from gateways.wiring.opened import visiting
 from tests.support.patience import HANG_S, until
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +126,15 @@ class Installation:
         answer = httpx2.post(f"{self.devnet}/devnet/faucet", json={"address": address, **coins}, timeout=HANG_S)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["txid"])
+
+    def until_happened(self, topic: str, times: int = 1) -> None:
+        """Until the history has so many events of a topic, whatever their version."""
+        with (
+            visiting(load({"COUNTERFOIL_DATA": str(self.data)})) as database,
+            psycopg.connect(database.owner_url, autocommit=True) as conn,
+        ):
+            count = "SELECT count(*) >= %s FROM events WHERE topic LIKE %s"
+            until(lambda: conn.execute(count, (times, f"{topic}/%")).fetchone() == (True,), topic)
 
     def hot_wallet(self) -> str:
         with self.operator() as operator:

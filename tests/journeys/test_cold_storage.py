@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.journeys.conftest import ROOT, Installation
-from tests.support.patience import HANG_S, until
+from tests.support.patience import HANG_S
 
 PASSPHRASE = "of a test, and of nothing else"
 OFFLINE = [*(["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]), sys.executable]
@@ -70,12 +70,8 @@ def test_coins_come_from_cold_storage_once_and_what_is_not_signed_in_time_never(
             said(command(running, "wallets", "register", "cold", address, folder=here))
             running.faucet(running.hot_wallet(), usdt="1", trx="10")
             running.faucet(address, usdt="1000", trx="100")
-
-            def prepared() -> str:
-                done = command(running, "cold", "prepare", "400", folder=here)
-                return said(done) if done.returncode == 0 else ""
-
-            text = until(prepared, "the coins of cold storage are there")
+            running.until_happened("deposit.confirmed", 4)
+            text = said(command(running, "cold", "prepare", "400", folder=here))
             txid, fingerprint = after(text, "txid"), after(text, "fingerprint")
             again = command(running, "cold", "prepare", "1", "--output", "other.json", folder=here)
             assert "not over yet" in said(again, code=2)
@@ -89,7 +85,8 @@ def test_coins_come_from_cold_storage_once_and_what_is_not_signed_in_time_never(
             submit = ("cold", "submit", "cold-bundle.signed.json")
             assert txid in said(command(running, *submit, folder=here))
             assert "submitted before" in said(command(running, *submit, folder=here), code=2)
-            until(lambda: "confirmed" in said(command(running, "cold", "list", folder=here)), "it is solid")
+            running.until_happened("instruction.confirmed")
+            assert "confirmed" in said(command(running, "cold", "list", folder=here))
             said(command(running, "reconcile", folder=here))
 
             late = said(command(running, "cold", "prepare", "5", "--hours", "1", folder=here))
@@ -100,5 +97,6 @@ def test_coins_come_from_cold_storage_once_and_what_is_not_signed_in_time_never(
             assert answer.status_code == 200, answer.text
             told = said(command(running, *submit, folder=here), code=2)
             assert "has expired and nothing moved" in told or "submitted before" in told
-            until(lambda: "withdrawn" in said(command(running, "cold", "list", folder=here)), "its death is proven")
+            running.until_happened("instruction.withdrawn")
+            assert "withdrawn" in said(command(running, "cold", "list", folder=here))
             said(command(running, "reconcile", folder=here))

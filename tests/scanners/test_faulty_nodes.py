@@ -14,7 +14,7 @@ from gateways.tron.nodes import Nodes
 from tests.scanners.test_forks import BLOCK_MS, UNSOLID, Forking
 from tests.scanners.world import US
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.long]
 
 FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "http_429", "seconds": 5},

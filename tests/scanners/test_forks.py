@@ -14,7 +14,7 @@ from scanners.observer import SOLID, ChainMismatch
 from tests.scanners.world import THEM, US, World
 from tests.support.chain import USDT
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.long]
 
 BLOCK_MS = 3_000
 START_MS = 1_767_225_600_000

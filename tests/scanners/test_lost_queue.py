@@ -12,7 +12,7 @@ from tests.support.chain import SOLID_LAG, token_call, usdt_transfer
 from tests.support.chain import Included as Transaction
 from tests.support.memory import Fuse
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.long]
 
 
 def lose(world: World, *included: Transaction) -> None:

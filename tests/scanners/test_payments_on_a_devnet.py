@@ -21,7 +21,7 @@ from tests.scanners.world import World as Scanners
 from tests.support.chain import SOLID_LAG, usdt_transfer
 from tests.support.memory import Crash, Fuse
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.long]
 
 SOLID_BLOCKS = 25
 """More blocks than lie between the head and the solid block."""

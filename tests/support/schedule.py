@@ -29,7 +29,7 @@ SECONDS: Final = {
     "tests/journeys/test_traces.py": 13,
     "tests/container/test_start.py": 11,
     "tests/simulation/test_corpus.py": 9,
-    "tests/signers/outgoing/test_payouts.py": 9,
+    "tests/signers/outgoing/test_payouts.py": 6,
 }
 """What a unit takes, roughly, where that is long; all else comes after them in the order of its name."""
 ON_ONE_INSTALLATION: Final = (

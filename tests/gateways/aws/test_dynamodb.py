@@ -20,7 +20,7 @@ from gateways.aws.webhook_outbox import DynamoWebhookOutbox
 from gateways.postgres.connections import Connections
 from gateways.postgres.unsettled_webhooks import UnsettledWebhooks
 from gateways.settings import Settings, load
-from tests.contracts.test_tables import HASH, LATER, NOW, api_key, delivery, tried
+from tests.contracts.tables import HASH, LATER, NOW, api_key, delivery, tried
 from tests.support.aws import CREDENTIALS, REGION, emptied, made_tables
 from tests.support.history import ALICE, BOB
 from tests.support.http_server import Answered, Asked, HttpServer, serving

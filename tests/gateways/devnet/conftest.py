@@ -4,12 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateways.devnet.client import Client
 from tests.gateways.devnet.world import Devnet
 
 
 @pytest.fixture
 def devnet() -> Devnet:
     return Devnet()
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
 
 
 @pytest.fixture

@@ -1,78 +1,19 @@
 """Armed faults change answers as told, as often as told, and nothing on the chain that they do not say."""
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import msgspec
 import pytest
 
-from core.tron.address import Address
 from gateways.devnet.faults import KINDS, MESSAGES
-from gateways.devnet.in_process import InProcess
 from gateways.devnet.machine import abi
-from gateways.devnet.state.transaction import Transaction
-from tests.gateways.devnet.world import STRANGER, TRX, Devnet
+from tests.gateways.devnet.client import Client
+from tests.gateways.devnet.world import STRANGER, TRX
 
 pytestmark = pytest.mark.fast
 
 TRANSFER = "transfer(address,uint256)"
-
-
-CLIENT_S = 10.0
-"""What a client is patient for, of a time that is only counted."""
-
-
-class Client:
-    """An HTTP client of a devnet in this process; only what it is told to mine is mined."""
-
-    def __init__(self) -> None:
-        self.devnet = Devnet()
-        self.waited_ms = 0
-        self.http = httpx2.Client(
-            base_url="http://devnet", transport=InProcess(self.devnet.node, self._wait), timeout=CLIENT_S
-        )
-
-    def _wait(self, ms: int) -> None:
-        self.waited_ms += ms
-
-    def post(self, path: str, **body: Any) -> Any:
-        return self.http.post(path, json=body).json()
-
-    def arm(self, kind: str, **fields: Any) -> Any:
-        answer = self.http.post("/devnet/faults", json={"kind": kind, **fields})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    @property
-    def armed(self) -> list[dict[str, Any]]:
-        armed: list[dict[str, Any]] = self.http.get("/devnet/faults").json()["armed"]
-        return armed
-
-    def transfer(self) -> Transaction:
-        """A signed TRX transfer to the stranger that nobody has seen yet."""
-        signed: Transaction = self.devnet.signed(self.devnet.alice, 1, {"to_address": STRANGER, "amount": TRX})
-        return signed
-
-    def broadcast(self, transaction: Transaction) -> Any:
-        return self.post("/wallet/broadcasthex", transaction=transaction.encode().hex())
-
-    def busy_block(self, transfers: int = 3) -> int:
-        """A block with so many transfers; -> its height."""
-        for _ in range(transfers):
-            assert self.broadcast(self.transfer())["result"]
-        return self.devnet.node.mine().number
-
-    def block(self, number: int) -> Any:
-        return self.post("/wallet/getblockbynum", num=number)
-
-    def infos(self, number: int) -> Any:
-        return self.post("/wallet/gettransactioninfobyblocknum", num=number)
-
-
-@pytest.fixture
-def client() -> Client:
-    return Client()
 
 
 def test_empty_infos(client: Client) -> None:
@@ -404,76 +345,3 @@ def test_every_kind_is_known(client: Client) -> None:
         client.arm(kind, to=STRANGER.base58)
     assert [fault["kind"] for fault in client.armed] == list(KINDS)
     assert client.http.get("/devnet/info").status_code == 200
-
-
-def reorg(client: Client, **body: Any) -> tuple[int, Any]:
-    answer = client.http.post("/devnet/reorg", json=body)
-    return answer.status_code, answer.json()
-
-
-def test_reorg_call(client: Client) -> None:
-    """/devnet/reorg says what was orphaned and what came instead; the node then tells the new blocks."""
-    number = client.busy_block()
-    left = client.block(number)
-    status, answer = reorg(client, depth=1, keep_order=True)
-    assert (status, answer["head"]) == (200, number)
-    assert answer["orphaned"] == [left["blockID"]]
-    now = client.block(number)
-    assert answer["blocks"] == [now["blockID"]]
-    assert [each["txID"] for each in now["transactions"]] == [each["txID"] for each in left["transactions"]]
-    assert {each["blockTimeStamp"] for each in client.infos(number)} == {now["block_header"]["raw_data"]["timestamp"]}
-    assert client.http.post("/wallet/getblockbyid", json={"value": left["blockID"]}).json() == {}
-
-
-REFUSED: list[tuple[str, Callable[[Client], dict[str, Any]]]] = [
-    ("depth must be between 1 and 18: block 10 is solid", lambda _: {"depth": 19}),
-    ("depth must be between", lambda _: {}),
-    ("is not an integer", lambda _: {"depth": "deep"}),
-    ("drop must be a list", lambda _: {"depth": 1, "drop": "all"}),
-    ("is in none of the newest 1 blocks", lambda _: {"depth": 1, "drop": ["00" * 32]}),
-    ("blocks must be between", lambda _: {"depth": 1, "blocks": 0}),
-]
-
-
-@pytest.mark.parametrize(("sentence", "body"), REFUSED, ids=[row[0] for row in REFUSED])
-def test_reorg_refusals(client: Client, sentence: str, body: Callable[[Client], dict[str, Any]]) -> None:
-    """A fork that cannot be is a 400 with a sentence, and the head stays."""
-    head = client.devnet.chain.head
-    status, answer = reorg(client, **body(client))
-    assert status == 400
-    assert sentence in answer["error"]
-    assert client.devnet.chain.head == head
-
-
-def test_skipped_slots_and_maintenance(client: Client) -> None:
-    """/devnet/mine can skip slots, and /devnet/maintenance makes two be skipped before every n-th block."""
-    before = client.http.get("/devnet/info").json()
-    after = client.post("/devnet/mine", blocks=2, skip_slots=3)
-    assert (after["head"] - before["head"], after["head_timestamp_ms"] - before["head_timestamp_ms"]) == (2, 24_000)
-    client.post("/devnet/maintenance", every_blocks=1)
-    assert client.post("/devnet/mine")["head_timestamp_ms"] - after["head_timestamp_ms"] == 9_000
-
-
-def balance_of(client: Client, holder: Address) -> int:
-    return client.devnet.usdt(holder)
-
-
-def test_owner_calls_by_http(client: Client) -> None:
-    """/devnet/usdt pauses, blacklists, destroys, sets the fee and deprecates; each takes effect in the next block."""
-    for body in (
-        {"pause": True},
-        {"unpause": True},
-        {"blacklist": client.devnet.bob.address.base58},
-        {"destroy": client.devnet.bob.address.base58},
-        {"unblacklist": client.devnet.bob.address.base58},
-        {"set_params": [10, 5]},
-    ):
-        client.post("/devnet/usdt", **body)
-        (included,) = client.devnet.node.mine().included
-        assert included.outcome.result == "SUCCESS", body
-    assert balance_of(client, client.devnet.bob.address) == 0
-    client.post("/devnet/usdt", deprecate=True)
-    client.devnet.node.mine()
-    outcome = client.devnet.send_call(client.devnet.alice, TRANSFER, STRANGER.evm, 100).outcome
-    assert outcome.logs[0].address == client.devnet.genesis.successor.evm
-    assert balance_of(client, STRANGER) == 100

@@ -8,24 +8,20 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from eventsourcing import persistence
-from eventsourcing.persistence import StoredEvent
 from psycopg.conninfo import make_conninfo
 
 from core.ledger.books import USER_LIABILITY
-from core.ledger.events import Recorded, encode
+from core.ledger.events import Recorded
 from core.ledger.guard import GuardKey, guard_key
 from core.ledger.ledger import Accepted, AppendFailed, Decided, Failed, InvariantBroken, Ledger, Loaded, Refused
 from core.ledger.refusals import InsufficientFunds
 from core.ledger.seals import BrokenSeal
 from core.ports.unavailable import Unavailable
 from core.streams.accounts import AccountRenamed
-from core.streams.treasury import InternalTransferPosted, SystemWalletRegistered
+from core.streams.treasury import SystemWalletRegistered
 from gateways.postgres import event_store as adapter
 from gateways.postgres.append import EVENTS_CHANNEL
 from gateways.postgres.event_store import PostgresEventStore, datastore
-from gateways.postgres.migrate import OWNER, ROLES
-from gateways.postgres.server import EmbeddedPostgres
 from tests.gateways.histories import everything, guard_rows, replayed_guard, verified_head, verify_all
 from tests.support.history import (
     ALICE,
@@ -44,7 +40,11 @@ from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
 WRITERS: Final = 4
+
+
 BATCHES: Final = 40
 
 
@@ -278,67 +278,6 @@ def test_a_read_only_default_of_the_database_changes_nothing(store: PostgresEven
     other.close()
 
 
-# Append-only for everybody (I2)
-
-
-def test_no_role_can_change_the_history(ledger: Ledger, database: Database) -> None:
-    """UPDATE, DELETE and TRUNCATE of events and seals fail for every role there is, the owner and superuser included."""
-    execute(ledger, wallet("hot", HOT_WALLET))
-    logins = {role: f"SET ROLE {role}" for role in (*ROLES, OWNER)}
-    logins |= {"superuser": "SELECT 1", "superuser as replica": "SET session_replication_role = replica"}
-    for login in logins.values():
-        with psycopg.connect(database.owner_url, autocommit=True) as conn:
-            conn.execute(login)
-            for table, column in (("events", "topic"), ("seals", "hash")):
-                for verb in ("UPDATE {0} SET {1} = {1}", "DELETE FROM {0}", "TRUNCATE {0}"):
-                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                        conn.execute(verb.format(table, column))
-    assert verified_head(database.owner_url) == 1
-
-
-def test_upserting_into_the_history_is_refused(ledger: Ledger, database: Database) -> None:
-    """INSERT ... ON CONFLICT DO UPDATE and MERGE are updates, and refused as such."""
-    execute(ledger, wallet("hot", HOT_WALLET))
-    with psycopg.connect(database.owner_url, autocommit=True) as conn:
-        for statement in (
-            "INSERT INTO events SELECT * FROM events ON CONFLICT (notification_id) DO UPDATE SET topic = 'x'",
-            "MERGE INTO events e USING (SELECT 1) ON true WHEN MATCHED THEN UPDATE SET topic = 'x'",
-        ):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                conn.execute(statement)
-
-
-SCHEMA_CHANGES: Final = (
-    "CREATE TABLE mine (id int)",
-    "ALTER TABLE events DISABLE TRIGGER ALL",
-    "ALTER TABLE events ADD COLUMN x int",
-    "DROP TRIGGER events_are_append_only ON events",
-    "DROP TABLE seals",
-    "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
-    "SET session_replication_role = replica",
-    "SET ROLE counterfoil_owner",
-)
-
-
-def test_no_process_can_change_the_schema(postgres: EmbeddedPostgres, database: Database) -> None:
-    """The roles of running processes change no table, trigger or function, and cannot become the owner."""
-    for role in ROLES:
-        url = make_conninfo(database.owner_url, user=role, password="of-a-test-only")
-        with psycopg.connect(url, autocommit=True) as conn:
-            for statement in SCHEMA_CHANGES:
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    conn.execute(statement)
-
-
-def test_only_the_writer_writes(database: Database) -> None:
-    """The projector and the reader insert nothing into the write side."""
-    for url in (database.projector_url, database.reader_url):
-        with psycopg.connect(url, autocommit=True) as conn:
-            for table in ("events", "seals", "guard"):
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    conn.execute(f"INSERT INTO {table} SELECT * FROM {table}")
-
-
 # For people
 
 
@@ -362,83 +301,6 @@ def test_an_append_rings_the_bell(store: PostgresEventStore, database: Database)
         heard = [each.payload for each in conn.notifies(timeout=HANG_S, stop_after=2)]
         assert len(heard) == 2
         assert heard[1] == "and nothing in between"
-
-
-# The library's recorder contract
-
-
-def stored(stream: str, version: int, name: str = "x") -> StoredEvent:
-    topic, state = encode(renamed(name))
-    return StoredEvent(originator_id=stream, originator_version=version, topic=topic, state=state)
-
-
-def test_the_library_inserts_selects_and_follows(store: PostgresEventStore, database: Database) -> None:
-    """insert_events, select_events, select_notifications and max_notification_id do what eventsourcing defines."""
-    assert store.max_notification_id() is None
-    assert store.insert_events([]) == []
-    assert store.insert_events([stored("s", 1), stored("t", 1), stored("s", 2)]) == [1, 2, 3]
-    assert store.insert_events([stored("s", 3)]) == [4]
-    assert store.max_notification_id() == 4
-
-    def versions(**options: Any) -> list[int]:
-        return [item.originator_version for item in store.select_events("s", **options)]
-
-    assert versions() == [1, 2, 3]
-    assert versions(gt=1) == [2, 3]
-    assert versions(lte=2) == [1, 2]
-    assert versions(desc=True) == [3, 2, 1]
-    assert versions(desc=True, limit=1) == [3]
-    assert versions(gt=0, lte=0) == []
-    assert store.select_events("nobody") == []
-    assert store.select_events("s", limit=1) == [stored("s", 1)]
-
-    def ids(*arguments: Any, **options: Any) -> list[Any]:
-        return [item.id for item in store.select_notifications(*arguments, **options)]
-
-    assert ids(None, 10) == [1, 2, 3, 4]
-    assert ids(2, 10) == [2, 3, 4]
-    assert ids(2, 10, inclusive_of_start=False) == [3, 4]
-    assert ids(1, 2) == [1, 2]
-    assert ids(1, 10, stop=3) == [1, 2, 3]
-    assert ids(1, 10, topics=["account.renamed/1"]) == [1, 2, 3, 4]
-    assert ids(1, 10, topics=["account.suspended/1"]) == []
-    assert verified_head(database.owner_url) == 4
-
-
-def test_a_version_conflict_is_the_librarys_integrity_error(store: PostgresEventStore, database: Database) -> None:
-    """Of two writers of one version the second gets IntegrityError, nothing of its batch stays, and no position is lost."""
-    store.insert_events([stored("s", 1)])
-    with pytest.raises(persistence.IntegrityError):
-        store.insert_events([stored("t", 1), stored("s", 1)])
-    assert store.insert_events([stored("s", 2)]) == [2]
-    assert verified_head(database.owner_url) == 2
-
-
-def test_the_librarys_door_moves_the_guard_too(ledger: Ledger, store: PostgresEventStore, database: Database) -> None:
-    """An event with postings that comes through the library moves the guard, or is refused with it (I4, I5)."""
-    execute(ledger, register(ALICE, "Alice"), register(BOB, "Bob"))
-    execute(ledger, fund(ALICE, 100, "opening"))
-
-    def moved(name: str, amount_minor: int) -> StoredEvent:
-        lines = fund(BOB, amount_minor, name).postings[:2]
-        event = InternalTransferPosted(
-            occurred_at=NOW,
-            actor="system:test",
-            transfer_id=name,
-            account_id=ALICE,
-            from_ledger_account=USER_LIABILITY,
-            to_account_id=BOB,
-            to_ledger_account=USER_LIABILITY,
-            amount_minor=amount_minor,
-            currency="USDT",
-            postings=lines,
-        )
-        topic, state = encode(event)
-        return StoredEvent(originator_id=f"transfer-{name}", originator_version=1, topic=topic, state=state)
-
-    store.insert_events([moved("a", 7), moved("b", 5)])
-    assert guard_rows(database.owner_url) == replayed_guard(everything(store))
-    assert guard_rows(database.owner_url)[guard_key(BOB, USER_LIABILITY)] == 12
 
 
 def test_an_event_is_read_back_as_it_was_written(ledger: Ledger, store: PostgresEventStore) -> None:

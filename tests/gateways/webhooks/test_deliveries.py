@@ -1,129 +1,25 @@
 """From a client's event to its endpoint: signed, in order per object, retried until it arrives, and alone in its delays."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
-from core.ledger.ledger import Accepted, Command, Ledger
+from core.ledger.ledger import Command
 from core.ports.clients import WEBHOOK_LEASE, Delivery
 from core.ports.unavailable import Unavailable
-from core.streams.accounts import ChangeAccount, RegisterAccount, RotateWebhookSecret, WebhookDisabled, account_stream
+from core.streams.accounts import ChangeAccount, RotateWebhookSecret, WebhookDisabled, account_stream
 from core.streams.addresses import RequestPayin
 from core.streams.deposits import ConfirmDeposit, DetectDeposit, TransferFact
-from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
-from gateways.postgres.bookmarks import PostgresBookmarks
-from gateways.postgres.connections import Connections
-from gateways.postgres.event_store import PostgresEventStore, datastore
-from gateways.postgres.roles import WEBHOOKS
-from gateways.webhooks.deliveries import BOOKMARK, POSTS_MAX, POSTS_PER_ACCOUNT_MAX, RETRIES, TURN_MAX, Deliverer, Feed
+from gateways.webhooks.deliveries import BOOKMARK, RETRIES
 from gateways.webhooks.post import Poster
 from gateways.webhooks.signatures import verify, webhook_secret
-from projections.engine.tracking import ViewTracking
+from tests.gateways.webhooks.world import ACME, MASTER, QUIET, SLOW, Post
 from tests.support.chain import person
-from tests.support.http_server import Answered, Asked, HttpServer, serving
-from tests.support.patience import HANG_S, until
-from tests.support.postgres import Database
+from tests.support.http_server import Answered, Asked, HttpServer
 from tests.support.views import project
-
-MASTER = b"m" * 32
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ACME, SLOW, QUIET = (f"0190f0aa-0000-7000-8000-00000000000{digit}" for digit in (1, 2, 3))
-
-
-class Post:
-    """The webhook process: feed, deliverer and outbox on a real database, with a clock that is set by hand."""
-
-    def __init__(self, database: Database, store: PostgresEventStore, tracking: ViewTracking) -> None:
-        self.now = START
-        self.store = store
-        self.tracking = tracking
-        self.ledger = Ledger(store, lambda: self.now)
-        # The process logs in as its own role: what it is not granted fails here as it would in service (I14).
-        login = database.role_urls[WEBHOOKS]
-        self.own_store = PostgresEventStore(datastore(login))
-        self.own_tables = Connections(login)
-        self.reader = Connections(database.reader_url)
-        self.outbox = PostgresWebhookOutbox(self.own_tables)
-        self.bookmarks = PostgresBookmarks(self.own_tables)
-        self.feed = Feed(self.reader, self.own_store, self.bookmarks, self.outbox)
-        self.deliverers: list[Deliverer] = []
-        self.deliverer = self.restarted()
-        self.put = 0
-
-    def restarted(self) -> Deliverer:
-        """A new process's deliverer."""
-        self.deliverer = Deliverer(
-            self.outbox,
-            self.own_store,
-            Ledger(self.own_store, lambda: self.now),
-            Poster(allow_loopback=True),
-            master=MASTER,
-            clock=lambda: self.now,
-            jitter=lambda: 0.5,
-        )
-        self.deliverers.append(self.deliverer)
-        return self.deliverer
-
-    def do(self, *commands: Command) -> None:
-        for outcome in self.ledger.execute(commands):
-            assert isinstance(outcome, Accepted), outcome
-
-    def register(self, account_id: str, url: str | None) -> None:
-        self.do(RegisterAccount(account_id, "A client", url, "operator:test"))
-
-    def due(self, account_id: str, subject: str, sequence: int = 1) -> str:
-        """A delivery that is due now -> its event id."""
-        self.put += 1
-        event_id = f"0190f0aa-0000-7000-9000-{self.put:012d}"
-        delivery = Delivery(
-            account_id=account_id,
-            event_id=event_id,
-            event_type="deposit.confirmed",
-            subject=subject,
-            sequence=sequence,
-            payload=b'{"type":"deposit.confirmed"}',
-            status="pending",
-            attempts=0,
-            created_at=self.now + timedelta(milliseconds=self.put),
-            next_retry_at=self.now,
-        )
-        self.outbox.put([delivery])
-        return event_id
-
-    def deliver(self) -> None:
-        """Steps until nothing is due, waits or runs."""
-        while self.deliverer.step() or self.deliverer._running or self.deliverer._waiting:
-            pass
-
-    def until(self, condition: Callable[[], object]) -> None:
-        """Steps until the condition holds."""
-        until(lambda: condition() or (self.deliverer.step() and None))
-
-    def of(self, account_id: str, event_id: str) -> Delivery:
-        delivery = self.outbox.find(account_id, event_id)
-        assert delivery is not None
-        return delivery
-
-
-@pytest.fixture
-def post(database: Database, store: PostgresEventStore, tracking: ViewTracking) -> Iterator[Post]:
-    post = Post(database, store, tracking)
-    yield post
-    for deliverer in post.deliverers:
-        deliverer.close()
-    post.reader.close()
-    post.own_tables.close()
-    post.own_store.close()
-
-
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    with serving(lambda asked: Answered(204)) as server:
-        yield server
 
 
 def deposit(account_id: str, number: int = 1) -> tuple[list[Command], TransferFact]:
@@ -294,87 +190,6 @@ def test_the_order_of_an_object_is_kept(post: Post, server: HttpServer) -> None:
     post.now += timedelta(seconds=10)
     post.deliver()
     assert [asked.headers["webhook-id"] for asked in server.asked][-2:] == [first, second]
-
-
-def test_a_slow_endpoint_delays_nobody_else(post: Post, server: HttpServer) -> None:
-    """While one endpoint keeps all its posts waiting, another's arrive, however many the first has (FAILURES 24)."""
-    release = threading.Event()
-
-    def hold(asked: Asked) -> Answered:
-        release.wait(HANG_S)
-        return Answered(204)
-
-    with serving(hold) as slow:
-        post.register(SLOW, slow.url)
-        post.register(ACME, server.url)
-        late = [post.due(SLOW, f"deposit-{number}") for number in range(150)]
-        post.until(lambda: len(slow.asked) == POSTS_PER_ACCOUNT_MAX)
-        quick = [post.due(ACME, f"deposit-{number}") for number in range(20)]
-        post.until(lambda: all(post.of(ACME, event_id).status == "delivered" for event_id in quick))
-        assert len(slow.asked) == POSTS_PER_ACCOUNT_MAX
-        assert len(post.deliverer._waiting) < POSTS_MAX
-        release.set()
-        post.deliver()
-        post.now += WEBHOOK_LEASE
-        post.deliver()
-        assert {post.of(SLOW, event_id).status for event_id in late} == {"delivered"}
-        assert len(slow.asked) == len(late)
-
-
-def test_a_silent_endpoint_holds_one_post_at_a_time(post: Post, server: HttpServer) -> None:
-    """An account whose last post got no answer is given one post at once until it answers again."""
-    silent = True
-    most, now = 0, 0
-    met = threading.Condition()
-
-    def answer(asked: Asked) -> Answered:
-        nonlocal most, now
-        with met:
-            now += 1
-            most = max(most, now)
-            met.notify_all()
-            if silent:
-                met.wait(0.05)  # room for a second one, which must not come
-            else:
-                met.wait_for(lambda: most > 1, HANG_S)
-        with met:
-            now -= 1
-        return Answered(204, cut=silent)
-
-    server.answer = answer
-    post.register(ACME, server.url)
-    post.due(ACME, "deposit-0")
-    post.deliver()
-    ids = [post.due(ACME, f"deposit-{number}") for number in range(1, 6)]
-    post.deliver()
-    assert most == 1
-    silent = False
-    post.now += timedelta(seconds=6)
-    post.deliver()
-    assert {post.of(ACME, event_id).status for event_id in ids} == {"delivered"}
-    assert 1 < most <= POSTS_PER_ACCOUNT_MAX
-
-
-def test_what_waited_too_long_for_its_turn_is_left_to_the_outbox(post: Post) -> None:
-    """A delivery that could not start in time is dropped here, and handed out again when its lease is over."""
-    release = threading.Event()
-
-    def hold(asked: Asked) -> Answered:
-        release.wait(HANG_S)
-        return Answered(204)
-
-    with serving(hold) as slow:
-        post.register(SLOW, slow.url)
-        ids = [post.due(SLOW, f"deposit-{number}") for number in range(POSTS_PER_ACCOUNT_MAX + 3)]
-        post.until(lambda: len(slow.asked) == POSTS_PER_ACCOUNT_MAX)
-        assert len(post.deliverer._waiting) == 3
-        post.now += TURN_MAX
-        release.set()
-        post.deliver()
-        assert len(slow.asked) == POSTS_PER_ACCOUNT_MAX
-        post.now += WEBHOOK_LEASE
-        post.deliver()
-        assert {post.of(SLOW, event_id).status for event_id in ids} == {"delivered"}
 
 
 def test_a_process_that_died_while_posting_loses_nothing(post: Post, server: HttpServer) -> None:

@@ -15,12 +15,12 @@ from gateways.devnet.machine import abi
 from gateways.tron.node import TronNode
 from signers.outgoing.outgoing import REBROADCAST_MS
 from signers.outgoing.payouts import Payouts
-from tests.signers.outgoing.test_payouts import AMOUNT, COINS, FEE, HOT, REFUSALS, UNCLEAR, World
+from tests.signers.outgoing.world import AMOUNT, COINS, FEE, HOT, REFUSALS, UNCLEAR, World
 from tests.signers.payments import KEY, PAYEE, STRANGER
 from tests.support.devnet import BLOCK_MS, SOLID_LAG, USDT, Fate
 from tests.support.history import ALICE, TickingClock
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.long]
 
 TRIGGER = 31
 BUILDERS = {"createtransaction", "triggersmartcontract", "getsignweight", "gettransactionsign", "broadcasttransaction"}

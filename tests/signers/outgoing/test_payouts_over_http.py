@@ -24,7 +24,7 @@ from signers.keys.keystore import HOT, Keystore
 from signers.outgoing.payouts import Payouts
 from signers.transactions.abi import balance_of_call, read_uint256
 from signers.transactions.build import Envelope, Trc20Transfer, assemble, build
-from tests.signers.outgoing.test_payouts import MemoryBookmarks
+from tests.signers.outgoing.world import MemoryBookmarks
 from tests.signers.payments import STRANGER
 from tests.support.devnet import SOLID_LAG
 from tests.support.history import ALICE, PAYEE, TickingClock, execute, fund, order, register, request_payout

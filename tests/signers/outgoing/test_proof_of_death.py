@@ -15,12 +15,12 @@ from core.tron.chain import BlockRef, BroadcastAnswer, Receipt
 from signers.outgoing.outgoing import KEPT_ANYWAY_BLOCKS, PROOF_MS_MAX, UNSOLID_BLOCKS_MAX
 from signers.outgoing.payouts import Payouts
 from signers.outgoing.settlement import BrokenLog, proof_of_death
-from tests.signers.outgoing.test_payouts import AMOUNT, ANSWERS, HOT, LIFE_BLOCKS, World
+from tests.signers.outgoing.world import AMOUNT, ANSWERS, HOT, LIFE_BLOCKS, World
 from tests.signers.payments import KEY
 from tests.support.devnet import BLOCK_MS, SOLID_LAG, USDT, Fate
 from tests.support.history import ACTOR
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.long]
 
 
 @pytest.fixture

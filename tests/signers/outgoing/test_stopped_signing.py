@@ -8,7 +8,7 @@ from core.ledger.ledger import Accepted
 from core.streams.notices import Notice, RecordNotice
 from core.streams.signing import ResumeSigning
 from signers.outgoing.outgoing import REBROADCAST_MS
-from tests.signers.outgoing.test_payouts import AMOUNT, HOT, LIFE_BLOCKS, World
+from tests.signers.outgoing.world import AMOUNT, HOT, LIFE_BLOCKS, World
 from tests.signers.payments import STRANGER
 from tests.support.devnet import BLOCK_MS, Fate
 from tests.support.history import ACTOR, address

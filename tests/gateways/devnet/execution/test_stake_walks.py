@@ -16,7 +16,7 @@ from gateways.devnet.state.shares import WINDOW, WINDOW_SLOTS
 from gateways.devnet.state.state import State
 from tests.gateways.devnet.world import TRX, Devnet
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.long]
 
 HOUR_MS = 3_600_000
 people = st.integers(0, 2)

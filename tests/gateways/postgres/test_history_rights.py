@@ -1,0 +1,78 @@
+"""Who may change the history: nobody; and the schema: no process."""
+
+from typing import Final
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from core.ledger.ledger import Ledger
+from gateways.postgres.migrate import OWNER, ROLES
+from gateways.postgres.server import EmbeddedPostgres
+from tests.gateways.histories import verified_head
+from tests.support.history import (
+    HOT_WALLET,
+    execute,
+    wallet,
+)
+from tests.support.postgres import Database
+
+# Append-only for everybody (I2)
+
+
+def test_no_role_can_change_the_history(ledger: Ledger, database: Database) -> None:
+    """UPDATE, DELETE and TRUNCATE of events and seals fail for every role there is, the owner and superuser included."""
+    execute(ledger, wallet("hot", HOT_WALLET))
+    logins = {role: f"SET ROLE {role}" for role in (*ROLES, OWNER)}
+    logins |= {"superuser": "SELECT 1", "superuser as replica": "SET session_replication_role = replica"}
+    for login in logins.values():
+        with psycopg.connect(database.owner_url, autocommit=True) as conn:
+            conn.execute(login)
+            for table, column in (("events", "topic"), ("seals", "hash")):
+                for verb in ("UPDATE {0} SET {1} = {1}", "DELETE FROM {0}", "TRUNCATE {0}"):
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        conn.execute(verb.format(table, column))
+    assert verified_head(database.owner_url) == 1
+
+
+def test_upserting_into_the_history_is_refused(ledger: Ledger, database: Database) -> None:
+    """INSERT ... ON CONFLICT DO UPDATE and MERGE are updates, and refused as such."""
+    execute(ledger, wallet("hot", HOT_WALLET))
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        for statement in (
+            "INSERT INTO events SELECT * FROM events ON CONFLICT (notification_id) DO UPDATE SET topic = 'x'",
+            "MERGE INTO events e USING (SELECT 1) ON true WHEN MATCHED THEN UPDATE SET topic = 'x'",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                conn.execute(statement)
+
+
+SCHEMA_CHANGES: Final = (
+    "CREATE TABLE mine (id int)",
+    "ALTER TABLE events DISABLE TRIGGER ALL",
+    "ALTER TABLE events ADD COLUMN x int",
+    "DROP TRIGGER events_are_append_only ON events",
+    "DROP TABLE seals",
+    "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "SET session_replication_role = replica",
+    "SET ROLE counterfoil_owner",
+)
+
+
+def test_no_process_can_change_the_schema(postgres: EmbeddedPostgres, database: Database) -> None:
+    """The roles of running processes change no table, trigger or function, and cannot become the owner."""
+    for role in ROLES:
+        url = make_conninfo(database.owner_url, user=role, password="of-a-test-only")
+        with psycopg.connect(url, autocommit=True) as conn:
+            for statement in SCHEMA_CHANGES:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    conn.execute(statement)
+
+
+def test_only_the_writer_writes(database: Database) -> None:
+    """The projector and the reader insert nothing into the write side."""
+    for url in (database.projector_url, database.reader_url):
+        with psycopg.connect(url, autocommit=True) as conn:
+            for table in ("events", "seals", "guard"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    conn.execute(f"INSERT INTO {table} SELECT * FROM {table}")
