@@ -20,8 +20,8 @@ LIMITS = {"wait", "join", "settimeout", "communicate", "result", "get"}
 
 ALLOWED = {
     "support/patience.py": "waits for all the others",
-    "support/emulator.py": "looks now and then whether its parent is still there",
-    "support/fifo_queues.py": "is SQS, whose visibility is a matter of time",
+    "support/emulator/__init__.py": "looks now and then whether its parent is still there",
+    "support/emulator/fifo_queues.py": "is SQS, whose visibility is a matter of time",
     "simulation/__main__.py": "says how long its many runs took",
     "contracts/test_queue.py": "compares the first receives of a backlog with the last ones, twenty to one",
     "gateways/telemetry/test_numbers.py": "compares a timestamp with the clock that it was taken from",

@@ -42,8 +42,26 @@ class WalletNumbers(msgspec.Struct, frozen=True):
     energy_floor: int
 
 
+class WalletDifference(msgspec.Struct, frozen=True):
+    """A wallet's account that books and chain do not agree about at a solid block: minor units, or sun.
+
+    `address` is empty where the account is that of several addresses. `sentence` says what may be behind it.
+    """
+
+    account: str
+    currency: str
+    address: str
+    booked: int
+    found: int
+    block_number: int
+    sentence: str
+
+
 class WalletBoard(Protocol):
     """The last numbers of each wallet, for those who ask no node."""
 
     def put(self, numbers: Sequence[WalletNumbers]) -> None:
         """Keep these in the place of the ones before. Raises Unavailable."""
+
+    def differ(self, differences: Sequence[WalletDifference]) -> None:
+        """These stand now, and no other. One that stood before keeps the time since when it does. Raises Unavailable."""

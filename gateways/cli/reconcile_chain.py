@@ -9,17 +9,18 @@ import psycopg
 from core.ledger.books import COLD_WALLET, HOT_WALLET, STAKED
 from core.ledger.money import format_amount
 from core.tron.address import Address
+from gateways.postgres.connections import Connections
+from gateways.postgres.roles import READER
+from gateways.wiring.on_chain import at_one_block, has_reached
 from gateways.wiring.platform import Platform
 from projections.audit.on_chain import TRX, Difference, OnChain
 from projections.named import rows
-from scanners.observer import PATIENCE_BLOCKS, SOLID
+from scanners.observer import SOLID
 from signers.outgoing.needs import is_blacklisted
-from signers.transactions.abi import balance_of_call, read_uint256
+from signers.transactions.abi import read_uint256
 
 REACH_S: Final = 20.0
 """So long the ledger may take to reach the block that the chain was asked at."""
-LOOKS_MAX: Final = 20
-"""So often an address is asked again because a block became solid meanwhile."""
 _POLL_S: Final = 0.05
 _FEE_RATE_CALL: Final = bytes.fromhex("dd644f72")
 """basisPointsRate(): what the token keeps of a transfer, in hundredths of a percent."""
@@ -33,7 +34,6 @@ _ON_THE_WAY: Final = (
     "SELECT count(*) AS payouts, coalesce(sum(amount_minor), 0)::bigint AS amount_minor"
     " FROM payout_requests WHERE state = 'broadcasted'"
 )
-_UNRECORDED: Final = "SELECT count(*) FROM outstanding_reports WHERE due_at <= %s"
 
 
 def look_at_chain(platform: Platform, progress: Callable[[int, int], None] | None = None) -> list[OnChain]:
@@ -43,39 +43,24 @@ def look_at_chain(platform: Platform, progress: Callable[[int, int], None] | Non
     found = []
     with platform.node.pinned():
         for number, (role, base58) in enumerate(addresses, start=1):
-            found.append(_at_one_block(platform, role, Address.from_base58(base58)))
+            found.append(at_one_block(platform, role, Address.from_base58(base58)))
             if progress is not None:
                 progress(number, len(addresses))
     return found
 
 
-def _at_one_block(platform: Platform, role: str, address: Address) -> OnChain:
-    """Both answers of the node between two looks at the same solid block; the last look's, where blocks come too fast."""
-    node = platform.node
-    at = node.solid().number
-    for _ in range(LOOKS_MAX):
-        held = node.call(address, platform.settings.usdt, balance_of_call(address), solid=True)
-        account = node.solid_account(address)
-        before, at = at, node.solid().number
-        if before == at:
-            break
-    balance_sun = account.balance_sun if account else 0
-    staked_sun = account.owned_sun - balance_sun if account else 0
-    return OnChain(role, address.base58, at, read_uint256(held.returned) or 0, balance_sun, staked_sun)
-
-
 def wait_for_ledger(platform: Platform, block_number: int, wait_s: float = REACH_S) -> bool:
     """Until all that the chain did up to a block stands in the history -> whether it does."""
     deadline = time.monotonic() + wait_s
-    with psycopg.connect(platform.reader_url, autocommit=True) as conn:
-        while True:
-            cursor = platform.cursors.load(SOLID)
-            reached = cursor is not None and cursor.number >= block_number
-            if reached and conn.execute(_UNRECORDED, (block_number + PATIENCE_BLOCKS,)).fetchone() == (0,):
-                return True
+    reader = Connections(platform.logins[READER], connections_max=1)
+    try:
+        while not has_reached(platform, reader, block_number):
             if time.monotonic() > deadline:
                 return False
             time.sleep(_POLL_S)
+        return True
+    finally:
+        reader.close()
 
 
 def explainer(platform: Platform) -> Callable[[Difference], str]:

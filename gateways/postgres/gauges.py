@@ -137,6 +137,11 @@ QUESTIONS: Final = (
         ),
     ),
     Question(
+        "SELECT count(*) AS counterfoil_wallet_differences FROM wallet_differences",
+        (),
+        (("counterfoil_wallet_differences", "Accounts of system wallets that books and chain do not agree about"),),
+    ),
+    Question(
         "SELECT count(*) AS counterfoil_addresses_ready FROM addresses WHERE state = 'ready'",
         (),
         (("counterfoil_addresses_ready", "Deposit addresses that can be given out"),),

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from core.streams.wallet_numbers import WalletNumbers
+from core.streams.wallet_numbers import WalletDifference, WalletNumbers
 from gateways.postgres.connections import Connections
 
 _FIELDS: Final = WalletNumbers.__struct_fields__
@@ -13,10 +13,22 @@ _PUT: Final = (
     f"INSERT INTO wallet_numbers ({', '.join(_FIELDS)}) VALUES ({', '.join(f'%({name})s' for name in _FIELDS)})"
     f" ON CONFLICT (role) DO UPDATE SET updated_at = now(), {', '.join(f'{name} = excluded.{name}' for name in _FIELDS)}"
 )
+_DIFFER: Final = """
+WITH stand AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS it(
+        account text, currency text, address text, booked bigint, found bigint, block_number bigint, sentence text)
+), gone AS (
+    DELETE FROM wallet_differences WHERE (account, currency) NOT IN (SELECT account, currency FROM stand)
+)
+INSERT INTO wallet_differences (account, currency, address, booked, found, block_number, sentence)
+SELECT account, currency, address, booked, found, block_number, sentence FROM stand
+ON CONFLICT (account, currency) DO UPDATE SET address = excluded.address, booked = excluded.booked,
+    found = excluded.found, block_number = excluded.block_number, sentence = excluded.sentence
+"""
 
 
 class PostgresWalletBoard:
-    """The port `WalletBoard`, on wallet_numbers."""
+    """The port `WalletBoard`, on wallet_numbers and wallet_differences."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -24,3 +36,6 @@ class PostgresWalletBoard:
     def put(self, numbers: Sequence[WalletNumbers]) -> None:
         for each in numbers:
             self._connections.execute(_PUT, msgspec.structs.asdict(each))
+
+    def differ(self, differences: Sequence[WalletDifference]) -> None:
+        self._connections.execute(_DIFFER, {"rows": msgspec.json.encode(differences).decode()})

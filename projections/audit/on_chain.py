@@ -17,7 +17,8 @@ from core.ledger.money import format_amount
 from core.streams.holdings import PAYIN, movements
 
 TRX: Final = "TRX"
-_ROLES: Final = {code: role for role, code in WALLET_ACCOUNTS.items() if role != PAYIN}
+ROLES: Final = {code: role for role, code in WALLET_ACCOUNTS.items() if role != PAYIN}
+"""Which wallet's account it is, by its code."""
 
 
 class OnChain(msgspec.Struct, frozen=True):
@@ -92,11 +93,11 @@ class Booked:
     def _counts(self, code: str, block_number: int | None) -> bool:
         if code == STAKED:
             return block_number is None or block_number <= self._staked_until
-        return code in _ROLES and (block_number is None or block_number <= self._of_role[_ROLES[code]])
+        return code in ROLES and (block_number is None or block_number <= self._of_role[ROLES[code]])
 
     def differences(self) -> Iterator[Difference]:
         """Deposit addresses one by one, the other wallets as their accounts, stake, and deposits' sub-ledger."""
-        for code, role in _ROLES.items():
+        for code, role in ROLES.items():
             yield from self._of_wallet(code, [each for each in self._found if each.role == role])
         known = {each.address: each for each in self._found if each.role == PAYIN}
         for address in sorted({*known, *(address for address, _ in self._addresses)}):
@@ -118,7 +119,7 @@ class Booked:
         for currency in ("USDT", TRX):
             booked, there = self._accounts[code, currency], sum(each.amounts()[currency] for each in found)
             if booked != there:
-                yield Difference(code, address, currency, booked, there, self._of_role[_ROLES[code]])
+                yield Difference(code, address, currency, booked, there, self._of_role[ROLES[code]])
 
 
 def sentence(each: Difference, explain: Explain | None) -> str:

@@ -46,6 +46,20 @@ class WalletNumbers(Answer, frozen=True):
     unfreezing_sun: int
 
 
+class WalletDifference(Answer, frozen=True):
+    """Where books and chain do not agree about a wallet, since when, and what may be behind it. It goes when they agree."""
+
+    ledger_account: str
+    currency: str
+    booked: str
+    booked_minor: int
+    found: str
+    found_minor: int
+    block_number: int
+    since: Time
+    sentence: str
+
+
 class SystemWallet(Answer, frozen=True):
     """A wallet of the operator's own, with its balances by the books, and what the chain said last if it was looked at."""
 
@@ -57,6 +71,7 @@ class SystemWallet(Answer, frozen=True):
     created_at: Time
     balances: list[WalletBalance]
     on_chain: WalletNumbers | None
+    differences: list[WalletDifference]
 
 
 class SweepTransaction(Answer, frozen=True):
@@ -130,6 +145,12 @@ _NUMBERS: Final = (
 )
 
 
+_DIFFERENCES: Final = (
+    "SELECT account AS ledger_account, currency, booked AS booked_minor, found AS found_minor, block_number, since, sentence"
+    " FROM wallet_differences ORDER BY account, currency"
+)
+
+
 _COLUMNS: Final = (
     "id, state, address, number, amount_minor, currency, destination, to_address, method, cost_sun, burned_sun, fuel_sun,"
     " lent_sun, reason, tron_tx_hash, block_number, created_at, updated_at"
@@ -148,6 +169,7 @@ async def list_system_wallets(call: Call, _: Read) -> Reply:
     booked = await call.read("balances", _BALANCES, treasury=TREASURY_ACCOUNT_ID)
     rows = await call.read("wallets", _WALLETS)
     seen = {(row.role, row.address): _numbers(row) for row in await call.api.queries.fetch(_NUMBERS)}
+    differences = await call.api.queries.fetch(_DIFFERENCES)
     answers = []
     for row in rows:
         held = [
@@ -156,8 +178,23 @@ async def list_system_wallets(call: Call, _: Read) -> Reply:
             if row.status == "active" and line.code == books.WALLET_ACCOUNTS[row.role]
         ]
         number = seen.get((row.role, row.address))
-        answers.append(of_row(SystemWallet, row, key_id=row.kms_key_id, balances=held, on_chain=number))
+        off = [
+            _difference(it) for it in differences if row.status == "active" and it.ledger_account in _accounts(row.role)
+        ]
+        answers.append(
+            of_row(SystemWallet, row, key_id=row.kms_key_id, balances=held, on_chain=number, differences=off)
+        )
     return reply(all_of(SystemWallet)(answers))
+
+
+def _accounts(role: str) -> tuple[str, ...]:
+    """The accounts that a wallet's difference may be in: its own, and stake, which is the gas wallet's and the hot wallet's."""
+    return (books.WALLET_ACCOUNTS[role], *((books.STAKED,) if role != "cold" else ()))
+
+
+def _difference(row: Any) -> WalletDifference:
+    booked, found = money(row.booked_minor, row.currency), money(row.found_minor, row.currency)
+    return of_row(WalletDifference, row, booked=booked, found=found)
 
 
 def _numbers(row: Any) -> WalletNumbers:

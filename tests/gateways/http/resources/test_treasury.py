@@ -1,7 +1,8 @@
 """Sweeps and system wallets over HTTP: for the operator alone."""
 
+from core.ledger import books
 from core.ledger.ledger import Ledger
-from core.streams.wallet_numbers import WalletNumbers
+from core.streams.wallet_numbers import WalletDifference, WalletNumbers
 from gateways.postgres.connections import Connections
 from gateways.postgres.roles import SIGNER
 from gateways.postgres.wallet_board import PostgresWalletBoard
@@ -13,6 +14,8 @@ from tests.support.treasury import append_treasury, sweep_order
 HOT = WalletNumbers(
     "hot", HOT_WALLET.base58, 77, 1_767_225_600_000, 5 * USDT, 3, 10, 20, 30, 40, 50, 60, 70, 80, 1, 2, 3
 )
+
+GONE = WalletDifference(books.GAS_WALLET, "TRX", "T", 5, 7, 70, "explained meanwhile")
 
 
 def test_sweeps_are_listed_with_their_transactions(api: World, ledger: Ledger) -> None:
@@ -43,7 +46,10 @@ def test_wallets_have_their_balances_and_what_the_chain_said(api: World, ledger:
     append_treasury(ledger)
     api.project()
     connections = Connections(database.role_urls[SIGNER])
-    PostgresWalletBoard(connections).put([HOT])
+    board = PostgresWalletBoard(connections)
+    board.put([HOT])
+    board.differ([WalletDifference(books.HOT_WALLET, "TRX", "T", 5, 7, 70, "by a contract"), GONE])
+    board.differ([WalletDifference(books.HOT_WALLET, "TRX", "T", 5, 8, 77, "by a contract, again")])
     connections.close()
     wallets = {each["role"]: each for each in api.operator.shown("/v1/system-wallets")["data"]}
     booked = api.operator.shown("/v1/trial-balance")["data"]
@@ -59,7 +65,11 @@ def test_wallets_have_their_balances_and_what_the_chain_said(api: World, ledger:
     )
     assert (seen["energy_lendable"], seen["staked_sun"], seen["delegated_sun"]) == (30, 60, 70)
     assert wallets["gas"]["on_chain"] is None
+    [off] = wallets["hot"]["differences"]
+    assert (off["found_minor"], off["block_number"], off["sentence"]) == (8, 77, "by a contract, again")
+    assert wallets["gas"]["differences"] == []
     numbers = api.operator.get("/metrics").text
+    assert "counterfoil_wallet_differences 1.0\n" in numbers
     assert 'counterfoil_wallet_usdt{wallet="hot"} 5.0\n' in numbers
     assert 'counterfoil_wallet_energy_lendable{wallet="hot"} 30.0\n' in numbers
     assert 'counterfoil_wallet_usdt{wallet="gas"}' not in numbers

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -120,7 +119,7 @@ def serve(*, mended: bool = True) -> Any:
     from werkzeug.serving import make_server
 
     if mended:
-        from tests.support.fifo_queues import mended_sqs
+        from tests.support.emulator.fifo_queues import mended_sqs
 
         mended_sqs()
         mended_dynamodb()
@@ -176,7 +175,3 @@ def run_on_aws(command: Sequence[str], url: str) -> int:
                 return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
         finally:
             postgres.stop()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
