@@ -108,6 +108,19 @@ def _solidity_urls(text: str) -> str:
     return ",".join(_url(url.strip()) for url in text.split(","))
 
 
+def _grpc_urls(text: str) -> str:
+    """Several, with commas between; an empty one is a node without."""
+    urls = [url.strip() for url in text.split(",")]
+    if not all(re.fullmatch(r"(grpcs?://([^/\s:\[\]]+|\[[0-9a-fA-F:]+\]):[1-9][0-9]{0,4})?", url) for url in urls):
+        raise ValueError("write it as grpc://host:port, or grpcs://host:port for TLS")
+    return ",".join(urls)
+
+
+def _solidity_grpc_url(url: str) -> str:
+    """Where a node serves its solid blocks, if nothing else is said: java-tron's second port beside its first."""
+    return f"{url[:-5]}50061" if url.endswith(":50051") else url
+
+
 def _aws_prefix(text: str) -> str:
     if not re.fullmatch(r"([a-z][a-z0-9-]{0,30}-)?", text):
         raise ValueError("use small letters, digits and hyphens, up to 32, with a hyphen at the end")
@@ -142,11 +155,13 @@ Url = Annotated[str, AfterValidator(_url)]
 
 
 class NodeAddress(NamedTuple):
-    """Where a node answers for its head and its solid blocks, and the API key it wants."""
+    """Where a node answers for its head and its solid blocks, the API key it wants, and where both come by gRPC."""
 
     url: str
     solidity_url: str
     api_key: str
+    grpc_url: str = ""
+    grpc_solidity_url: str = ""
 
 
 class Settings(BaseModel):
@@ -169,6 +184,16 @@ class Settings(BaseModel):
     tron_api_key: SecretStr = Field(
         SecretStr(""),
         description="Sent as TRON-PRO-API-KEY; with several nodes one for each, with commas between, empty for none",
+    )
+    tron_grpc_url: Annotated[str, AfterValidator(_grpc_urls)] = Field(
+        "",
+        description="Where the nodes answer by gRPC (grpc://host:50051, grpcs:// for TLS), one for each of TRON_NODE_URL,"
+        " empty for none: blocks and receipts are then read as the node stores them, whatever a stranger put there",
+    )
+    tron_grpc_solidity_url: Annotated[str, AfterValidator(_grpc_urls)] = Field(
+        "",
+        description="Where they answer for solid blocks, one for each of TRON_GRPC_URL; empty: port 50061 for 50051, as"
+        " java-tron has it, and the same address for any other port",
     )
     usdt_contract: Annotated[str, AfterValidator(_address)] = Field(
         "", description="The token's contract; empty: the network's USDT"
@@ -277,7 +302,7 @@ class Settings(BaseModel):
         Path(""), description="Folder where processes leave a sign of life, for `counterfoil health`; empty: none"
     )
 
-    @field_validator("tron_solidity_url")
+    @field_validator("tron_solidity_url", "tron_grpc_url", "tron_grpc_solidity_url")
     @classmethod
     def _one_for_each_node(cls, text: str, info: ValidationInfo) -> str:
         if text and text.count(",") != info.data.get("tron_node_url", "").count(","):
@@ -311,8 +336,14 @@ class Settings(BaseModel):
         urls = (self.tron_node_url or _NODE_URLS[self.network]).split(",")
         solidity_urls = self.tron_solidity_url.split(",") if self.tron_solidity_url else urls
         keys = self.tron_api_key.get_secret_value().split(",")
-        addresses = zip_longest(urls, solidity_urls, keys, fillvalue="")
-        return [NodeAddress(url, solidity_url or url, key.strip()) for url, solidity_url, key in addresses]
+        grpc_urls, grpc_solidity_urls = self.tron_grpc_url.split(","), self.tron_grpc_solidity_url.split(",")
+        each = zip_longest(urls, solidity_urls, keys, grpc_urls, grpc_solidity_urls, fillvalue="")
+        return [
+            NodeAddress(
+                url, solidity or url, key.strip(), grpc, (solid_grpc or _solidity_grpc_url(grpc)) if grpc else ""
+            )
+            for url, solidity, key, grpc, solid_grpc in each
+        ]
 
     @property
     def usdt(self) -> Address:

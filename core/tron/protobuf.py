@@ -18,6 +18,7 @@ _KINDS: Final = {"int": VARINT, "bool": VARINT, "bytes": BYTES, "text": BYTES}
 _INT64_MIN: Final = -(2**63)
 _UINT64: Final = 2**64
 _UINT32: Final = 2**32
+_VARINT_BYTES_MAX: Final = 10
 
 
 class MalformedProtobuf(ValueError):
@@ -179,19 +180,34 @@ def read_fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
 
     Numbers and lengths are cut to 32 bits, as java-tron cuts them. Raises MalformedProtobuf for what is no message.
     """
-    offset = 0
-    while offset < len(message):
-        number, wire, offset = _read_key(message, offset)
-        if wire == VARINT:
+    offset, end = 0, len(message)
+    while offset < end:
+        key = message[offset]
+        if (
+            key < 0x80
+        ):  # nearly every key, and below nearly every length: a call for each would cost more than all the rest
+            number, wire, offset = key >> 3, key & 7, offset + 1
+        else:
+            number, wire, offset = _read_key(message, offset)
+        if not number:
+            raise MalformedProtobuf("a field has the number 0")
+        if wire == BYTES:
+            if offset < end and (length := message[offset]) < 0x80:
+                start = offset + 1
+                offset = start + length
+                if offset > end:
+                    raise MalformedProtobuf("a field ends beyond its message")
+            else:
+                start, offset = _span(message, offset, wire)
+            yield number, wire, message[start:offset]
+        elif wire == VARINT:
             varint, offset = read_varint(message, offset)
             yield number, wire, varint
-            continue
-        if wire == GROUP:
-            start, offset = offset, _behind_group(message, offset, number)
+        else:
+            start, offset = (
+                (offset, _behind_group(message, offset, number)) if wire == GROUP else _span(message, offset, wire)
+            )
             yield number, wire, message[start:offset]
-            continue
-        start, offset = _span(message, offset, wire)
-        yield number, wire, message[start:offset]
 
 
 def _read_key(message: bytes, offset: int) -> tuple[int, int, int]:
@@ -252,15 +268,11 @@ def read_varint(data: bytes, offset: int) -> tuple[int, int]:
     if offset < len(data) and (byte := data[offset]) < 0x80:  # nearly every key and length
         return byte, offset + 1
     number = shift = 0
-    while True:
-        if offset >= len(data):
-            raise MalformedProtobuf("a number is cut short")
-        byte = data[offset]
-        offset += 1
+    for byte in data[offset : offset + _VARINT_BYTES_MAX]:
         number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            break
         shift += 7
-        if shift > 63:
-            raise MalformedProtobuf("a number is longer than 64 bits")
-    return number % _UINT64, offset
+        if byte < 0x80:
+            return number % _UINT64, offset + shift // 7
+    if len(data) - offset < _VARINT_BYTES_MAX:
+        raise MalformedProtobuf("a number is cut short")
+    raise MalformedProtobuf("a number is longer than 64 bits")

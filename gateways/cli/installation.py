@@ -14,7 +14,9 @@ from gateways.user_error import NotReady
 if TYPE_CHECKING:
     from gateways.postgres.database import Database
 
-_OF_THE_NODES: Final = frozenset({"tron_node_url", "tron_solidity_url", "tron_api_key"})
+_OF_THE_NODES: Final = frozenset(
+    {"tron_node_url", "tron_solidity_url", "tron_api_key", "tron_grpc_url", "tron_grpc_solidity_url"}
+)
 
 
 def settings_with(**overrides: Any) -> Settings:

@@ -33,6 +33,10 @@ def up(
         Parameter(help="The API's port; 0: a free one; default: COUNTERFOIL_HTTP_PORT, else 8080", validator=Port),
     ] = None,
     devnet_port: Annotated[int, Parameter(help="The devnet's port; 0: a free one", validator=Port)] = 8090,
+    devnet_grpc_port: Annotated[
+        int | None,
+        Parameter(help="Where the devnet serves gRPC too, and blocks are read; 0: a free port", validator=Port),
+    ] = None,
     block_ms: BlockMs = 3000,
 ) -> None:
     """Every process on this machine until Ctrl-C; state survives a restart.
@@ -43,7 +47,7 @@ def up(
     from gateways.processes.up import run
 
     own = _own_settings(data=data, network=network, http_port=http_port)
-    run(own, Output().say, devnet_port=devnet_port, block_ms=block_ms)
+    run(own, Output().say, devnet_port=devnet_port, devnet_grpc_port=devnet_grpc_port, block_ms=block_ms)
 
 
 def devnet(
@@ -51,11 +55,15 @@ def devnet(
     port: Annotated[int, Parameter(help="Where it listens, on 127.0.0.1; 0: a free one", validator=Port)] = 8090,
     block_ms: BlockMs = 3000,
     data: Annotated[Path | None, Parameter(help="A folder that keeps its chain; without it, nothing is kept")] = None,
+    grpc_port: Annotated[
+        int | None,
+        Parameter(help="Where it serves gRPC too, head and solid blocks at one port; 0: a free one", validator=Port),
+    ] = None,
 ) -> None:
     """A Tron node of our own on loopback, with funded accounts and a USDT contract."""
     from gateways.devnet.server import serve
 
-    serve(port, block_ms, data)
+    serve(port, block_ms, data, grpc_port=grpc_port)
 
 
 def migrate(*, json: Json = False, data: Data = None) -> None:

@@ -48,6 +48,8 @@ class Config(msgspec.Struct, frozen=True):
     """Begin without producing blocks: only /devnet/mine turns the chain."""
     maintenance_blocks: int = 0
     """Skip two slots before every block whose height is a multiple of this; 0 for never."""
+    grpc_port: int | None = None
+    """Where gRPC is served beside HTTP, 0 for a free port; None: nowhere."""
 
 
 class CannotFork(ValueError):

@@ -19,6 +19,7 @@ import uvicorn
 from gateways.devnet.chain.chain import BLOCK_MS
 from gateways.devnet.http.app import Application
 from gateways.devnet.node import Config, Node
+from gateways.devnet.rpc.server import RpcServer
 
 _NAP_SECONDS = 0.2
 """How long production sleeps at most before it looks again whether it is paused."""
@@ -31,10 +32,16 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def serve(port: int, block_ms: int = BLOCK_MS, data_dir: Path | None = None, host: str = "127.0.0.1") -> None:
+def serve(
+    port: int,
+    block_ms: int = BLOCK_MS,
+    data_dir: Path | None = None,
+    host: str = "127.0.0.1",
+    grpc_port: int | None = None,
+) -> None:
     """Run a devnet until SIGINT or SIGTERM; prints its URL when it answers. Raises UnusableData, OSError for a taken port."""
     network = "" if data_dir else str(clock_ms())
-    Devnet(Config(port, block_ms, data_dir, host, network=network)).run()
+    Devnet(Config(port, block_ms, data_dir, host, network=network, grpc_port=grpc_port)).run()
 
 
 class Devnet:
@@ -45,11 +52,14 @@ class Devnet:
         self._socket = _listen(config.host, config.port)
         port = self._socket.getsockname()[1]
         self.url = f"http://{config.host}:{port}"
-        try:
+        with contextlib.ExitStack() as undoing:
+            undoing.callback(self._socket.close)
             self.node = Node(config, clock_ms)
-        except BaseException:
-            self._socket.close()
-            raise
+            undoing.callback(self.node.close)
+            self._rpc = None if config.grpc_port is None else RpcServer(self.node, config.host, config.grpc_port)
+            undoing.pop_all()
+        self.grpc_url = self._rpc.url if self._rpc else ""
+        """Where it answers by gRPC; empty: nowhere."""
         application = Application(self.node)
         settings = uvicorn.Config(
             application,
@@ -89,15 +99,19 @@ class Devnet:
                 asyncio.get_running_loop().add_signal_handler(number, self._stop)
         try:
             async with self._producing():
+                if self._rpc:
+                    self._rpc.start(asyncio.get_running_loop())
                 serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
                 while not self._server.started and not serving.done():
                     await asyncio.sleep(0.005)
                 self._answering.set()
                 if alone and not serving.done():
-                    print(f"devnet: {self.url}", flush=True)  # noqa: T201
+                    print(f"devnet: {' '.join(filter(None, (self.url, self.grpc_url)))}", flush=True)  # noqa: T201
                 await serving
         finally:
             self._answering.set()
+            if self._rpc:
+                self._rpc.stop()
             self._socket.close()
             self.node.close()
 

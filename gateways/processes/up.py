@@ -51,14 +51,28 @@ class World:
     devnet_url: str | None
 
 
-def run(settings: Settings, say: Callable[[str], None], *, devnet_port: int, block_ms: int) -> None:
+def run(
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    devnet_port: int,
+    block_ms: int,
+    devnet_grpc_port: int | None = None,
+) -> None:
     """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM."""
     stop = threading.Event()
     stop_on_signals(stop)
     supervisor = Supervisor(settings.data / "logs")
     with contextlib.ExitStack() as ending:
         ending.callback(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        world = start(settings, supervisor, ending, devnet_port=devnet_port, block_ms=block_ms)
+        world = start(
+            settings,
+            supervisor,
+            ending,
+            devnet_port=devnet_port,
+            block_ms=block_ms,
+            devnet_grpc_port=devnet_grpc_port,
+        )
         ending.enter_context(announced(world.settings, world.api_url, world.devnet_url))
         wait_until_ready(world, stop)
         say(_introduction(world))
@@ -67,11 +81,18 @@ def run(settings: Settings, say: Callable[[str], None], *, devnet_port: int, blo
 
 
 def start(
-    settings: Settings, supervisor: Supervisor, ending: contextlib.ExitStack, *, devnet_port: int, block_ms: int
+    settings: Settings,
+    supervisor: Supervisor,
+    ending: contextlib.ExitStack,
+    *,
+    devnet_port: int,
+    block_ms: int,
+    devnet_grpc_port: int | None = None,
 ) -> World:
     """Database, migrations, keystore, chain, processes, in this order; `ending` stops them in reverse, whatever happens.
 
-    Children are forked before any thread is made.
+    Children are forked before any thread is made. With a `devnet_grpc_port`, 0 for a free one, the devnet serves gRPC there,
+    and blocks are read by it.
     """
     importlib.import_module("gateways.http.app")  # once here, for all the children
     settings.data.mkdir(parents=True, exist_ok=True)
@@ -81,6 +102,10 @@ def start(
     if settings.network == "devnet" and not settings.tron_node_url:
         devnet_url = f"http://127.0.0.1:{devnet_port}"
         settings = settings.model_copy(update={"tron_node_url": devnet_url})
+        if devnet_grpc_port is not None:
+            devnet_grpc_port = devnet_grpc_port or free_port()
+            grpc_url = f"grpc://127.0.0.1:{devnet_grpc_port}"
+            settings = settings.model_copy(update={"tron_grpc_url": grpc_url, "tron_grpc_solidity_url": grpc_url})
     if settings.mode == "embedded":
         settings = _with_keystore(settings, load_or_create(settings.data / "secrets.json"))
     database = open_database(settings)
@@ -91,7 +116,7 @@ def start(
     operator = operator_key(settings)
     settings = settings.model_copy(update={"operator_api_key": SecretStr(operator)})
     if devnet_url is not None:
-        supervisor.start("devnet", _devnet(devnet_port, block_ms, settings.data / "devnet"))
+        supervisor.start("devnet", _devnet(devnet_port, block_ms, settings.data / "devnet", devnet_grpc_port))
         wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
     else:
         with open_platform(settings, OBSERVER, database) as platform:
@@ -134,6 +159,8 @@ def _introduction(world: World) -> str:
             f"devnet        {world.devnet_url}",
             f"coins         POST {world.devnet_url}/devnet/faucet",
         ]
+        if world.settings.tron_grpc_url:
+            where.append(f"gRPC          {world.settings.tron_grpc_url}")
     where += [
         f"data          {world.settings.data}",
         f"logs          {world.settings.data / 'logs'}",
@@ -166,12 +193,12 @@ def _with_keystore(settings: Settings, kept: SecretsFile) -> Settings:
     return settings.model_copy(update=opened)
 
 
-def _devnet(port: int, block_ms: int, data: Path) -> Callable[[], None]:
+def _devnet(port: int, block_ms: int, data: Path, grpc_port: int | None) -> Callable[[], None]:
     def target() -> None:
         from gateways.devnet.node import Config
         from gateways.devnet.server import Devnet
 
-        Devnet(Config(port, block_ms, data)).run()
+        Devnet(Config(port, block_ms, data, grpc_port=grpc_port)).run()
 
     return target
 

@@ -87,7 +87,7 @@ REFUSALS: Final = frozenset(
 )
 """Codes after which the node does not have the transaction from this attempt. All others leave it open (TRON.md 2.7)."""
 
-_SUSPENDED_FOR: Final = re.compile(rb"suspended for (\d+) ?s")
+_SUSPENDED_FOR: Final = re.compile(r"suspended for (\d{1,9}) ?s")
 
 A = TypeVar("A", bound=Answer)
 P = TypeVar("P")
@@ -318,8 +318,11 @@ class TronNode:
             for piece in pieces(answer, self._timeout_s, self._monotonic):
                 take(piece)
         if answer.status_code in (403, 429):
-            self._suspended_until[url] = self._monotonic() + _suspension_s(answer.headers, bytes(body.whole))
+            self._suspend(url, _suspension_s(answer.headers, bytes(body.whole)))
         return answer.status_code, bytes(body.whole)
+
+    def _suspend(self, url: str, seconds: float) -> None:
+        self._suspended_until[url] = self._monotonic() + seconds
 
     def _suspension_left(self, url: str) -> float:
         return max(0.0, self._suspended_until.get(url, 0.0) - self._monotonic())
@@ -352,12 +355,18 @@ def _verdict(answer: BroadcastReply, txid: str) -> BroadcastAnswer:
     return BroadcastAnswer("unclear", answer.code, message)
 
 
+def suspension_named(said: str) -> int:
+    """The seconds in a node's sentence about its limit; 0 where it names none."""
+    named = _SUSPENDED_FOR.search(said)
+    return min(int(named[1]), SUSPENSION_S_MAX) if named else 0
+
+
 def _suspension_s(headers: httpx2.Headers, body: bytes) -> float:
     """How long the node wants to be left alone: by Retry-After, by its sentence, or as TronGrid does."""
     given = headers.get("retry-after", "")
-    named = _SUSPENDED_FOR.search(body)
-    seconds = int(given) if given.isascii() and given.isdigit() else int(named[1]) if named else SUSPENSION_S
-    return min(seconds, SUSPENSION_S_MAX)
+    if given.isascii() and given.isdigit():
+        return min(int(given[:9]), SUSPENSION_S_MAX)
+    return suspension_named(body.decode("utf-8", "replace")) or SUSPENSION_S
 
 
 def _beginning(body: bytes) -> str:

@@ -25,7 +25,7 @@ from gateways.postgres.solid_log import PostgresAttemptIndex, PostgresSolidLog
 from gateways.postgres.wallet_board import PostgresWalletBoard
 from gateways.queues import QUEUES
 from gateways.settings import Settings
-from gateways.tron.node import TronNode
+from gateways.tron.grpc_node import node_at
 from gateways.tron.nodes import Nodes
 from gateways.wiring.platform import Platform, utc_now
 
@@ -46,7 +46,7 @@ def on_postgres(
     # was committed after, the cursor behind a report included, and what was taken twice is done once (I9, I11).
     hints = Connections(login, connections_max=8, options="-c synchronous_commit=off")
     alarm = Alarms(ringing)
-    node = Nodes({each.url: TronNode(*each, token=settings.usdt.evm) for each in settings.nodes}, alarm=alarm)
+    node = Nodes({each.url: node_at(each, token=settings.usdt.evm) for each in settings.nodes}, alarm=alarm)
 
     def close() -> None:
         node.close()

@@ -85,12 +85,12 @@ def blocks_per_second(seconds: float = 3.0) -> Rates:
     return Rates(verified, ours, theirs)
 
 
-def chain(blocks: int) -> list[Printed]:
-    """Blocks that follow each other."""
+def chain(blocks: int, transactions: int = TRANSACTIONS) -> list[Printed]:
+    """Blocks that follow each other, of so many transactions each."""
     printed: list[Printed] = []
     parent = "00" * 32
     for number in range(FIRST, FIRST + blocks):
-        printed.append(_print(number, parent))
+        printed.append(_print(number, parent, transactions))
         parent = printed[-1].block_id
     return printed
 
@@ -159,9 +159,9 @@ def _serve(pipe: Connection, printed: Sequence[Printed]) -> None:
         pipe.recv()
 
 
-def _print(number: int, parent: str) -> Printed:
+def _print(number: int, parent: str, count: int) -> Printed:
     timestamp_ms = 1_760_000_000_000 + BLOCK_MS * (number - FIRST)
-    transactions = [_transaction(number, place) for place in range(TRANSACTIONS)]
+    transactions = [_transaction(number, place) for place in range(count)]
     leaves = [
         sha256(SIGNED.encode({"raw_data": raw, "signature": [signature], "ret": [_SUCCESS]}))
         for raw, signature, _ in transactions

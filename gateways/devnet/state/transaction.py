@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.tron.protobuf import MalformedProtobuf
+from core.tron.protobuf import BYTES, MalformedProtobuf, read_fields, write_varint
 from core.tron.secp256k1 import sha256
 from core.tron.transactions import CONTRACT_RESULTS, CONTRACT_TYPES, RAW, RESULT, SIGNED, parameter_of
 
@@ -13,7 +13,7 @@ RESULT_BYTES_MAX: Final = 64
 
 
 class Transaction(msgspec.Struct, frozen=True):
-    """raw_data as bytes and as fields, its one contract decoded, the signatures."""
+    """raw_data as bytes and as fields, its one contract decoded, the signatures, and what else its sender put beside them."""
 
     txid: str
     raw_data: bytes
@@ -21,6 +21,8 @@ class Transaction(msgspec.Struct, frozen=True):
     kind: int
     parameter: dict[str, Any]
     signatures: tuple[bytes, ...]
+    unknown: bytes = b""
+    """Fields that a Transaction does not have. java-tron keeps them, and JSON never shows them."""
 
     @property
     def owner(self) -> bytes:
@@ -48,7 +50,7 @@ class Transaction(msgspec.Struct, frozen=True):
         fields: dict[str, Any] = {"raw_data": self.raw_data, "signature": self.signatures}
         if contract_ret:
             fields["ret"] = [RESULT.encode({"contractRet": CONTRACT_RESULTS.index(contract_ret)})]
-        return SIGNED.encode(fields)
+        return SIGNED.encode(fields) + self.unknown
 
     @property
     def bandwidth(self) -> int:
@@ -61,11 +63,29 @@ def decode(data: bytes) -> tuple[Transaction, str]:
 
     As java-tron does, raw_data is parsed and written again before it is hashed: a sloppy encoding has its canonical txid.
     """
-    signed = SIGNED.decode(data, strict=False)
+    signed = SIGNED.read(data)
     raw = RAW.decode(signed.get("raw_data", b""), strict=False)
     rets = [RESULT.decode(ret, strict=False) for ret in signed.get("ret", [])]
     contract_ret = CONTRACT_RESULTS[rets[0].get("contractRet", 0)] if rets else ""
-    return of_raw(raw, tuple(signed.get("signature", ()))), contract_ret
+    transaction = of_raw(raw, tuple(signed.get("signature", ())))
+    return msgspec.structs.replace(transaction, unknown=_unknown(data)), contract_ret
+
+
+def _unknown(data: bytes) -> bytes:
+    """The fields that a Transaction does not have, written anew in the order of their numbers."""
+    out = bytearray()
+    for number, wire, item in sorted(read_fields(data), key=lambda field: field[0]):
+        known = SIGNED.by_number.get(number)
+        if known is not None and known.wire == wire:
+            continue
+        write_varint(out, number << 3 | wire)
+        if isinstance(item, int):
+            write_varint(out, item)
+        else:
+            if wire == BYTES:
+                write_varint(out, len(item))
+            out += item
+    return bytes(out)
 
 
 def of_raw(raw: dict[str, Any], signatures: tuple[bytes, ...] = ()) -> Transaction:
