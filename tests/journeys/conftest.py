@@ -37,8 +37,10 @@ PERMISSIONS = [
 class Installation:
     """`counterfoil up` on a data folder: start it, kill it, start it again."""
 
-    def __init__(self, data: Path, **settings: str) -> None:
+    def __init__(self, data: Path, *options: str, **settings: str) -> None:
+        """`options` are the command's, beside those that every journey gives."""
         self.data = data
+        self.options = options
         self.settings = settings
         self._process: subprocess.Popen[str] | None = None
         self.output: list[str] = []
@@ -49,7 +51,7 @@ class Installation:
         command = [sys.executable, "-m", "gateways", "up", "--data", str(self.data), "--http-port", "0"]
         self.output = []
         self._process = subprocess.Popen(
-            [*command, "--devnet-port", "0", "--block-ms", "60"],
+            [*command, "--devnet-port", "0", "--block-ms", "60", *self.options],
             cwd=ROOT,
             env={**environment, "COLUMNS": "200"},
             stdout=subprocess.PIPE,

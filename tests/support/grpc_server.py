@@ -35,12 +35,12 @@ Answer = bytes | Fails | Hangs
 class GrpcServer(grpc.GenericRpcHandler):
     """`url` is where it listens; `asked` is every call so far; `answer` can be replaced at any time."""
 
-    def __init__(self, answer: Callable[[Asked], Answer]) -> None:
+    def __init__(self, answer: Callable[[Asked], Answer], port: int = 0) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
         self._server = grpc.server(ThreadPoolExecutor(4), options=(("grpc.max_send_message_length", -1),))
         self._server.add_generic_rpc_handlers((self,))
-        self.url = f"grpc://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self.url = f"grpc://127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
         self._server.start()
 
     def service(self, details: Any) -> Any:
@@ -67,8 +67,8 @@ class GrpcServer(grpc.GenericRpcHandler):
 
 
 @contextmanager
-def serving_grpc(answer: Callable[[Asked], Answer]) -> Iterator[GrpcServer]:
-    server = GrpcServer(answer)
+def serving_grpc(answer: Callable[[Asked], Answer], port: int = 0) -> Iterator[GrpcServer]:
+    server = GrpcServer(answer, port)
     try:
         yield server
     finally:

@@ -396,7 +396,7 @@ def test_one_node_is_believed_and_said_to_be_alone(caplog: pytest.LogCaptureFixt
 def test_nodes_are_settings(environ: dict[str, str], nodes: list[tuple[str, str, str]]) -> None:
     """Addresses stand with commas between; a key that is not said to be another node's goes to the first one only (I13)."""
     loaded = settings.load({settings.PREFIX + name: value for name, value in environ.items()})
-    assert loaded.nodes == nodes
+    assert [each[:3] for each in loaded.nodes] == nodes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""`counterfoil up` with a gRPC address: blocks and receipts come as the node stores them, and JSON is asked for none."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from core.tron.address import USDT_MAINNET, Address
+from core.tron.transactions import TRIGGER, contract_of
+from gateways.devnet.chain.genesis import DEFAULT_SEED, Genesis
+from gateways.devnet.machine import abi
+from gateways.devnet.state.transaction import of_raw
+from tests.journeys.conftest import Installation, get, post
+from tests.support.patience import HANG_S, until
+
+PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
+ODD = b"\x7a\x01\x78"
+"""A field that no Transaction has, behind the signature: kept by the node, covered by txTrieRoot, shown by no JSON."""
+BY_JSON = (
+    "/wallet/getbloc[k]",
+    "/walletsolidity/getbloc[k]",
+    "/walletsolidity/getblockbynum",
+    "/wallet/gettransactioninfobyblocknum",
+    "/walletsolidity/gettransactioninfobyblocknum",
+)
+"""What a scanner without gRPC asks. /wallet/getblockbynum is left: it has block 0, which says what network this is."""
+
+
+def test_a_stranger_s_odd_bytes_pass_with_one_node() -> None:
+    """A deposit in a transaction that JSON cannot show is credited and a payout paid, by one node, without an alarm (FAILURES 38)."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cf-grpc-") as folder,
+        Installation(Path(folder) / "data", "--devnet-grpc-port", "0", rate_limit="100000/minute") as running,
+    ):
+        running.faucet(running.hot_wallet(), usdt="1000", trx="1000")
+        company = running.company()
+        payin = post(company, "/v1/payins", {"client_reference": "odd"})["address"]["tron_address_base58"]
+        for path in BY_JSON:
+            _devnet(running, "POST", "faults", kind="garbage", times=None, path=path)
+
+        txid = _send_odd(running, Address.from_base58(payin), 7_000_000)
+        until(lambda: _amount(company) == "7.000000", "the deposit is credited")
+        [deposit] = get(company, "/v1/deposits")["data"]
+        assert (deposit["tx_hash"], deposit["status"]) == (txid, "confirmed")
+
+        post(company, "/v1/payouts", {"to_address": PAYEE, "amount": "5"})
+        until(lambda: _states(company) == ["confirmed"], "the payout is confirmed")
+
+        assert httpx2.get(f"{running.api}/readyz", timeout=HANG_S).status_code == 200
+        assert _devnet(running, "GET", "faults")["struck"] == {}
+        assert "ALARM" not in (running.data / "logs" / "observe.log").read_text()
+        assert running.stop() == 0
+
+
+def _send_odd(running: Installation, to: Address, amount_minor: int) -> str:
+    """A funded account pays USDT, with the odd bytes behind its signature -> the txid."""
+    key = Genesis(DEFAULT_SEED, "", 0).accounts[0]
+    head = httpx2.post(f"{running.devnet}/wallet/getnowblock", json={}, timeout=HANG_S).json()
+    head_id, now_ms = bytes.fromhex(head["blockID"]), int(head["block_header"]["raw_data"]["timestamp"])
+    data = abi.selector_of("transfer(address,uint256)") + abi.of_address(to.evm) + abi.of_uint(amount_minor)
+    call = {"owner_address": key.address, "contract_address": Address.from_base58(USDT_MAINNET), "data": data}
+    raw = {
+        "ref_block_bytes": head_id[6:8],
+        "ref_block_hash": head_id[8:16],
+        "expiration": now_ms + 600_000,
+        "timestamp": now_ms,
+        "fee_limit": 100_000_000,
+        "contract": [contract_of(TRIGGER, call)],
+    }
+    unsigned = of_raw(raw)
+    signed = of_raw(raw, (key.sign(bytes.fromhex(unsigned.txid)),)).encode() + ODD
+    sent = {"transaction": signed.hex()}
+    answer = httpx2.post(f"{running.devnet}/wallet/broadcasthex", json=sent, timeout=HANG_S).json()
+    assert answer["result"] is True, answer
+    return unsigned.txid
+
+
+def _devnet(running: Installation, method: str, call: str, **body: Any) -> Any:
+    answer = httpx2.request(method, f"{running.devnet}/devnet/{call}", json=body or None, timeout=HANG_S)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def _amount(company: httpx2.Client) -> str:
+    rows = get(company, "/v1/balances")["data"]
+    return next((str(row["amount"]) for row in rows if row["code"] == "User_Liability"), "")
+
+
+def _states(company: httpx2.Client) -> list[str]:
+    return [str(payout["state"]) for payout in get(company, "/v1/payouts")["data"]]
