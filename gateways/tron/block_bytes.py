@@ -15,7 +15,8 @@ HASH_BYTES: Final = 32
 _RET: Final = Message("Result", Field(3, "contractRet", "int"))
 _TRANSACTIONS, _HEADER, _BLOCK_ID = 1, 2, 3
 _RAW_DATA, _SIGNATURE, _RESULT = 1, 2, 5
-_RAW_DATA_KEY, _SIGNATURE_KEY = 0x0A, 0x12
+_RAW_DATA_KEY: Final = b"\x0a"
+_SIGNATURE_KEY: Final = b"\x12"
 _PLAIN_TAILS: Final = {b"": ""} | {
     SIGNED.encode({"ret": [RESULT.encode({"contractRet": number})]}): name
     for number, name in enumerate(CONTRACT_RESULTS)
@@ -107,9 +108,9 @@ def _transaction(extention: bytes) -> ChainTransaction:
 
 def _parts(stored: bytes) -> tuple[bytes, tuple[bytes, ...], bytes]:
     """A stored Transaction -> raw_data, signatures, and every byte behind them. java-tron stores it in this order."""
-    raw_data, offset = _item(stored, 0) if stored[:1] == b"\x0a" else (b"", 0)
+    raw_data, offset = _item(stored, 0) if stored.startswith(_RAW_DATA_KEY) else (b"", 0)
     signatures: list[bytes] = []
-    while offset < len(stored) and stored[offset] == _SIGNATURE_KEY:
+    while stored.startswith(_SIGNATURE_KEY, offset):
         signature, offset = _item(stored, offset)
         signatures.append(signature)
     return raw_data, tuple(signatures), stored[offset:]

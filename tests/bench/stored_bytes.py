@@ -23,8 +23,8 @@ from gateways.tron.node import TronNode
 from gateways.tron.node_json import BlockAnswer, block_of, read
 from scanners.blocks import check, check_receipts, transfers
 from tests.bench.scanner import FIRST, USDT, Printed, chain
-from tests.support.grpc_server import Asked as Call
-from tests.support.grpc_server import serving_grpc
+from tests.gateways.tron.grpc_server import Asked as Call
+from tests.gateways.tron.grpc_server import serving_grpc
 from tests.support.http_server import Answered, Asked, serving
 
 TRANSACTIONS: Final = 200

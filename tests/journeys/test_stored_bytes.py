@@ -28,7 +28,7 @@ BY_JSON = (
 
 
 def test_a_stranger_s_odd_bytes_pass_with_one_node() -> None:
-    """A deposit in a transaction that JSON cannot show is credited and a payout paid, by one node, without an alarm (FAILURES 38)."""
+    """What JSON cannot show is credited, and a payout is paid, by one node and without an alarm (FAILURES 38)."""
     with (
         tempfile.TemporaryDirectory(prefix="cf-grpc-") as folder,
         Installation(Path(folder) / "data", "--devnet-grpc-port", "0", rate_limit="100000/minute") as running,

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -21,12 +20,12 @@ from gateways.tron.grpc_channel import CallFailed, GrpcChannel
 from gateways.tron.grpc_node import GrpcNode, node_at
 from gateways.tron.node import SUSPENSION_S, Suspended, TronNode
 from gateways.tron.nodes import Nodes
+from tests.gateways.tron.grpc_calls import GENESIS_ID, genesis, made_node
+from tests.gateways.tron.grpc_server import Asked, Fails, GrpcServer, Hangs, serving_grpc
 from tests.gateways.tron.test_java_tron import SHOWN
 from tests.gateways.tron.test_stored_blocks import extention
-from tests.support.grpc_calls import GENESIS_ID, genesis, made_node
-from tests.support.grpc_server import Asked, Fails, GrpcServer, Hangs, serving_grpc
 from tests.support.http_server import Answered, HttpServer, serving
-from tests.support.patience import HANG_S
+from tests.support.patience import HANG_S, until
 
 BLOCK: Final = extention(SHOWN[0])
 QUESTIONS: Final[tuple[Callable[[TronNode], object], ...]] = (
@@ -141,10 +140,10 @@ def test_a_node_without_the_solid_service_says_which_setting() -> None:
     """UNIMPLEMENTED names the setting of the port that is missing: java-tron has two."""
     missing = CallFailed("UNIMPLEMENTED", "")
     node, _ = made_node({"GetBlockByNum2": missing, "GetNowBlock2": missing})
-    with pytest.raises(Unavailable, match="COUNTERFOIL_TRON_GRPC_URL where this node serves protocol.Wallet,"):
+    with pytest.raises(Unavailable, match=r"COUNTERFOIL_TRON_GRPC_URL where this node serves protocol\.Wallet,"):
         node.head()
     with pytest.raises(
-        Unavailable, match="COUNTERFOIL_TRON_GRPC_SOLIDITY_URL where this node serves protocol.WalletSol"
+        Unavailable, match=r"COUNTERFOIL_TRON_GRPC_SOLIDITY_URL where this node serves protocol\.WalletSol"
     ):
         node.solid()
 
@@ -226,28 +225,26 @@ def test_a_closed_port_and_a_server_that_comes_back(http: HttpServer) -> None:
     with pytest.raises(Unavailable, match="cannot be asked"):
         node.head()
     with serving_grpc(told, int(port)):
-        deadline = time.monotonic() + HANG_S
-        while True:
-            try:
-                node.head()
-                break
-            except Unavailable:
-                assert time.monotonic() < deadline
+        until(lambda: answers(node), "the node is found again")
     node.close()
+
+
+def answers(node: TronNode) -> bool:
+    try:
+        node.head()
+    except Unavailable:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_what_is_no_grpc_at_all_is_unavailable(http: HttpServer, seed: int) -> None:
     """Random bytes, HTTP/1.1, a closed connection or silence behind the port: Unavailable, each time."""
     chance = random.Random(seed)
-    junk = [
-        chance.randbytes(500),
-        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
-        b"",
-        b"\x00" * 64,
-        b"\x00\x00\x00\x04" * 20,
-    ]
-    body = (b"\x00\x00\x00\x04\x00\x00\x00\x00\x00" if seed == 5 else b"") + junk[seed % len(junk)]
+    settings_frame = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    http_1 = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+    junk = chance.randbytes(500)
+    body = [junk, http_1, b"", bytes(64), settings_frame[:4] * 20, settings_frame + junk][seed]
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:

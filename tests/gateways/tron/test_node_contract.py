@@ -13,7 +13,7 @@ from gateways.devnet.in_process import InProcess
 from gateways.tron.node import Suspended, TronNode
 from scanners.blocks import IncompleteReceipts, NotWhole, check, check_receipts, transfers
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
-from tests.support.grpc_calls import devnet_node
+from tests.gateways.tron.grpc_calls import devnet_node
 
 pytestmark = pytest.mark.fast
 

@@ -25,8 +25,8 @@ from gateways.tron.receipt_bytes import receipts_of
 from gateways.tron.receipt_stream import FOREIGN
 from scanners.blocks import InvalidBlock, NotWhole, check, check_receipts, transfers
 from scanners.observer import Observer
+from tests.gateways.tron.grpc_calls import made_node
 from tests.gateways.tron.test_java_tron import SHOWN, TOKEN, answered
-from tests.support.grpc_calls import made_node
 from tests.support.memory import MemoryCursors, MemoryOutstanding, MemoryPool, MemoryQueue, MemorySolidLog
 
 pytestmark = pytest.mark.fast
@@ -116,11 +116,11 @@ def test_the_newest_block_is_read_by_its_header_alone() -> None:
 
 def test_a_scanner_takes_a_stranger_s_odd_block_from_one_node() -> None:
     """Blocks that JSON cannot show pass with one node, no second opinion and no alarm: their root holds (FAILURES 38)."""
+    alarms: list[str] = []
     for shown in (shown for shown in SHOWN if not shown["whole"]):
         node, calls = made_node({"GetBlockByNum2": extention(shown), "GetTransactionInfoByBlockNum": infos(shown)})
         number = shown["block"]["block_header"]["raw_data"]["number"]
         calls.answers["GetNowBlock2"] = calls.answers["GetBlockByNum2"]
-        alarms: list[str] = []
         observer = Observer(
             node,
             MemoryQueue(),
@@ -133,7 +133,7 @@ def test_a_scanner_takes_a_stranger_s_odd_block_from_one_node() -> None:
             alarm=lambda name, sentence: alarms.append(name),
         )
         assert [height for height, _ in observer.rescan(number, number)] == [number]
-        assert alarms == []
+    assert alarms == []
 
 
 def test_the_bytes_are_what_passes_the_root() -> None:
