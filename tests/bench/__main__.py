@@ -31,7 +31,20 @@ from gateways.wiring.platform import utc_now
 from projections.engine.projector import Projector
 from projections.engine.tracking import ViewTracking
 from projections.views import VIEWS
-from tests.bench import bare, baselines, engine, lag, load, recorder, scanner, sqs, treasury, under_rebuild, views
+from tests.bench import (
+    bare,
+    baselines,
+    engine,
+    lag,
+    load,
+    recorder,
+    scanner,
+    sqs,
+    stored_bytes,
+    treasury,
+    under_rebuild,
+    views,
+)
 from tests.bench.unwinding import Unwinding
 
 BATCHES = (1, 10, 100, 1000)
@@ -112,6 +125,7 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     console.print(f"  verified, from memory              {found.verified:,.0f}")
     console.print(f"  fetched over HTTP and verified     {found.fetched_and_verified:,.0f}")
     console.print(f"  tronpy, fetched and not verified   {found.tronpy_fetched:,.0f}")
+    console.print("\n" + "\n".join(stored_bytes.lines(SECONDS)))
     console.print("\ncalls to SQS for 1,000 deposits, each told twice (aim: at most 250)")
     console.print("\n".join(sqs.lines()))
     console.print("\n".join(views.lines(SECONDS)))
