@@ -16,6 +16,8 @@ TOO_LARGE: Final = "message larger than max"
 DETAILS_MAX: Final = 200
 
 _RECONNECT_MS_MAX: Final = 5_000
+_CONNECT_MS: Final = 10_000
+"""So long a connection may take to come about; the library's name for it says something else. A busy java-tron takes a second."""
 
 
 class CallFailed(Exception):
@@ -75,7 +77,7 @@ def _open(grpc: Any, url: str) -> Any:
         ("grpc.use_local_subchannel_pool", 1),
         # The loop asks again by itself: a node that is back is found within seconds, not two minutes.
         ("grpc.initial_reconnect_backoff_ms", 200),
-        ("grpc.min_reconnect_backoff_ms", 200),
+        ("grpc.min_reconnect_backoff_ms", _CONNECT_MS),
         ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS_MAX),
     )
     if parts.scheme == "grpcs":

@@ -1,5 +1,6 @@
 """A node by gRPC over a real connection: what each status means, what is sent, and what no answer can do to us."""
 
+import contextlib
 import random
 import socket
 import subprocess
@@ -111,7 +112,7 @@ def test_the_key_goes_along(http: HttpServer, server: GrpcServer) -> None:
         ("INTERNAL", "null", Unavailable, "fails with INTERNAL: null"),
         ("UNKNOWN", "", Unavailable, "UNKNOWN"),
         ("CANCELLED", "", Unavailable, "CANCELLED"),
-        ("DATA_LOSS", "x" * 9_000, Unavailable, "x" * 200 + "$"),
+        ("DATA_LOSS", "x" * 3_000, Unavailable, "x" * 200 + "$"),
         ("RESOURCE_EXHAUSTED", "the query server is suspended for 27 s", Suspended, "27 s"),
         ("PERMISSION_DENIED", "", Suspended, "limits our rate"),
         (
@@ -268,6 +269,32 @@ def test_what_is_no_grpc_at_all_is_unavailable(http: HttpServer, seed: int) -> N
         node.close()
         listening.shutdown(socket.SHUT_RDWR)
     thread.join()
+
+
+def test_a_connection_that_comes_about_slowly_is_waited_for(http: HttpServer) -> None:
+    """Who is connected and says nothing yet is not left for a new connection as long as the question waits."""
+    accepted = 0
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        kept = []
+
+        def serve() -> None:
+            nonlocal accepted
+            with contextlib.suppress(OSError):
+                while True:
+                    kept.append(listening.accept()[0])
+                    accepted += 1
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        node = connected(http, f"grpc://127.0.0.1:{listening.getsockname()[1]}", timeout_s=1)
+        with pytest.raises(Unavailable, match="does not answer within 1 s"):
+            node.head()
+        node.close()
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    for connection in kept:
+        connection.close()
+    assert accepted == 1
 
 
 def test_a_malformed_answer_is_an_alarm_of_that_node(http: HttpServer, server: GrpcServer) -> None:

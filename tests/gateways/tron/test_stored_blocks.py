@@ -3,6 +3,7 @@
 And what is no such message, from any node: it is that node's fault, told at once, with little memory.
 """
 
+import json
 import tracemalloc
 from typing import Any, Final
 
@@ -21,8 +22,8 @@ from gateways.tron import receipt_bytes
 from gateways.tron.block_bytes import block_of, ref_of
 from gateways.tron.grpc_node import BLOCK_BYTES_MAX
 from gateways.tron.node_json import MalformedAnswer
-from gateways.tron.receipt_bytes import receipts_of
-from gateways.tron.receipt_stream import FOREIGN
+from gateways.tron.receipt_bytes import BYTES_MAX, receipts_of
+from gateways.tron.receipt_stream import FOREIGN, ReceiptStream
 from scanners.blocks import InvalidBlock, NotWhole, check, check_receipts, transfers
 from scanners.observer import Observer
 from tests.gateways.tron.grpc_calls import made_node
@@ -215,12 +216,25 @@ def test_logs_of_other_contracts_keep_their_place_alone() -> None:
     assert found.logs[1].topics == (b"\x01" * 32,)
 
 
+@pytest.mark.parametrize("size", [BYTES_MAX, BYTES_MAX + 1])
+def test_long_texts_are_read_as_empty_by_grpc_as_by_json(size: int) -> None:
+    """A message, a topic and data of the token's: kept and dropped at the same size both ways."""
+    log = {"address": TOKEN.hex(), "topics": ["ab" * size], "data": "cd" * size}
+    info = {"id": "01" * 32, "blockNumber": 7, "resMessage": "41" * size, "log": [log]}
+    stream = ReceiptStream(TOKEN)
+    stream.feed(json.dumps([info]).encode())
+    [found] = receipts_of(transaction_infos([info]), TOKEN)
+    assert [found] == list(stream.end())
+    assert len(found.message) == (size if size == BYTES_MAX else 0)
+
+
 @pytest.mark.parametrize(
     ("limit", "answer", "reason"),
     [
         ("FIELDS_MAX", {"transactionInfo": [receipt(1)] * 20}, "more than 10 fields"),
         ("FIELDS_MAX", {"transactionInfo": [receipt(1, log=[{"address": TOKEN, "topics": [b""] * 50}])]}, "fields"),
         ("FIELDS_MAX", {"transactionInfo": [{**receipt(1), "contractResult": [b""] * 50}]}, "fields"),
+        ("FIELDS_MAX", {"transactionInfo": [receipt(1)] * 3}, "fields"),
         ("RECEIPTS_MAX", {"transactionInfo": [receipt(1)] * 20}, "more than 10 receipts"),
         ("LOGS_BYTES_MAX", {"transactionInfo": [receipt(1, log=[{"address": TOKEN}])]}, "more than 10 bytes"),
     ],
@@ -232,6 +246,16 @@ def test_an_answer_of_crumbs_is_cut_off(
     monkeypatch.setattr(receipt_bytes, limit, 10)
     with pytest.raises(MalformedAnswer, match=reason):
         receipts_of(TRANSACTION_INFO_LIST.encode(answer), TOKEN)
+
+
+@pytest.mark.parametrize("where", ["receipt", "resources", "log"])
+def test_crumbs_are_not_read_to_their_end(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """In a receipt, its resources or a log: behind the last field that is counted, nothing is looked at any more."""
+    monkeypatch.setattr(receipt_bytes, "FIELDS_MAX", 10)
+    crumbs = b"\x08\x01" * 12 + b"\x07"
+    body = {"receipt": crumbs, "resources": b"\x3a\x19" + crumbs, "log": b"\x42\x19" + crumbs}[where]
+    with pytest.raises(MalformedAnswer, match="more than 10 fields"):
+        receipts_of(b"\x0a" + bytes([len(body)]) + body, TOKEN)
 
 
 @pytest.mark.parametrize(
