@@ -17,7 +17,7 @@ DETAILS_MAX: Final = 200
 
 _RECONNECT_MS_MAX: Final = 5_000
 _CONNECT_MS: Final = 10_000
-"""So long a connection may take to come about; the library's name for it says something else. A busy java-tron takes a second."""
+"""So long a connection may take, whatever the library calls it. A busy java-tron needs more than a second."""
 
 
 class CallFailed(Exception):
