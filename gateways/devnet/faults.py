@@ -23,6 +23,7 @@ BROADCASTS: Final = frozenset({"broadcasttransaction", "broadcasthex"})
 HEADS: Final = frozenset({"getnowblock", "getblock", "getblockbylatestnum", "getnodeinfo"})
 HOLD_SECONDS: Final = 60
 HOLD_SECONDS_MAX: Final = 600
+RETURNED_MAX: Final = 256 * 1024 * 1024
 SUSPENSION_SLOTS: Final = 9
 """TronGrid's 27 s, in slots: it keeps a breach of the limit in mind for as many blocks whatever the interval."""
 
@@ -53,6 +54,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "lagging": frozenset(),
     "slow_call": frozenset({"triggerconstantcontract"}),
     "empty_infos": frozenset({"gettransactioninfobyblocknum"}),
+    "heavy_infos": frozenset({"gettransactioninfobyblocknum"}),
     "empty_block": frozenset(),
     "no_block": frozenset(),
     "omit_tx": frozenset(),
@@ -93,7 +95,8 @@ class BadFault(ValueError):
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
     """One armed fault: its kind, and what that kind takes. `seconds` is how long a timeout or a suspension lasts, `txid`
-    the transaction that is omitted or whose receipt is forged, `to` and `amount_minor` what the forged log says.
+    the transaction that is omitted or whose receipt is forged, `to` and `amount_minor` what the forged log says, `returned`
+    how many bytes a contract returned in each heavy receipt.
     """
 
     kind: str
@@ -106,6 +109,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     txid: str = ""
     to: str = ""
     amount_minor: int = 10**6
+    returned: int = 1_000_000
 
     def concerns(self, path: str) -> bool:
         if not self.path:
@@ -140,6 +144,8 @@ class Faults:
             raise BadFault(f"seconds must be between 0 and {HOLD_SECONDS_MAX}")
         if kind == "forge_transfer" and not _is_address(fault.to):
             raise BadFault("to must be the address that the forged Transfer pays, in base58")
+        if not 0 <= fault.returned <= RETURNED_MAX:
+            raise BadFault(f"returned must be between 0 and {RETURNED_MAX} bytes")
         if not 0 <= fault.amount_minor < 2**256:
             raise BadFault("amount_minor must be between 0 and 2^256 - 1")
         self.armed.append(fault)
@@ -240,6 +246,13 @@ def _empty_infos(_: Fault, answer: Answer) -> Answer:
     return [] if isinstance(answer, list) else answer
 
 
+def _heavy_infos(fault: Fault, answer: Answer) -> Answer:
+    """Receipts of calls that returned a lot: true, and as large as a stranger likes (FAILURES 90)."""
+    if not isinstance(answer, list):
+        return answer
+    return [{**info, "contractResult": ["00" * fault.returned]} for info in answer]
+
+
 def _empty_block(_: Fault, answer: Answer) -> Answer:
     return _each_block(answer, lambda block: {name: block[name] for name in block if name != "transactions"})
 
@@ -303,6 +316,7 @@ def _without(rows: list[dict[str, Any]], txid: str, name: str) -> list[dict[str,
 
 _DISTORTIONS: Final[Mapping[str, Callable[[Fault, Answer], Answer]]] = {
     "empty_infos": _empty_infos,
+    "heavy_infos": _heavy_infos,
     "empty_block": _empty_block,
     "no_block": _no_block,
     "omit_tx": _omit_tx,

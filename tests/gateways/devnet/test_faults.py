@@ -328,6 +328,7 @@ def test_times(client: Client) -> None:
         ({"kind": "timeout", "times": "two"}, "times"),
         ({"kind": "timeout", "tiems": 2}, "tiems"),
         ({"kind": "forge_transfer", "to": "T"}, "to must be the address"),
+        ({"kind": "heavy_infos", "returned": -1}, "returned must be between 0 and"),
         ({"kind": "timeout", "seconds": 601}, "seconds must be between 0 and 600"),
         ({"kind": "reject_code", "code": "NO_SUCH"}, "code must be one of"),
     ],

@@ -173,6 +173,14 @@ def test_lies_are_told_both_ways(side: Side) -> None:
     assert list(side.node.solid_receipts(side.busy)) == list(receipts)
 
 
+def test_heavy_receipts_are_read_as_light_ones(side: Side) -> None:
+    """What a contract returned, a megabyte in each receipt, changes nothing of what is read (FAILURES 90)."""
+    light = list(side.node.solid_receipts(side.busy))
+    side.arm("heavy_infos")
+    assert list(side.node.solid_receipts(side.busy)) == light
+    assert side.devnet.node.faults.struck == {"heavy_infos": 1}
+
+
 def test_an_older_state_is_told(side: Side) -> None:
     """A stale head is a number of blocks behind."""
     head = side.node.head().number
