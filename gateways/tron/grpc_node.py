@@ -116,12 +116,10 @@ class GrpcNode(TronNode):
                 seconds = suspension_named(failed.details) or SUSPENSION_S
                 self._suspend(self._calls[service].url, seconds)
                 return Suspended(f"{asked} limits our rate: {failed.code}, {said}", seconds)
-            case "DEADLINE_EXCEEDED" if (
-                method == _RECEIPTS
-            ):  # the block came just before: they are too many, or held back
-                return UnusableAnswer(f"{asked} does not answer within {deadline_s:g} s")
             case "DEADLINE_EXCEEDED":
-                return Unavailable(f"{asked} does not answer within {deadline_s:g} s")
+                sentence = f"{asked} does not answer within {deadline_s:g} s"
+                # The block came just before, so the node is there: its receipts are too many, or held back.
+                return UnusableAnswer(sentence) if method == _RECEIPTS else Unavailable(sentence)
             case "UNAVAILABLE":
                 return Unavailable(f"{asked} cannot be asked: {said}")
             case "UNIMPLEMENTED":
