@@ -1,4 +1,4 @@
-"""Where the emulator, as it comes, is not what AWS is. Each fault is mended in tests/support/emulator.py, or named here.
+"""Where the emulator, as it comes, is not what AWS is. Each fault is mended in tests/support/emulator/, or named here.
 
 A strict expected failure: the day the emulator keeps its promise, the test fails and the mending goes.
 """
