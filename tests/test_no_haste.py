@@ -27,7 +27,7 @@ ALLOWED = {
     "gateways/telemetry/test_numbers.py": "compares a timestamp with the clock that it was taken from",
     "gateways/telemetry/test_tracing.py": "gives a span its start",
     "gateways/http/resources/test_health.py": "makes blocks of a given age",
-    "gateways/processes/test_health.py": "makes signs of life of a given age",
+    "gateways/telemetry/test_life_signs.py": "makes signs of life of a given age",
     "gateways/http/edge/test_shutdown.py": "asks now and then whether enough was answered",
     "gateways/http/edge/test_limits.py": "sends another byte every tenth of a second",
     "gateways/processes/test_loop.py": "gives the loop pauses of a hundredth of a second",

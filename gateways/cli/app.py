@@ -79,6 +79,7 @@ EXIT_CODES: dict[str, int] = {
     "builtins.TimeoutError": NOT_REACHABLE,
     "socket.gaierror": NOT_REACHABLE,
     "gateways.postgres.migrate.SchemaMismatch": NOT_READY,
+    "gateways.postgres.migrate.UnbearableSetting": NOT_READY,
     "projections.audit.difference.ViewsBehind": NOT_READY,
     "projections.audit.statements.ViewsBehind": NOT_READY,
 }

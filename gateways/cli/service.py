@@ -78,11 +78,14 @@ def census(*, json: Json = False, data: Data = None) -> bool:
     return show_census(settings_with(data=data), Output(as_json=json))
 
 
-def health(*, json: Json = False) -> bool:
-    """Whether the processes that leave a sign of life in COUNTERFOIL_PULSE are alive; exit 1 and each that is not."""
-    from gateways.processes.health import look_after
+def health(*, json: Json = False, data: Data = None) -> bool:
+    """Whether the processes that leave a sign of life in COUNTERFOIL_PULSE are alive; exit 1 and each that is not.
 
-    said = look_after(_own_settings().pulse)
+    Those of a `counterfoil up` are found by its folder.
+    """
+    from gateways.telemetry.life_signs import look_after
+
+    said = look_after(settings_with(data=data).pulse)
     Output(as_json=json).show({"alive": not said, "problems": said}, "\n".join(said) or "all processes are alive")
     return not said
 

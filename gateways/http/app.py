@@ -24,6 +24,7 @@ from gateways.http.foreground import Foreground
 from gateways.http.group_commit import GroupCommit
 from gateways.http.metrics import Metrics
 from gateways.http.peers import Peers, networks
+from gateways.http.progress import Progress
 from gateways.http.reading.positions import Positions
 from gateways.http.reading.queries import Queries, Watch
 from gateways.http.reading.slow_reads import SlowReads
@@ -56,9 +57,11 @@ def create_app(platform: Platform) -> Starlette:
         for gauge in gauges:
             numbers.registry.register(gauge)
         api.foreground.start()
+        api.progress.start()
         try:
             yield
         finally:
+            await api.progress.close()
             await api.foreground.close()
             await _end_writing(api)
             await api.keyring.close()
@@ -94,6 +97,7 @@ def _shared(platform: Platform) -> Api:
         positions=Positions(platform.secrets.position_key),
         metrics=Metrics(platform.numbers),
         foreground=Foreground(platform),
+        progress=Progress(queries, settings.pulse, platform.alarm),
         token=settings.usdt,
         peers=Peers(networks(settings.trusted_proxies)),
         slow_reads=SlowReads.of(platform),

@@ -27,6 +27,7 @@ from gateways.http.foreground import Foreground
 from gateways.http.group_commit import GroupCommit
 from gateways.http.metrics import Metrics
 from gateways.http.peers import Peers
+from gateways.http.progress import Progress
 from gateways.http.reading.positions import Positions
 from gateways.http.reading.queries import Queries, View, Watch
 from gateways.telemetry.request_span import here
@@ -63,6 +64,7 @@ class Api:
     positions: Positions
     metrics: Metrics
     foreground: Foreground
+    progress: Progress
     token: Address
     """The USDT contract."""
     slow_reads: "SlowReads"

@@ -2,22 +2,50 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from select import POLLIN, poll
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import namedtuple_row
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
-from core.ports.unavailable import Unavailable
+from projections.engine.outages import reachable
 
 Login = str | Callable[[], str]
 """A libpq connection string, or what gives the one that holds now: a password may be replaced while processes run."""
 
 
+SESSION: Final = {
+    "client_encoding": "UTF8",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+    "extra_float_digits": "1",
+    "search_path": "public,pg_temp",
+    "default_transaction_isolation": r"read\ committed",
+    "default_transaction_deferrable": "off",
+    "transform_null_equals": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+}
+"""What every session depends on, whatever a database or a role was set to (FAILURES 48); who needs another value says so after.
+
+default_transaction_read_only is not among them: who sets it means it, and everything waits until it is taken back.
+"""
+_SESSION_OPTIONS: Final = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+
+
 def conninfo_of(login: Login) -> str:
-    return login if isinstance(login, str) else login()
+    """The connection string that holds now, with the settings that every session depends on."""
+    url = login if isinstance(login, str) else login()
+    own = str(conninfo_to_dict(url).get("options") or "")
+    return url if _SESSION_OPTIONS in own else make_conninfo(url, options=f"{own} {_SESSION_OPTIONS}".strip())
 
 
 def uuid_of(text: str) -> UUID | None:
@@ -49,12 +77,14 @@ class Connections:
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
         """Commits at the end of the block. Raises Unavailable when the database is shut."""
-        try:
+        with reachable("the database"):
             self._pool.open()
-            with self._pool.connection() as conn:
-                yield conn
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
-            raise Unavailable(f"the database cannot be reached: {error}") from error
+            conn = live(self._pool)
+            try:
+                with conn:
+                    yield conn
+            finally:
+                self._pool.putconn(conn)
 
     def execute(self, statement: str, params: Any = ()) -> list[Any]:
         """One statement in a transaction of its own -> its rows, each with its columns as attributes."""
@@ -64,6 +94,24 @@ class Connections:
 
     def close(self) -> None:
         self._pool.close()
+
+
+def has_ended(conn: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> bool:
+    """Whether the server has ended an idle connection: its last words, or its hanging up, wait to be read."""
+    poller = poll()
+    try:
+        poller.register(conn.fileno(), POLLIN)
+    except psycopg.OperationalError:
+        return True
+    return bool(poller.poll(0))
+
+
+def live(pool: "ConnectionPool[psycopg.Connection[Any]]", timeout_s: float | None = None) -> "psycopg.Connection[Any]":
+    """A connection that the server has not ended meanwhile, as a failover ends them all. Raises PoolTimeout."""
+    while has_ended(conn := pool.getconn(timeout_s)):
+        conn.close()
+        pool.putconn(conn)
+    return conn
 
 
 def _with_plans(url: str, options: str) -> str:

@@ -26,9 +26,10 @@ from core.ledger.ledger import AppendFailed, Decided, InvariantBroken, Loaded
 from core.ledger.seals import GENESIS, Sealed
 from core.ports.unavailable import Unavailable
 from gateways.postgres.append import Batch, columns
-from gateways.postgres.connections import Login, conninfo_of
+from gateways.postgres.connections import Login, conninfo_of, live
 from gateways.postgres.pipeline import Pipeline, Statement
 from projections.engine.binary import bigints_of, text_array, values_of
+from projections.engine.outages import is_outage, reachable
 
 APPEND_LOCK: Final = 0x436F756E74657266
 """The advisory lock that every append holds until it has committed: position order is commit order."""
@@ -54,13 +55,6 @@ _READ: Final = (
     " WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
 )
 
-
-_SHUT: Final = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.errors.TransactionTimeout,  # this and the next are InternalErrors to psycopg
-    psycopg.errors.ReadOnlySqlTransaction,  # a standby answered: the primary has moved
-)
 
 _SESSION_OPTIONS: Final = {
     # Every statement here has its index. So its plan is made once, and is right whatever the tables held at that time.
@@ -147,11 +141,11 @@ class PostgresEventStore(PostgresApplicationRecorder):
             self._transact(batch_id, streams, guards, build)
         except (Unavailable, AppendFailed, InDoubt):
             raise
-        except _SHUT as error:
-            raise Unavailable(f"the event store cannot be reached: {error}") from error
         except psycopg.IntegrityError as error:
             raise InvariantBroken(f"the event store refused what the ledger decided: {error}") from error
         except Exception as error:  # one command's fault, such as text that no database can hold: bisect
+            if isinstance(error, psycopg.Error) and is_outage(error):
+                raise Unavailable(f"the event store cannot be reached: {error}") from error
             raise AppendFailed(error) from error
 
     def read(self, after: int, limit: int) -> list[Recorded]:
@@ -247,10 +241,10 @@ class PostgresEventStore(PostgresApplicationRecorder):
         """A pooled connection, clean again afterwards; psycopg's own errors come through."""
         try:
             self.datastore.pool.open()
-            conn = self.datastore.pool.getconn(timeout=10)
+            conn = live(self.datastore.pool, 10)
         except psycopg.OperationalError as error:
             raise Unavailable(f"the event store cannot be reached: {error}") from error
-        conn.row_factory = tuple_row  # type: ignore[assignment]
+        conn.row_factory = tuple_row
         try:
             yield conn
         except BaseException:
@@ -262,11 +256,8 @@ class PostgresEventStore(PostgresApplicationRecorder):
 
     @contextmanager
     def _reading(self) -> Iterator[psycopg.Connection[Any]]:
-        try:
-            with self._connection() as conn:
-                yield conn
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Unavailable(f"the event store cannot be reached: {error}") from error
+        with reachable("the event store"), self._connection() as conn:
+            yield conn
 
     # The library's recorder contract
 
@@ -292,8 +283,10 @@ class PostgresEventStore(PostgresApplicationRecorder):
             return list(self._transact(uuid4(), [], [change.key for change in changes], build))
         except psycopg.IntegrityError as error:
             raise persistence.IntegrityError(str(error)) from error
-        except _SHUT as error:
-            raise persistence.OperationalError(str(error)) from error
+        except psycopg.Error as error:
+            if is_outage(error):
+                raise persistence.OperationalError(str(error)) from error
+            raise
 
     def select_events(
         self,

@@ -38,8 +38,19 @@ class Migration(NamedTuple):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
+UNBEARABLE: Final = {
+    "synchronous_commit": ("off", "what was confirmed to a client could be lost"),
+    "session_replication_role": ("replica", "no trigger would guard the history"),
+}
+"""Settings of a server, a database or a role that nothing here can be run with: (the value, why)."""
+
+
 class SchemaMismatch(Exception):
     """The database and this program do not fit; the message says which is newer and what to do."""
+
+
+class UnbearableSetting(Exception):
+    """The server, the database or the role has a setting that this program cannot be run with; the message says which."""
 
 
 def migrations() -> list[Migration]:
@@ -52,6 +63,7 @@ def migrations() -> list[Migration]:
 def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
     """-> the names of the migrations applied now. `passwords` lets the named roles log in. Raises SchemaMismatch."""
     with psycopg.connect(url, autocommit=True) as conn:
+        check_settings(conn)
         conn.execute("SELECT pg_advisory_lock(%s)", (MIGRATE_LOCK,))
         _make_roles(conn, passwords or {})
         known = _applied(conn)
@@ -69,13 +81,29 @@ def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
 
 
 def check(url: str) -> None:
-    """Raises SchemaMismatch unless the database is exactly at this program's version."""
+    """Raises SchemaMismatch unless the database is exactly at this program's version, UnbearableSetting."""
     with psycopg.connect(url, autocommit=True) as conn:
+        check_settings(conn)
         known = _applied(conn)
     check_known(known)
     missing = [migration.name for migration in migrations() if migration.version not in known]
     if missing:
         raise SchemaMismatch(f"the database lacks {', '.join(missing)}: run `counterfoil migrate`")
+
+
+def check_settings(conn: psycopg.Connection) -> None:
+    """Raises UnbearableSetting where a setting of server, database or role would take away what is promised."""
+    found = rows(
+        conn, "SELECT name, setting, source FROM pg_settings WHERE name = ANY(%s) ORDER BY name", ([*UNBEARABLE],)
+    )
+    for row in found:
+        value, why = UNBEARABLE[row.name]
+        if row.setting == value:
+            raise UnbearableSetting(
+                f"{row.name} is {row.setting} for {conn.info.user} in the database {conn.info.dbname}, set by the"
+                f" {row.source}: {why}; ALTER DATABASE {conn.info.dbname} RESET {row.name}, or ALTER ROLE {conn.info.user}"
+                f" RESET {row.name}, and start again"
+            )
 
 
 def check_known(applied: Mapping[int, str]) -> None:

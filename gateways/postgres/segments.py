@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-import psycopg
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.rows import tuple_row
 
 from core.ledger.seals import Seal
-from core.ports.unavailable import Unavailable
+from projections.engine.outages import reachable
 from projections.engine.segments import SEGMENT_BYTES_MAX, EventFields, Segment
 from projections.named import structs
 
@@ -44,14 +43,12 @@ class FullSegments:
         self._bytes_max = bytes_max
 
     def between(self, after: int, upto: int) -> Sequence[Segment]:
-        try:
+        with reachable("the event store"):
             self._datastore.pool.open()
             with self._datastore.pool.connection() as conn:
                 seals = structs(conn, Seal, _SEALS, (after, upto)).fetchall()
                 # Plain tuples in the order of the columns: a segment carries them as they are.
                 events: list[Any] = conn.cursor(row_factory=tuple_row).execute(_EVENTS, (after + 1, upto)).fetchall()
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Unavailable(f"the event store cannot be reached: {error}") from error
         segments = [
             self._segment(seal, events[seal.first - after - 1 : seal.last - after])
             for seal in seals

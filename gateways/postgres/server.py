@@ -57,6 +57,11 @@ class EmbeddedPostgres:
         """The postmaster's process id."""
         return int(self._server.get_pid() or 0)
 
+    @property
+    def runs(self) -> bool:
+        """Whether its process is there."""
+        return _runs(self._data / "postmaster.pid")
+
     def ensure_running(self) -> None:
         """Start the server again if it has ended, however it ended."""
         with self._server._lock:

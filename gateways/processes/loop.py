@@ -17,6 +17,7 @@ import psycopg
 from core.ports.unavailable import Unavailable
 from gateways.postgres.connections import Login, conninfo_of
 from gateways.steps import Step, pause_of
+from projections.engine.outages import is_outage
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,9 @@ def run(
                 worked = step()
                 busy = bool(worked) or busy
                 pause_s = max(pause_s, pause_of(worked))
-            except Unavailable as error:
+            except (Unavailable, psycopg.Error) as error:
+                if isinstance(error, psycopg.Error) and not is_outage(error):
+                    raise
                 down = True
                 log.warning("%s; trying again in about %.1f s", error, backoff_s)
         if down:

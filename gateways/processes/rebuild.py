@@ -9,7 +9,6 @@ from typing import Any, Final
 import psycopg
 from psycopg import Connection
 
-from core.ports.unavailable import Unavailable
 from gateways.postgres.connections import Login, conninfo_of, with_options
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.roles import PROJECTOR
@@ -18,6 +17,7 @@ from gateways.processes.rebuild_pace import STALE_S, Latency, RebuildPace
 from gateways.steps import Step, Worked, pause_of
 from gateways.wiring.audited import rebuilds_noted
 from gateways.wiring.platform import Platform
+from projections.engine.outages import reachable
 from projections.engine.view import View
 from projections.named import rows
 from projections.rebuild import rebuilds
@@ -85,13 +85,11 @@ class Rebuilding:
         if now - self._heard_at < HEAR_EVERY_S:
             return
         self._heard_at = now
-        try:
-            if self._ear is None:
-                self._ear = connect(self._login)
-            [heard] = rows(self._ear, _FOREGROUND, (STALE_S,))
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            self._ear = None
-            raise Unavailable(f"the views' database cannot be reached: {error}") from error
+        ear, self._ear = self._ear, None
+        with reachable("the views' database"):
+            ear = ear or connect(self._login)
+            [heard] = rows(ear, _FOREGROUND, (STALE_S,))
+        self._ear = ear
         now = time.monotonic()
         self._pace.hear(None if heard.ago_s is None else Latency(round(now - heard.ago_s, 2), heard.p95_ms), now)
 

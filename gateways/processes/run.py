@@ -9,12 +9,12 @@ from gateways.postgres.append import EVENTS_CHANNEL
 from gateways.postgres.connections import conninfo_of
 from gateways.postgres.migrate import check
 from gateways.postgres.roles import READER
-from gateways.processes.health import LifeSign, folder_of
 from gateways.processes.loop import NotifyWait, Rest, TimedWait, keep_loaded, run, run_side_by_side, stop_on_signals
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
 from gateways.telemetry.alarm_log import alarm_name
+from gateways.telemetry.life_signs import LifeSign, folder_of
 from gateways.telemetry.logs import configure
 from gateways.telemetry.tracing import open_tracing
 from gateways.user_error import UserError

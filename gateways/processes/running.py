@@ -21,7 +21,7 @@ from gateways.settings import Settings
 
 FILE: Final = "running.json"
 _OF_THE_PROCESS: Final = frozenset(
-    {"data", "http_host", "http_port", "metrics_host", "metrics_port", "log_level", "pulse", "keystore_passphrase_file"}
+    {"data", "http_host", "http_port", "metrics_host", "metrics_port", "log_level", "keystore_passphrase_file"}
 )
 """Settings of `up` itself, which a command beside it has its own of."""
 _SECRETS_NEEDED: Final = frozenset({"database_url", "tron_api_key"})

@@ -11,13 +11,19 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-RESTARTS_MAX: Final = 5
-RESTART_WINDOW_S: Final = 60.0
+from gateways.telemetry.life_signs import DOWN
+
+PAUSE_FIRST_S: Final = 1.0
+PAUSE_MAX_S: Final = 60.0
+"""Between the ends of a process that ends again and again: doubled each time, and it goes on for ever."""
+STEADY_S: Final = 60.0
+"""Who ran for so long is started again at once."""
+RINGS_AT: Final = 5
+"""Ends in a row after which somebody is told."""
 STOP_S: Final = 15.0
 
 log = logging.getLogger(__name__)
@@ -27,16 +33,26 @@ _fork = multiprocessing.get_context("fork")
 class Child:
     """One supervised process."""
 
-    def __init__(self, name: str, target: Callable[[], None], log_file: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: Callable[[], None],
+        log_file: Path,
+        sign: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`sign` is the process' sign of life, which says that it is down while nobody else can."""
         self.name = name
         self._target = target
         self._log_file = log_file
-        self._starts: deque[float] = deque(maxlen=RESTARTS_MAX + 1)
-        self.given_up = False
+        self._clock = clock
+        self._sign = sign
+        self._ends = 0
+        self._due = 0.0
         self._process = self._start()
 
     def _start(self) -> "multiprocessing.context.ForkProcess":
-        self._starts.append(time.monotonic())
+        self._started_at = self._clock()
         process = _fork.Process(target=_run_child, args=(self._target, os.getpid(), self._log_file), name=self.name)
         process.start()
         return process
@@ -54,13 +70,26 @@ class Child:
         return self._process.exitcode
 
     def revive(self) -> None:
-        """Start again what ended; one that ends all the time stays down, and the others go on."""
-        if len(self._starts) > RESTARTS_MAX and time.monotonic() - self._starts[0] < RESTART_WINDOW_S:
-            self.given_up = True
-            log.error("ALARM process_down: %s ended %d times within a minute and stays down", self.name, RESTARTS_MAX)
-            return
-        log.warning("%s ended with %s: starting it again", self.name, self.exitcode)
-        self._process = self._start()
+        """Start again what ended: at once, and after longer and longer pauses what ends all the time. Nothing stays down."""
+        now = self._clock()
+        if not self._due:
+            self._ends = 1 if now - self._started_at > STEADY_S else self._ends + 1
+            pause_s = min(PAUSE_FIRST_S * 2 ** (self._ends - 2), PAUSE_MAX_S) if self._ends > 1 else 0.0
+            self._due = now + pause_s
+            said = f"{self.name} ended with {self.exitcode}, the {self._ends}. time in a row"
+            self._say(said)
+            if self._ends >= RINGS_AT:
+                log.error("ALARM process_down: %s; it is started again in %.0f s, and so on", said, pause_s)
+            else:
+                log.warning("%s: starting it again in %.0f s", said, pause_s)
+        if now >= self._due:
+            self._due = 0.0
+            self._process = self._start()
+
+    def _say(self, said: str) -> None:
+        """Into the sign of life, which the process itself clears when it goes on."""
+        if self._sign is not None and self._ends > 1:
+            self._sign.write_text(f"{DOWN}{said}", encoding="utf-8")
 
     def stop(self) -> None:
         if self.alive:
@@ -83,21 +112,25 @@ class Supervisor:
     What a child prints goes to `logs`/<name>.log, so that the terminal stays the operator's.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, signs: Path | None = None) -> None:
+        """`signs` is the folder of the processes' signs of life."""
         self.children: dict[str, Child] = {}
         self._logs = logs
+        self._signs = signs
 
     def start(self, name: str, target: Callable[[], None]) -> Child:
         self._logs.mkdir(parents=True, exist_ok=True)
-        child = Child(name, target, self._logs / f"{name}.log")
+        sign = self._signs / name if self._signs is not None else None
+        child = Child(name, target, self._logs / f"{name}.log", sign)
         self.children[name] = child
         return child
 
-    def watch(self, stop: threading.Event) -> None:
-        """Until `stop`: restart what ends."""
+    def watch(self, stop: threading.Event, also: Callable[[], None] = lambda: None) -> None:
+        """Until `stop`: restart what ends; `also` is called at every look."""
         while not stop.wait(0.2):
+            also()
             for child in self.children.values():
-                if not (child.alive or child.given_up or stop.is_set()):
+                if not (child.alive or stop.is_set()):
                     child.revive()
 
     def stop(self) -> None:

@@ -1,14 +1,16 @@
 """Every process on one machine: prepare the folder, start the database and the chain, then supervise until it is stopped."""
 
 import contextlib
+import fcntl
 import importlib
+import itertools
 import logging
 import secrets
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,7 +27,7 @@ from gateways.postgres.roles import OBSERVER, READER
 from gateways.processes.loop import stop_on_signals
 from gateways.processes.registry import PROCESSES
 from gateways.processes.run import run_with
-from gateways.processes.running import announced
+from gateways.processes.running import announced, find
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
@@ -36,6 +38,11 @@ READY_S: Final = 60.0
 FIRST_ADDRESS_S: Final = 15.0
 """So long the first start waits for a deposit address to give out; a signer that cannot make any is no reason to stop."""
 _ANY_ADDRESS: Final = "SELECT EXISTS (SELECT FROM addresses WHERE wallet = 'payin')"
+
+LOCK: Final = "up.lock"
+SIGNS: Final = "pulse"
+LOOKS_BETWEEN: Final = 10
+"""The server is looked at every so many looks at the processes."""
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +69,10 @@ def run(
     """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM."""
     stop = threading.Event()
     stop_on_signals(stop)
-    supervisor = Supervisor(settings.data / "logs")
     with contextlib.ExitStack() as ending:
+        ending.enter_context(alone(settings.data))
+        settings = settings.model_copy(update={"pulse": _signs(settings)})
+        supervisor = Supervisor(settings.data / "logs", settings.pulse)
         ending.callback(signal.signal, signal.SIGINT, signal.SIG_DFL)
         world = start(
             settings,
@@ -76,8 +85,50 @@ def run(
         ending.enter_context(announced(world.settings, world.api_url, world.devnet_url))
         wait_until_ready(world, stop)
         say(_introduction(world))
-        supervisor.watch(stop)
+        supervisor.watch(stop, _server_kept(world.database))
         say("stopping ...")
+
+
+@contextlib.contextmanager
+def alone(data: Path) -> Iterator[None]:
+    """The folder is this process' own until the end of the block. Raises UserError at once where another `up` has it."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / LOCK).open("a+", encoding="utf-8") as file:
+        try:
+            # A lock of the process, not of the open file: the processes that are forked do not hold it on.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            running = find(data)
+            where = f" at {running.api_url}, process {running.pid}" if running is not None else ""
+            raise UserError(
+                f"another `counterfoil up` runs in {data}{where}: stop it first, or choose another folder with --data"
+            ) from error
+        yield
+
+
+def _signs(settings: Settings) -> Path:
+    """Where the processes leave a sign of life; nobody's of an earlier start."""
+    signs = settings.pulse if settings.pulse != Path("") else settings.data / SIGNS
+    signs.mkdir(parents=True, exist_ok=True)
+    for left in signs.iterdir():
+        left.unlink()
+    return signs
+
+
+def _server_kept(database: Database) -> Callable[[], None]:
+    """What starts a server of ours again when it has ended, whoever ended it."""
+    server, rest = database.server, itertools.cycle(range(LOOKS_BETWEEN))
+
+    def keep() -> None:
+        if server is None or next(rest) or server.runs:
+            return
+        log.error("ALARM database_down: Postgres has ended; starting it again")
+        try:
+            server.ensure_running()
+        except Exception as error:  # the next look tries again: what ended it may last
+            log.error("Postgres could not be started: %s", error)
+
+    return keep
 
 
 def start(

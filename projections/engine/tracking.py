@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-import psycopg
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from psycopg import Connection, Cursor
 from psycopg.rows import tuple_row
 
-from core.ports.unavailable import Unavailable
+from projections.engine.outages import reachable
 from projections.named import rows
 
 TRACKING_TABLE: Final = "projection_tracking"
@@ -76,10 +75,8 @@ class ViewTracking(PostgresTrackingRecorder):
     @contextmanager
     def connection(self) -> Iterator[Connection[Any]]:
         """A pooled autocommit connection that gives tuples. Raises Unavailable when the database is shut."""
-        try:
+        with reachable("the views' database"):
             self.datastore.pool.open()
             with self.datastore.pool.connection() as conn:
                 conn.row_factory = tuple_row  # type: ignore[assignment]
                 yield conn
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Unavailable(f"the views' database cannot be reached: {error}") from error

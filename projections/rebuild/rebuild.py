@@ -18,6 +18,7 @@ from psycopg.errors import LockNotAvailable, UndefinedTable
 from core.ledger.ledger import EventStore
 from core.ports.unavailable import Unavailable
 from projections.engine.batch import Folds, project, read_ahead, write
+from projections.engine.outages import is_outage
 from projections.engine.projector import check_contiguous
 from projections.engine.rows import Rows
 from projections.engine.tables import Key, Table
@@ -99,10 +100,10 @@ class Rebuild:
                 return True
             self._fail(error)
             raise
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            self.close()
-            raise Unavailable(f"the views' database is shut: {error}") from error
         except Exception as error:  # a defect, of a fold most likely: it ends this rebuild and this process, once
+            if isinstance(error, psycopg.Error) and is_outage(error):
+                self.close()
+                raise Unavailable(f"the views' database cannot be reached: {error}") from error
             self._fail(error)
             raise
 

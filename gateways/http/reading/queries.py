@@ -1,7 +1,8 @@
 """Reads of the views: one statement gives the rows and the position they reflect, on a pool that refuses early."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
@@ -13,7 +14,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from core.ports.unavailable import Unavailable
 from gateways.http.errors import PositionBeyondHead, ProjectionBehind, RequestRefused
 from gateways.http.group_commit import Busy
-from gateways.postgres.connections import Login, with_options
+from gateways.postgres.connections import Login, has_ended, with_options
+from projections.engine.outages import is_outage
 
 POOL_WAIT_S: Final = 1.0
 WAITING_PER_CONNECTION: Final = 16
@@ -80,19 +82,32 @@ class Queries:
     async def fetch(self, sql: LiteralString, params: Mapping[str, Any] | None = None) -> list[Any]:
         """All rows of a query that is bounded by itself; each has its columns as attributes."""
         try:
-            async with self._pool.connection() as conn:
+            async with self._live() as conn:
                 cursor = conn.cursor(row_factory=self._rows.get(sql, namedtuple_row))
                 rows = await (await cursor.execute(sql, params, binary=True)).fetchall()
         except TooManyRequests as error:
             raise Busy("too many queries wait for a database connection") from error
         except PoolTimeout as error:
             raise Unavailable(f"no database connection was free within {POOL_WAIT_S} s") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Unavailable(f"the database cannot be read: {error}") from error
+        except psycopg.Error as error:
+            if is_outage(error):
+                raise Unavailable(f"the database cannot be read: {error}") from error
+            raise
         if rows and sql not in self._rows:
             make = type(rows[0])._make
             self._rows[sql] = lambda _: make
         return rows
+
+    @contextlib.asynccontextmanager
+    async def _live(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection that the server has not ended meanwhile."""
+        while has_ended(conn := await self._pool.getconn()):
+            await conn.close()
+            await self._pool.putconn(conn)
+        try:
+            yield conn
+        finally:
+            await self._pool.putconn(conn)
 
     async def read(self, view: View, sql: LiteralString, params: Mapping[str, Any]) -> Found:
         """A query over one view's tables."""

@@ -59,6 +59,8 @@ async def readyz(api: Api) -> Reply:
         wrong.append(_DRAINING)
     if api.writer.ended is not None:
         wrong.append(f"writing has ended: {api.writer.ended}")
+    wrong += (await api.progress.down()).values()
+    wrong += api.progress.standing().values()
     try:
         wrong += await _database(api)
     except Unavailable:

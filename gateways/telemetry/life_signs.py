@@ -16,6 +16,8 @@ from gateways.user_error import UserError
 
 STALE_S: Final = 180.0
 """A round's steps are bounded and its pauses short; whoever has not come round for so long hangs."""
+DOWN: Final = "down: "
+"""Begins the sign of a process that its supervisor starts again and again."""
 ASK_S: Final = 3.0
 
 
@@ -24,11 +26,17 @@ class LifeSign:
 
     def __init__(self, folder: Path | None, name: str) -> None:
         self._file = None if folder is None else folder / name
+        self._has_begun = False
 
     def renew(self) -> None:
         """The process has come round."""
-        if self._file is not None:
+        if self._file is None:
+            return
+        if self._has_begun:
             self._file.touch()
+        else:
+            self._file.write_text("", encoding="utf-8")
+            self._has_begun = True
 
     @contextmanager
     def serving(self, host: str, port: int) -> Iterator[None]:
@@ -57,14 +65,17 @@ def folder_of(setting: Path) -> Path | None:
     return setting
 
 
-def look_after(setting: Path) -> list[str]:
-    """What does not go on; empty when all is well. A folder without signs is not well: nothing has begun. Raises UserError."""
+def look_after(setting: Path, *, but: str = "") -> list[str]:
+    """What does not go on; empty when all is well. A folder without signs is not well: nothing has begun. Raises UserError.
+
+    `but` is who asks, and need not be asked.
+    """
     folder = folder_of(setting)
     if folder is None:
         raise UserError(
             "set COUNTERFOIL_PULSE to the folder that the processes were given, where they leave a sign of life"
         )
-    signs = sorted(folder.iterdir())
+    signs = sorted(each for each in folder.iterdir() if each.name != but)
     if not signs:
         return [f"no process shows itself in {folder}"]
     return [said for said in map(_wrong_with, signs) if said]
@@ -72,11 +83,13 @@ def look_after(setting: Path) -> list[str]:
 
 def _wrong_with(sign: Path) -> str:
     try:
-        url, seen_at = sign.read_text(encoding="utf-8"), sign.stat().st_mtime
+        said, seen_at = sign.read_text(encoding="utf-8"), sign.stat().st_mtime
     except FileNotFoundError:
         return ""  # it has just ended in order
-    if url:
-        return _unanswered(sign.name, url)
+    if said.startswith(DOWN):
+        return said.removeprefix(DOWN)
+    if said:
+        return _unanswered(sign.name, said)
     silent_s = time.time() - seen_at
     return f"{sign.name} has not come round for {silent_s:.0f} s" if silent_s > STALE_S else ""
 

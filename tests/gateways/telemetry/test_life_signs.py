@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateways.processes.health import STALE_S, LifeSign, folder_of, look_after
 from gateways.processes.loop import TimedWait, run
+from gateways.telemetry.life_signs import STALE_S, LifeSign, folder_of, look_after
 from gateways.user_error import UserError
 from tests.support.http_server import Answered, serving
 
