@@ -194,6 +194,10 @@ class Settings(BaseModel):
         "",
         description="Where they answer for solid blocks, one for each of TRON_GRPC_URL; empty: port 50061 for 50051, as"
         " java-tron has it, and the same address for any other port",
+    tron_node_trusted: bool = Field(
+        False,
+        description="With one node that is your own: what its receipts alone show is credited, too. Else a transfer that"
+        " another contract made waits for a second node, and producers are pinned; a devnet is always trusted",
     )
     usdt_contract: Annotated[str, AfterValidator(_address)] = Field(
         "", description="The token's contract; empty: the network's USDT"
@@ -344,6 +348,11 @@ class Settings(BaseModel):
             )
             for url, solidity, key, grpc, solid_grpc in each
         ]
+
+    @property
+    def is_lone(self) -> bool:
+        """Whether one node is all there is, and nobody vouches for it: its word alone moves no money (I21)."""
+        return len(self.nodes) == 1 and not self.tron_node_trusted and self.network != "devnet"
 
     @property
     def usdt(self) -> Address:
