@@ -121,9 +121,13 @@ class Observer:
             raise fault
         waits = waited or self._waits
         catching_up = not waits and self._is_behind(start, cursor, solid, branch)
-        grown = branch if catching_up else self._follow_head(cursor, solid, branch)
+        grown = branch if catching_up else self._follow_head(cursor, solid, head := self._node.head(), branch)
         if not catching_up and not self._waits:  # what its newest blocks have made solid
             cursor, grown = self._follow_solid(cursor, solid, grown)
+        if not catching_up and grown.dropped and grown.tip(cursor).number >= head.number:
+            self._send("orphaned", grown.orphans())
+            grown = grown.reported()
+            self._keep(grown)
         # The last process may have died before the queue took what it had announced. That is not sent sooner, since what
         # a fork took away meanwhile would be announced behind the report that it is gone.
         self._send("detected", [fact for fact in grown.announced() if fact in remembered.announced()])
@@ -174,6 +178,7 @@ class Observer:
                 block = self._held.get(number) or self._blocks.solid(number)
                 self._check_link(cursor, block)
                 if self._producers is not None and block.ref.block_id != branch.id_at(number):
+                    self._held.clear()
                     return cursor, branch.cut(number)  # not the block that was counted: its own have to be
                 found = self._report_solid(block)
             except NoSecondOpinion:
@@ -257,9 +262,8 @@ class Observer:
             sentence = f"the solid chain does not continue from what was booked: {error}"
             raise self._mismatch(cursor, sentence) from error
 
-    def _follow_head(self, solid: Cursor, claimed: BlockRef, branch: Branch) -> Branch:
+    def _follow_head(self, solid: Cursor, claimed: BlockRef, head: BlockRef, branch: Branch) -> Branch:
         """Announce what is new above the solid height; what a fork took away is reported when the new branch is known."""
-        head = self._node.head()
         if branch.differs(head):
             branch = branch.cut(head.number)
         fetched = 0
@@ -278,10 +282,6 @@ class Observer:
                 if claimed.number > solid.number:
                     self._check_link(solid, self._blocks.solid(solid.number + 1))
                 raise Unlinked(f"the node's head is not on top of the solid block {solid.number} ({solid.block_id})")
-        if branch.dropped and branch.tip(solid).number >= head.number:
-            self._send("orphaned", branch.orphans())
-            branch = branch.reported()
-            self._keep(branch)
         return branch
 
     def _announce(self, branch: Branch, block: Block) -> Branch:

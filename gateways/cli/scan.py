@@ -71,9 +71,9 @@ def _range(platform: Platform, first: int | None, last: int | None) -> tuple[int
 def accept_block(settings: Settings, number: int, reason: str, out: Output) -> None:
     """Record that this block may pass. The operator at this machine is the actor."""
     with opened_database(settings) as database, open_platform(settings, API, database) as platform:
-        check_chain(platform)
-        with platform.node.pinned():
-            block_id, count = acceptable(platform.node, producers(platform), number)
+        with open_platform(settings, OBSERVER, database) as looking, looking.node.pinned():
+            check_chain(looking)
+            block_id, count = acceptable(looking.node, producers(looking), number)
         accept(platform.ledger, number, block_id, reason, at_terminal())
         note_command(settings, "chain.block-accepted", database, number=number, block_id=block_id, reason=reason)
     out.show(
