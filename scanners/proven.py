@@ -26,7 +26,7 @@ def is_proven(fact: TransferFact, block: Block, receipts: Sequence[Receipt], usd
     transaction = next((it for it in block.transactions if it.txid == fact.txid), None)
     ordered = direct_transfer(transaction, usdt) if transaction else None
     receipt = next((it for it in receipts if it.txid == fact.txid), None)
-    return ordered is not None and receipt is not None and _agrees(receipt, ordered, usdt) and fact.log_index == 0
+    return ordered is not None and receipt is not None and _agrees(receipt, ordered, usdt)
 
 
 def check_direct_transfers(
