@@ -1,4 +1,4 @@
-"""With one node that nobody vouches for: what a block proves is credited, what receipts alone show waits, every lie is nothing."""
+"""One node that nobody vouches for: what a block proves is credited, what receipts alone show waits, a lie gains nothing."""
 
 import contextlib
 from collections.abc import Callable
@@ -269,7 +269,7 @@ def test_who_never_sat_here_counts_for_nothing() -> None:
     """Candidates that are said to have produced are strangers: too many of them are not taken up."""
     pin = Pin()
     pin.cursors.save(SOLID, CHANGE(pin.cursors.rows["producers"], number=100, unsolid=b""))
-    pin.stating.latest = {seat: 10**9 for seat in range(200, 220)}
+    pin.stating.latest = dict.fromkeys(range(200, 220), 10**9)
     assert {each.address for each in pin.network.producers()} == set(map(address, range(SEATS)))
     assert pin.alarms == ["producers_changed"]
 
