@@ -194,6 +194,7 @@ class Settings(BaseModel):
         "",
         description="Where they answer for solid blocks, one for each of TRON_GRPC_URL; empty: port 50061 for 50051, as"
         " java-tron has it, and the same address for any other port",
+    )
     tron_node_trusted: bool = Field(
         False,
         description="With one node that is your own: what its receipts alone show is credited, too. Else a transfer that"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import App, Parameter, validators
 
 from core.ledger.ledger import Failed, Ledger
+from core.ports.unavailable import Unavailable
 from core.streams.accepted_blocks import AcceptBlock
 from core.tron.address import Address
 from gateways.cli.acts import at_terminal, must_have_reason, note_command
@@ -18,7 +19,7 @@ from gateways.wiring.opened import check_chain, open_platform
 from gateways.wiring.platform import Platform
 from scanners.blocks import NotWhole, check
 from scanners.observer import SOLID
-from scanners.pinned_producers import PinnedProducers
+from scanners.pinned_producers import PINNED, PinnedProducers
 from scanners.producers import Producers
 
 LAST_BLOCKS: Final = 1_200
@@ -100,6 +101,22 @@ def show_producers(settings: Settings, pin: bool, out: Output) -> None:
         {"producers": active, "pinned": pin or settings.is_lone},
         "\n".join([f"{counted(len(active), 'producer')}, {held}:", *active]),
     )
+
+
+def pin_at_first(settings: Settings, out: Output) -> None:
+    """Pin the producers that the only node states, where none are pinned yet and it answers."""
+    with opened_database(settings) as database, open_platform(settings, OBSERVER, database) as platform:
+        if platform.cursors.load(PINNED) is not None:
+            return
+        try:
+            check_chain(platform)
+            pinned = PinnedProducers(platform.node, platform.cursors, platform.alarm).pin()
+        except Unavailable as error:
+            out.note(
+                f"no producers are pinned yet, run `counterfoil scan producers --pin` when a node answers: {error}"
+            )
+            return
+    out.note(f"pinned {counted(len(pinned.active), 'producer')}: compare them by `counterfoil scan producers`")
 
 
 def acceptable(node: "Node", producers: Producers, number: int) -> tuple[str, int]:

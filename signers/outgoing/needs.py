@@ -40,7 +40,7 @@ class Payer(msgspec.Struct, frozen=True):
     def of(cls, account: ChainAccount | None, solid: ChainAccount | None, resources: AccountResources) -> Self:
         """TRX, the account itself and stake count once they are solid, and while they are still there.
 
-        The head's answer holds what is pending, too, and may never be (FAILURES 75). Energy is as the virtual machine counts it.
+        The head's answer holds what is pending and may never be (FAILURES 75). Energy is as the virtual machine counts it.
         """
         if account is None or solid is None:
             return cls(exists=False, balance_sun=0, energy=0, staked_bytes=0, free_bytes=0)
