@@ -72,7 +72,7 @@ def migrate(*, json: Json = False, data: Data = None) -> None:
     applied = migrate_database(settings)
     said = "\n".join(f"applied {name}" for name in applied) or "the database is up to date"
     if settings.is_lone:
-        from gateways.cli.scan import pin_at_first
+        from gateways.cli.chain.scan import pin_at_first
 
         pin_at_first(settings, out)
     out.show({"applied": applied}, said)

@@ -84,8 +84,8 @@ class HotWallet:
         if self._pool.ours([payee.evm]).get(payee.evm, "payin") != "payin":
             return "address_not_payable"
         # The token lets a blacklisted payee receive, and never lets the coins go again (TRON.md 4.6).
-        # Asked where blocks are solid: a blacklisting that is pending may never be.
-        answer = self._node.call(self._address, self._token, is_blacklisted_call(payee), solid=True)
+        # Pending or not: only the token's owner can make it so, and at worst the client gets its coins back.
+        answer = self._node.call(self._address, self._token, is_blacklisted_call(payee))
         blacklisted = None if answer.reverted else read_bool(answer.returned)
         if blacklisted is None:
             raise Unavailable(f"the token {self._token} does not say whether {payee} is blacklisted: {answer.message}")

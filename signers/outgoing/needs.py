@@ -141,8 +141,8 @@ def need_of(
 
 
 def is_blacklisted(node: Node, token: Address, owner: Address) -> bool:
-    """The token's own word where blocks are solid: what is pending may never be. False where it says nothing."""
-    answer = node.call(owner, token, is_blacklisted_call(owner), solid=True)
+    """The token's own word, pending or not: only its owner can make it so, and a person releases. False for no word."""
+    answer = node.call(owner, token, is_blacklisted_call(owner))
     return bool(not answer.reverted and read_bool(answer.returned))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.ports.unavailable import Unavailable
-from gateways.cli.nodes import LAG_S_MAX, _look, _lowest
+from gateways.cli.chain.nodes import LAG_S_MAX, _look, _lowest
 from scanners.producers import Producers
 from tests.support.chain import SOLID_LAG, MemoryChain
 
