@@ -41,7 +41,6 @@ _NODE_URLS: Final[dict[str, str]] = {
     "mainnet": "https://api.trongrid.io",
 }
 
-
 _UNIT_S: Final[dict[str, int]] = {
     "second": 1,
     "minute": 60,
@@ -196,9 +195,7 @@ class Settings(BaseModel):
         " java-tron has it, and the same address for any other port",
     )
     tron_node_trusted: bool = Field(
-        False,
-        description="With one node that is your own: what its receipts alone show is credited, too. Else a transfer that"
-        " another contract made waits for a second node, and producers are pinned; a devnet is always trusted",
+        False, description="The one node is your own: what its receipts alone show is credited, too; a devnet always is"
     )
     usdt_contract: Annotated[str, AfterValidator(_address)] = Field(
         "", description="The token's contract; empty: the network's USDT"
