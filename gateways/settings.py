@@ -41,7 +41,6 @@ _NODE_URLS: Final[dict[str, str]] = {
     "mainnet": "https://api.trongrid.io",
 }
 
-
 _UNIT_S: Final[dict[str, int]] = {
     "second": 1,
     "minute": 60,
@@ -195,6 +194,9 @@ class Settings(BaseModel):
         description="Where they answer for solid blocks, one for each of TRON_GRPC_URL; empty: port 50061 for 50051, as"
         " java-tron has it, and the same address for any other port",
     )
+    tron_node_trusted: bool = Field(
+        False, description="The one node is your own: what its receipts alone show is credited, too; a devnet always is"
+    )
     usdt_contract: Annotated[str, AfterValidator(_address)] = Field(
         "", description="The token's contract; empty: the network's USDT"
     )
@@ -344,6 +346,11 @@ class Settings(BaseModel):
             )
             for url, solidity, key, grpc, solid_grpc in each
         ]
+
+    @property
+    def is_lone(self) -> bool:
+        """Whether one node is all there is, and nobody vouches for it: its word alone moves no money (I21)."""
+        return len(self.nodes) == 1 and not self.tron_node_trusted and self.network != "devnet"
 
     @property
     def usdt(self) -> Address:

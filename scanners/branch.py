@@ -1,6 +1,7 @@
 """The blocks above the solid height, linked, with what was announced of them; and what a fork took away.
 
-Kept in the head cursor, so that a restart in the middle of a fork still says what left the chain (FAILURES 8).
+Kept in the head cursor, so that a restart in the middle of a fork still says what left the chain (FAILURES 8). Who signed
+them says which of them are solid (producers.py).
 """
 
 from collections.abc import Collection
@@ -14,11 +15,13 @@ from core.tron.chain import BlockRef
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A block that is not solid yet, and the transfers announced from it."""
+    """A block that is not solid yet, who signed it, and the transfers announced from it."""
 
     number: int
     block_id: str
     transfers: tuple[TransferFact, ...] = ()
+    witness: bytes = b""
+    """The producer's 21 bytes. Versions before this one did not keep it."""
 
 
 class Branch(msgspec.Struct, frozen=True):
@@ -33,6 +36,11 @@ class Branch(msgspec.Struct, frozen=True):
 
     def announced(self) -> tuple[TransferFact, ...]:
         return tuple(transfer for block in self.blocks for transfer in block.transfers)
+
+    def id_at(self, number: int) -> str:
+        """The id of the block seen at this height; "" for none."""
+        place = number - self.blocks[0].number if self.blocks else -1
+        return self.blocks[place].block_id if 0 <= place < len(self.blocks) else ""
 
     def grow(self, seen: Seen) -> Self:
         return msgspec.structs.replace(self, blocks=(*self.blocks, seen))

@@ -62,7 +62,8 @@ def message(fact: Fact, key: bytes | Rotating) -> Message:
 def name(fact: Fact) -> str:
     """What the observer and the recorder both call a fact."""
     block_id = fact.transfer.block_id if isinstance(fact, Report) else fact.block_id
-    return f"{fact.kind}:{fact.stream}:{block_id}"
+    waits = f":{fact.transfer.waits_for}" if isinstance(fact, Report) and fact.transfer.waits_for else ""
+    return f"{fact.kind}:{fact.stream}:{block_id}{waits}"
 
 
 def seal(report: bytes, key: bytes | Rotating) -> bytes:

@@ -5,13 +5,14 @@ never goes back. The head may be replaced at any time: what was announced and le
 What is sent is kept until the recorder has recorded it, and sent again if the queue has lost it (I11).
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from core.ports.alarm import Alarm
-from core.ports.chain import Disagreement, Node, NoSecondOpinion, SecondOpinion, UnusableAnswer
+from core.ports.chain import Node, NoSecondOpinion, SecondOpinion, UnusableAnswer
 from core.ports.queues import Message, Outstanding, Queue
 from core.ports.scanning import Cursor, Cursors, SolidLog
 from core.ports.wallets import AddressPool
@@ -19,11 +20,15 @@ from core.rotation import Rotating
 from core.streams.deposits import TransferFact
 from core.tron.chain import Block, BlockRef, Receipt
 from scanners import facts
-from scanners.blocks import NodeFault, NotWhole, Transfer, Unlinked, check, check_link, check_receipts, transfers
+from scanners.blocks import NodeFault, Transfer, Unlinked, check_link, check_receipts, transfers
 from scanners.branch import Branch, Seen
+from scanners.checked_blocks import CheckedBlocks
+from scanners.claims import Claims
 from scanners.notices import addresses_in, notices, sent_by_us, tokens_addresses, unreadable
 from scanners.producers import Producers
+from scanners.proven import direct_transfer
 from scanners.refusals import BlockRefusals
+from scanners.waiting import ONE_NODE, WaitingBlocks
 
 SOLID: Final = "solid"
 HEAD: Final = "head"
@@ -34,6 +39,8 @@ PATIENCE_BLOCKS: Final = 40
 """Two minutes of solid blocks: what is not recorded by then is sent again, and each further time after twice as long."""
 PATIENCE_DOUBLINGS_MAX: Final = 6
 SENT_AGAIN_MAX: Final = 1_000
+HELD_MAX: Final = 64
+"""Blocks read ahead of what is counted that are kept in memory; what lies beyond is fetched a second time."""
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _BRANCHES: Final = msgspec.json.Decoder(Branch)
@@ -42,10 +49,6 @@ _NOWHERE: Final = Cursor(0, "")
 
 class ChainMismatch(Exception):
     """The node's solid chain does not contain the solid blocks that were booked: a person must look, nothing rewinds."""
-
-
-class MissingBlock(NodeFault):
-    """The node named a height and has no block there: it lags behind itself."""
 
 
 class Observer:
@@ -68,11 +71,13 @@ class Observer:
         producers: Producers | None = None,
         opinion: SecondOpinion | None = None,
         accepted: Callable[[int], str] = lambda number: "",  # noqa: ARG005
+        lone: bool = False,
     ) -> None:
         """`usdt` is the token contract's 20 bytes, `key` proves facts; smaller deposits are not announced at the head.
 
-        `producers` knows who may sign a block; `opinion` is asked before anything final is said (I14). `accepted` is the id
-        of the block that an operator lets pass at a height though its transactions do not prove themselves.
+        `producers` knows who may sign a block, and counts what is solid (I21); `opinion` is asked before anything final is
+        said (I14). `accepted` is the id of the block that an operator lets pass at a height though its transactions do not
+        prove themselves. `lone`: nobody vouches for the node, so what its receipts alone show waits.
         """
         self._node = node
         self._queue = queue
@@ -86,9 +91,18 @@ class Observer:
         self._announce_min_minor = announce_min_minor
         self._producers = producers
         self._opinion = opinion
-        self._accepted = accepted
+        self._lone = lone
         self._alarm = alarm
         self._refusals = BlockRefusals(cursors, alarm)
+        self._blocks = CheckedBlocks(
+            node, pool, self._refusals, usdt=usdt, producers=producers, opinion=opinion, accepted=accepted
+        )
+        self._waiting = WaitingBlocks(cursors, self._refusals, alarm, usdt)
+        self._held: dict[int, Block] = {}
+        """Solid blocks that were read ahead of what is counted."""
+        self._waits = False
+        """Whether a solid block waits for a second opinion."""
+        self._claims = Claims()
         self._branch: Branch | None = None
         self._looked_at = 0
         """The solid height at which it was last asked what is overdue."""
@@ -100,32 +114,54 @@ class Observer:
         # A step that fails leaves no memory behind: what the queue took is unknown, so the next one sends all again.
         remembered = Branch() if self._branch is not None else self._remembered()
         branch, self._branch = self._branch or remembered, None
+        tip, waited, self._waits = branch.tip(start), self._waits, False
+        branch, fault = self._read_ahead(start, solid, branch) if not waited else (branch, None)
         cursor, branch = self._follow_solid(start, solid, branch)
-        catching_up = start.number < cursor.number < solid.number
-        grown = branch if catching_up else self._follow_head(cursor, branch)
+        if fault is not None:
+            raise fault
+        waits = waited or self._waits
+        catching_up = not waits and self._is_behind(start, cursor, solid, branch)
+        grown = branch if catching_up else self._follow_head(cursor, solid, head := self._node.head(), branch)
+        if not catching_up and not self._waits:  # what its newest blocks have made solid
+            cursor, grown = self._follow_solid(cursor, solid, grown)
+        if not catching_up and grown.dropped and grown.tip(cursor).number >= head.number:
+            self._send("orphaned", grown.orphans())
+            grown = grown.reported()
+            self._keep(grown)
         # The last process may have died before the queue took what it had announced. That is not sent sooner, since what
         # a fork took away meanwhile would be announced behind the report that it is gone.
         self._send("detected", [fact for fact in grown.announced() if fact in remembered.announced()])
         again = 0 if catching_up else self._send_again(grown, cursor.number)
         self._branch = grown
-        return cursor.number > start.number or grown.tip(cursor) != branch.tip(cursor) or again == SENT_AGAIN_MAX
+        if not catching_up:
+            self._read_waiting()
+            if self._producers is not None:
+                shown = max(cursor.number, self._producers.solid(grown.blocks))
+                self._claims.check(grown.tip(cursor).number, solid.number, shown, self._producers.seats)
+        return cursor.number > start.number or grown.tip(cursor) != tip or again == SENT_AGAIN_MAX
 
     def rescan(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Report solid blocks again, whatever the cursor says -> (height, facts) of each. Always safe (I6)."""
-        solid = self._node.solid()
+        solid, read = self._node.solid(), self._cursors.load(SOLID)
         before: Cursor | None = None
-        for number in range(max(first, 1), min(last, solid.number) + 1):
-            block = self._solid_block(number)
+        window: deque[Block] = deque()
+        for number in range(max(first, 1), solid.number + 1):
+            block = self._blocks.solid(number)
             if before is not None:
                 check_link(before, block)
-            found = self._report_solid(block)
             before = Cursor(number, block.ref.block_id)
-            yield number, len(found)
+            window.append(block)
+            shown = number if read is not None and _is(read, block) else self._counted(_seen(window), solid)
+            while window and window[0].ref.number <= min(shown, last):
+                counted = window.popleft()
+                yield counted.ref.number, len(self._report_solid(counted))
+            if number >= last and not (window and window[0].ref.number <= last):
+                return
 
     def _first(self, solid: BlockRef) -> Cursor:
         """Where the history of this installation begins: the parent of the first block that is looked at."""
         number = solid.number if self._start is None else max(self._start - 1, 0)
-        ref = solid if number == solid.number else _present(self._node.solid_block(number), number).ref
+        ref = solid if number == solid.number else self._blocks.first(number)
         cursor = Cursor(ref.number, ref.block_id)
         self._cursors.save(SOLID, cursor)
         return cursor
@@ -136,24 +172,88 @@ class Observer:
             raise self._mismatch(
                 cursor, f"block {cursor.number} was booked as {cursor.block_id}, the node has {solid.block_id}"
             )
-        last = min(solid.number, cursor.number + BLOCKS_PER_STEP_MAX)
+        last = min(solid.number, self._counted(branch.blocks, solid), cursor.number + BLOCKS_PER_STEP_MAX)
         for number in range(cursor.number + 1, last + 1):
             try:
-                block = self._solid_block(number)
+                block = self._held.get(number) or self._blocks.solid(number)
                 self._check_link(cursor, block)
+                if self._producers is not None and block.ref.block_id != branch.id_at(number):
+                    self._held.clear()
+                    return cursor, branch.cut(number)  # not the block that was counted: its own have to be
                 found = self._report_solid(block)
             except NoSecondOpinion:
-                break  # it will come; meanwhile the head is followed
+                return cursor, self._wait(branch)
             except (NodeFault, UnusableAnswer) as fault:
                 self._refusals.count(number, fault)
                 raise
             cursor = Cursor(number, block.ref.block_id)
             self._cursors.save(SOLID, cursor)
+            self._held.pop(number, None)
             settled = branch.settle(cursor, {fact.stream for fact in found})
             if settled.announced() != branch.announced():
                 self._keep(settled)
             branch = settled
         return cursor, branch
+
+    def _wait(self, branch: Branch) -> Branch:
+        """A second node will come. Meanwhile the head is followed, and what was read ahead with the rest announced."""
+        self._waits = True
+        read, self._held = self._held, {}
+        return branch.cut(min(read)) if read else branch
+
+    def _read_ahead(
+        self, cursor: Cursor, solid: BlockRef, branch: Branch
+    ) -> tuple[Branch, NodeFault | UnusableAnswer | None]:
+        """The branch with what it lacks below the node's solid height, and the fault that stands in the way.
+
+        Each block is read once, and confirmed when enough producers have built on it.
+        """
+        self._held = {number: block for number, block in self._held.items() if number > cursor.number}
+        counted = cursor.number
+        for _ in range(BLOCKS_PER_STEP_MAX if self._producers is not None else 0):
+            tip = branch.tip(cursor)
+            if tip.number >= solid.number or counted >= cursor.number + BLOCKS_PER_STEP_MAX:
+                break
+            number = tip.number + 1
+            try:
+                block = self._held.get(number) or self._blocks.solid(number)
+                if not branch.blocks:
+                    self._check_link(cursor, block)
+                elif tip.number in self._held:
+                    check_link(tip, block)
+            except NoSecondOpinion:
+                return self._wait(branch), None
+            except (NodeFault, UnusableAnswer) as fault:
+                self._held.clear()
+                self._refusals.count(number, fault)
+                return branch, fault
+            if block.ref.parent_id != tip.block_id:  # the head was on another branch when it was followed
+                branch = branch.cut(tip.number)
+                continue
+            if len(self._held) < HELD_MAX:
+                self._held[number] = block
+            branch = branch.grow(_seen([block])[0])
+            counted = self._counted(branch.blocks, solid)
+        return branch, None
+
+    def _counted(self, linked: Sequence[Seen], solid: BlockRef) -> int:
+        """The height that the blocks themselves show to be solid."""
+        return solid.number if self._producers is None else self._producers.solid(linked)
+
+    def _is_behind(self, start: Cursor, cursor: Cursor, solid: BlockRef, branch: Branch) -> bool:
+        """Whether solid blocks are yet to be caught up with: the head is not looked at until then."""
+        if self._producers is None:
+            return start.number < cursor.number < solid.number
+        return branch.tip(cursor).number < solid.number
+
+    def _read_waiting(self) -> None:
+        """Where more than one node can be asked by now, or it is trusted: what waited for that is read again."""
+        if not self._lone and (block := self._waiting.next(self._blocks)):
+            try:
+                self._report_solid(block)
+            except NoSecondOpinion:
+                return
+            self._waiting.forget(block.ref.number)
 
     def _check_link(self, cursor: Cursor, block: Block) -> None:
         try:
@@ -162,37 +262,35 @@ class Observer:
             sentence = f"the solid chain does not continue from what was booked: {error}"
             raise self._mismatch(cursor, sentence) from error
 
-    def _follow_head(self, solid: Cursor, branch: Branch) -> Branch:
+    def _follow_head(self, solid: Cursor, claimed: BlockRef, head: BlockRef, branch: Branch) -> Branch:
         """Announce what is new above the solid height; what a fork took away is reported when the new branch is known."""
-        head = self._node.head()
         if branch.differs(head):
             branch = branch.cut(head.number)
         fetched = 0
         while (
             fetched < BLOCKS_PER_STEP_MAX
-            and len(branch.blocks) < UNSOLID_BLOCKS_MAX
+            and (len(branch.blocks) < UNSOLID_BLOCKS_MAX or not self._waits)
             and (tip := branch.tip(solid)).number < head.number
         ):
-            block = _present(self._node.block(tip.number + 1), tip.number + 1)
-            self._is_whole(block)  # what is said of the head is taken back where the solid block does not hold it
+            block = self._blocks.head(tip.number + 1)
             fetched += 1
             if block.ref.parent_id == tip.block_id:
                 branch = self._announce(branch, block)
             elif branch.blocks:
                 branch = branch.cut(tip.number)
             else:
+                if claimed.number > solid.number:
+                    self._check_link(solid, self._blocks.solid(solid.number + 1))
                 raise Unlinked(f"the node's head is not on top of the solid block {solid.number} ({solid.block_id})")
-        if branch.dropped and branch.tip(solid).number >= head.number:
-            self._send("orphaned", branch.orphans())
-            branch = branch.reported()
-            self._keep(branch)
         return branch
 
     def _announce(self, branch: Branch, block: Block) -> Branch:
         """Report what is worth waiting for, once the cursor remembers that it was."""
-        found = self._facts(*self._receipts(block, self._node.receipts, self._node.receipt))
-        worthy = tuple(fact for fact in found if self._is_announced(fact))
-        branch = branch.grow(Seen(block.ref.number, block.ref.block_id, worthy))
+        worthy: tuple[TransferFact, ...] = ()
+        if len(branch.blocks) < UNSOLID_BLOCKS_MAX:
+            found = self._facts(*self._blocks.receipts(block, solid=False))
+            worthy = tuple(fact for fact in found if self._is_announced(fact))
+        branch = branch.grow(Seen(block.ref.number, block.ref.block_id, worthy, block.witness))
         if worthy:
             self._keep(branch)
             self._send("detected", worthy)
@@ -205,48 +303,12 @@ class Observer:
     def _remembered(self) -> Branch:
         """What the last process knew of the head."""
         cursor = self._cursors.load(HEAD)
-        return _BRANCHES.decode(cursor.unsolid) if cursor is not None and cursor.unsolid else Branch()
+        branch = _BRANCHES.decode(cursor.unsolid) if cursor is not None and cursor.unsolid else Branch()
+        return branch if all(seen.witness for seen in branch.blocks) else branch.cut(0)
 
     def _keep(self, branch: Branch) -> None:
         tip = branch.tip(_NOWHERE)
         self._cursors.save(HEAD, Cursor(tip.number, tip.block_id, _ENCODE(branch)))
-
-    def _solid_block(self, number: int) -> Block:
-        block = _present(self._node.solid_block(number), number)
-        if fault := self._is_whole(block):
-            self._let_pass(block, fault)
-        return block
-
-    def _is_whole(self, block: Block) -> NotWhole | None:
-        """Raises for a block that is not what its header and its producer say -> the fault of one whose root alone fails."""
-        fault = None
-        try:
-            check(block)
-        except NotWhole as error:
-            fault = error
-        if self._producers is not None:
-            self._producers.check(block)
-        return fault
-
-    def _let_pass(self, block: Block, fault: NotWhole) -> None:
-        """Raises the fault unless an operator accepted this block, or a second node shows the same one (FAILURES 38)."""
-        ref = block.ref
-        if self._accepted(ref.number) == ref.block_id:
-            why = "an operator accepted it"
-        elif self._opinion is not None:
-            try:
-                self._opinion.agree_on_block(block)
-            except Disagreement as error:
-                raise fault from error
-            why = "two nodes show the same"
-        else:
-            raise fault
-        self._refusals.tell_once(
-            "block_not_whole",
-            ref.number,
-            f"block {ref.number} ({ref.block_id}) does not prove its transactions: a stranger may have put into one of them"
-            f" what no node's JSON shows. {why}, so it is taken",
-        )
 
     def _report_solid(self, block: Block) -> list[TransferFact]:
         """All that a solid block has for us: transfers, notices, and the log's entry; -> the transfers.
@@ -254,53 +316,27 @@ class Observer:
         A block proves its transactions and not their receipts: one node alone could add a transfer, change one, or hide
         it. So a second one must have the same, all of them.
         """
-        block, receipts = self._receipts(block, self._node.solid_receipts, self._node.solid_receipt)
+        block, receipts = self._blocks.receipts(block, solid=True)
         check_receipts(block, receipts)
         found = transfers(block, receipts, self._usdt)
         if receipts and self._opinion is not None:
             self._opinion.agree_on_receipts(block.ref.number, receipts)
+        ordered = [it for each in block.transactions if (it := direct_transfer(each, self._usdt))] if self._lone else []
         asked = addresses_in(block) | tokens_addresses(receipts, self._usdt)
-        asked |= {transfer.receiver for transfer in found} | {transfer.sender for transfer in found}
+        asked |= {end for transfer in (*found, *ordered) for end in (transfer.receiver, transfer.sender)}
         wallets = self._pool.ours(list(asked)) if asked else {}
         sent = sent_by_us(block, wallets)
-        confirmed = _to_us(found, block.ref, wallets)
+        arrived = _to_us(found, block.ref, wallets)
+        waiting = self._waiting.unproven(block, receipts, arrived, wallets) if self._lone else []
         found_out = notices(block, receipts, found, sent, wallets, self._usdt)
-        self._send("confirmed", confirmed)
+        self._send("confirmed", [fact for fact in arrived if fact not in waiting])
+        self._send("detected", [msgspec.structs.replace(fact, waits_for=ONE_NODE) for fact in waiting])
         if found_out:
             self._keep_and_send([facts.message(notice, self._key) for notice in found_out], block.ref.number)
         for sentence in unreadable(block, wallets):
             self._alarm("transaction_unreadable", sentence)
         self._log.append(block.ref, {transaction.txid: transaction.contract_ret for transaction in sent})
-        return confirmed
-
-    def _receipts(
-        self,
-        block: Block,
-        ask_all: Callable[[int], Sequence[Receipt]],
-        ask_one: Callable[[str], Receipt | None],
-    ) -> tuple[Block, Sequence[Receipt]]:
-        """The block and its receipts; where nobody's answer can be used, those that concern us, and the block with no others.
-
-        How much a block's receipts weigh is a stranger's to choose (FAILURES 90).
-        """
-        number = block.ref.number
-        try:
-            return block, ask_all(number)
-        except UnusableAnswer:
-            if not self._refusals.is_hopeless(number):
-                raise
-        ours = self._pool.ours(list(addresses_in(block)))
-        named = (self._usdt, *ours)
-        few = tuple(it for it in block.transactions if any(address in it.raw_data for address in named))
-        found = [receipt for it in few if (receipt := ask_one(it.txid)) is not None]
-        self._refusals.tell_once(
-            "receipts_passed_over",
-            number,
-            f"the receipts of block {number} cannot be had at once: those of {len(few)} transactions that name the token or"
-            f" an address of ours were asked one by one, those of {len(block.transactions) - len(few)} others were not looked"
-            " at. Run `counterfoil reconcile`",
-        )
-        return msgspec.structs.replace(block, transactions=few), found
+        return arrived
 
     def _mismatch(self, booked: Cursor, sentence: str) -> Exception:
         """What it means that the solid chain differs: this node's fault where two nodes still have what was booked."""
@@ -352,7 +388,7 @@ class Observer:
         kept by itself, or it is orphaned, of whichever block the recorder heard last.
         """
         fact = facts.open(message.body, self._key)
-        if not isinstance(fact, facts.Report) or fact.kind == "confirmed":
+        if not isinstance(fact, facts.Report) or fact.kind == "confirmed" or fact.transfer.waits_for:
             return message
         if fact.stream in waiting:
             return None
@@ -364,9 +400,10 @@ def _to_us(found: Sequence[Transfer], ref: BlockRef, wallets: Mapping[bytes, str
     return [it.fact(ref, wallets[it.receiver], wallets.get(it.sender, "")) for it in found if it.receiver in wallets]
 
 
-def _present(block: Block | None, number: int) -> Block:
-    if block is None:
-        raise MissingBlock(f"the node has no block {number} although its chain is higher")
-    if block.ref.number != number:
-        raise MissingBlock(f"the node answered block {block.ref.number} when asked for {number}")
-    return block
+def _seen(blocks: Collection[Block]) -> list[Seen]:
+    """Blocks of which nothing was announced."""
+    return [Seen(block.ref.number, block.ref.block_id, (), block.witness) for block in blocks]
+
+
+def _is(cursor: Cursor, block: Block) -> bool:
+    return (cursor.number, cursor.block_id) == (block.ref.number, block.ref.block_id)

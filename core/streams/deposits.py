@@ -32,7 +32,7 @@ class TransferFact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `log_index` counts all logs of the transaction; None is a plain TRX transfer. `wallet` is the role of our address:
     "payin", "hot", "gas" or "cold", and `from_wallet` that of the sender, if it is ours. `amount_minor` is USDT minor
-    units, or sun.
+    units, or sun. `waits_for` is why it is not credited though its block is solid: "one_node", nobody else shows it.
     """
 
     txid: str
@@ -46,6 +46,7 @@ class TransferFact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     block_id: str
     block_timestamp_ms: int
     from_wallet: str = ""
+    waits_for: str = ""
 
     @property
     def stream(self) -> str:
@@ -72,7 +73,7 @@ def deposit_id(txid: str, log_index: int | None) -> UUID:
     client_event="deposit.detected",
 )
 class DepositDetected(Event, frozen=True, kw_only=True):
-    """Seen at the head, in a block that may still be replaced."""
+    """Seen at the head, in a block that may still be replaced; or in a solid one, where `waits_for` says what is missing."""
 
     account_id: str
     ledger_account: str
@@ -159,7 +160,7 @@ class _DepositCommand(msgspec.Struct, frozen=True):
 
 
 class DetectDeposit(_DepositCommand, frozen=True):
-    """A transfer was seen at the head."""
+    """A transfer was seen at the head, or in a solid block where it waits for something more."""
 
     def guards(self) -> list[GuardKey]:
         return []
@@ -170,7 +171,10 @@ class DetectDeposit(_DepositCommand, frozen=True):
             return ()
         if deposit.status == "detected":
             assert deposit.transfer is not None
-            if deposit.transfer.block_id == self.fact.block_id:
+            if deposit.transfer.block_id == self.fact.block_id and self.fact.waits_for in (
+                "",
+                deposit.transfer.waits_for,
+            ):
                 return _conflict(deposit.transfer, self.fact) or ()
         account_id, ledger_account = _owner(past, self.fact)
         detected = DepositDetected(

@@ -37,7 +37,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reconcile": ("reconcile:command", "Trial balance; events = guard = views; ledger = chain"),
     "rebuild": ("rebuild:command", "Rebuild views from events beside the ones that serve; verify; swap them in"),
     "census": ("service:census", "Which events are stored, by type and version, and how each is read"),
-    "scan": ("scan:app", "Read solid blocks again, or let one pass that no node shows whole"),
+    "scan": ("chain.scan:app", "Read solid blocks again, or let one pass that no node shows whole"),
+    "nodes": (
+        "chain.nodes:command",
+        "Each Tron node: head, lag, solid as claimed and as counted, how far back, faults",
+    ),
     "signing": ("signing:app", "See what stops signing, and let it go on"),
     "alarms": ("alarms:app", "See what was raised, and the secret that signs the operator's webhooks"),
     "queue": ("queue:app", "See what waits and what was set aside, and send it again"),

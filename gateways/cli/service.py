@@ -68,9 +68,14 @@ def devnet(
 
 def migrate(*, json: Json = False, data: Data = None) -> None:
     """Bring the database to this version; safe to run twice and at once from many machines."""
-    applied = migrate_database(settings_with(data=data))
+    settings, out = settings_with(data=data), Output(as_json=json)
+    applied = migrate_database(settings)
     said = "\n".join(f"applied {name}" for name in applied) or "the database is up to date"
-    Output(as_json=json).show({"applied": applied}, said)
+    if settings.is_lone:
+        from gateways.cli.chain.scan import pin_at_first
+
+        pin_at_first(settings, out)
+    out.show({"applied": applied}, said)
 
 
 def census(*, json: Json = False, data: Data = None) -> bool:

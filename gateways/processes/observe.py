@@ -14,6 +14,7 @@ from gateways.wiring.platform import Platform
 
 if TYPE_CHECKING:
     from scanners.observer import Observer
+    from scanners.producers import Producers
 
 
 def steps(platform: Platform) -> Sequence[Step]:
@@ -24,7 +25,6 @@ def steps(platform: Platform) -> Sequence[Step]:
 def observer(platform: Platform) -> "Observer":
     """The observer of this platform, for its process and for `counterfoil scan`."""
     from scanners.observer import Observer
-    from scanners.producers import Producers
 
     settings = platform.settings
     store = platform.store
@@ -46,10 +46,21 @@ def observer(platform: Platform) -> "Observer":
         key=platform.secrets.deposit_fact_keys,
         alarm=platform.alarm,
         announce_min_minor=settings.payin_min_minor,
-        producers=Producers(platform.node),
+        producers=producers(platform),
         opinion=platform.node,
         accepted=accepted,
+        lone=settings.is_lone,
     )
+
+
+def producers(platform: Platform) -> "Producers":
+    """Who may sign blocks: as two nodes state it or one that is trusted, or of one node what was pinned."""
+    from scanners.pinned_producers import PinnedProducers
+    from scanners.producers import Producers
+
+    if platform.settings.is_lone:
+        return Producers(PinnedProducers(platform.node, platform.cursors, platform.alarm))
+    return Producers(platform.node)
 
 
 PROCESS: Final = Process(

@@ -102,6 +102,11 @@ class Nodes:
 
         return pinned
 
+    @property
+    def members(self) -> Mapping[str, OneNode]:
+        """Each node by its name, the preferred one first: to look at one apart from the others."""
+        return {member.name: member.node for member in self._roster.members}
+
     # Node
 
     def head(self) -> BlockRef:
@@ -269,18 +274,29 @@ class Nodes:
             member.failures = 0
         return answer
 
-    def _each(self, question: Callable[[OneNode], T], *, but: Member | None = None) -> Iterator[tuple[Member, T]]:
-        """Every other node's answer; who is silent or does not know is left out. Two voices need no good name to agree."""
+    def _each(
+        self, question: Callable[[OneNode], T], *, but: Member | None = None, missing: list[str] | None = None
+    ) -> Iterator[tuple[Member, T]]:
+        """Every other node's answer; who is silent or does not know is left out, and `missing` is told why.
+
+        Two voices need no good name to agree.
+        """
+        missing = [] if missing is None else missing
         well = self._roster.is_well
         for member in sorted(self._roster.members, key=lambda m: not well(m)):
-            if member is but or (member.failures and not well(member)) or not self._roster.is_of_this_network(member):
+            if member is but:
+                continue
+            if (member.failures and not well(member)) or not self._roster.is_of_this_network(member):
+                missing.append(f"{member.name} did not answer of late, or is of another network")
                 continue
             try:
                 answer = question(member.node)
             except _NotYet:
+                missing.append(f"{member.name} does not have it")
                 continue
             except Unavailable as error:
                 self._roster.failed(member, error)
+                missing.append(f"{member.name} cannot say: {error}")
                 continue
             member.failures = 0
             yield member, answer
@@ -295,7 +311,8 @@ class Nodes:
             return self._ask(question) if stated is None else stated
         first = self._first() if stated is not None else None
         votes: list[tuple[Member, Any]] = [(first, stated)] if first else []
-        for member, answer in self._each(question, but=first):
+        missing: list[str] = []
+        for member, answer in self._each(question, but=first, missing=missing):
             votes.append((member, answer))
             if sum(answer == other for _, other in votes) == 2:
                 for dissenter in (each for each, other in votes if other != answer):
@@ -304,10 +321,11 @@ class Nodes:
                     raise Disagreement(f"two nodes contradict {first.name}: {subject}")
                 return answer
         if len(votes) < 2:
+            sentence = f"no second node can say yet: {subject} ({'; '.join(missing) or 'no other is well'})"
             if self._waits_for != subject:
-                log.warning("no second node can say yet: %s", subject)
+                log.warning("%s", sentence)
             self._waits_for = subject
-            raise NoSecondOpinion(f"no second node can say yet: {subject}")
+            raise NoSecondOpinion(sentence)
         sentence = f"{' and '.join(member.name for member, _ in votes)} contradict each other: {subject}"
         self._roster.alarm("disagreement", sentence)
         raise Disagreement(sentence)

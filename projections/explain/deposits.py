@@ -95,6 +95,11 @@ def _step(recorded: Recorded, before: Deposit) -> Step:
     match happened:
         case DepositDetected() if before.status == "orphaned":
             sentence = f"Seen again: the transaction stands in block {fact.block_number} now, and waits like a new one."
+        case DepositDetected() if fact.waits_for:
+            sentence = (
+                f"Block {fact.block_number} is solid, and one node alone shows the transfer: it waits for another."
+            )
+            data |= {"waits_for": fact.waits_for}
         case DepositDetected() if before.status == "detected":
             earlier = before.transfer.block_number if before.transfer else fact.block_number
             sentence = (
@@ -127,6 +132,8 @@ def _step(recorded: Recorded, before: Deposit) -> Step:
 
 def _detected(fact: TransferFact, chain: Chain) -> Now:
     """Nothing but the solidity of its block is missing."""
+    if fact.waits_for:
+        return _waits(fact)
     block = fact.block_number
     about = {"block_number": block, "head_block": chain.head, "solid_block": chain.solid}
     then = f"Once block {block} is solid, and still has the transfer, it is booked. If the block leaves the chain, it is not."
@@ -146,6 +153,18 @@ def _detected(fact: TransferFact, chain: Chain) -> Now:
         " `counterfoil queue list` shows whether deposit-events waits."
     )
     return Now("being_recorded", sentence, then, about)
+
+
+def _waits(fact: TransferFact) -> Now:
+    """`one_node`: the block proves what its transactions are, and another contract's transfer is none of them."""
+    return Now(
+        fact.waits_for,
+        f"Another contract made this transfer, so block {fact.block_number} does not prove it: only the receipt of the one"
+        " node that is configured shows it.",
+        "A second node in COUNTERFOIL_TRON_NODE_URL, or COUNTERFOIL_TRON_NODE_TRUSTED=true where the node is the operator's"
+        " own, lets it be booked: it is then read again by itself.",
+        {"block_number": fact.block_number, "waits_for": fact.waits_for},
+    )
 
 
 def _orphaned(fact: TransferFact) -> Now:

@@ -84,6 +84,7 @@ class HotWallet:
         if self._pool.ours([payee.evm]).get(payee.evm, "payin") != "payin":
             return "address_not_payable"
         # The token lets a blacklisted payee receive, and never lets the coins go again (TRON.md 4.6).
+        # Pending or not: only the token's owner can make it so, and at worst the client gets its coins back.
         answer = self._node.call(self._address, self._token, is_blacklisted_call(payee))
         blacklisted = None if answer.reverted else read_bool(answer.returned)
         if blacklisted is None:

@@ -171,7 +171,7 @@ class Instructions(Outgoing):
                 if stake_sun > self._lent_sun(receiver, resource):
                     raise Withdrawn(f"{receiver} has less than that to give back")
         attempt = self._attempt(order, intent, head, solid)
-        activates = isinstance(intent, TrxTransfer) and self._node.account(intent.to) is None
+        activates = isinstance(intent, TrxTransfer) and self._node.solid_account(intent.to) is None
         kept = msgspec.structs.astuple(funds)
         funds.set_aside(intent, 0, bandwidth_bytes(bytes.fromhex(attempt.raw_data)), activates=activates)
         try:

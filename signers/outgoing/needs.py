@@ -38,14 +38,17 @@ class Payer(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, account: ChainAccount | None, solid: ChainAccount | None, resources: AccountResources) -> Self:
-        """TRX count once they are solid, and while they are still there; energy as the virtual machine counts it."""
-        if account is None:
+        """TRX, the account itself and stake count once they are solid, and while they are still there.
+
+        The head's answer holds what is pending and may never be (FAILURES 75). Energy is as the virtual machine counts it.
+        """
+        if account is None or solid is None:
             return cls(exists=False, balance_sun=0, energy=0, staked_bytes=0, free_bytes=0)
-        stake_sun = account.energy_stake_sun + account.acquired_energy_sun
+        stake_sun = min(each.energy_stake_sun + each.acquired_energy_sun for each in (account, solid))
         limit = units_in_machine(stake_sun, resources.total_energy_limit, resources.total_energy_weight)
         return cls(
             exists=True,
-            balance_sun=min(account.balance_sun, solid.balance_sun if solid else 0),
+            balance_sun=min(account.balance_sun, solid.balance_sun),
             energy=max(0, min(limit, resources.energy_limit) - resources.energy_used),
             staked_bytes=resources.net_left,
             free_bytes=resources.free_net_left,
@@ -138,7 +141,7 @@ def need_of(
 
 
 def is_blacklisted(node: Node, token: Address, owner: Address) -> bool:
-    """The token's own word; False where it says nothing."""
+    """The token's own word, pending or not: only its owner can make it so, and a person releases. False for no word."""
     answer = node.call(owner, token, is_blacklisted_call(owner))
     return bool(not answer.reverted and read_bool(answer.returned))
 

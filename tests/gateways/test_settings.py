@@ -65,6 +65,20 @@ def test_a_wrong_value_is_a_sentence_that_names_the_variable(name: str, value: s
     assert "Value error" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "lone"),
+    [
+        ({"NETWORK": "mainnet"}, True),
+        ({"NETWORK": "mainnet", "TRON_NODE_TRUSTED": "true"}, False),
+        ({"NETWORK": "mainnet", "TRON_NODE_URL": "http://a,http://b"}, False),
+        ({"NETWORK": "devnet"}, False),
+    ],
+)
+def test_one_node_of_a_public_network_is_lone_until_somebody_vouches_for_it(given: dict[str, str], lone: bool) -> None:
+    """A second node, the operator's word, or the devnet, which is one's own."""
+    assert load({f"COUNTERFOIL_{name}": value for name, value in given.items()}).is_lone is lone
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     """Two wrong values are two sentences."""
     with pytest.raises(InvalidSettings) as caught:

@@ -52,6 +52,8 @@ def test_the_operator_keeps_the_treasury() -> None:
             assert (seen["usdt"], seen["block_number"] > 0) == ("0.000000", True)
             assert "1 sweep and 0 payouts" in typed("stake", "recommend")
             assert re.search(r"[\d,]+ solid blocks, \d+ to \d+: \d+ transfers to our addresses reported", typed("scan"))
+            assert re.search(r"\* http://\S+ \d+ \d+ s \d+ \d+ 1 ", typed("nodes"))
+            assert len(json.loads(typed("scan", "producers", "--json"))["producers"]) == 27
             [gas] = [each for each in json.loads(typed("stake", "status", "--json"))["data"] if each["wallet"] == "gas"]
             assert (gas["energy_stake"], gas["energy_stake_sun"]) == ("1000.000000", 1_000_000_000)
             alarms = typed("alarms", "list")

@@ -8,7 +8,8 @@ import pytest
 from core.ports.scanning import Cursor
 from core.ports.unavailable import Unavailable
 from scanners.blocks import IncompleteReceipts, InvalidBlock, Unlinked
-from scanners.observer import BLOCKS_PER_STEP_MAX, SOLID, ChainMismatch, MissingBlock
+from scanners.checked_blocks import MissingBlock
+from scanners.observer import BLOCKS_PER_STEP_MAX, SOLID, ChainMismatch
 from tests.scanners.world import HOT, SPARE, THEM, US, World
 from tests.support.chain import SOLID_LAG, Included, token_call, transfer_log, trx_transfer, usdt_transfer
 from tests.support.memory import Crash, Fuse

@@ -10,6 +10,7 @@ from core.streams.accounts import RegisterAccount
 from core.streams.addresses import RequestPayin
 from core.streams.deposits import Deposit, deposit_stream
 from scanners.observer import Observer
+from scanners.pinned_producers import PinnedProducers
 from scanners.producers import Producers
 from scanners.recorder import Recorder
 from tests.support.chain import USDT, MemoryChain, person
@@ -35,8 +36,12 @@ US, SPARE, HOT, THEM = person(10), person(12), person(20), person(11)
 class World:
     """`observer` and `recorder` are the running processes; `restart` starts them anew on what is durable."""
 
-    def __init__(self, start: int | None = 1, announce_min_minor: int = 0) -> None:
-        self.chain = MemoryChain()
+    def __init__(
+        self, start: int | None = 1, announce_min_minor: int = 0, *, seats: int = 1, lone: bool = False
+    ) -> None:
+        """`seats` producers; `lone`: one node that nobody vouches for."""
+        self.chain = MemoryChain(seats=seats)
+        self.lone = lone
         self.node: Any = self.chain
         """What the observer talks to; may be replaced before a restart."""
         self.opinion: SecondOpinion | None = None
@@ -79,9 +84,10 @@ class World:
             alarm=self._ring,
             start=self.start,
             announce_min_minor=self.announce_min_minor,
-            producers=Producers(node),
+            producers=Producers(PinnedProducers(node, self.cursors, self._ring) if self.lone else node),
             opinion=self.opinion,
             accepted=lambda number: self.accepted.get(number, ""),
+            lone=self.lone,
         )
         self.recorder = Recorder(
             through(self.queue),

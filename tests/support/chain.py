@@ -41,10 +41,14 @@ class Included(msgspec.Struct, frozen=True):
 
 
 class MemoryChain:
-    """Blocks and their receipts, the newest last. `solid_lag` blocks at the head are not solid."""
+    """Blocks and their receipts, the newest last. `solid_lag` blocks at the head are not solid.
 
-    def __init__(self, solid_lag: int = SOLID_LAG) -> None:
+    The producers take turns; with 27 of them the lag of 18 blocks is what their signatures show.
+    """
+
+    def __init__(self, solid_lag: int = SOLID_LAG, seats: int = 1) -> None:
         self.solid_lag = solid_lag
+        self.signers = [WITNESS_KEY, *(producer_key(seat) for seat in range(1, seats))]
         self.blocks: list[Block] = []
         self.contents: list[list[Included]] = []
         self.empty_receipts = 0
@@ -70,11 +74,17 @@ class MemoryChain:
         transactions = tuple(each.transaction for each in included)
         root = tx_trie_root(transactions)
         timestamp_ms = GENESIS_MS + 3_000 * self.nonce
-        self.blocks.append(block_of(number, parent, timestamp_ms, root, transactions))
+        self.blocks.append(block_of(number, parent, timestamp_ms, root, transactions, self.signer(number)))
         self.contents.append(included)
 
     def producers(self) -> list[Producer]:
-        return [Producer(bytes(WITNESS), active=True, latest_block=len(self.blocks) - 1)]
+        return [
+            Producer(bytes(address_of(key.public_key.format())), True, len(self.blocks) - 1) for key in self.signers
+        ]
+
+    def signer(self, number: int) -> coincurve.PrivateKey:
+        """Whose turn it is at this height."""
+        return self.signers[number % len(self.signers)]
 
     def producer_key(self, address: bytes) -> bytes:
         return address
@@ -133,6 +143,10 @@ class MemoryChain:
         raise NotImplementedError
 
 
+def producer_key(seat: int) -> coincurve.PrivateKey:
+    return coincurve.PrivateKey(sha256(b"producer %d" % seat))
+
+
 def block_of(
     number: int,
     parent: bytes,
@@ -180,6 +194,14 @@ def token_call(salt: int, *logs: Log, result: str = "SUCCESS") -> Included:
 
 def usdt_transfer(salt: int, receiver: Address, amount_minor: int, sender: Address = PAYER) -> Included:
     return token_call(salt, transfer_log(sender, receiver, amount_minor))
+
+
+def direct_transfer(salt: int, receiver: Address, amount_minor: int) -> Included:
+    """A call of the token's own `transfer`, as the block states it and the receipt says it."""
+    data = bytes.fromhex("a9059cbb") + bytes(12) + receiver.evm + amount_minor.to_bytes(32, "big")
+    parameter = {"owner_address": bytes(PAYER), "contract_address": bytes(USDT), "data": data}
+    transaction = _transaction(salt, contract_of(TRIGGER, parameter), "SUCCESS")
+    return Included(transaction, _receipt(transaction.txid, "SUCCESS", (transfer_log(PAYER, receiver, amount_minor),)))
 
 
 def trx_transfer(salt: int, receiver: Address, amount_sun: int, sender: Address = PAYER) -> Included:

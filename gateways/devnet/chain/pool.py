@@ -57,6 +57,11 @@ class Pool:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def state(self) -> State:
+        """The head's state under all that waits, as java-tron's /wallet shows it: some of it may come into no block."""
+        return self._state
+
     def find(self, txid: str) -> Waiting | None:
         return self._waiting.get(txid)
 

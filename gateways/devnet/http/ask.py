@@ -57,7 +57,8 @@ class Ask:
 
     @property
     def state(self) -> State:
-        return self.chain.state_at(self.top.number)
+        """What /wallet answers from is pending, in no block yet (FAILURES 75)."""
+        return self.chain.pool.state if self.top is self.chain.head else self.chain.state_at(self.top.number)
 
     @property
     def parameters(self) -> Parameters:

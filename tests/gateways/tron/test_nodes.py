@@ -297,7 +297,9 @@ def test_a_second_node_that_is_not_there_yet_has_no_vote() -> None:
     """A node that does not have the block yet contradicts nobody: it is waited for, and not blamed."""
     net = Net(2)
     net["second"].answers["solid_receipts"] = lambda number: []
-    with pytest.raises(Unavailable, match="no second node"):
+    with pytest.raises(
+        Unavailable, match=r"no second node can say yet: the receipts of block 1 \(second does not have it\)"
+    ):
         net.nodes.agree_on_receipts(1, net.chain.receipts(1))
     assert net.alarms == []
     assert [standing.failures for standing in net.standing()] == [0, 0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import psycopg
 import pytest
 
@@ -130,6 +131,10 @@ def test_a_deposit_waits_for_its_block_to_be_solid(asked: Asked) -> None:
     assert "10 more blocks must become solid" in found.now.sentence
     asked.read_chain(head=120, solid=100)
     assert asked.deposit().now.code == "being_recorded"
+    waiting = msgspec.structs.replace(SEEN, waits_for="one_node")
+    found = asked.deposit(detect(waiting))
+    assert (found.state, found.now.code, found.now.about["waits_for"]) == ("detected", "one_node", "one_node")
+    assert "one node alone shows" in found.story[-1].sentence
     assert told(found)[0].startswith("Seen at the head of the chain in block 100: 10.000000 USDT from ")
 
 

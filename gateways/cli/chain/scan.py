@@ -1,22 +1,25 @@
-"""`counterfoil scan`: read solid blocks again and report what they hold, or let one pass that no node can show whole."""
+"""`counterfoil scan`: read solid blocks again and report what they hold; let one pass; show and pin who signs them."""
 
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter, validators
 
 from core.ledger.ledger import Failed, Ledger
+from core.ports.unavailable import Unavailable
 from core.streams.accepted_blocks import AcceptBlock
+from core.tron.address import Address
 from gateways.cli.acts import at_terminal, must_have_reason, note_command
 from gateways.cli.console import Data, Json, Output, counted, progress
 from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.roles import API, OBSERVER
-from gateways.processes.observe import observer
+from gateways.processes.observe import observer, producers
 from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
 from gateways.wiring.opened import check_chain, open_platform
 from gateways.wiring.platform import Platform
 from scanners.blocks import NotWhole, check
 from scanners.observer import SOLID
+from scanners.pinned_producers import PINNED, PinnedProducers
 from scanners.producers import Producers
 
 LAST_BLOCKS: Final = 1_200
@@ -54,8 +57,9 @@ def scan_again(settings: Settings, first: int | None, last: int | None, out: Out
 
 def _range(platform: Platform, first: int | None, last: int | None) -> tuple[int, int]:
     solid, cursor = platform.node.solid().number, platform.cursors.load(SOLID)
+    solid = solid if cursor is None else min(solid, cursor.number)
     if last is not None and last > solid:
-        raise NotReady(f"--to {last} is not solid yet: the last solid block is {solid}")
+        raise NotReady(f"--to {last} is not solid yet, or not read: the last solid block here is {solid}")
     last = solid if last is None else last
     if first is None:
         read = last if cursor is None else min(cursor.number, last)
@@ -68,9 +72,9 @@ def _range(platform: Platform, first: int | None, last: int | None) -> tuple[int
 def accept_block(settings: Settings, number: int, reason: str, out: Output) -> None:
     """Record that this block may pass. The operator at this machine is the actor."""
     with opened_database(settings) as database, open_platform(settings, API, database) as platform:
-        check_chain(platform)
-        with platform.node.pinned():
-            block_id, count = acceptable(platform.node, Producers(platform.node), number)
+        with open_platform(settings, OBSERVER, database) as looking, looking.node.pinned():
+            check_chain(looking)
+            block_id, count = acceptable(looking.node, producers(looking), number)
         accept(platform.ledger, number, block_id, reason, at_terminal())
         note_command(settings, "chain.block-accepted", database, number=number, block_id=block_id, reason=reason)
     out.show(
@@ -78,6 +82,41 @@ def accept_block(settings: Settings, number: int, reason: str, out: Output) -> N
         f"block {number} ({block_id}, {counted(count, 'transaction')}) is accepted: the scanner takes it at its next look,"
         " and none but this one at its height",
     )
+
+
+def show_producers(settings: Settings, pin: bool, out: Output) -> None:
+    """Who may sign blocks here; with `pin` as the node states it now. The operator at this machine answers for it."""
+    with opened_database(settings) as database, open_platform(settings, OBSERVER, database) as platform:
+        check_chain(platform)
+        network = PinnedProducers(platform.node, platform.cursors, platform.alarm)
+        with platform.node.pinned():
+            if pin:
+                network.pin()
+            source = network if pin or settings.is_lone else platform.node
+            active = sorted(Address(it.address).base58 for it in source.producers() if it.active)
+        if pin:
+            note_command(settings, "chain.producers-pinned", database, producers=len(active))
+    held = "pinned" if pin or settings.is_lone else "stated by the nodes, not pinned"
+    out.show(
+        {"producers": active, "pinned": pin or settings.is_lone},
+        "\n".join([f"{counted(len(active), 'producer')}, {held}:", *active]),
+    )
+
+
+def pin_at_first(settings: Settings, out: Output) -> None:
+    """Pin the producers that the only node states, where none are pinned yet and it answers."""
+    with opened_database(settings) as database, open_platform(settings, OBSERVER, database) as platform:
+        if platform.cursors.load(PINNED) is not None:
+            return
+        try:
+            check_chain(platform)
+            pinned = PinnedProducers(platform.node, platform.cursors, platform.alarm).pin()
+        except Unavailable as error:
+            out.note(
+                f"no producers are pinned yet, run `counterfoil scan producers --pin` when a node answers: {error}"
+            )
+            return
+    out.note(f"pinned {counted(len(pinned.active), 'producer')}: compare them by `counterfoil scan producers`")
 
 
 def acceptable(node: "Node", producers: Producers, number: int) -> tuple[str, int]:
@@ -142,3 +181,16 @@ def _accept_block(
 ) -> None:
     """Let the scanner take a block whose transactions do not add up to its txTrieRoot in any node's JSON."""
     accept_block(settings_with(data=data), number, reason, Output(as_json=json))
+
+
+@app.command(name="producers")
+def _producers(
+    *,
+    pin: Annotated[
+        bool, Parameter(negative="", help="Pin what the node states now; compare it with an explorer's list")
+    ] = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Show who may sign blocks here; with one node that is not trusted, the set that was pinned."""
+    show_producers(settings_with(data=data), pin, Output(as_json=json))

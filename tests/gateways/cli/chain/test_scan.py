@@ -5,7 +5,7 @@ import pytest
 
 from core.ledger.ledger import Ledger
 from core.streams.accepted_blocks import Acceptance, BlockAccepted, accepted_stream
-from gateways.cli.scan import accept, acceptable
+from gateways.cli.chain.scan import accept, acceptable
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.roles import API, OBSERVER
 from gateways.user_error import UserError
