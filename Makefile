@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo demo-aws up test check simulate simulate-many bench format openapi readme platform scan lock clean
+.PHONY: help demo demo-aws up test check simulate simulate-many live bench format openapi readme platform scan lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
@@ -22,6 +22,7 @@ help:
 > @echo "make check   ruff, mypy, import contracts, fast tests"
 > @echo "make simulate SEED=7     one run of the whole system on a hostile chain, from its seed, with its trace"
 > @echo "make simulate-many       2,000 of them, and 100,000 cases against the block reader"
+> @echo "make live NODE=… KEY=…   the node's contract and one journey against a real node of a test network"
 > @echo "make bench   the engine's numbers beside their baselines"
 > @echo "make readme  writes what programs print into the README and the guides, three minutes"
 > @echo "make scan    security scans of terraform, image and workflows, in a virtual environment of their own"
@@ -67,6 +68,15 @@ simulate: $(DEV)
 simulate-many: $(DEV)
 > @$(BIN)/python -m tests.simulation 1 --many 2000
 > @FUZZ_CASES=100000 $(BIN)/python -m pytest -n 2 tests/scanners/test_fuzz.py
+
+live: export NODE := $(NODE)
+live: export SOLIDITY := $(SOLIDITY)
+live: export GRPC := $(GRPC)
+live: export KEY := $(KEY)
+live: export TOKEN := $(TOKEN)
+live: export STAKE := $(STAKE)
+live: $(DEV)
+> @$(BIN)/python -m tests.live
 
 bench: $(DEV)
 > @$(BIN)/python -m tests.bench
