@@ -8,7 +8,7 @@ from core.tron.chain import BroadcastAnswer, Receipt
 from core.tron.secp256k1 import CURVE_ORDER, sha256
 from core.tron.transactions import CONTRACT_TYPES, RAW, SIGNED, TRANSFER, TRIGGER, contract_of, parameter_of, txid_of
 from gateways.tron.node import TronNode
-from signers.keys.keys import SoftwareKey
+from signers.keys.keys import Key, SoftwareKey
 from signers.transactions.abi import transfer_call
 from tests.support.patience import until
 
@@ -44,7 +44,7 @@ class Hand:
     """
 
     def __init__(
-        self, node: TronNode, key: SoftwareKey, turn: Callable[[], None] = nothing, *, left_sun: int = 2**62
+        self, node: TronNode, key: Key, turn: Callable[[], None] = nothing, *, left_sun: int = 2**62
     ) -> None:
         self.node = node
         self.key = key

@@ -11,7 +11,7 @@ import httpx2
 
 from core.tron.address import SUN_PER_TRX, Address
 from core.tron.transactions import UPDATE_PERMISSIONS
-from signers.keys.keys import SoftwareKey
+from signers.keys.keys import Key, SoftwareKey
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 from tests.gateways.cli.test_app import counterfoil
 from tests.journeys.conftest import Installation, get, post
@@ -43,6 +43,8 @@ class Journey:
         self._running: Installation | None = None
         self._company: httpx2.Client | None = None
         self._payins: list[str] = []
+        self._settings: dict[str, str] = {}
+        self._cold_key: Key | None = None
         self.steps: list[tuple[str, Step]] = [
             ("wallets funded", self._fund),
             ("deposit", lambda: self._deposit(0)),
@@ -63,7 +65,8 @@ class Journey:
         seed = secret_of(*self._words, "seed", "1") + secret_of(*self._words, "seed", "2")
         keys = {HOT: self._secret("hot"), GAS: self._secret("gas"), DEPOSIT_SEED: seed}
         Keystore.create(data / "keystore.json", PASSPHRASE, keys)
-        ours = {
+        self._settings = {
+            **settings,
             "keystore_passphrase": PASSPHRASE,
             "usdt_contract": self.token.base58,
             "sweep_threshold": "10",
@@ -71,8 +74,9 @@ class Journey:
             "sweep_cost_max_percent": "100",
             "trx_price": "0.01",
             "address_pool": "5",
+            "rate_limit": "100000/minute",
         }
-        self._running = Installation(data, **ours, **settings)
+        self._running = Installation(data, **self._settings)
         return self._running
 
     def wallet(self, role: str) -> Hand:
@@ -82,8 +86,10 @@ class Journey:
     def give_back(self) -> str:
         """What the wallets have left, to the key's account again; stake stays where it is."""
         tokens = sun = 0
-        for role in ("hot", "gas"):
-            wallet = self.wallet(role)
+        wallets = [self.wallet("hot"), self.wallet("gas")]
+        if self._cold_key is not None:
+            wallets.append(Hand(self.hand.node, self._cold_key, self.hand.turn))
+        for wallet in wallets:
             if held := token_of(wallet.node, self.token, wallet.address):
                 wallet.pay_token(self.token, self.hand.address, held)
                 tokens += held
@@ -183,7 +189,9 @@ class Journey:
         away = self.folder / "away"
         away.mkdir()
         keys = str(away / "cold.json")
-        made = counterfoil("cold", "keygen", "--keystore", keys, keystore_passphrase=PASSPHRASE)
+        # The machine that signs knows network and token by its own settings: it does not believe the bundle.
+        alone = {name: self._settings[name] for name in ("network", "usdt_contract", "keystore_passphrase")}
+        made = counterfoil("cold", "keygen", "--keystore", keys, **alone)
         assert made.returncode == 0, made.stderr
         address = Address.from_base58(made.stdout.split()[-1])
         self._typed("wallets", "register", "cold", address.base58)
@@ -196,13 +204,11 @@ class Journey:
             return done.stdout if done.returncode == 0 else ""
 
         fingerprint = until(prepared, "the coins of cold storage are there").partition("fingerprint")[2].split()[0]
-        signed = counterfoil(
-            *("cold", "sign", str(bundle), "--keystore", keys, "--fingerprint", fingerprint),
-            keystore_passphrase=PASSPHRASE,
-        )
+        signed = counterfoil("cold", "sign", str(bundle), "--keystore", keys, "--fingerprint", fingerprint, **alone)
         assert signed.returncode == 0, signed.stdout + signed.stderr
         self._typed("cold", "submit", str(bundle.with_suffix(".signed.json")))
         until(lambda: "confirmed" in self._typed("cold", "list"), "the transfer from cold storage is solid")
+        self._cold_key = Keystore.open(Path(keys), PASSPHRASE).key("keystore:cold")
         shutil.rmtree(away)
         return f"10 from {address.base58}, signed apart"
 
@@ -216,12 +222,12 @@ class Journey:
         gas = self.wallet("gas")
         keys = [{"address": bytes(each), "weight": 1} for each in (gas.address, key_of(*self._words, "thief").address)]
         owner = {"permission_name": "owner", "threshold": 1, "keys": keys}
-        active = {"type": 2, "id": 2, "permission_name": "active", "threshold": 1, "operations": OPERATIONS}
+        account = gas.node.account(bytes(gas.address))
+        assert account is not None
+        allowed = account.actives[0].operations  # which types there are is the network's to say
+        active = {"type": 2, "id": 2, "permission_name": "active", "threshold": 1, "operations": allowed}
         parameter = {"owner": owner, "actives": [{**active, "keys": keys[:1]}]}
         gas.send(gas.signed(UPDATE_PERMISSIONS, parameter))
         until(lambda: "signing is stopped" in self._typed("signing", "status"), "signing stops")
         return "seen, signing stopped"
 
-
-OPERATIONS: Final = bytes.fromhex("7fff1fc0033e0300000000000000000000000000000000000000000000000000")
-"""What a wallet's active permission may do by default: mainnet's available contract types."""

@@ -23,7 +23,7 @@ from gateways.devnet.chain.block import (
 from gateways.devnet.chain.genesis import GENESIS_MS, Genesis, Key
 from gateways.devnet.chain.pool import Pool, Waiting
 from gateways.devnet.execution.execution import execute
-from gateways.devnet.execution.outcome import Context, Outcome, Refused
+from gateways.devnet.execution.outcome import Context, Outcome, Refused, invalid
 from gateways.devnet.machine.machine import Machine
 from gateways.devnet.state import committee
 from gateways.devnet.state import decrees as decreed
@@ -148,6 +148,8 @@ class Chain:
 
     def admit(self, transaction: Transaction, now_ms: int) -> None:
         """Take a transaction into the pool. Raises Refused with the first of java-tron's reasons that holds."""
+        if not transaction.contracts:
+            raise invalid("No contract!")
         if len(self.pool) >= pools.PENDING_MAX:
             raise Refused("SERVER_BUSY", "Server busy.")
         if transaction.expiration_ms < self.next_slot_ms:
@@ -159,6 +161,9 @@ class Chain:
             raise Refused("TOO_BIG_TRANSACTION_ERROR", message)
         if not pools.is_timely(transaction, self.head.timestamp_ms, self.next_slot_ms):
             raise Refused("TRANSACTION_EXPIRATION_ERROR", "Transaction expired")
+        if transaction.contracts > 1:
+            words = f"contract size should be exactly 1, this is extend feature ,actual :{transaction.contracts}"
+            raise invalid(f"tx {transaction.txid} {words}")
         if self.pool.find(transaction.txid) or transaction.txid in self._positions:
             raise Refused("DUP_TRANSACTION_ERROR", "Dup transaction.")
         self.pool.add(transaction, self.context, now_ms)

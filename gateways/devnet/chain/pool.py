@@ -26,8 +26,10 @@ TRANSACTION_BYTES_MAX = 500 * 1024
 BLOCK_BYTES_MAX = 2_000_000
 EXPIRATION_WINDOW_MS = 86_400_000
 SIGNATURES_MAX = 5
-SIGNATURE_BYTES = range(65, 69)
-"""Longer than 65 is let pass, as java-tron does: what follows the 65 is not looked at."""
+SIGNATURE_BYTES_MIN = 65
+"""Longer is let pass, as java-tron does: what follows the 65 is not looked at."""
+HEADERS = range(27, 35)
+"""The last of the 65 bytes, 27 added where it is less: from 31 on it says that a key is compressed, which is ignored."""
 
 
 Check = Callable[[State, Transaction], None]
@@ -146,7 +148,7 @@ def check_signatures(state: State, transaction: Transaction) -> None:
     if len(signatures) > SIGNATURES_MAX:
         raise _unsigned("too many signatures")
     for signature in signatures:
-        if len(signature) not in SIGNATURE_BYTES:
+        if len(signature) < SIGNATURE_BYTES_MIN:
             raise _unsigned(f"Signature size is {len(signature)}")
     account = accounts.find(state, transaction.owner) or Account(transaction.owner, created_ms=0)
     permission = account.permission(transaction.permission_id)
@@ -174,8 +176,11 @@ def _recovered(txid: str, signature: bytes) -> Address:
 
 
 def _signer(transaction: Transaction, signature: bytes) -> Address:
+    header = signature[64] + 27 if signature[64] < HEADERS.start else signature[64]
+    if header not in HEADERS:
+        raise _unsigned(f"Header byte out of range: {header}")
     try:
-        return _recovered(transaction.txid, signature[:65])
+        return _recovered(transaction.txid, signature[:64] + bytes([(header - HEADERS.start) % 4]))
     except InvalidSignature as error:
         raise _unsigned(str(error)) from error
 

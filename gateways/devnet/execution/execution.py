@@ -22,17 +22,14 @@ from core.tron.transactions import (
     UPDATE_PERMISSIONS,
     WITHDRAW_UNFROZEN,
 )
-from gateways.devnet.execution import bandwidth, billing, delegation, staking
+from gateways.devnet.execution import bandwidth, billing, delegation, others, permissions, staking
 from gateways.devnet.execution.billing import Bill
 from gateways.devnet.execution.outcome import Context, Outcome, Refused, address_of, invalid, owner_account
 from gateways.devnet.machine.machine import SUCCESS, Called
 from gateways.devnet.state import accounts
-from gateways.devnet.state.accounts import ALL_OPERATIONS, Permission
+from gateways.devnet.state.kinds import UPDATE_ACCOUNT, VOTE, WITHDRAW_REWARD
 from gateways.devnet.state.state import Overlay
 from gateways.devnet.state.transaction import Transaction
-
-ACTIVE_PERMISSIONS_MAX: Final = 8
-PERMISSION_KEYS_MAX: Final = 5
 
 
 def execute(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
@@ -113,46 +110,6 @@ def _create_account(state: Overlay, transaction: Transaction, context: Context) 
     return Outcome(SUCCESS, fee_sun=fee_sun)
 
 
-def _update_permissions(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
-    parameter = transaction.parameter
-    owner = owner_account(state, transaction)
-    fee_sun = context.parameters["getUpdateAccountPermissionFee"]
-    actives = parameter.get("actives", [])
-    if "owner" not in parameter:
-        raise invalid("owner permission is missed")
-    if not actives:
-        raise invalid("active permission is missed")
-    if len(actives) > ACTIVE_PERMISSIONS_MAX:
-        raise invalid("active permission is too many")
-    if owner.balance_sun < fee_sun:
-        raise invalid("balance is not sufficient.")
-    account = msgspec.structs.replace(
-        owner,
-        owner=_permission(parameter["owner"], 0, b""),
-        actives=tuple(
-            _permission(active, index, active.get("operations", ALL_OPERATIONS))
-            for index, active in enumerate(actives, accounts.FIRST_ACTIVE_PERMISSION)
-        ),
-    )
-    accounts.spend(state, account, fee_sun)
-    return Outcome(SUCCESS, fee_sun=fee_sun)
-
-
-def _permission(fields: dict[str, Any], permission_id: int, operations: bytes) -> Permission:
-    keys = tuple(
-        (address_of(key.get("address", b""), "key is not a validate address"), key.get("weight", 0))
-        for key in fields.get("keys", [])
-    )
-    threshold = fields.get("threshold", 0)
-    if not 0 < len(keys) <= PERMISSION_KEYS_MAX:
-        raise invalid(f"number of keys in permission should not be greater than {PERMISSION_KEYS_MAX}")
-    if threshold <= 0:
-        raise invalid("permission's threshold should be greater than 0")
-    if threshold > sum(weight for _, weight in keys):
-        raise invalid("sum of all key's weight should not be less than threshold in permission")
-    return Permission(permission_id, fields.get("permission_name", ""), threshold, keys, operations)
-
-
 def _trigger(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
     """A contract call: energy up to what stake, TRX and fee_limit allow, then the bill (TVM rules).
 
@@ -204,11 +161,14 @@ _ACTUATORS: Final[Mapping[int, _Actuator]] = {
     CREATE_ACCOUNT: _create_account,
     TRANSFER: _transfer,
     TRIGGER: _trigger,
-    UPDATE_PERMISSIONS: _update_permissions,
+    UPDATE_PERMISSIONS: permissions.update,
     FREEZE: staking.freeze,
     UNFREEZE: staking.unfreeze,
     WITHDRAW_UNFROZEN: staking.withdraw,
     CANCEL_UNFREEZES: staking.cancel,
     DELEGATE: delegation.delegate,
     UNDELEGATE: delegation.undelegate,
+    VOTE: others.vote,
+    UPDATE_ACCOUNT: others.update_account,
+    WITHDRAW_REWARD: others.withdraw_reward,
 }

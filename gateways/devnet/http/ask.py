@@ -120,5 +120,8 @@ class Ask:
         return parsing.is_true(self.body.get(name))
 
     def address(self, name: str) -> bytes:
-        """The address, b"" for what is none: java-tron then finds nothing rather than complain."""
-        return parsing.address(self.text(name))
+        """Base58 if visible, else hex, as it was given; b"" for none. Raises BadRequest for what cannot be read as that."""
+        text = self.text(name)
+        if not text:
+            return b""
+        return parsing.base58(text) if self.visible else parsing.hexadecimal(text)

@@ -15,9 +15,10 @@ import msgspec
 
 from core.tron.protobuf import MalformedProtobuf
 from gateways.devnet.faults import HEADS
-from gateways.devnet.http import trongrid
+from gateways.devnet.http import forms, trongrid
 from gateways.devnet.http.ask import Ask
 from gateways.devnet.http.calls.building import BuildRefused
+from gateways.devnet.http.calls.contracts import other_error
 from gateways.devnet.http.controls import CONTROLS, BadControl
 from gateways.devnet.http.parsing import BadRequest
 from gateways.devnet.http.wallet import SOLIDITY, WALLET, Handler
@@ -27,6 +28,7 @@ from gateways.devnet.requests import NodeAnswer, Request, Silence, Silenced
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 """java-tron's node.http.maxMessageSize by default."""
 
+_STATUS_BY_METHOD: Final[Mapping[str, int]] = {"OPTIONS": 200, "PATCH": 501}
 _CALLS: Final[Mapping[str, Mapping[str, Handler]]] = {"wallet": WALLET, "walletsolidity": SOLIDITY}
 
 
@@ -35,7 +37,7 @@ def answer(node: Node, request: Request) -> NodeAnswer | Silence:
     if len(request.body) > BODY_BYTES_MAX:
         return NodeAnswer(413, b"")
     path = _own_path(request.path)
-    area, _, call = path.strip("/").partition("/")
+    area, _, call = path.removeprefix("/").partition("/")
     if area == "devnet":
         return _control(node, request, call)
     if area == "healthcheck":
@@ -43,7 +45,7 @@ def answer(node: Node, request: Request) -> NodeAnswer | Silence:
     if instead := node.faults.instead(request.path, node.clock_ms(), node.chain.block_ms):
         return instead
     try:
-        reply = _grid(node, request, path) if area == "v1" else _wallet(node, request, area, call.lower())
+        reply = _grid(node, request, path) if area == "v1" else _wallet(node, request, area, call)
     except Silenced as silenced:
         return silenced.silence
     return msgspec.structs.replace(reply, body=node.faults.garble(request.path, reply.body))
@@ -57,14 +59,18 @@ def _own_path(path: str) -> str:
 
 def _wallet(node: Node, request: Request, area: str, call: str) -> NodeAnswer:
     handler = _CALLS.get(area, {}).get(call)
+    if request.method not in ("GET", "POST", "HEAD"):
+        return NodeAnswer(_STATUS_BY_METHOD.get(request.method, 405), b"", "text/html")
     if handler is None:
-        return _json({"Error": "this API is unavailable due to config"}, 404)
+        return _unknown(request.method)
     try:
-        parameters = _parameters(request)
+        parameters = _read(request, call)
         asks_head = call in HEADS and not parameters.get("id_or_num")
         lag = node.faults.lag(request.path, asks_head=asks_head)
         ask = Ask(node, parameters, solid=area == "walletsolidity", lag=lag, path=request.path)
         return _json(node.faults.distort(request.path, handler(ask)))
+    except _CannotCall as refused:
+        return _json(refused.answer)
     except BuildRefused as error:
         return _json({"Error": f"class org.tron.core.exception.ContractValidateException : {error}"})
     except BadRequest as error:
@@ -73,6 +79,30 @@ def _wallet(node: Node, request: Request, area: str, call: str) -> NodeAnswer:
         return _json({"Error": f"class com.google.protobuf.InvalidProtocolBufferException : {error}"})
     except msgspec.DecodeError as error:
         return _json({"Error": f"class com.alibaba.fastjson.JSONException : {error}"})
+
+
+class _CannotCall(Exception):
+    """The parameters of a contract's call cannot be read; `answer` says so in such a call's own form."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+def _read(request: Request, call: str) -> dict[str, Any]:
+    try:
+        return forms.parameters(request, call)
+    except BadRequest as error:
+        if call in forms.CALLS_OF_CONTRACTS:
+            raise _CannotCall(other_error(error, visible=b'"visible":true' in request.body.replace(b" ", b""))) from None
+        raise
+
+
+def _unknown(method: str) -> NodeAnswer:
+    """What the server in front of java-tron's calls says of a path that it does not have."""
+    title = "Error 404 Not Found" if method != "POST" else "Error 405 HTTP method POST is not supported by this URL"
+    body = f"<html>\n<head>\n<title>{title}</title>\n</head>\n</html>\n".encode()
+    return NodeAnswer(404 if method != "POST" else 405, body, "text/html")
 
 
 def _grid(node: Node, request: Request, path: str) -> NodeAnswer:

@@ -5,13 +5,18 @@ fails. That is java-tron's behaviour, and the reason to prefer broadcasthex.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from core.tron.address import Address, InvalidAddress
 from core.tron.protobuf import Field, Message
-from core.tron.transactions import CONTRACT, CONTRACT_TYPES, RAW, TYPE_NUMBERS, contract_of
+from core.tron.transactions import CONTRACT, RAW, TYPE_URL_PREFIX
 from gateways.devnet.http.rendering import ADDRESS_FIELDS, ENUMS, TEXT_FIELDS
+from gateways.devnet.state.kinds import KINDS, NUMBERS
 from gateways.devnet.state.transaction import Transaction, of_raw
+
+
+NULL_POINTER: Final = "java.lang.NullPointerException"
+_BASE58: Final = frozenset("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
 
 
 class BadRequest(ValueError):
@@ -34,12 +39,15 @@ def transaction(body: Mapping[str, Any]) -> Transaction:
     """A Transaction's JSON -> Transaction. Raises BadRequest; MalformedProtobuf when it has no contract of a known type."""
     visible = is_true(body.get("visible"))
     fields: dict[str, Any] = {}
-    for name, value in mapping(body.get("raw_data")).items():
+    if not body.get("raw_data"):
+        words = 'Cannot invoke "com.alibaba.fastjson.JSONObject.getJSONArray(String)" because "<local3>" is null'
+        raise BadRequest(words, NULL_POINTER)
+    for name, value in mapping(body["raw_data"]).items():
         if name == "contract":
             fields[name] = [_contract(mapping(each), visible=visible) for each in sequence(value)]
         elif name in RAW.by_name and value is not None:
             fields |= parameter(RAW, {name: value}, visible=visible)
-    signatures = tuple(_hex(each) for each in sequence(body.get("signature") or []))
+    signatures = tuple(hexadecimal(each) for each in sequence(body.get("signature") or []))
     return of_raw(fields, signatures)
 
 
@@ -50,20 +58,26 @@ def parameter(message: Message, fields: Mapping[str, Any], *, visible: bool) -> 
         field = message.by_name.get(name)
         if field is None or item is None:
             continue
-        items = sequence(item) if field.repeated else [item]
+        items = item if isinstance(item, list) else [item]
+        if not items and not field.repeated:
+            continue
         values = [_value(message, field, each, visible=visible) for each in items]
-        value[name] = values if field.repeated else values[0]
+        value[name] = values if field.repeated else values[-1]
     return value
 
 
 def _contract(body: Mapping[str, Any], *, visible: bool) -> dict[str, Any]:
-    kind = TYPE_NUMBERS.get(body.get("type", ""))
+    kind = NUMBERS.get(body.get("type", ""))
     if kind is None:
         raise BadRequest(f"contract type {body.get('type')!r} is not known to this devnet")
-    value = mapping(mapping(body.get("parameter", {})).get("value", {}))
-    fields = parameter(CONTRACT_TYPES[kind], value, visible=visible)
+    holds = mapping(body.get("parameter", {}))
+    fields = parameter(KINDS[kind], mapping(holds.get("value", {})), visible=visible)
     others = {name: value for name, value in body.items() if name not in ("type", "parameter")}
-    return contract_of(kind, fields) | parameter(CONTRACT, others, visible=visible)
+    packed = {
+        "type_url": str(holds.get("type_url") or TYPE_URL_PREFIX + KINDS[kind].name),
+        "value": KINDS[kind].encode(fields),
+    }
+    return {"type": kind, "parameter": packed} | parameter(CONTRACT, others, visible=visible)
 
 
 def _value(message: Message, field: Field, value: Any, *, visible: bool) -> Any:
@@ -72,7 +86,7 @@ def _value(message: Message, field: Field, value: Any, *, visible: bool) -> Any:
     if field.kind == "bytes":
         if field.name in ADDRESS_FIELDS:
             return address(value)
-        return str(value).encode() if visible and field.name in TEXT_FIELDS else _hex(value)
+        return str(value).encode() if visible and field.name in TEXT_FIELDS else hexadecimal(value)
     if field.kind == "text":
         return str(value)
     if field.kind == "bool":
@@ -103,16 +117,48 @@ def sequence(value: Any) -> list[Any]:
 def integer(value: Any) -> int:
     """An int64, from a number or its text. Raises BadRequest."""
     try:
-        number = int(value)
+        number = int(value) if not isinstance(value, float) else int(str(value))
         if not -(2**63) <= number < 2**63:
             raise ValueError
         return number
     except (TypeError, ValueError) as error:
-        raise BadRequest(f"{value!r} is not an integer", "java.lang.NumberFormatException") from error
+        raise BadRequest(f'For input string: "{value}"', "java.lang.NumberFormatException") from error
 
 
-def _hex(value: Any) -> bytes:
+def memo(value: Any, *, visible: bool) -> bytes:
+    """`extra_data` of a call that builds: text if visible, else hex. Raises BadRequest."""
+    return str(value).encode() if visible else hexadecimal(value)
+
+
+def hex_of(text: str) -> bytes | None:
+    """Hex as java-tron reads it: 0x may stand before it, and an odd digit too few is a 0. None for what is no hex."""
+    digits = text.removeprefix("0x")
     try:
-        return bytes.fromhex(str(value).removeprefix("0x"))
-    except ValueError as error:
-        raise BadRequest(f"{value!r} is not hexadecimal", "org.bouncycastle.util.encoders.DecoderException") from error
+        return bytes.fromhex("0" * (len(digits) % 2) + digits) if digits.isalnum() or not digits else None
+    except ValueError:
+        return None
+
+
+def hexadecimal(value: Any) -> bytes:
+    """Raises BadRequest for what is no hex."""
+    data = hex_of(str(value))
+    if data is None:
+        words = "exception decoding Hex string: invalid characters encountered in Hex string"
+        raise BadRequest(words, "org.bouncycastle.util.encoders.DecoderException")
+    return data
+
+
+def illegal_character(text: str) -> str:
+    """The complaint of the first character that base58 does not have; empty for none."""
+    place = next((place for place, character in enumerate(text) if character not in _BASE58), None)
+    return "" if place is None else f"Illegal character {text[place]} at {place}"
+
+
+def base58(text: str) -> bytes:
+    """Raises BadRequest for what is no address."""
+    if stranger := illegal_character(text):
+        raise BadRequest(stranger)
+    try:
+        return Address.from_base58(text)
+    except InvalidAddress:
+        raise BadRequest('Cannot read the array length because "bytes" is null', NULL_POINTER) from None

@@ -7,16 +7,27 @@ from typing import Any, Final
 
 from core.tron.address import Address, InvalidAddress
 from core.tron.protobuf import Field, Message
-from core.tron.transactions import CONTRACT, CONTRACT_TYPES, RAW, RESOURCES, TYPE_URL_PREFIX
+from core.tron.transactions import CONTRACT, RAW, RESOURCES
 from gateways.devnet.chain.block import Block, Included
 from gateways.devnet.state.accounts import Account, Permission
+from gateways.devnet.state.kinds import KINDS
 from gateways.devnet.state.shares import SLOT_MS, decayed, slot_of
 from gateways.devnet.state.transaction import Transaction
 
 ADDRESS_FIELDS: Final = frozenset(
-    {"owner_address", "to_address", "contract_address", "receiver_address", "account_address", "address"}
+    {
+        "owner_address",
+        "to_address",
+        "contract_address",
+        "receiver_address",
+        "account_address",
+        "vote_address",
+        "address",
+        "fromAddress",
+        "toAddress",
+    }
 )
-TEXT_FIELDS: Final = frozenset({"asset_name"})
+TEXT_FIELDS: Final = frozenset({"asset_name", "account_name"})
 """Bytes that print as text when visible."""
 
 ENUMS: Final = {
@@ -74,21 +85,26 @@ def _field(message: Message, field: Field, value: Any, *, visible: bool) -> Any:
 
 def transaction(signed: Transaction, *, visible: bool, ret: list[Answer] | None = None) -> Answer:
     """A Transaction: `ret` when it has one, `signature` when it is signed."""
-    message = CONTRACT_TYPES[signed.kind]
-    (contract,) = signed.raw["contract"]
-    others = {name: value for name, value in contract.items() if name not in ("type", "parameter")}
-    value = message_fields(message, signed.parameter, visible=visible)
-    printed = {
-        "parameter": {"value": value, "type_url": TYPE_URL_PREFIX + message.name},
-        "type": message.name,
-        **message_fields(CONTRACT, others, visible=visible),
-    }
     plain = {name: value for name, value in signed.raw.items() if name != "contract"}
-    raw_data = {"contract": [printed], **message_fields(RAW, plain, visible=visible)}
+    raw_data = message_fields(RAW, plain, visible=visible)
+    if signed.contracts:
+        raw_data["contract"] = [_contract(signed, visible=visible)]
     answer: Answer = {"ret": ret} if ret is not None else {}
     if signed.signatures:
         answer["signature"] = [signature.hex() for signature in signed.signatures]
     return {**answer, "txID": signed.txid, "raw_data": raw_data, "raw_data_hex": signed.raw_data.hex()}
+
+
+def _contract(signed: Transaction, *, visible: bool) -> Answer:
+    """The first, as which its transaction counts."""
+    message, contract = KINDS.get(signed.kind), signed.raw["contract"][0]
+    others = {name: value for name, value in contract.items() if name not in ("type", "parameter")}
+    value = message_fields(message, signed.parameter, visible=visible) if message else {}
+    return {
+        "parameter": {"value": value, "type_url": contract.get("parameter", {}).get("type_url", "")},
+        "type": signed.type_name,
+        **message_fields(CONTRACT, others, visible=visible),
+    }
 
 
 def built(unsigned: Transaction, *, visible: bool, ret: list[Answer] | None = None) -> Answer:
@@ -179,6 +195,7 @@ def account(held: Account, now_ms: int, *, visible: bool) -> Answer:
     net, energy = held.bandwidth.use(0, now), held.energy.use(0, now)
     actives = held.actives if held.owner else (held.permission(2),)
     fields = {
+        "account_name": held.name.decode(errors="replace") if visible else held.name.hex(),
         "type": "Contract" if held.is_contract else "",
         "balance": held.balance_sun,
         "create_time": held.created_ms,

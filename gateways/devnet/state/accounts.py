@@ -47,6 +47,7 @@ class Account(msgspec.Struct, frozen=True):
     bandwidth: Share = Share()
     energy: Share = Share()
     unfreezing: tuple[Unfreezing, ...] = ()
+    name: bytes = b""
 
     def permission(self, permission_id: int) -> Permission | None:
         """The permission with this id, the default one where none was ever set."""

@@ -4,16 +4,21 @@ from typing import Any, Final
 
 import msgspec
 
-from core.tron.protobuf import BYTES, MalformedProtobuf, read_fields, write_varint
+from core.tron.protobuf import MalformedProtobuf, read_fields
 from core.tron.secp256k1 import sha256
-from core.tron.transactions import CONTRACT_RESULTS, CONTRACT_TYPES, RAW, RESULT, SIGNED, parameter_of
+from core.tron.transactions import CONTRACT_RESULTS, PACKAGE, RAW, RESULT, SIGNED
+from gateways.devnet.state.kinds import KINDS, UNKNOWN
+from gateways.devnet.state.wire import canonical, unknown_fields
 
 RESULT_BYTES_MAX: Final = 64
 """What bandwidth is charged for the result that the node adds to each contract."""
 
 
 class Transaction(msgspec.Struct, frozen=True):
-    """raw_data as bytes and as fields, its one contract decoded, the signatures, and what else its sender put beside them."""
+    """raw_data as bytes and as fields, its first contract decoded, the signatures, and what else its sender put beside them.
+
+    `parameter` is empty where there is no contract, or its bytes are none of its type.
+    """
 
     txid: str
     raw_data: bytes
@@ -25,13 +30,17 @@ class Transaction(msgspec.Struct, frozen=True):
     """Fields that a Transaction does not have. java-tron keeps them, and JSON never shows them."""
 
     @property
+    def contracts(self) -> int:
+        return len(self.raw.get("contract", []))
+
+    @property
     def owner(self) -> bytes:
         address: bytes = self.parameter.get("owner_address", b"")
         return address
 
     @property
     def permission_id(self) -> int:
-        return int(self.raw["contract"][0].get("Permission_id", 0))
+        return int(self.raw["contract"][0].get("Permission_id", 0)) if self.contracts else 0
 
     @property
     def expiration_ms(self) -> int:
@@ -43,7 +52,8 @@ class Transaction(msgspec.Struct, frozen=True):
 
     @property
     def type_name(self) -> str:
-        return CONTRACT_TYPES[self.kind].name
+        message = KINDS.get(self.kind)
+        return message.name if message else f"contract type {self.kind}"
 
     def encode(self, contract_ret: str = "") -> bytes:
         """The Transaction message, with the result that a block keeps beside it when one is given."""
@@ -64,35 +74,35 @@ def decode(data: bytes) -> tuple[Transaction, str]:
     As java-tron does, raw_data is parsed and written again before it is hashed: a sloppy encoding has its canonical txid.
     """
     signed = SIGNED.read(data)
-    raw = RAW.decode(signed.get("raw_data", b""), strict=False)
-    rets = [RESULT.decode(ret, strict=False) for ret in signed.get("ret", [])]
-    contract_ret = CONTRACT_RESULTS[rets[0].get("contractRet", 0)] if rets else ""
-    transaction = of_raw(raw, tuple(signed.get("signature", ())))
-    return msgspec.structs.replace(transaction, unknown=_unknown(data)), contract_ret
-
-
-def _unknown(data: bytes) -> bytes:
-    """The fields that a Transaction does not have, written anew in the order of their numbers."""
-    out = bytearray()
-    for number, wire, item in sorted(read_fields(data), key=lambda field: field[0]):
-        known = SIGNED.by_number.get(number)
-        if known is not None and known.wire == wire:
-            continue
-        write_varint(out, number << 3 | wire)
-        if isinstance(item, int):
-            write_varint(out, item)
-        else:
-            if wire == BYTES:
-                write_varint(out, len(item))
-            out += item
-    return bytes(out)
+    raw_data = b"".join(item for number, _, item in read_fields(data) if number == 1 and isinstance(item, bytes))
+    rets = [RESULT.read(ret) for ret in signed.get("ret", [])]
+    ended = rets[0].get("contractRet", 0) if rets else 0
+    contract_ret = CONTRACT_RESULTS[ended] if rets and 0 <= ended < len(CONTRACT_RESULTS) else ""
+    signatures = tuple(signed.get("signature", ()))
+    return _of(canonical(RAW, raw_data), signatures, unknown_fields(SIGNED, data)), contract_ret
 
 
 def of_raw(raw: dict[str, Any], signatures: tuple[bytes, ...] = ()) -> Transaction:
-    """Fields of raw_data -> Transaction. Raises MalformedProtobuf unless it has exactly one contract of a known type."""
-    raw_data = RAW.encode(raw)
+    """Fields of raw_data -> Transaction."""
+    return _of(RAW.encode(raw), signatures)
+
+
+def _of(raw_data: bytes, signatures: tuple[bytes, ...], unknown: bytes = b"") -> Transaction:
+    raw = RAW.read(raw_data)
     contracts = raw.get("contract", [])
-    if len(contracts) != 1:
-        raise MalformedProtobuf("contract size should be exactly 1")
-    parameter = parameter_of(contracts[0], strict=False)
-    return Transaction(sha256(raw_data).hex(), raw_data, raw, contracts[0].get("type", 0), parameter, signatures)
+    kind = contracts[0].get("type", 0) if contracts else 0
+    parameter = _parameter(contracts[0]) if contracts else {}
+    return Transaction(sha256(raw_data).hex(), raw_data, raw, kind, parameter, signatures, unknown)
+
+
+def _parameter(contract: dict[str, Any]) -> dict[str, Any]:
+    """What an `Any` holds, whatever stands before the last slash of its type; nothing where that is not the contract's."""
+    message = KINDS.get(contract.get("type", 0), UNKNOWN)
+    holds = contract.get("parameter", {})
+    _, slash, name = holds.get("type_url", "").rpartition("/")
+    if not slash or not name.startswith(PACKAGE) or message.name not in ("", name.removeprefix(PACKAGE)):
+        return {}
+    try:
+        return message.read(holds.get("value", b""))
+    except MalformedProtobuf:
+        return {}

@@ -35,7 +35,7 @@ def test_reorg_call(client: Client) -> None:
 REFUSED: list[tuple[str, Callable[[Client], dict[str, Any]]]] = [
     ("depth must be between 1 and 18: block 10 is solid", lambda _: {"depth": 19}),
     ("depth must be between", lambda _: {}),
-    ("is not an integer", lambda _: {"depth": "deep"}),
+    ("For input string", lambda _: {"depth": "deep"}),
     ("drop must be a list", lambda _: {"depth": 1, "drop": "all"}),
     ("is in none of the newest 1 blocks", lambda _: {"depth": 1, "drop": ["00" * 32]}),
     ("blocks must be between", lambda _: {"depth": 1, "blocks": 0}),

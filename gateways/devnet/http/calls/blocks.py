@@ -1,9 +1,13 @@
 """Blocks, whole or as headers."""
 
+import re
+
+from gateways.devnet.chain.block import Block
 from gateways.devnet.http import rendering
 from gateways.devnet.http.ask import Answer, Ask
 
 BLOCKS_MAX = 100
+ID_LENGTH = 64
 
 
 def get_now_block(ask: Ask) -> Answer:
@@ -13,9 +17,16 @@ def get_now_block(ask: Ask) -> Answer:
 def get_block(ask: Ask) -> Answer:
     """By id, by number, or the newest; only the header unless `detail`."""
     wanted = ask.text("id_or_num")
-    block = (
-        ask.top if not wanted else ask.block_by_id(wanted) if len(wanted) == 64 else ask.block(ask.integer("id_or_num"))
-    )
+    if not wanted:
+        block: Block | None = ask.top
+    elif len(wanted) == ID_LENGTH:
+        block = ask.block_by_id(wanted)
+    elif re.fullmatch("-?[0-9]+", wanted):
+        if int(wanted) < 0:
+            return {"Error": "num must be non-positive number."}
+        block = ask.block(int(wanted))
+    else:
+        return {"Error": "id must be legal block hash."}
     return rendering.block(block, visible=ask.visible, detail=ask.flag("detail")) if block else {}
 
 
@@ -33,7 +44,7 @@ def get_block_by_limit_next(ask: Ask) -> Answer:
     start, end = ask.integer("startNum"), ask.integer("endNum")
     if start < 0 or not 0 < end - start <= BLOCKS_MAX:
         return {}
-    return _blocks(ask, range(start, end))
+    return _blocks(ask, range(start, end)) or {"block": []}
 
 
 def get_block_by_latest_num(ask: Ask) -> Answer:
@@ -50,4 +61,4 @@ def _blocks(ask: Ask, numbers: range) -> Answer:
 
 def get_transaction_count_by_block_num(ask: Ask) -> Answer:
     block = ask.block(ask.integer("num"))
-    return {"count": len(block.included) if block else -1}
+    return {"count": len(block.included) if block else 0}

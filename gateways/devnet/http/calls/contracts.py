@@ -10,7 +10,7 @@ from gateways.devnet.execution.billing import ORIGIN_ENERGY_LIMIT
 from gateways.devnet.http import rendering
 from gateways.devnet.http.ask import Answer, Ask
 from gateways.devnet.http.calls.building import BuildRefused, unsigned
-from gateways.devnet.http.parsing import BadRequest
+from gateways.devnet.http.parsing import BadRequest, hexadecimal
 from gateways.devnet.machine import abi
 from gateways.devnet.machine.machine import REVERT, SUCCESS, Called
 from gateways.devnet.state.factor import heat_of
@@ -49,14 +49,22 @@ class NoContract(Exception):
     """The address holds no contract: told in the result, unlike other mistakes."""
 
 
+def other_error(error: BadRequest | BuildRefused, *, visible: bool) -> Answer:
+    """What these calls make of everything else that is wrong, a request that cannot be read included."""
+    kind = error.kind if isinstance(error, BadRequest) else "org.tron.core.exception.ContractValidateException"
+    words = f"class {kind} : {error}".replace('"', "'")
+    return {"result": {"code": "OTHER_ERROR", "message": rendering.text(words, visible=visible)}}
+
+
 def _told(handler: Callable[[Ask], Answer]) -> Callable[[Ask], Answer]:
     @functools.wraps(handler)
     def answer(ask: Ask) -> Answer:
         try:
             return handler(ask)
-        except NoContract:
-            message = ask.message("Smart contract is not exist.")
-            return {"result": {"code": "CONTRACT_VALIDATE_ERROR", "message": message}}
+        except NoContract as error:
+            return {"result": {"code": "CONTRACT_VALIDATE_ERROR", "message": ask.message(str(error))}}
+        except (BadRequest, BuildRefused) as error:
+            return other_error(error, visible=ask.visible)
 
     return answer
 
@@ -93,17 +101,14 @@ def estimate_energy(ask: Ask) -> Answer:
 
 @_told
 def trigger_smart_contract(ask: Ask) -> Answer:
-    transaction = _trigger(ask, fee_limit_sun=ask.integer("fee_limit"))
+    transaction = _trigger(ask, ask.integer("fee_limit"), "No contract or not a valid smart contract")
     return {"result": {"result": True}, "transaction": rendering.built(transaction, visible=ask.visible)}
 
 
-def _trigger(ask: Ask, fee_limit_sun: int = 0) -> Transaction:
+def _trigger(ask: Ask, fee_limit_sun: int = 0, words: str = "Smart contract is not exist.") -> Transaction:
     """The unsigned call that a request describes, by selector text and parameter, or by data."""
     selector, data = ask.text("function_selector"), ask.text("data")
-    try:
-        call = abi.selector_of(selector) + bytes.fromhex(ask.text("parameter")) if selector else bytes.fromhex(data)
-    except ValueError as error:
-        raise BadRequest(str(error), "org.bouncycastle.util.encoders.DecoderException") from error
+    call = abi.selector_of(selector) + hexadecimal(ask.text("parameter")) if selector else hexadecimal(data)
     parameter = {
         "owner_address": ask.address("owner_address"),
         "contract_address": ask.address("contract_address"),
@@ -111,7 +116,7 @@ def _trigger(ask: Ask, fee_limit_sun: int = 0) -> Transaction:
         "call_value": ask.integer("call_value"),
     }
     if parameter["contract_address"] not in ask.chain.machine.contracts:
-        raise NoContract
+        raise NoContract(words)
     return unsigned(ask, TRIGGER, parameter, fee_limit_sun)
 
 

@@ -4,7 +4,6 @@ import msgspec
 
 from gateways.devnet.http import parsing, rendering
 from gateways.devnet.http.ask import Answer, Ask
-from gateways.devnet.http.parsing import BadRequest
 from gateways.devnet.state.transaction import decode
 
 
@@ -59,16 +58,14 @@ def broadcast_transaction(ask: Ask) -> Answer:
 
 def broadcast_hex(ask: Ask) -> Answer:
     """Takes a signed Transaction's bytes as they are; messages are plain."""
-    try:
-        data = bytes.fromhex(ask.text("transaction"))
-    except ValueError as error:
-        raise BadRequest(str(error), "org.bouncycastle.util.encoders.DecoderException") from error
-    transaction, _ = decode(data)
+    transaction, _ = decode(parsing.hexadecimal(ask.text("transaction")))
     verdict = ask.broadcast(transaction)
+    printed = rendering.transaction(transaction, visible=ask.visible)
+    message = rendering.without_defaults({name: printed.get(name) for name in ("raw_data", "signature")})
     return {
         "result": verdict.accepted,
         "code": verdict.code,
         "message": verdict.message,
-        "transaction": msgspec.json.encode(rendering.transaction(transaction, visible=ask.visible)).decode(),
+        "transaction": msgspec.json.encode(message).decode(),
         "txid": verdict.txid,
     }

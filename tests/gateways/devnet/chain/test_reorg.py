@@ -15,6 +15,7 @@ from gateways.devnet.chain.block import SealedBlock, block_id
 from gateways.devnet.chain.block_log import BlockLog
 from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.node import CannotFork
+from gateways.devnet.state.accounts import ALL_OPERATIONS
 from gateways.devnet.state.transaction import Transaction
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
 
@@ -185,7 +186,7 @@ def test_signature_is_judged_anew(devnet: Devnet) -> None:
     keys = [{"address": devnet.bob.address, "weight": 1}]
     permission = {"permission_name": "owner", "threshold": 1, "keys": keys}
     update = devnet.mined(
-        devnet.signed(devnet.alice, 46, {"owner": permission, "actives": [{"type": 2, **permission}]})
+        devnet.signed(devnet.alice, 46, {"owner": permission, "actives": [{"type": 2, "operations": ALL_OPERATIONS, **permission}]})
     )
     fields = {"owner_address": devnet.alice.address, "to_address": STRANGER, "amount": TRX}
     by_bob = devnet.mined(devnet.signed(devnet.bob, 1, fields)).transaction

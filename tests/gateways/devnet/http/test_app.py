@@ -75,7 +75,7 @@ def test_genesis_is_not_mainnets(client: Client) -> None:
     [
         ("getblockbynum", {"num": 10**6}, {}),
         ("getblockbyid", {"value": "00" * 32}, {}),
-        ("getblockbylimitnext", {"startNum": 10**6, "endNum": 10**6 + 5}, {}),
+        ("getblockbylimitnext", {"startNum": 10**6, "endNum": 10**6 + 5}, {"block": []}),
         ("getblockbylimitnext", {"startNum": 1, "endNum": 102}, {}),
         ("getblockbylatestnum", {"num": 100}, {}),
         ("gettransactionbyid", {"value": "00" * 32}, {}),
@@ -83,7 +83,7 @@ def test_genesis_is_not_mainnets(client: Client) -> None:
         ("gettransactioninfobyblocknum", {"num": 10**6}, []),
         ("gettransactioninfobyblocknum", {"num": 5}, []),
         ("getaccount", {"address": STRANGER.hex()}, {}),
-        ("getaccount", {"address": "TZJozAg1ruapycCicgz31GxvYJ1G1qELV7", "visible": True}, {}),
+        ("getaccount", {"address": STRANGER.base58, "visible": True}, {}),
         ("getaccountresource", {"address": STRANGER.hex()}, {}),
         ("getcontract", {"value": STRANGER.hex()}, {}),
         ("getcandelegatedmaxsize", {"owner_address": STRANGER.hex(), "type": 1}, {}),
@@ -117,9 +117,9 @@ def test_empty_form_post_answers(client: Client) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b'{"num": "seven"}', "class java.lang.NumberFormatException"),
+        (b'{"num": "seven"}', "class org.tron.core.services.http.JsonFormat$ParseException : 1:9: Couldn't parse integer"),
         (b"{", "class com.alibaba.fastjson.JSONException"),
-        (b'{"num": 99999999999999999999}', "class java.lang.NumberFormatException"),
+        (b'{"num": 99999999999999999999}', "class org.tron.core.services.http.JsonFormat$ParseException : 1:9: Couldn't parse integer"),
     ],
 )
 def test_bad_input_is_an_error_with_status_200(client: Client, body: bytes, error: str) -> None:
@@ -135,10 +135,10 @@ def test_large_body_is_refused(client: Client) -> None:
 
 
 def test_unknown_call_is_closed(client: Client) -> None:
-    """A call that the node does not offer is a 404 with an Error; /walletsolidity takes no broadcast."""
+    """A call that the node does not offer is no JSON: 405 for a POST, 404 for a GET; /walletsolidity takes no broadcast."""
     for path in ("/wallet/nosuchcall", "/walletsolidity/broadcasthex", "/walletsolidity/getaccountresource"):
-        answer = client.http.post(path)
-        assert (answer.status_code, answer.json()) == (404, {"Error": "this API is unavailable due to config"})
+        assert [client.http.request(method, path).status_code for method in ("POST", "GET")] == [405, 404]
+        assert client.http.post(path).headers["content-type"].startswith("text/html")
 
 
 def test_receipt_of_usdt(client: Client) -> None:
@@ -292,7 +292,7 @@ def test_broadcast_forms_differ(client: Client) -> None:
 
 def test_garbage_is_no_transaction(client: Client) -> None:
     """Bytes that are no Transaction are an Error object, not a verdict."""
-    for transaction in ("zz", "0a", "ff" * 40, ""):
+    for transaction in ("zz", "0a", "ff" * 40):
         assert "Error" in client.post("/wallet/broadcasthex", transaction=transaction)
 
 
