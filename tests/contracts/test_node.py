@@ -17,7 +17,6 @@ pytestmark = pytest.mark.fast
 @pytest.fixture
 def hand() -> Hand:
     """An account of a devnet whose next block comes when it is waited for."""
-    from gateways.devnet.in_process import InProcess
 
     devnet = Devnet()
 

@@ -106,7 +106,9 @@ class Live:
                 getattr(NodeContract(), name)(self.hand, token)
         self._journey(token)
         spent = (self._began_sun - self.hand.sun()) / SUN_PER_TRX
-        self.say(f"{spent:.6f} TRX fewer than before, of which {self.hand.burned_sun / SUN_PER_TRX:.6f} were burned here")
+        self.say(
+            f"{spent:.6f} TRX fewer than before, of which {self.hand.burned_sun / SUN_PER_TRX:.6f} were burned here"
+        )
         return all(row.ok for row in self.rows)
 
     def _check_means(self) -> None:
@@ -159,7 +161,7 @@ class Live:
 
 def main() -> int:
     def say(line: str) -> None:
-        print(line, flush=True)  # noqa: T201
+        print(line, flush=True)
 
     try:
         held = Live(asked(os.environ), say).run()

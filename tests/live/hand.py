@@ -43,9 +43,7 @@ class Hand:
     `left_sun` is what may still leave its account, TRX sent, frozen and burned; what it burned so far is `burned_sun`.
     """
 
-    def __init__(
-        self, node: TronNode, key: Key, turn: Callable[[], None] = nothing, *, left_sun: int = 2**62
-    ) -> None:
+    def __init__(self, node: TronNode, key: Key, turn: Callable[[], None] = nothing, *, left_sun: int = 2**62) -> None:
         self.node = node
         self.key = key
         self.turn = turn

@@ -230,4 +230,3 @@ class Journey:
         gas.send(gas.signed(UPDATE_PERMISSIONS, parameter))
         until(lambda: "signing is stopped" in self._typed("signing", "status"), "signing stops")
         return "seen, signing stopped"
-

@@ -5,7 +5,7 @@ caller keeps. A contract call that reverts or runs out of energy is applied: it 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 

@@ -94,7 +94,9 @@ def _read(request: Request, call: str) -> dict[str, Any]:
         return forms.parameters(request, call)
     except BadRequest as error:
         if call in forms.CALLS_OF_CONTRACTS:
-            raise _CannotCall(other_error(error, visible=b'"visible":true' in request.body.replace(b" ", b""))) from None
+            raise _CannotCall(
+                other_error(error, visible=b'"visible":true' in request.body.replace(b" ", b""))
+            ) from None
         raise
 
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from core.tron.protobuf import Field, Message
 from core.tron.transactions import TRIGGER
 from gateways.devnet.http import json_format
 from gateways.devnet.http.calls.building import BUILT
-from gateways.devnet.http.parsing import BadRequest, is_true
+from gateways.devnet.http.parsing import NULL_POINTER, BadRequest, is_true
 from gateways.devnet.requests import Request
 from gateways.devnet.state.kinds import KINDS
 
@@ -95,13 +97,14 @@ def parameters(request: Request, call: str) -> dict[str, Any]:
     query = dict(request.query)
     text = request.body.decode(errors="replace")
     if request.method != "POST":
+        _check_query(query, call)
         return query
     if _is_form(text):
         return query | dict(parse_qsl(text))
     if call in NOTHING:
         return query | _object_if_any(text)
     if call == "broadcasthex" and text.strip() in ("", "null"):
-        raise BadRequest(_NO_OBJECT, json_format.NULL_POINTER)
+        raise BadRequest(_NO_OBJECT, NULL_POINTER)
     body = json_format.object_of(text)
     if not text.strip() and call in _NULLS:
         raise json_format.nothing(*_NULLS[call])
@@ -116,6 +119,17 @@ def parameters(request: Request, call: str) -> dict[str, Any]:
         json_format.check(text, message, visible=visible)
         body = json_format.message_of(body, message)
     return query | body
+
+
+def _check_query(query: Mapping[str, Any], call: str) -> None:
+    """A query is made a message of, too: what is no hex in it is refused."""
+    message = MESSAGES.get(call)
+    visible = is_true(query.get("visible"))
+    if message is None or call in BUILT or (visible and call in _OF_AN_ADDRESS):
+        return
+    given = {name: query[name] for name, field in message.by_name.items() if field.kind == "bytes" and query.get(name)}
+    if given:
+        json_format.check(msgspec.json.encode(given).decode(), message, visible=visible)
 
 
 def _must_be_set(call: str, body: Mapping[str, Any]) -> None:

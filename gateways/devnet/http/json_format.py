@@ -111,7 +111,7 @@ class _Tokens:
         except ValueError:
             number = None
         if number is None:
-            raise self.refused(f"Couldn't parse integer: For input string: \"{self.current}\"")
+            raise self.refused(f'Couldn\'t parse integer: For input string: "{self.current}"')
         if number not in _INT64:
             out = f"Number out of range for 64-bit signed integer: {self.current}"
             raise self.refused(f"Couldn't parse integer: {out}")

@@ -14,7 +14,6 @@ from gateways.devnet.http.rendering import ADDRESS_FIELDS, ENUMS, TEXT_FIELDS
 from gateways.devnet.state.kinds import KINDS, NUMBERS
 from gateways.devnet.state.transaction import Transaction, of_raw
 
-
 NULL_POINTER: Final = "java.lang.NullPointerException"
 _BASE58: Final = frozenset("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
 

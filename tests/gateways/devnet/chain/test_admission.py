@@ -229,7 +229,9 @@ def test_changed_owner_permission_decides(devnet: Devnet) -> None:
     keys = [{"address": devnet.bob.address, "weight": 1}]
     update = {
         "owner": {"permission_name": "owner", "threshold": 1, "keys": keys},
-        "actives": [{"type": 2, "permission_name": "active", "threshold": 1, "keys": keys, "operations": ALL_OPERATIONS}],
+        "actives": [
+            {"type": 2, "permission_name": "active", "threshold": 1, "keys": keys, "operations": ALL_OPERATIONS}
+        ],
     }
     included = devnet.mined(devnet.signed(devnet.alice, 46, update))
     assert included.outcome.fee_sun == 100 * TRX
@@ -252,7 +254,11 @@ def test_hijacked_wallet_shows_its_new_owner() -> None:
     permission = {"permission_name": "owner", "threshold": 1, "keys": [{"address": thief, "weight": 1}]}
     before = devnet.trx(alice) or 0
     included = devnet.mined(
-        devnet.signed(devnet.alice, 46, {"owner": permission, "actives": [{"type": 2, "operations": ALL_OPERATIONS, **permission}]})
+        devnet.signed(
+            devnet.alice,
+            46,
+            {"owner": permission, "actives": [{"type": 2, "operations": ALL_OPERATIONS, **permission}]},
+        )
     )
     assert before - (devnet.trx(alice) or 0) == included.outcome.fee_sun == 100 * TRX
     assert (owners("wallet"), owners("walletsolidity")) == ([thief.base58], [alice.base58])
@@ -266,7 +272,13 @@ def test_two_of_two_need_both(devnet: Devnet) -> None:
     """With a threshold of two, one signature is 'sig error', both pass and cost 1 TRX more."""
     keys = [{"address": key.address, "weight": 1} for key in (devnet.alice, devnet.bob)]
     permission = {"permission_name": "both", "threshold": 2, "keys": keys}
-    devnet.mined(devnet.signed(devnet.alice, 46, {"owner": permission, "actives": [{"type": 2, "operations": ALL_OPERATIONS, **permission}]}))
+    devnet.mined(
+        devnet.signed(
+            devnet.alice,
+            46,
+            {"owner": permission, "actives": [{"type": 2, "operations": ALL_OPERATIONS, **permission}]},
+        )
+    )
     transaction = transfer(devnet)
     refused = devnet.node.broadcast(transaction)
     assert (refused.code, refused.message) == ("SIGERROR", "Validate signature error: sig error")

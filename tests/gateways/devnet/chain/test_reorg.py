@@ -186,7 +186,11 @@ def test_signature_is_judged_anew(devnet: Devnet) -> None:
     keys = [{"address": devnet.bob.address, "weight": 1}]
     permission = {"permission_name": "owner", "threshold": 1, "keys": keys}
     update = devnet.mined(
-        devnet.signed(devnet.alice, 46, {"owner": permission, "actives": [{"type": 2, "operations": ALL_OPERATIONS, **permission}]})
+        devnet.signed(
+            devnet.alice,
+            46,
+            {"owner": permission, "actives": [{"type": 2, "operations": ALL_OPERATIONS, **permission}]},
+        )
     )
     fields = {"owner_address": devnet.alice.address, "to_address": STRANGER, "amount": TRX}
     by_bob = devnet.mined(devnet.signed(devnet.bob, 1, fields)).transaction

@@ -117,9 +117,15 @@ def test_empty_form_post_answers(client: Client) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b'{"num": "seven"}', "class org.tron.core.services.http.JsonFormat$ParseException : 1:9: Couldn't parse integer"),
+        (
+            b'{"num": "seven"}',
+            "class org.tron.core.services.http.JsonFormat$ParseException : 1:9: Couldn't parse integer",
+        ),
         (b"{", "class com.alibaba.fastjson.JSONException"),
-        (b'{"num": 99999999999999999999}', "class org.tron.core.services.http.JsonFormat$ParseException : 1:9: Couldn't parse integer"),
+        (
+            b'{"num": 99999999999999999999}',
+            "class org.tron.core.services.http.JsonFormat$ParseException : 1:9: Couldn't parse integer",
+        ),
     ],
 )
 def test_bad_input_is_an_error_with_status_200(client: Client, body: bytes, error: str) -> None:
