@@ -19,6 +19,7 @@ _INT64_MIN: Final = -(2**63)
 _UINT64: Final = 2**64
 _UINT32: Final = 2**32
 _VARINT_BYTES_MAX: Final = 10
+_TOP_BIT: Final = 2**63
 
 
 class MalformedProtobuf(ValueError):
@@ -263,7 +264,7 @@ def write_varint(out: bytearray, number: int) -> None:
 def read_varint(data: bytes, offset: int) -> tuple[int, int]:
     """-> (number below 2^64, the offset behind it). Raises MalformedProtobuf when cut short or longer than ten bytes.
 
-    What the tenth byte holds beyond 64 bits is dropped, as java-tron drops it.
+    A number of ten bytes has its 64th bit, whatever the tenth byte says: the library that java-tron reads with does not look.
     """
     if offset < len(data) and (byte := data[offset]) < 0x80:  # nearly every key and length
         return byte, offset + 1
@@ -272,6 +273,8 @@ def read_varint(data: bytes, offset: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
+            if shift == 7 * _VARINT_BYTES_MAX:
+                number |= _TOP_BIT
             return number % _UINT64, offset + shift // 7
     if len(data) - offset < _VARINT_BYTES_MAX:
         raise MalformedProtobuf("a number is cut short")

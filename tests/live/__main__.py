@@ -46,16 +46,19 @@ class Asked(NamedTuple):
     node: str
     solidity: str
     grpc: str
+    grpc_solidity: str
     secret: bytes
     token: str
     stake_trx: int
+    steps: tuple[str, ...] = ()
+    """Those of the journey to play; none named: all."""
 
 
 def asked(environ: Mapping[str, str]) -> Asked:
     """Raises Unusable."""
     node, key = environ.get("NODE", ""), environ.get("KEY", "")
     if not node or not key:
-        raise Unusable("make live NODE=http://… KEY=64 hex digits [SOLIDITY=…] [GRPC=…] [TOKEN=T…] [STAKE=1000]")
+        raise Unusable("make live NODE=http://… KEY=64 hex digits [SOLIDITY=…] [GRPC=…] [GRPC_SOLIDITY=…] [TOKEN=T…] [STAKE=1000]")
     try:
         secret = bytes.fromhex(key)
         SoftwareKey(secret)
@@ -65,7 +68,7 @@ def asked(environ: Mapping[str, str]) -> Asked:
             Address.from_base58(token)
     except (ValueError, InvalidAddress) as error:
         raise Unusable(f"KEY is 64 hex digits, TOKEN a base58 address, STAKE whole TRX: {error}") from None
-    return Asked(node, environ.get("SOLIDITY", ""), environ.get("GRPC", ""), secret, token, stake)
+    return Asked(node, environ.get("SOLIDITY", ""), environ.get("GRPC", ""), environ.get("GRPC_SOLIDITY", ""), secret, token, stake)
 
 
 class Live:
@@ -134,9 +137,12 @@ class Live:
             settings = {"network": self.network, "tron_node_url": self.asked.node}
             settings |= {"tron_solidity_url": self.asked.solidity} if self.asked.solidity else {}
             settings |= {"tron_grpc_url": self.asked.grpc} if self.asked.grpc else {}
+            settings |= {"tron_grpc_solidity_url": self.asked.grpc_solidity} if self.asked.grpc_solidity else {}
             with self._row("installation") as tell, journey.installation(**settings):
                 tell("started")
                 for what, step in journey.steps:
+                    if self.asked.steps and what not in self.asked.steps:
+                        continue
                     with self._row(what) as told:
                         told(step())
                     if not self.rows[-1].ok:

@@ -176,13 +176,18 @@ class Journey:
         return f"5 to {to.base58}, {ended['tron_tx_hash'][:12]}…"
 
     def _stake(self) -> str:
-        self._typed("stake", "freeze", "gas", "energy", str(self.stake_trx))
-        shown = until(
-            lambda: re.search(rf"gas \S+ {self.stake_trx}\.000000 ", self._typed("stake", "status")),
-            "the stake is on the chain",
-        )
-        assert shown
         gas = self.wallet("gas")
+        self._typed("stake", "freeze", "gas", "energy", str(self.stake_trx))
+
+        def frozen() -> bool:
+            account = gas.node.solid_account(bytes(gas.address))
+            return account is not None and account.energy_stake_sun == self.stake_trx * SUN_PER_TRX
+
+        until(frozen, "the stake is solid")
+        assert until(
+            lambda: re.search(rf"gas \S+ {self.stake_trx}\.000000 ", self._typed("stake", "status")),
+            "the stake is shown",
+        )
         return f"{self.stake_trx} TRX give {self.hand.node.resources(bytes(gas.address)).energy_limit} energy"
 
     def _cold(self) -> str:
@@ -196,18 +201,20 @@ class Journey:
         address = Address.from_base58(made.stdout.split()[-1])
         self._typed("wallets", "register", "cold", address.base58)
         self.hand.pay(address, COLD_TRX * SUN_PER_TRX)
-        self.hand.pay_token(self.token, address, COLD_TOKENS * TOKENS)
+        self.hand.solid(self.hand.pay_token(self.token, address, COLD_TOKENS * TOKENS).txid)
         bundle, data = away / "bundle.json", str(self.running.data)
 
         def prepared() -> str:
             done = counterfoil("cold", "prepare", "10", "--output", str(bundle), "--data", data)
             return done.stdout if done.returncode == 0 else ""
 
-        fingerprint = until(prepared, "the coins of cold storage are there").partition("fingerprint")[2].split()[0]
+        shown = until(prepared, "the coins of cold storage are there")
+        fingerprint, txid = (shown.partition(name)[2].split()[0] for name in ("fingerprint", "txid"))
         signed = counterfoil("cold", "sign", str(bundle), "--keystore", keys, "--fingerprint", fingerprint, **alone)
         assert signed.returncode == 0, signed.stdout + signed.stderr
         self._typed("cold", "submit", str(bundle.with_suffix(".signed.json")))
-        until(lambda: "confirmed" in self._typed("cold", "list"), "the transfer from cold storage is solid")
+        self.hand.solid(txid)
+        until(lambda: "confirmed" in self._typed("cold", "list"), "the transfer from cold storage is booked")
         self._cold_key = Keystore.open(Path(keys), PASSPHRASE).key("keystore:cold")
         shutil.rmtree(away)
         return f"10 from {address.base58}, signed apart"
@@ -227,6 +234,6 @@ class Journey:
         allowed = account.actives[0].operations  # which types there are is the network's to say
         active = {"type": 2, "id": 2, "permission_name": "active", "threshold": 1, "operations": allowed}
         parameter = {"owner": owner, "actives": [{**active, "keys": keys[:1]}]}
-        gas.send(gas.signed(UPDATE_PERMISSIONS, parameter))
+        gas.solid(gas.send(gas.signed(UPDATE_PERMISSIONS, parameter)).txid)
         until(lambda: "signing is stopped" in self._typed("signing", "status"), "signing stops")
         return "seen, signing stopped"

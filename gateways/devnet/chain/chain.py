@@ -30,7 +30,7 @@ from gateways.devnet.state import decrees as decreed
 from gateways.devnet.state.decrees import Decrees
 from gateways.devnet.state.parameters import Parameters
 from gateways.devnet.state.state import Head, Journal, Overlay, Past, State
-from gateways.devnet.state.transaction import Transaction
+from gateways.devnet.state.transaction import RESULT_BYTES_MAX, Transaction
 
 BLOCK_MS = 3_000
 SOLID_INDEX = 8
@@ -155,9 +155,12 @@ class Chain:
         if transaction.expiration_ms < self.next_slot_ms:
             raise Refused("TRANSACTION_EXPIRATION_ERROR", "Transaction expired")
         self._check(self.state, transaction)
-        size = len(transaction.encode())
+        size = transaction.bandwidth + RESULT_BYTES_MAX  # java-tron adds the room for a result twice
         if size > pools.TRANSACTION_BYTES_MAX:
-            message = f"Too big transaction, the size is {size} bytes, maxTxSize {pools.TRANSACTION_BYTES_MAX}"
+            message = (
+                f"Too big transaction with result, TxId {transaction.txid}, the size is {size} bytes,"
+                f" maxTxSize {pools.TRANSACTION_BYTES_MAX}"
+            )
             raise Refused("TOO_BIG_TRANSACTION_ERROR", message)
         if not pools.is_timely(transaction, self.head.timestamp_ms, self.next_slot_ms):
             raise Refused("TRANSACTION_EXPIRATION_ERROR", "Transaction expired")

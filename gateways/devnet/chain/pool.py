@@ -156,6 +156,9 @@ def check_signatures(state: State, transaction: Transaction) -> None:
         raise _unsigned("permission isn't exit")
     if transaction.permission_id != OWNER_PERMISSION and not _allows(permission.operations, transaction.kind):
         raise _unsigned("Permission denied")
+    if len(signatures) > len(permission.keys):
+        words = f"Signature count is {len(signatures)} more than key counts of permission : {len(permission.keys)}"
+        raise _unsigned(words)
     weights = dict(permission.keys)
     weight, seen = 0, set[bytes]()
     for signature in signatures:

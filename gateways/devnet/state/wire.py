@@ -6,6 +6,9 @@ stay, in each message at its end, by number. What an `Any` holds is bytes, and s
 
 from core.tron.protobuf import BYTES, FIXED32, FIXED64, VARINT, Field, Message, read_fields, write_varint
 
+_NARROW = frozenset({("Contract", "type"), ("Contract", "Permission_id")})
+"""Numbers of 32 bits: what stands above is lost when they are read."""
+
 
 def canonical(message: Message, data: bytes) -> bytes:
     """Raises MalformedProtobuf for what is no message at all."""
@@ -19,7 +22,7 @@ def canonical(message: Message, data: bytes) -> bytes:
             known.setdefault(field.name, []).append(item)
     out = bytearray()
     for field in message.fields:
-        for item in _kept(field, known.get(field.name, [])):
+        for item in _kept(message.name, field, known.get(field.name, [])):
             out += _encoded(field.number, field.wire, item)
     for _, _, encoded in sorted(unknown, key=lambda each: each[:2]):
         out += encoded
@@ -36,7 +39,7 @@ def unknown_fields(message: Message, data: bytes) -> bytes:
     return b"".join(encoded for _, _, encoded in sorted(unknown, key=lambda each: each[:2]))
 
 
-def _kept(field: Field, items: list[int | bytes]) -> list[int | bytes]:
+def _kept(message: str, field: Field, items: list[int | bytes]) -> list[int | bytes]:
     """Every item of a repeated field, the last of another if it is no default; a message that comes twice is merged."""
     if isinstance(field.kind, Message):
         kind = field.kind
@@ -46,6 +49,9 @@ def _kept(field: Field, items: list[int | bytes]) -> list[int | bytes]:
         return [canonical(kind, part) for part in parts]
     if field.repeated:
         return items
+    if items and (message, field.name) in _NARROW:
+        low = int(items[-1]) % 2**32
+        return [low + 2**64 - 2**32 if low >= 2**31 else low] if low else []
     if items and field.kind == "bool":
         return [int(bool(items[-1]))] if items[-1] else []
     return items[-1:] if items and items[-1] else []
