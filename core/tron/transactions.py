@@ -153,7 +153,6 @@ CONTRACT_TYPES: Final[dict[int, Message]] = {
 }
 """ContractType number -> the message its parameter holds: the twelve kinds this gateway and its devnet speak of."""
 
-TYPE_NUMBERS: Final = {message.name: number for number, message in CONTRACT_TYPES.items()}
 PACKAGE: Final = "protocol."
 TYPE_URL_PREFIX: Final = f"type.googleapis.com/{PACKAGE}"
 _OWNER: Final = Message("owner", Field(1, "owner", "bytes"))

@@ -58,7 +58,9 @@ def asked(environ: Mapping[str, str]) -> Asked:
     """Raises Unusable."""
     node, key = environ.get("NODE", ""), environ.get("KEY", "")
     if not node or not key:
-        raise Unusable("make live NODE=http://… KEY=64 hex digits [SOLIDITY=…] [GRPC=…] [GRPC_SOLIDITY=…] [TOKEN=T…] [STAKE=1000]")
+        raise Unusable(
+            "make live NODE=http://… KEY=64 hex digits [SOLIDITY=…] [GRPC=…] [GRPC_SOLIDITY=…] [TOKEN=T…] [STAKE=1000]"
+        )
     try:
         secret = bytes.fromhex(key)
         SoftwareKey(secret)
@@ -68,7 +70,15 @@ def asked(environ: Mapping[str, str]) -> Asked:
             Address.from_base58(token)
     except (ValueError, InvalidAddress) as error:
         raise Unusable(f"KEY is 64 hex digits, TOKEN a base58 address, STAKE whole TRX: {error}") from None
-    return Asked(node, environ.get("SOLIDITY", ""), environ.get("GRPC", ""), environ.get("GRPC_SOLIDITY", ""), secret, token, stake)
+    return Asked(
+        node,
+        environ.get("SOLIDITY", ""),
+        environ.get("GRPC", ""),
+        environ.get("GRPC_SOLIDITY", ""),
+        secret,
+        token,
+        stake,
+    )
 
 
 class Live:
