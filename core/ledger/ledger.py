@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 import msgspec
 
 from core.ledger.events import Event, New, Recorded, postings_of
-from core.ledger.guard import GuardKey, guard_deltas
-from core.ledger.journal import check_balanced
-from core.ledger.refusals import Refusal
+from core.ledger.guard import LIABILITY_GROWS_BY, GuardKey, guard_deltas, guard_key
+from core.ledger.journal import TREASURY, check_balanced
+from core.ledger.money import LINE_MAX, SUM_MAX
+from core.ledger.refusals import AmountOutOfRange, Refusal
 from core.ports.unavailable import Unavailable
 
 BATCH_COMMANDS_MAX = 2_000
@@ -147,6 +148,23 @@ class Past:
     def balance(self, key: GuardKey) -> int | None:
         """The guarded balance in minor units, None when no such liability account is open."""
         return self._balances.get(key)
+
+    def exceeds(self, news: Sequence[New]) -> bool:
+        """Whether the events bring about an amount or a client's sum that is out of range: one rule for all commands."""
+        grown: dict[GuardKey, int] = {}
+        for new in news:
+            for line in postings_of(new.event):
+                if line.amount_minor > LINE_MAX:
+                    return True
+                if line.book == TREASURY or line.side != LIABILITY_GROWS_BY:
+                    continue
+                key = guard_key(line.book, line.account, line.currency)
+                balance = self._balances.get(key)
+                if balance is not None:
+                    grown[key] = grown.get(key, balance) + line.amount_minor
+                    if grown[key] > SUM_MAX:
+                        return True
+        return False
 
     def accept(self, news: Sequence[New], declared: Sequence[GuardKey]) -> tuple[Recorded, ...]:
         """Give the events their positions and versions and move the guard. Checks I1 and that no guard was forgotten."""
@@ -305,5 +323,7 @@ def _decide_one(command: Command, guards: Sequence[GuardKey], past: Past, now: d
     if not decision:
         history = past.history(command.streams()[0])
         return Repeated(history[-1].position if history else 0, tuple(history))
+    if past.exceeds(decision):
+        return Refused(AmountOutOfRange())
     accepted = past.accept(decision, guards)
     return Accepted(accepted[-1].position, accepted)

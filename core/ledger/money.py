@@ -9,6 +9,12 @@ EXPONENTS: Final = {"USDT": 6, "TRX": 6}
 MAX_MINOR: Final = 2**63 - 1
 """The largest amount a bigint column holds."""
 
+LINE_MAX: Final = 10**17
+"""The largest line of an entry: 100 billion coins, more than there are of any currency here."""
+
+SUM_MAX: Final = 2**62
+"""The largest sum of an account: whatever is posted to it next fits where it is stored (FAILURES 73)."""
+
 _DECIMAL = re.compile(r"[0-9]{1,13}(?:\.[0-9]{1,6})?", re.ASCII)
 
 

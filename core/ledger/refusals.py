@@ -97,7 +97,7 @@ class AmountBelowMinimum(Refusal, frozen=True):
 
 
 class AmountOutOfRange(Refusal, frozen=True):
-    """The amount and its fee together exceed what a ledger account can hold."""
+    """The amount, or the sum that an account would have with it, is more than a ledger account can hold."""
 
 
 class LedgerAccountNotFound(Refusal, frozen=True):

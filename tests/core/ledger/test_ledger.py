@@ -23,6 +23,7 @@ from core.ledger.ledger import (
     Refused,
     Repeated,
 )
+from core.ledger.money import LINE_MAX, SUM_MAX
 from core.ledger.refusals import (
     AccountNotFound,
     AccountSuspended,
@@ -327,3 +328,36 @@ def _wallet(role: str, place: str) -> Command:
         (debit(TREASURY, books.HOT_WALLET, 1, "TRX"), credit(TREASURY, books.SUSPENSE, 1, "TRX")),
         ACTOR,
     )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [("debit", TREASURY, books.SUSPENSE), ("credit", TREASURY, books.OPERATOR_CAPITAL)],
+        [("debit", ALICE, books.CLIENT_ASSET), ("credit", ALICE, books.USER_LIABILITY)],
+    ],
+    ids=["the treasury's", "a client's"],
+)
+def test_an_amount_that_nobody_can_have_is_refused(ledger: Ledger, lines: list[tuple[str, str, str]]) -> None:
+    """More coins than there are of a currency are a slip of somebody's hand, whoever's account it is (FAILURES 73)."""
+    posted = [(debit if side == "debit" else credit)(book, code, LINE_MAX + 1, "USDT") for side, book, code in lines]
+    assert refusal(ledger, adjustment("a1", *posted)) == AmountOutOfRange()
+
+
+def test_no_sum_of_an_account_leaves_what_can_be_stored(ledger: Ledger) -> None:
+    """Adjustments add up to the bound and no further, in one batch and over many; what is taken back makes room again."""
+
+    def add(name: str, amount_minor: int) -> Command:
+        return adjustment(
+            name,
+            debit(ALICE, books.CLIENT_ASSET, amount_minor, "USDT"),
+            credit(ALICE, books.USER_LIABILITY, amount_minor, "USDT"),
+        )
+
+    room = SUM_MAX - 100
+    count = room // LINE_MAX
+    outcomes = ledger.execute([add(f"a{number}", LINE_MAX) for number in range(count + 2)])
+    assert [type(outcome) for outcome in outcomes] == [Accepted] * count + [Refused] * 2
+    assert refusal(ledger, add("again", LINE_MAX)) == AmountOutOfRange()
+    execute(ledger, add("the rest", room - count * LINE_MAX))
+    assert refusal(ledger, add("one more", 1)) == AmountOutOfRange()
