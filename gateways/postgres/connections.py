@@ -28,6 +28,7 @@ SESSION: Final = {
     "search_path": "public,pg_temp",
     "default_transaction_isolation": r"read\ committed",
     "default_transaction_deferrable": "off",
+    "default_transaction_read_only": "off",
     "transform_null_equals": "off",
     "statement_timeout": "0",
     "lock_timeout": "0",
@@ -36,7 +37,7 @@ SESSION: Final = {
 }
 """What every session depends on, whatever a database or a role was set to (FAILURES 48); who needs another value says so after.
 
-default_transaction_read_only is not among them: who sets it means it, and everything waits until it is taken back.
+A server that is a standby refuses to write all the same, and everything waits until it is none.
 """
 _SESSION_OPTIONS: Final = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
 

