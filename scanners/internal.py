@@ -21,7 +21,9 @@ def shown_by_two(
 
     That is no contradiction, so the scanner goes on; it rings, since the books lack what came. `wallets` are ours.
     """
-    ours = {(it.txid, it.log_index) for it in found if it.is_internal and (it.receiver in wallets or it.sender in wallets)}
+    ours = {
+        (it.txid, it.log_index) for it in found if it.is_internal and (it.receiver in wallets or it.sender in wallets)
+    }
     if not ours or opinion is None:
         return found
     stated = [(receipt.txid, each) for receipt in receipts for each in receipt.internal]

@@ -248,7 +248,10 @@ class Nodes:
             return internal
 
         def shown(node: OneNode) -> set[tuple[str, InternalTransfer]]:
-            found = _receipts_of(node, number, sorted({txid for txid, _ in internal}))
+            txids = {txid for txid, _ in internal}
+            found = _receipts_of(node, number, sorted(txids))
+            if not txids <= found.keys():  # what it says of the others is no word about these
+                raise _NotYet
             return {(txid, each) for txid, receipt in found.items() for each in receipt.internal}
 
         alone, voices = set(internal), 0

@@ -175,7 +175,9 @@ class ReceiptStream:
                 self._drop = 0
             self._is_key_next = self._open[-1:] == b"{"
             if self._in_values():
-                self._drop = len(self._open)  # the first is TRX; what tokens a destroyed contract held is a stranger's to choose
+                self._drop = len(
+                    self._open
+                )  # the first is TRX; what tokens a destroyed contract held is a stranger's to choose
             elif not (self._is_list and len(self._open) == 1) and not self._in_items():
                 self._keep(sign)
 

@@ -46,9 +46,7 @@ class World:
         return self.devnet.now_ms / 1000
 
     def _node(self, name: str) -> TronNode:
-        return TronNode(
-            f"http://devnet/node/{name}", monotonic=self._seconds, transport=InProcess(self.devnet.node)
-        )
+        return TronNode(f"http://devnet/node/{name}", monotonic=self._seconds, transport=InProcess(self.devnet.node))
 
     def forward(self, *shares: tuple[Address, int]) -> Included:
         devnet, count = self.devnet, len(shares)
@@ -120,7 +118,9 @@ def test_a_node_that_keeps_none_contradicts_nobody(bare: str) -> None:
     world.devnet.send_trx(world.devnet.alice, HOT, 11)
     world.settle()
     assert world.credited() == [(HOT.base58, None, 11, "TRX")]
-    assert world.alarms() == (["internal_not_agreed"] if bare == "b" else [])  # the node of the step shows nothing to agree on
+    assert world.alarms() == (
+        ["internal_not_agreed"] if bare == "b" else []
+    )  # the node of the step shows nothing to agree on
     if bare == "b":
         [(_, sentence)] = world.scanners.alarms
         assert f"`counterfoil scan --from {height} --to {height}`" in sentence

@@ -62,7 +62,13 @@ def faucet(ask: Ask) -> Any:
 def forward(ask: Ask) -> Any:
     """{"address": "T...", "trx": "3"}: TRX from the treasury by way of a contract, which no transaction of a block shows."""
     genesis, to, sun = ask.chain.genesis, _address(ask.body.get("address")), _amount(ask.body.get("trx"), "TRX")
-    data = FORWARD.selector + b"".join(map(abi.of_uint, (64, 128, 1))) + abi.of_address(to.evm) + abi.of_uint(1) + abi.of_uint(sun)
+    data = (
+        FORWARD.selector
+        + b"".join(map(abi.of_uint, (64, 128, 1)))
+        + abi.of_address(to.evm)
+        + abi.of_uint(1)
+        + abi.of_uint(sun)
+    )
     return {"txid": _accepted(ask.node.call(genesis.treasury, genesis.forwarder, data, value_sun=sun))}
 
 

@@ -25,7 +25,10 @@ class Forwarder:
     user_percent = 100
 
     def abi(self) -> list[dict[str, Any]]:
-        return [{**function.entry(), "payable": True, "stateMutability": "Payable"} for function in (FORWARD, ATTEMPT, DESTROY)]
+        return [
+            {**function.entry(), "payable": True, "stateMutability": "Payable"}
+            for function in (FORWARD, ATTEMPT, DESTROY)
+        ]
 
     def run(self, call: Call) -> bytes:
         call.spend(energy.VIEW)

@@ -138,7 +138,6 @@ class Call:
         self._execution.internal.append(Internal("call", self.contract, contract, 0))
         return self._machine.enter(self._execution, contract, self.contract, data, 0)
 
-
     def hand_on(self, to: Address, amount_sun: int, note: str = "call") -> None:
         """Give TRX of this contract's to an account, which exists from then on. Raises Reverted where it has not so much."""
         self._execution.move(self.contract, to, amount_sun)
@@ -174,7 +173,6 @@ class _Execution:
             )
         self.energy += total
         self.penalty += penalty
-
 
     def move(self, sender: Address, receiver: Address, amount_sun: int) -> None:
         """Raises Reverted where the sender has not so much."""

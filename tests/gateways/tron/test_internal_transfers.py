@@ -153,4 +153,9 @@ def test_the_messages_of_java_tron_are_written_and_read() -> None:
     """What is printed comes back field for field."""
     sent = TRANSACTION_INFO_LIST.read(transaction_infos([info(internal(5, rejected=True, extra="e"))]))
     [told] = sent["transactionInfo"][0]["internal_transactions"]
-    assert (told["callValueInfo"], told["note"], told["rejected"], told["extra"]) == ([{"callValue": 5}], b"call", True, "e")
+    assert (told["callValueInfo"], told["note"], told["rejected"], told["extra"]) == (
+        [{"callValue": 5}],
+        b"call",
+        True,
+        "e",
+    )
