@@ -34,8 +34,8 @@ def shown_by_two(
         alarm(
             "internal_not_agreed",
             f"block {ref.number}: one node alone shows that contracts handed on TRX to or from our addresses (transfers:"
-            f" {len(alone)}, the first in {min(txid for txid, _ in alone)}), so it was not booked. Let a second node keep internal"
-            f" transactions (java-tron: vm.saveInternalTx) and run `counterfoil scan --from {ref.number} --to {ref.number}`;"
-            " or book what `counterfoil reconcile` finds by POST /v1/adjustments",
+            f" {len(alone)}, the first in {min(txid for txid, _ in alone)}), so it was not booked. Let a second node keep"
+            " internal transactions (java-tron: vm.saveInternalTx) and read the block again by `counterfoil scan --from"
+            f" {ref.number} --to {ref.number}`; or book what `counterfoil reconcile` finds by POST /v1/adjustments",
         )
     return [it for it in found if (it.txid, it.log_index) not in alone]

@@ -1,8 +1,8 @@
 """Pure: which transfers a block proves by itself, so that one node's receipts need not be believed.
 
 A direct call of the token's `transfer` stands in the block with its amount, its payee and its end, under the producers'
-signatures; so does a TRX transfer. What another contract did, TRX that it handed on among it, stands in the receipt alone, and no block
-covers receipts.
+signatures; so does a TRX transfer. What another contract did, TRX that it handed on among it, stands in the receipt alone, and
+no block covers receipts.
 """
 
 import contextlib

@@ -61,7 +61,7 @@ class TransferFact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 def internal_index(place: int) -> int:
-    """The log index of TRX that a contract handed on, by its place among the transaction's internal transactions: -1, -2, ..."""
+    """The log index of TRX that a contract handed on: -1, -2, ... by its place among the receipt's internal transactions."""
     return -1 - place
 
 

@@ -1,6 +1,6 @@
-"""TRX that contracts hand on to us: booked where two nodes show it, never on one's word, and never a reason to stop (FAILURES 41)."""
+"""TRX that contracts hand on to us: booked where two nodes show it, not on one's word, and no reason to stop (FAILURES 41)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -11,19 +11,23 @@ from core.ledger.events import postings_of
 from core.ledger.journal import TREASURY
 from core.ports.chain import NoSecondOpinion, UnusableAnswer
 from core.ports.unavailable import Unavailable
+from core.streams.deposits import DepositConfirmed, DepositDetected, TransferFact
 from core.tron.address import Address
-from core.tron.chain import InternalTransfer
+from core.tron.chain import Block, InternalTransfer, Receipt
 from core.tron.transactions import TRIGGER
 from gateways.devnet.chain.block import Included
 from gateways.devnet.in_process import InProcess
 from gateways.tron.node import TronNode
 from gateways.tron.nodes import Nodes
 from gateways.tron.roster import REST_MAX_S
+from scanners import proven
 from scanners.observer import SOLID
+from scanners.waiting import ONE_NODE
 from tests.gateways.devnet.world import TRX, Devnet
 from tests.gateways.tron.test_nodes import Net
 from tests.scanners.world import HOT, SPARE, THEM, US
 from tests.scanners.world import World as Scanners
+from tests.support.chain import direct_transfer
 
 pytestmark = [pytest.mark.fast, pytest.mark.long]
 
@@ -82,7 +86,7 @@ class World:
 
 @pytest.mark.parametrize("names", [("a",), ("a", "b"), ("a", "b", "c")])
 def test_trx_of_a_contract_is_booked_once_for_each_time(names: tuple[str, ...]) -> None:
-    """Equal shares of one call are transfers of their own; wallet and deposit address get them, in Suspense; read again: once."""
+    """Equal shares of one call are transfers of their own, to wallet and deposit address, in Suspense; read again: once."""
     world = World(*names)
     txid = world.forward((HOT, 7), (THEM, 9), (HOT, 7), (US, 5), (SPARE, 3)).transaction.txid
     world.settle()
@@ -111,7 +115,7 @@ def test_what_moved_nothing_is_not_booked() -> None:
 
 @pytest.mark.parametrize("bare", ["a", "b"])
 def test_a_node_that_keeps_none_contradicts_nobody(bare: str) -> None:
-    """One of two keeps them: nothing is booked from it alone, all else is, the scanner goes on, and what is not booked rings."""
+    """One of two keeps them: nothing is booked from it alone, all else is, the scanner goes on, and what is left out rings."""
     world = World("a", "b", bare=[bare])
     world.forward((HOT, 7), (US, 5))
     height = world.devnet.chain.head.number
@@ -228,10 +232,54 @@ TRUTH = {
 
 @pytest.mark.parametrize("lie", TRUTH)
 def test_one_lying_node_books_nothing_false(lie: str) -> None:
-    """TRX more, another amount, TRX out of our wallet: none of it is booked or noticed; what it hides, the wallets' watch finds."""
+    """TRX more, another amount, TRX out of our wallet: none of it is booked; what it hides, the wallets' watch finds."""
     world = lied_to(lie)
     assert (world.credited(), world.alarms()) == TRUTH[lie]
     assert not [it for it in world.scanners.store.events if "Outgoing" in type(it.event).__name__]
+
+
+class Trusting:
+    """A block proves TRX by contracts as it proves the transaction it stands in."""
+
+    @staticmethod
+    def is_proven(fact: TransferFact, block: Block, receipts: Sequence[Receipt], usdt: bytes) -> bool:
+        plain = msgspec.structs.replace(fact, log_index=0) if fact.is_internal else fact
+        return proven.is_proven(plain, block, receipts, usdt)
+
+
+def detected_of_one_node() -> Scanners:
+    """One node that nobody vouches for adds TRX to a direct transfer of the token."""
+    scanners = Scanners(lone=True)
+    direct = direct_transfer(1, US, 70)
+    forged = msgspec.structs.replace(direct.receipt, internal=(InternalTransfer(0, THEM.evm, HOT.evm, 10**15),))
+    scanners.chain.mine(msgspec.structs.replace(direct, receipt=forged), blocks=SOLID_BLOCKS)
+    scanners.settle()
+    return scanners
+
+
+def of_trx(scanners: Scanners) -> list[tuple[str, str]]:
+    """(event, what it waits for) of TRX, in order."""
+    events: list[Any] = [recorded.event for recorded in scanners.store.events]
+    told = [it for it in events if isinstance(it, DepositDetected | DepositConfirmed) and it.transfer.currency == "TRX"]
+    return [(type(it).__name__, it.transfer.waits_for) for it in told]
+
+
+def test_one_node_s_word_waits() -> None:
+    """The block proves the token's transfer beside it, and nothing of the TRX: it is detected, and waits for a second node."""
+    scanners = detected_of_one_node()
+    assert scanners.balance() == 70
+    assert of_trx(scanners) == [("DepositDetected", ONE_NODE)]
+    assert [name for name, _ in scanners.alarms] == ["one_node"]
+    scanners.lone = False
+    scanners.restart()
+    scanners.settle()
+    assert of_trx(scanners)[-1] == ("DepositConfirmed", "")
+
+
+def test_a_scanner_that_trusts_the_block_with_it_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken variant books what one node made up."""
+    monkeypatch.setattr("scanners.waiting.is_proven", Trusting.is_proven)
+    assert of_trx(detected_of_one_node()) == [("DepositConfirmed", "")]
 
 
 class Believing(Nodes):

@@ -17,8 +17,8 @@ _PER_TRANSFER: Final[energy.Path] = ((1, 10), (2, 10), (3, 60), (10, 4), (9_040,
 class Forwarder:
     """forward(to[], amounts[]) hands sun on to each, out of the call's value and what was left by earlier ones, all or none.
 
-    attempt(to, amount) calls on with a value in a call that fails: its own call succeeds, and nothing moves. destroy(heir) gives
-    away all that it holds, as selfdestruct does; unlike a real one it is there for the next call.
+    attempt(to, amount) calls on with a value in a call that fails: its own call succeeds, and nothing moves. destroy(heir)
+    gives away all that it holds, as selfdestruct does; unlike a real one it is there for the next call.
     """
 
     name = "Forwarder"
