@@ -12,11 +12,11 @@ from scanners.blocks import Transfer
 def shown_by_two(
     ref: BlockRef,
     receipts: Sequence[Receipt],
-    found: Sequence[Transfer],
+    found: list[Transfer],
     wallets: Mapping[bytes, str],
     opinion: SecondOpinion | None,
     alarm: Alarm,
-) -> Sequence[Transfer]:
+) -> list[Transfer]:
     """A solid block's transfers, without TRX by contracts that one node shows alone: the other keeps none, or one lies (I14).
 
     That is no contradiction, so the scanner goes on; it rings, since the books lack what came. `wallets` are ours.

@@ -108,7 +108,7 @@ class Backend:
     What gateways/devnet/in_process.py does with httpx2's own client, at half the cost: most of a run is these requests.
     """
 
-    def __init__(self, node: devnet.Node, passed: Callable[[int], None], *, keeps_internal: bool) -> None:
+    def __init__(self, node: devnet.Node, passed: Callable[[int], None], *, keeps_internal: bool = True) -> None:
         self._node = node
         self._passed = passed
         self.faults = Faults()
