@@ -1,7 +1,8 @@
 """Pure: a block and its receipts in, transfers out; and the proofs that node, block and receipts belong together.
 
 A transfer of USDT is read from the token contract's log in a successful receipt, never from calldata, a symbol or a
-return word (FAILURES 1, 9, 15); a transfer of TRX from a successful TransferContract.
+return word (FAILURES 1, 9, 15); a transfer of TRX from a successful TransferContract, or from the internal transactions of a
+successful receipt, where the node keeps them (FAILURES 41).
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import msgspec
 
 from core.ports.scanning import Cursor
 from core.ports.unavailable import Unavailable
-from core.streams.deposits import TransferFact
+from core.streams.deposits import TransferFact, internal_index
 from core.tron.address import TRANSFER_TOPIC, Address, InvalidAddress
 from core.tron.chain import Block, BlockRef, ChainTransaction, Log, Receipt
 from core.tron.protobuf import MalformedProtobuf, write_varint
@@ -102,7 +103,10 @@ class ImpossibleAmount(Exception):
 
 
 class Transfer(msgspec.Struct, frozen=True):
-    """A transfer in a block, between two 20-byte addresses; whether one of them is ours is not known here."""
+    """A transfer in a block, between two 20-byte addresses; whether one of them is ours is not known here.
+
+    `log_index` is what TransferFact says of it.
+    """
 
     txid: str
     log_index: int | None
@@ -110,6 +114,11 @@ class Transfer(msgspec.Struct, frozen=True):
     receiver: bytes
     amount_minor: int
     currency: str
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether a contract handed it on: no block proves it, and not every node shows it."""
+        return self.log_index is not None and self.log_index < 0
 
     def fact(self, ref: BlockRef, wallet: str, from_wallet: str = "") -> TransferFact:
         """The fact that is booked, once the receiver is known to be ours. Raises ImpossibleAmount above 2^63 - 1."""
@@ -140,6 +149,7 @@ def transfers(block: Block, receipts: Sequence[Receipt], usdt: bytes) -> list[Tr
             continue
         if receipt.result == "SUCCESS":
             found.extend(_usdt_transfers(receipt, usdt))
+            found.extend(_internal_transfers(receipt))
         elif transaction.contract_ret == "SUCCESS" and not receipt.result and (sent := _trx_transfer(transaction)):
             found.append(sent)
     return found
@@ -249,6 +259,12 @@ def _usdt_transfers(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
             amount = int.from_bytes(log.data, "big")
             if amount:  # value 0 is free to forge from any address to any other (FAILURES 10)
                 yield Transfer(receipt.txid, index, log.topics[1][12:], log.topics[2][12:], amount, "USDT")
+
+
+def _internal_transfers(receipt: Receipt) -> Iterator[Transfer]:
+    for each in receipt.internal:
+        key = internal_index(each.place)
+        yield Transfer(receipt.txid, key, each.sender, each.receiver, each.amount_sun, "TRX")
 
 
 def _is_transfer(log: Log) -> bool:

@@ -24,6 +24,7 @@ from scanners.blocks import NodeFault, Transfer, Unlinked, check_link, check_rec
 from scanners.branch import Branch, Seen
 from scanners.checked_blocks import CheckedBlocks
 from scanners.claims import Claims
+from scanners.internal import shown_by_two
 from scanners.notices import addresses_in, notices, sent_by_us, tokens_addresses, unreadable
 from scanners.producers import Producers
 from scanners.proven import direct_transfer
@@ -325,6 +326,7 @@ class Observer:
         asked = addresses_in(block) | tokens_addresses(receipts, self._usdt)
         asked |= {end for transfer in (*found, *ordered) for end in (transfer.receiver, transfer.sender)}
         wallets = self._pool.ours(list(asked)) if asked else {}
+        found = shown_by_two(block.ref, receipts, found, wallets, self._opinion, self._alarm)
         sent = sent_by_us(block, wallets)
         arrived = _to_us(found, block.ref, wallets)
         waiting = self._waiting.unproven(block, receipts, arrived, wallets) if self._lone else []

@@ -1,7 +1,8 @@
 """Pure: which transfers a block proves by itself, so that one node's receipts need not be believed.
 
 A direct call of the token's `transfer` stands in the block with its amount, its payee and its end, under the producers'
-signatures; so does a TRX transfer. What another contract did stands in the receipt alone, and no block covers receipts.
+signatures; so does a TRX transfer. What another contract did, TRX that it handed on among it, stands in the receipt alone, and
+no block covers receipts.
 """
 
 import contextlib
@@ -23,6 +24,8 @@ def is_proven(fact: TransferFact, block: Block, receipts: Sequence[Receipt], usd
     """Whether the block itself says this transfer; then its receipt says it and nothing else."""
     if fact.log_index is None:
         return True  # `transfers` read it from the transaction
+    if fact.is_internal:
+        return False
     transaction = next((it for it in block.transactions if it.txid == fact.txid), None)
     ordered = direct_transfer(transaction, usdt) if transaction else None
     receipt = next((it for it in receipts if it.txid == fact.txid), None)

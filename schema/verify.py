@@ -859,10 +859,17 @@ class Stories:
         return DEPOSITS, wrong
 
     def place(self, stream, state):
-        """A stream is named by the transfer's place in the chain, so that no transfer has two."""
+        """A stream is named by the transfer's place in the chain, so that no transfer has two.
+
+        The place is a log's index of USDT, none of a plain transfer of TRX, and below zero of TRX that a contract handed on.
+        """
         fact = state["transfer"]
-        log = "trx" if fact["log_index"] is None else fact["log_index"]
-        return None if stream == f"deposit-{fact['txid']}-{log}" else "the stream is not named by its transfer"
+        index = fact["log_index"]
+        log = "trx" if index is None else index
+        if stream != f"deposit-{fact['txid']}-{log}":
+            return "the stream is not named by its transfer"
+        due = "TRX" if index is None or index < 0 else "USDT"
+        return None if fact["currency"] == due else f"there is no {fact['currency']} at such a place"
 
     def no_longer_pending(self, stream):
         status, key, amount = self.deposits.get(stream, ("absent", None, 0))

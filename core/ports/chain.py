@@ -1,6 +1,6 @@
 """What is asked of a Tron node, of several, and of staking."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from core.ports.unavailable import Unavailable
@@ -13,6 +13,7 @@ from core.tron.chain import (
     ConstantResult,
     Delegation,
     DelegationIndex,
+    InternalTransfer,
     Producer,
     Receipt,
     Resource,
@@ -135,6 +136,14 @@ class SecondOpinion(Protocol):
 
     def agree_on_receipts(self, number: int, receipts: Sequence[Receipt]) -> None:
         """Returns when a second node has receipts of the same outcome and logs in its solid block of this height."""
+
+    def agree_on_internal(
+        self, number: int, internal: Collection[tuple[str, InternalTransfer]]
+    ) -> Collection[tuple[str, InternalTransfer]]:
+        """Those of them, each with its txid, that a second node's receipts of this solid block show too.
+
+        A node need not keep internal transactions, so one that lacks them contradicts nobody.
+        """
 
     def agree_on_absence(self, txid: str, solid: BlockRef) -> None:
         """Returns when a second node has this solid block, too, and the transaction in no block up to its own solid one."""

@@ -3,7 +3,8 @@
     DepositDetected -> (DepositOrphaned -> DepositDetected)* -> DepositConfirmed
 
 Detected is shown and not spendable; confirmed stands in a solid block and moves money; orphaned left the chain.
-A TRX transfer has no log: its stream is deposit-{txid}-trx. Coins that reach an address of ours and are no client's come
+A TRX transfer has no log: its stream is deposit-{txid}-trx, or, where a contract handed it on, deposit-{txid}--1 for the first
+internal transaction, --2 for the second, and so on. Coins that reach an address of ours and are no client's come
 out of In_Transit_Asset where an instruction of ours sent them, else they are booked in the treasury's Suspense.
 """
 
@@ -30,7 +31,8 @@ Status = Literal["absent", "detected", "orphaned", "confirmed"]
 class TransferFact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A transfer as the chain shows it: what is booked, where it stands, and since when (chain time, ms).
 
-    `log_index` counts all logs of the transaction; None is a plain TRX transfer. `wallet` is the role of our address:
+    `log_index` counts all logs of the transaction; None is a plain TRX transfer, and one below zero TRX that a contract handed
+    on (`internal_index`). `wallet` is the role of our address:
     "payin", "hot", "gas" or "cold", and `from_wallet` that of the sender, if it is ours. `amount_minor` is USDT minor
     units, or sun. `waits_for` is why it is not credited though its block is solid: "one_node", nobody else shows it.
     """
@@ -51,6 +53,16 @@ class TransferFact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     @property
     def stream(self) -> str:
         return deposit_stream(self.txid, self.log_index)
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether a contract handed it on: its transaction is another thing, and only receipts show it."""
+        return self.log_index is not None and self.log_index < 0
+
+
+def internal_index(place: int) -> int:
+    """The log index of TRX that a contract handed on: -1, -2, ... by its place among the receipt's internal transactions."""
+    return -1 - place
 
 
 def deposit_stream(txid: str, log_index: int | None) -> str:

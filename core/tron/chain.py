@@ -3,7 +3,7 @@
 Plain frozen values: adapters fill them from a node's JSON, scanners and signers read them.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -58,6 +58,23 @@ class Log(msgspec.Struct, frozen=True):
     data: bytes
 
 
+MOVING_NOTES: Final = frozenset((b"call", b"create", b"suicide"))
+"""What java-tron notes of the internal transactions that may move TRX: a call's value, a new contract's, a destroyed one's.
+
+Every node that keeps any (vm.saveInternalTx) keeps these. Others, of a contract's stake and votes, it keeps only with a further
+setting; their amounts move nothing, so they are nothing here, and no place counts them.
+"""
+
+
+class InternalTransfer(msgspec.Struct, frozen=True):
+    """TRX that a contract handed on within a call: 20-byte ends, and its place among the receipt's internal transactions."""
+
+    place: int
+    sender: bytes
+    receiver: bytes
+    amount_sun: int
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """A TransactionInfo. `result` is "SUCCESS", a contract result such as "REVERT", or "" for what the VM did not run."""
 
@@ -83,6 +100,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """Expired unfreezes that came back to the balance: withdrawing does it, and unfreezing or cancelling on the way."""
     cancelled_sun: int = 0
     """Unfreezes that were cancelled and are frozen again."""
+    internal: tuple[InternalTransfer, ...] = ()
+    """In order; empty also where the node does not keep them. Rejected ones move nothing and are left out."""
 
     @property
     def succeeded(self) -> bool:

@@ -42,6 +42,19 @@ LOG: Final = Message(
 AMOUNT_ENTRY: Final = Message("CancelUnfreezeV2AmountEntry", Field(1, "key", "text"), Field(2, "value", "int"))
 """An entry of a map from text to a number."""
 
+CALL_VALUE_INFO: Final = Message("CallValueInfo", Field(1, "callValue", "int"), Field(2, "tokenId", "text"))
+
+INTERNAL_TRANSACTION: Final = Message(
+    "InternalTransaction",
+    Field(1, "hash", "bytes"),
+    Field(2, "caller_address", "bytes"),
+    Field(3, "transferTo_address", "bytes"),
+    Field(4, "callValueInfo", CALL_VALUE_INFO, repeated=True),
+    Field(5, "note", "bytes"),
+    Field(6, "rejected", "bool"),
+    Field(7, "extra", "text"),
+)
+
 TRANSACTION_INFO: Final = Message(
     "TransactionInfo",
     Field(1, "id", "bytes"),
@@ -54,6 +67,7 @@ TRANSACTION_INFO: Final = Message(
     Field(8, "log", LOG, repeated=True),
     Field(9, "result", "int"),
     Field(10, "resMessage", "bytes"),
+    Field(17, "internal_transactions", INTERNAL_TRANSACTION, repeated=True),
     Field(28, "withdraw_expire_amount", "int"),
     Field(29, "cancel_unfreezeV2_amount", AMOUNT_ENTRY, repeated=True),
 )

@@ -1,7 +1,7 @@
 """Faults: what a hostile or broken node does to its answers, armed one by one and struck in the order they were armed.
 
 `times` counts answers that a fault really changed; None means until cleared. `path` is a prefix, or a pattern if it holds
-*, ? or [. At most one fault strikes an answer, beside those that show an older state.
+*, ? or [. At most one fault strikes an answer, beside those that show an older state or no internal transactions.
 """
 
 import fnmatch
@@ -55,6 +55,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "slow_call": frozenset({"triggerconstantcontract"}),
     "empty_infos": frozenset({"gettransactioninfobyblocknum"}),
     "heavy_infos": frozenset({"gettransactioninfobyblocknum"}),
+    "no_internal": frozenset({"gettransactioninfobyblocknum", "gettransactioninfobyid"}),
     "empty_block": frozenset(),
     "no_block": frozenset(),
     "omit_tx": frozenset(),
@@ -84,6 +85,7 @@ _DEFAULTS: Final[Mapping[str, dict[str, Any]]] = {
     "stale": {"blocks": 20},
     "lagging": {"times": None, "blocks": 5},
     "trx_cache": {"times": None},
+    "no_internal": {"times": None},
 }
 
 Answer = Any
@@ -208,6 +210,10 @@ class Faults:
 
     def distort(self, path: str, answer: Answer) -> Answer:
         """The answer, with less or more in it than there is."""
+        fault = self.find("no_internal", path=path)
+        if fault is not None and (bare := _without_internal(answer)) != answer:
+            self.strike(fault)
+            answer = bare
         for fault in self.armed:
             if fault.kind in _DISTORTIONS and fault.concerns(path):
                 changed = _DISTORTIONS[fault.kind](fault, answer)
@@ -240,6 +246,15 @@ def _suspension(status: int, remaining_ms: int) -> NodeAnswer:
     seconds = -(-remaining_ms // 1000)
     sentence = f"The key exceeds the frequency limit(15), and the query server is suspended for {seconds} s"
     return NodeAnswer(status, msgspec.json.encode({"Error": sentence}))
+
+
+def _without_internal(answer: Answer) -> Answer:
+    """Receipts of a node that keeps no internal transactions, as java-tron does unless vm.saveInternalTx says otherwise."""
+    if isinstance(answer, list):
+        return [_without_internal(info) for info in answer]
+    if not isinstance(answer, dict):
+        return answer
+    return {name: value for name, value in answer.items() if name != "internal_transactions"}
 
 
 def _empty_infos(_: Fault, answer: Answer) -> Answer:

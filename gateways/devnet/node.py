@@ -221,8 +221,9 @@ class Node:
         data = TRANSFER_CALL.selector + abi.of_address(to[1:]) + abi.of_uint(amount_minor)
         return self.call(self.chain.genesis.treasury, USDT, data)
 
-    def call(self, key: Key, contract: bytes, data: bytes) -> Verdict:
-        return self.send(key, TRIGGER, {"contract_address": contract, "data": data})
+    def call(self, key: Key, contract: bytes, data: bytes, value_sun: int = 0) -> Verdict:
+        value = {"call_value": value_sun} if value_sun else {}
+        return self.send(key, TRIGGER, {"contract_address": contract, "data": data, **value})
 
     def close(self) -> None:
         if self._log:

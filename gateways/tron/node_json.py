@@ -14,6 +14,7 @@ from core.tron.address import ADDRESS_PREFIX
 from core.tron.chain import Block, BlockRef, ChainTransaction, ConstantResult, Log, Producer, Receipt
 from core.tron.protobuf import Message
 from core.tron.transactions import CONTRACT_RESULTS, HEADER_RAW
+from gateways.tron.internal_transfers import InternalTransfers
 from gateways.tron.result_json import result_bytes
 
 
@@ -82,6 +83,23 @@ class AmountAnswer(msgspec.Struct, frozen=True):
     value: int = 0
 
 
+class CallValueAnswer(msgspec.Struct, frozen=True):
+    """Sun, or what there is of a TRC-10 token where one is named."""
+
+    amount: int = msgspec.field(name="callValue", default=0)
+    token_id: str = msgspec.field(name="tokenId", default="")
+
+
+class InternalAnswer(msgspec.Struct, frozen=True):
+    """An InternalTransaction. The first of its values is TRX, and 0 where a token moved; of `note` the hex is printed."""
+
+    caller: str = msgspec.field(name="caller_address", default="")
+    receiver: str = msgspec.field(name="transferTo_address", default="")
+    values: tuple[CallValueAnswer, ...] = msgspec.field(name="callValueInfo", default=())
+    note: str = ""
+    rejected: bool = False
+
+
 class ReceiptAnswer(Answer, frozen=True):
     """A TransactionInfo, or {} for none."""
 
@@ -95,6 +113,7 @@ class ReceiptAnswer(Answer, frozen=True):
     message: str = msgspec.field(name="resMessage", default="")
     withdraw_expire_amount: int = 0
     cancelled: tuple[AmountAnswer, ...] = msgspec.field(name="cancel_unfreezeV2_amount", default=())
+    internal: tuple[InternalAnswer, ...] = msgspec.field(name="internal_transactions", default=())
 
 
 class WitnessAnswer(msgspec.Struct, frozen=True):
@@ -191,6 +210,9 @@ def receipt_of(answer: ReceiptAnswer) -> Receipt | None:
     """A receipt, or None for {}. `result` stands at the top only when the transaction failed."""
     if not answer.id:
         return None
+    internal = InternalTransfers()
+    for each in answer.internal:
+        add_internal(internal, each)
     return Receipt(
         txid=_hash(answer.id),
         block_number=answer.number,
@@ -209,7 +231,16 @@ def receipt_of(answer: ReceiptAnswer) -> Receipt | None:
         energy_penalty=answer.receipt.energy_penalty_total,
         withdrawn_sun=answer.withdraw_expire_amount,
         cancelled_sun=sum(each.value for each in answer.cancelled),
+        internal=internal.kept,
     )
+
+
+def add_internal(internal: InternalTransfers, answer: InternalAnswer) -> bool:
+    """-> whether it was kept."""
+    first = answer.values[0] if answer.values else CallValueAnswer()
+    amount_sun = 0 if first.token_id else first.amount
+    ends = hex_bytes(answer.caller), hex_bytes(answer.receiver)
+    return internal.add(hex_bytes(answer.note), *ends, amount_sun, rejected=answer.rejected)
 
 
 def producers_of(answer: WitnessesAnswer) -> list[Producer]:

@@ -12,7 +12,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from core.ports.alarm import Alarm
@@ -27,6 +27,7 @@ from core.tron.chain import (
     ConstantResult,
     Delegation,
     DelegationIndex,
+    InternalTransfer,
     Log,
     Producer,
     Receipt,
@@ -234,16 +235,34 @@ class Nodes:
 
     def agree_on_receipts(self, number: int, receipts: Sequence[Receipt]) -> None:
         def outcomes(node: OneNode) -> tuple[Outcome | None, ...]:
-            try:
-                found = {receipt.txid: receipt for receipt in node.solid_receipts(number)}
-            except UnusableAnswer:  # as large at every node: one by one, too
-                each = [node.solid_receipt(receipt.txid) for receipt in receipts]
-                found = {receipt.txid: receipt for receipt in each if receipt is not None}
-            if not found:  # it does not have the block yet: here are receipts of it
-                raise _NotYet
+            found = _receipts_of(node, number, [receipt.txid for receipt in receipts])
             return tuple(_outcome(found.get(receipt.txid)) for receipt in receipts)
 
         self._two(f"the receipts of block {number}", outcomes, tuple(_outcome(receipt) for receipt in receipts))
+
+    def agree_on_internal(
+        self, number: int, internal: Collection[tuple[str, InternalTransfer]]
+    ) -> Collection[tuple[str, InternalTransfer]]:
+        if self._roster.is_single:
+            self._tell_once()
+            return internal
+
+        def shown(node: OneNode) -> set[tuple[str, InternalTransfer]]:
+            txids = {txid for txid, _ in internal}
+            found = _receipts_of(node, number, sorted(txids))
+            if not txids <= found.keys():  # what it says of the others is no word about these
+                raise _NotYet
+            return {(txid, each) for txid, receipt in found.items() for each in receipt.internal}
+
+        alone, voices = set(internal), 0
+        for _, others in self._each(shown, but=self._first()):
+            voices += 1
+            alone -= others
+            if not alone:
+                break
+        if not voices:
+            raise NoSecondOpinion(f"no second node can say yet: TRX by contracts in block {number}")
+        return set(internal) - alone
 
     def agree_on_absence(self, txid: str, solid: BlockRef) -> None:
         def absence(node: OneNode) -> tuple[str, bool]:
@@ -336,6 +355,18 @@ class Nodes:
                 "one node is configured: nothing that %s says is checked against another", self._roster.members[0].name
             )
         self._told = True
+
+
+def _receipts_of(node: OneNode, number: int, txids: Sequence[str]) -> Mapping[str, Receipt]:
+    """A solid block's receipts by txid, at least these. Raises _NotYet where the node has none of them."""
+    try:
+        found = {receipt.txid: receipt for receipt in node.solid_receipts(number)}
+    except UnusableAnswer:  # as large at every node: one by one, too
+        each = [node.solid_receipt(txid) for txid in txids]
+        found = {receipt.txid: receipt for receipt in each if receipt is not None}
+    if not found:  # it does not have the block yet: here are receipts of it
+        raise _NotYet
+    return found
 
 
 def _combined(answers: Sequence[BroadcastAnswer]) -> BroadcastAnswer:

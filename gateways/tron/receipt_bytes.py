@@ -11,6 +11,7 @@ from core.tron.chain import Log, Receipt
 from core.tron.grpc_messages import AMOUNT_ENTRY
 from core.tron.protobuf import BYTES, VARINT, read_fields
 from gateways.tron.block_bytes import hash_of, result_name
+from gateways.tron.internal_transfers import INTERNAL_MAX, InternalTransfers
 from gateways.tron.node_json import MalformedAnswer
 from gateways.tron.receipt_stream import FOREIGN, LOGS_BYTES_MAX, TEXT_BYTES_MAX
 
@@ -23,9 +24,11 @@ BYTES_MAX: Final = TEXT_BYTES_MAX // 2
 
 _LIST_INFO: Final = 1
 _ID, _FEE, _NUMBER, _TIMESTAMP, _RESOURCES, _LOG, _RESULT, _MESSAGE = 1, 2, 3, 4, 7, 8, 9, 10
-_WITHDRAWN, _CANCELLED = 28, 29
+_INTERNAL, _WITHDRAWN, _CANCELLED = 17, 28, 29
 _ENERGY_STAKED, _ENERGY_FEE, _ORIGIN_ENERGY, _ENERGY_USED, _NET_USED, _NET_FEE, _ENDED, _PENALTY = range(1, 9)
 _LOG_ADDRESS, _LOG_TOPIC, _LOG_DATA = 1, 2, 3
+_CALLER, _RECEIVER, _VALUE, _NOTE, _REJECTED = 2, 3, 4, 5, 6
+_AMOUNT, _TOKEN_ID = 1, 2
 _ADDRESS_KEY: Final = b"\x0a\x14"
 """Before the 20 bytes of a log's contract, which stand first."""
 _NOTHING: Final[dict[int, int]] = {}
@@ -53,7 +56,7 @@ class _Reader:
     def __init__(self, token: bytes) -> None:
         self._token = token
         self._fields_left = FIELDS_MAX
-        self._logs_bytes = 0
+        self._logs_bytes = self._internal_count = 0
 
     def count(self, fields: int) -> None:
         """Raises MalformedAnswer where there were too many."""
@@ -64,6 +67,7 @@ class _Reader:
     def receipt(self, info: bytes) -> Receipt:
         amounts: dict[int, int] = {}
         logs: list[Log] = []
+        internal = InternalTransfers()
         txid = message = resources = b""
         cancelled_sun, count = 0, 0
         for number, wire, item in read_fields(info):
@@ -82,6 +86,8 @@ class _Reader:
                 resources = resources + item if resources else item  # merged: read as if in one piece
             elif number == _MESSAGE:
                 message = item
+            elif number == _INTERNAL:
+                self._add_internal(internal, item)
             elif number == _CANCELLED:
                 cancelled_sun += AMOUNT_ENTRY.read(item).get("value", 0)
         used = self._amounts(resources) if resources else _NOTHING
@@ -105,6 +111,7 @@ class _Reader:
             energy_penalty=_signed(used.get(_PENALTY, 0)),
             withdrawn_sun=_signed(amounts.get(_WITHDRAWN, 0)),
             cancelled_sun=cancelled_sun,
+            internal=internal.kept,
         )
 
     def _amounts(self, message: bytes) -> dict[int, int]:
@@ -119,6 +126,39 @@ class _Reader:
                 amounts[number] = item
         self.count(count)
         return amounts
+
+    def _add_internal(self, internal: InternalTransfers, message: bytes) -> None:
+        """The first of its values is TRX, and 0 where a token moved."""
+        parts = {_CALLER: b"", _RECEIVER: b"", _NOTE: b""}
+        value: bytes | None = None
+        rejected, count = False, 0
+        for number, wire, item in read_fields(message):
+            count += 1
+            if count > self._fields_left:
+                self.count(count)
+            if wire == VARINT and number == _REJECTED:
+                rejected = item != 0
+            elif wire != BYTES or isinstance(item, int):
+                continue
+            elif number in parts:
+                parts[number] = item
+            elif number == _VALUE and value is None:
+                value = item
+        self.count(count)
+        if self._internal_count < INTERNAL_MAX:
+            ends = _short(parts[_CALLER]), _short(parts[_RECEIVER])
+            sun = self._sun(value or b"")
+            self._internal_count += internal.add(_short(parts[_NOTE]), *ends, sun, rejected=rejected)
+
+    def _sun(self, value: bytes) -> int:
+        amount_sun, token_id = 0, b""
+        for number, wire, item in read_fields(value):
+            self.count(1)
+            if number == _AMOUNT and wire == VARINT and isinstance(item, int):
+                amount_sun = _signed(item)
+            elif number == _TOKEN_ID and wire == BYTES and isinstance(item, bytes):
+                token_id = item
+        return 0 if token_id else amount_sun
 
     def _log(self, message: bytes) -> Log:
         if self._token and message[:2] == _ADDRESS_KEY and message[2:22] != self._token:

@@ -1,8 +1,8 @@
 """Receipts read while they arrive: what is nobody's of ours is dropped on the way, so that no block's weight is our memory.
 
 What a contract returns stands in `contractResult`, and how much that is a stranger chooses: 69 MB in one block were had for
-879 TRX (FAILURES 90). Kept are the few fields of a receipt and the logs of one token; a log of another contract keeps its
-place alone, since a transfer is named by its log's index.
+879 TRX (FAILURES 90). Kept are the few fields of a receipt, the logs of one token, and what TRX contracts handed on; a log of
+another contract keeps its place alone, since a transfer is named by its log's index.
 """
 
 import re
@@ -12,7 +12,16 @@ from typing import Final, TypeVar
 import msgspec
 
 from core.tron.chain import Log, Receipt
-from gateways.tron.node_json import LogAnswer, MalformedAnswer, ReceiptAnswer, log_of, receipt_of
+from gateways.tron.internal_transfers import INTERNAL_MAX, InternalTransfers
+from gateways.tron.node_json import (
+    InternalAnswer,
+    LogAnswer,
+    MalformedAnswer,
+    ReceiptAnswer,
+    add_internal,
+    log_of,
+    receipt_of,
+)
 
 FOREIGN: Final = Log(b"", (), b"")
 """In the place of a log of another contract."""
@@ -20,17 +29,23 @@ KEPT: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Re
 TEXT_BYTES_MAX: Final = 4096
 """A longer text is read as an empty one: nothing that concerns us is that long."""
 RECEIPT_BYTES_MAX: Final = 65_536
-"""Of the kept fields of one receipt, or of one log."""
+"""Of the kept fields of one receipt, or of one log or internal transaction."""
 LOGS_BYTES_MAX: Final = 24 * 1024 * 1024
 """Of the token's logs in one answer: more than the energy of a block can buy."""
 TOKENS_MAX: Final = 5_000_000
 """Brackets, commas and colons in one answer."""
 DEPTH_MAX: Final = 64
 
+LOG: Final = "log"
+INTERNAL: Final = "internal_transactions"
+ITEMS: Final = (LOG, INTERNAL)
+"""The fields whose lists are read item by item."""
+
 T = TypeVar("T")
 _TOKEN: Final = re.compile(rb'["{}\[\],:]')
 _IN_TEXT: Final = re.compile(rb'["\\]')
 _LOGS: Final = msgspec.json.Decoder(LogAnswer)
+_INTERNAL: Final = msgspec.json.Decoder(InternalAnswer)
 _RECEIPTS: Final = msgspec.json.Decoder(ReceiptAnswer)
 
 
@@ -42,15 +57,16 @@ class ReceiptStream:
         self._token = token
         self._receipts: list[Receipt] = []
         self._logs: list[Log] = []
-        self._logs_bytes = self._tokens = 0
+        self._internal = InternalTransfers()
+        self._logs_bytes = self._internal_count = self._tokens = 0
         self._begins = bytearray()
         self._open = bytearray()
         """The brackets that are open, the outermost first."""
         self._is_list = self._is_over = False
         self._out = bytearray()
-        """The receipt, or the log, as far as it is kept."""
+        """The receipt, or the item of a list in it, as far as it is kept."""
         self._receipt = bytearray()
-        """The receipt's part before its logs, while those are read."""
+        """The receipt's part before a list, while its items are read."""
         self._key = ""
         """The receipt's field whose value is being read."""
         self._drop = 0
@@ -139,7 +155,7 @@ class ReceiptStream:
             return
         self._out += part
         if len(self._out) > RECEIPT_BYTES_MAX:
-            raise self._malformed(f"a receipt or a log has more than {RECEIPT_BYTES_MAX} bytes that matter")
+            raise self._malformed(f"a receipt or an item in it has more than {RECEIPT_BYTES_MAX} bytes that matter")
 
     def _sign(self, sign: bytes) -> None:
         if sign in b"{[":
@@ -158,12 +174,20 @@ class ReceiptStream:
             if self._drop and len(self._open) == self._drop:
                 self._drop = 0
             self._is_key_next = self._open[-1:] == b"{"
-            if not (self._is_list and len(self._open) == 1) and not self._in_logs():
+            if self._in_values():
+                self._drop = len(
+                    self._open
+                )  # the first is TRX; what tokens a destroyed contract held is a stranger's to choose
+            elif not (self._is_list and len(self._open) == 1) and not self._in_items():
                 self._keep(sign)
 
-    def _in_logs(self) -> bool:
-        """Between the logs of a receipt."""
-        return self._key == "log" and len(self._open) == self._level + 1 and self._open[-1:] == b"["
+    def _in_items(self) -> bool:
+        """Between the items of one of a receipt's lists."""
+        return self._key in ITEMS and len(self._open) == self._level + 1 and self._open[-1:] == b"["
+
+    def _in_values(self) -> bool:
+        """Between the values of an internal transaction."""
+        return self._key == INTERNAL and len(self._open) == self._level + 3 and self._open[-1:] == b"["
 
     def _open_bracket(self, sign: bytes) -> None:
         if self._is_over:
@@ -178,23 +202,27 @@ class ReceiptStream:
         self._is_key_next = sign == b"{"
         if self._drop:
             return
-        if self._in_logs():
+        if self._in_items():
             self._keep(b"[]")
-            self._receipt, self._out, self._logs = self._out, bytearray(), []
+            self._receipt, self._out = self._out, bytearray()
+            if self._key == LOG:
+                self._logs = []
+            else:
+                self._internal = InternalTransfers()
         elif not (self._is_list and len(self._open) == 1):
             self._keep(sign)
 
     def _close_bracket(self, sign: bytes) -> None:
         if bytes(self._open[-1:]) != (b"{" if sign == b"}" else b"["):
             raise self._malformed("its brackets do not match")
-        in_logs = not self._drop and self._in_logs()
+        in_items = not self._drop and self._in_items()
         if self._drop and len(self._open) == self._drop:
             self._drop = 0
         del self._open[-1:]
         self._is_key_next = False
-        if in_logs:
+        if in_items:
             if self._out:
-                raise self._malformed("a log is no object")
+                raise self._malformed(f"an item of {self._key} is no object")
             self._out = self._receipt
         elif self._drop:
             return
@@ -203,11 +231,19 @@ class ReceiptStream:
             self._end_receipt()
         elif self._open:
             self._keep(sign)
-            if self._in_logs():
-                self._end_log()
+            if self._in_items():
+                self._end_item()
         elif self._out:
             raise self._malformed("a receipt is no object")
         self._is_over = not self._open
+
+    def _end_item(self) -> None:
+        if self._key == LOG:
+            self._end_log()
+            return
+        answer, self._out = self._decoded(_INTERNAL), bytearray()
+        if self._internal_count < INTERNAL_MAX:
+            self._internal_count += add_internal(self._internal, answer)
 
     def _end_log(self) -> None:
         answer = self._decoded(_LOGS)
@@ -223,11 +259,12 @@ class ReceiptStream:
     def _end_receipt(self) -> None:
         answer = self._decoded(_RECEIPTS)
         logs, self._logs, self._out, self._key = tuple(self._logs), [], bytearray(), ""
+        internal, self._internal = self._internal.kept, InternalTransfers()
         if answer.error:
             raise self._malformed(f"it says {answer.error[:200]}")
         receipt = receipt_of(answer)
         if receipt is not None:
-            self._receipts.append(msgspec.structs.replace(receipt, logs=logs))
+            self._receipts.append(msgspec.structs.replace(receipt, logs=logs, internal=internal))
         elif self._is_list:
             raise self._malformed("a receipt in the list has no id")
 

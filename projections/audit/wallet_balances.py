@@ -182,8 +182,8 @@ def explain(each: Difference) -> str:
         return "TRX was staked or taken back by another way than `counterfoil stake`"
     if each.currency == TRX and each.found > each.booked:
         return (
-            f"{by} TRX came in a way that no transaction of a block shows, as from a contract or as a reward; when you know"
-            " whose they are, POST /v1/adjustments books them"
+            f"{by} TRX came in a way that no transaction of a block shows, as from a contract (two nodes with"
+            " vm.saveInternalTx would show that) or as a reward; when you know whose they are, POST /v1/adjustments books them"
         )
     if each.currency == TRX and each.account == COLD_WALLET:
         return f"its owner paid {by} TRX for transfers of his own: POST /v1/adjustments books it"

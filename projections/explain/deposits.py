@@ -41,7 +41,8 @@ _SWEEP: Final = (
     ' WHERE address = %s AND currency = %s AND "position" > %s ORDER BY "position" LIMIT 1'
 )
 LOGS_MAX: Final = 200
-"""A transaction id alone finds transfers among so many of its logs; beyond, the log's index must be given."""
+"""A transaction id alone finds transfers among so many of its logs, and of its internal transactions; beyond, the index must
+be given."""
 
 
 def deposits_named(conn: Connection[Any], name: str) -> list[str]:
@@ -49,7 +50,7 @@ def deposits_named(conn: Connection[Any], name: str) -> list[str]:
     if name.startswith("deposit-"):
         return [name]
     if len(name) == 64:
-        streams = [deposit_stream(name.lower(), index) for index in (None, *range(LOGS_MAX))]
+        streams = [deposit_stream(name.lower(), index) for index in (None, *range(-LOGS_MAX, LOGS_MAX))]
         found = [stream for (stream,) in conn.execute(_BY_TXID, (streams,))]
     else:
         try:
@@ -117,8 +118,9 @@ def _step(recorded: Recorded, before: Deposit) -> Step:
         case _:
             found = "" if before.status == "detected" else "Found there without having been seen before: "
             to = "the treasury's" if happened.account_id == TREASURY else "its"
+            by = ", handed on by a contract," if fact.is_internal else ""
             sentence = (
-                f"{found}block {fact.block_number} is solid: {coins} were booked to {to} {happened.ledger_account}."
+                f"{found}block {fact.block_number} is solid: {coins}{by} were booked to {to} {happened.ledger_account}."
             )
             sentence = sentence[0].upper() + sentence[1:]
             data |= {"account_id": happened.account_id, "ledger_account": happened.ledger_account}

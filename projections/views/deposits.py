@@ -48,7 +48,10 @@ class DepositRow(msgspec.Struct, frozen=True):
 
 
 class Deposit(Answer, frozen=True):
-    """A transfer to one of the account's addresses. Only a confirmed one moves money."""
+    """A transfer to one of the account's addresses. Only a confirmed one moves money.
+
+    `log_index` counts the logs of its transaction. Of TRX it is null, or below zero where a contract handed it on.
+    """
 
     id: UUID
     tx_hash: str

@@ -5,20 +5,26 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psycopg
 import pytest
 
+from core.ledger.books import HOT_WALLET, SUSPENSE
+from core.ledger.journal import TREASURY
 from gateways.cli.reconcile import reconcile_when_quiet
 from gateways.cli.reconcile_chain import explainer, look_at_chain, wait_for_ledger
-from gateways.postgres.roles import READER
+from gateways.postgres.roles import READER, SIGNER
 from gateways.settings import load
+from gateways.wiring.on_chain import WalletSight
 from gateways.wiring.opened import open_platform
 from gateways.wiring.platform import Platform
 from projections.audit.on_chain import OnChain
 from projections.audit.reconcile import reconcile
+from projections.audit.wallet_balances import EVERY, WalletBalances
 from tests.journeys.conftest import Installation, get, post
 from tests.journeys.test_kill_each_process import child
 from tests.support.patience import HANG_S, until
@@ -47,15 +53,87 @@ def owner_calls(running: Installation, **call: object) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def events(platform: Platform, topic: str) -> int:
+def events(platform: Platform, topic: str, stream: str = "") -> int:
+    """How many there are of a topic, in streams of this pattern."""
+    counted = "SELECT count(*) FROM history WHERE topic ~ %s AND stream ~ %s"
     with psycopg.connect(platform.reader_url) as conn:
-        [(count,)] = conn.execute("SELECT count(*) FROM history WHERE topic ~ %s", (f"^{topic}/",)).fetchall()
+        [(count,)] = conn.execute(counted, (f"^{topic}/", stream)).fetchall()
     return int(count)
+
+
+class _Watch:
+    """The wallets' watch on the installation's own database and node, ten minutes later at each look."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.rang: list[str] = []
+        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+        sight, board = WalletSight(platform), platform.wallet_board
+        self._watch = WalletBalances(platform.store, sight, board, lambda: self._now, alarm=self._ring)
+
+    def _ring(self, name: str, sentence: str) -> None:
+        self.rang.append(f"{name}: {sentence}")
+
+    def look(self) -> None:
+        self._now += EVERY
+        self._watch.step()
+
+
+def _trx_by_contracts_is_booked_or_rings(running: Installation, platform: Platform, deposit_address: str) -> None:
+    hot = running.hot_wallet()
+    before = at(platform, hot).trx_sun
+    for address, trx in ((hot, "3"), (deposit_address, "2")):
+        _forward(running, address, trx)
+    until(lambda: at(platform, hot).trx_sun == before + 3_000_000, "the contract's TRX are there")
+    until(lambda: at(platform, deposit_address).trx_sun == 2_000_000, "on the deposit address, too")
+    assert all(check.ok for check in reconcile_when_quiet(platform, HANG_S)), differences(platform)
+    assert events(platform, "deposit.confirmed", "^deposit-[0-9a-f]{64}--1$") == 2
+
+    armed = httpx2.post(f"{running.devnet}/devnet/faults", json={"kind": "no_internal"}, timeout=HANG_S)
+    assert armed.status_code == 200, armed.text
+    sweeps = until(lambda: child(running, "sweeps"), "sweeps runs")
+    settings = load({}, data=running.data, tron_node_url=running.devnet)
+    os.kill(sweeps, signal.SIGSTOP)  # it watches the wallets as well, at its own times
+    try:
+        _forward(running, hot, "5")
+        until(lambda: at(platform, hot).trx_sun == before + 8_000_000, "what no receipt shows is there")
+        with open_platform(settings, SIGNER) as signer, running.operator() as operator:
+            watch = _Watch(signer)
+            until(lambda: watch.look() or watch.rang, "the difference rings")
+            assert [it.partition(": ")[0] for it in watch.rang] == ["wallet_differs"]
+            assert (
+                "5.000000 TRX came in a way that no transaction of a block shows, as from a contract" in watch.rang[0]
+            )
+            [told] = _differences(operator)
+            assert (told["currency"], told["found_minor"] - told["booked_minor"]) == ("TRX", 5_000_000)
+            assert told["sentence"] == watch.rang[0].partition(": ")[2]
+            lines = [
+                {"account_id": TREASURY, "ledger_account": code, "side": side, "amount": "5", "currency": "TRX"}
+                for code, side in ((HOT_WALLET, "debit"), (SUSPENSE, "credit"))
+            ]
+            post(operator, "/v1/adjustments", {"reason": "from our own contract", "postings": lines})
+            until(lambda: watch.look() or not _differences(operator), "the difference ends")
+            assert len(watch.rang) == 1
+    finally:
+        os.kill(sweeps, signal.SIGCONT)
+    assert all(check.ok for check in reconcile_when_quiet(platform, HANG_S)), differences(platform)
+
+
+def _forward(running: Installation, address: str, trx: str) -> None:
+    asked = httpx2.post(f"{running.devnet}/devnet/forward", json={"address": address, "trx": trx}, timeout=HANG_S)
+    assert asked.status_code == 200, asked.text
+
+
+def _differences(operator: httpx2.Client) -> list[dict[str, Any]]:
+    wallets = get(operator, "/v1/system-wallets")["data"]
+    return [difference for wallet in wallets for difference in wallet["differences"]]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
 def test_every_difference_is_explained_or_booked() -> None:
-    """A transfer that nobody read is told with its reason; a fee, destroyed funds and unknown coins are in the books."""
+    """A transfer that nobody read is told with its reason; a fee, destroyed funds and unknown coins are in the books.
+
+    So is TRX that a contract hands on, where the node shows it; else the wallets' watch rings until it is adjusted.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="cf-chain-") as folder,
         Installation(Path(folder) / "data", sweep_threshold="100000") as running,
@@ -93,3 +171,4 @@ def test_every_difference_is_explained_or_booked() -> None:
             until(lambda: events(platform, "token.funds-destroyed"), "the issuer destroyed what was there")
             assert at(platform, first).usdt_minor == 0
             assert all(check.ok for check in reconcile_when_quiet(platform, HANG_S)), differences(platform)
+            _trx_by_contracts_is_booked_or_rings(running, platform, second)

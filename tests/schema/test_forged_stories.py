@@ -229,6 +229,10 @@ TREASURY_STORIES: dict[str, tuple[Callable[[list[dict[str, Any]]], object], str]
         lambda events: nth(events, "sweep.failed/1")["state"].__setitem__("txid", "00" * 32),
         SWEEPS,
     ),
+    "tokens that a contract handed on without a log": (
+        lambda events: nth(events, "deposit.confirmed/1", -1)["state"]["transfer"].__setitem__("currency", "USDT"),
+        DEPOSITS,
+    ),
     "a sweep put off twice": (lambda events: again(events, nth(events, "sweep.deferred/1")), SWEEPS),
     "a sweep that gives back what nobody lent": (lambda events: again(events, nth(events, "sweep.released/1")), SWEEPS),
     "an address let go twice": (lambda events: again(events, nth(events, "address.released/1")), OTHERS),

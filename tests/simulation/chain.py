@@ -8,7 +8,7 @@ from gateways.devnet.chain.genesis import USDT
 from tests.simulation.system import System
 
 Credit = tuple[str, int | None, bytes, int, str]
-"""(txid, log index, receiver's 20 bytes, minor units, currency)"""
+"""(txid, log index, receiver's 20 bytes, minor units, currency); TRX by contracts has an index below zero."""
 _TRANSFER = bytes.fromhex(TRANSFER_TOPIC)
 
 
@@ -26,3 +26,12 @@ def on_chain(system: System) -> Iterator[tuple[bytes, Credit]]:
                 if log.address == USDT.evm and log.topics[0] == _TRANSFER:
                     amount = int.from_bytes(log.data, "big")
                     yield log.topics[1][12:], (txid, index, log.topics[2][12:], amount, "USDT")
+            for place, it in enumerate(outcome.internal):
+                if not it.rejected and it.caller != it.receiver:
+                    yield it.caller.evm, (txid, -1 - place, it.receiver.evm, it.amount_sun, "TRX")
+
+
+def is_hidden(system: System, credit: Credit) -> bool:
+    """Whether no two nodes show it: the books cannot know, and the wallets' watch has to find it."""
+    _, log_index, *_ = credit
+    return log_index is not None and log_index < 0 and not system.sees_internal

@@ -13,7 +13,7 @@ from core.tron.address import Address
 from core.tron.transactions import TRANSFER
 from gateways.devnet.chain.genesis import USDT, Key
 from gateways.devnet.state.transaction import Transaction
-from tests.simulation.customers import COINS, Customers, multisend
+from tests.simulation.customers import COINS, Customers, forward, multisend
 from tests.simulation.system import System
 
 Expected = Counter[tuple[str, int | None, bytes, int, str]]
@@ -79,6 +79,19 @@ class Corpus:
         self.transfers += 1
         if to in self.ours:
             self.expected[transaction.txid, None, to.evm, amount_sun, "TRX"] += 1
+
+    def by_contract(self) -> None:
+        """TRX handed on to some, equal shares among them: it counts where two nodes show it."""
+        receivers = [self._receiver() for _ in range(self.random.randint(1, RECEIVERS_MAX))]
+        amounts = [self.random.choice((0, 7, self.random.randint(1, COINS))) for _ in receivers]
+        call = forward(receivers, amounts)
+        transaction = self._sent(
+            self._customers.trigger_with(self._customer(), self.genesis.forwarder, call, sum(amounts))
+        )
+        for place, (to, amount_sun) in enumerate(zip(receivers, amounts, strict=True)):
+            self.transfers += 1
+            if to in self.ours and amount_sun and self.system.sees_internal:
+                self.expected[transaction.txid, -1 - place, to.evm, amount_sun, "TRX"] += 1
 
     # What looks like it
 
@@ -151,6 +164,7 @@ KINDS: Final = (
     *(Corpus.many,) * 4,
     *(Corpus.from_allowance,) * 2,
     *(Corpus.trx,) * 2,
+    Corpus.by_contract,
     Corpus.fake_token,
     Corpus.fake_many,
     Corpus.poison,

@@ -9,6 +9,7 @@ from core.tron.transactions import TRANSFER, TRIGGER
 from gateways.devnet.chain.genesis import USDT, Key
 from gateways.devnet.machine import abi
 from gateways.devnet.machine.abi import UINT_MAX
+from gateways.devnet.machine.forwarder import ATTEMPT, DESTROY, FORWARD
 from gateways.devnet.state.transaction import Transaction
 from tests.simulation.system import System
 
@@ -83,16 +84,44 @@ class Customers:
     def pay_trx(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
         self.broadcast(self.devnet.sign(key, TRANSFER, {"to_address": to, "amount": amount}))
 
+    def pay_by_contract(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        """TRX that a contract hands on to some, perhaps less than it brought, perhaps more than there is."""
+        receivers = [to, *(draw.choice((*self.targets(), *PAYEES)) for _ in range(draw.randint(0, 2)))]
+        amounts = [amount, *(draw.choice((amount, 0, draw.randint(1, COINS))) for _ in receivers[1:])]
+        value_sun = sum(amounts) + draw.choice((0, 0, 5, -1))
+        self.trigger_with(key, self.genesis.forwarder, forward(receivers, amounts), value_sun)
+
+    def pay_by_destroyed(self, draw: random.Random, key: Key, to: Address, amount: int) -> None:
+        """All that the contract holds; or what never comes, since the call within fails."""
+        if draw.random() < 0.5:
+            self.call(key, self.genesis.forwarder, DESTROY.signature, to)
+        else:
+            self.call(key, self.genesis.forwarder, ATTEMPT.signature, to, amount)
+
+    def trigger_with(self, key: Key, contract: Address, data: bytes, value_sun: int) -> Transaction:
+        fields = {"contract_address": contract, "data": data, "call_value": value_sun}
+        return self.broadcast(self.devnet.sign(key, TRIGGER, fields))
+
 
 def multisend(token: Address, receivers: Sequence[Address], amounts: Sequence[int]) -> bytes:
     """The call data of send(token, to[], amounts[])."""
+    return (
+        abi.selector_of("send(address,address[],uint256[])") + abi.of_address(token.evm) + _lists(1, receivers, amounts)
+    )
+
+
+def forward(receivers: Sequence[Address], amounts: Sequence[int]) -> bytes:
+    """The call data of forward(to[], amounts[])."""
+    return FORWARD.selector + _lists(0, receivers, amounts)
+
+
+def _lists(before: int, receivers: Sequence[Address], amounts: Sequence[int]) -> bytes:
+    """The last two arguments, behind so many words."""
     count = len(receivers)
     return b"".join(
         (
-            abi.selector_of("send(address,address[],uint256[])"),
-            abi.of_address(token.evm),
-            abi.of_uint(3 * 32),
-            abi.of_uint((4 + count) * 32),
+            abi.of_uint((before + 2) * 32),
+            abi.of_uint((before + 3 + count) * 32),
             abi.of_uint(count),
             *(abi.of_address(receiver.evm) for receiver in receivers),
             abi.of_uint(count),
@@ -113,4 +142,6 @@ PAYMENTS: Final[tuple[Payment, ...]] = (
     Customers.pay_too_cheaply,
     Customers.pay_misbehaving,
     Customers.pay_trx,
+    *(Customers.pay_by_contract,) * 2,
+    Customers.pay_by_destroyed,
 )

@@ -27,6 +27,7 @@ from core.streams.sweeps import ReleaseSweep, SendSweep
 from core.tron.address import Address
 from core.tron.chain import Block, BlockRef, BroadcastAnswer, Receipt
 from core.tron.transactions import txid_of
+from gateways.tron.nodes import Nodes
 from scanners import blocks
 from scanners.blocks import Transfer
 from scanners.branch import Branch
@@ -269,6 +270,12 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "bytes are sent before they are recorded": Mutant({"payouts": UnrecordedBytes}),
     "energy that was lent is not taken back": Mutant({"sweeps": ForgetsLoans}),
     "a sweep is sent without a look at its energy": Mutant({"sweeps": BlindSweeps, "instructions": BlindInstructions}),
+    "TRX that contracts hand on is not read": Mutant(
+        patch=lambda: patch("scanners.blocks._internal_transfers", lambda receipt: ())
+    ),
+    "TRX that contracts hand on is booked on one node's word": Mutant(
+        patch=lambda: patch.object(Nodes, "agree_on_internal", lambda self, number, internal: internal)
+    ),
     "own transfers are booked as unexplained": Mutant(
         patch=lambda: patch("core.ledger.books.own_coins_arrived", books.unexplained_inbound)
     ),

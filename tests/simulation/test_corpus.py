@@ -68,7 +68,7 @@ def test_the_same_with_faults_forks_and_deaths(seed: int) -> None:
             next(iter(world.system.backends.values())).faults.arm(kind, **fields)
         if draw.random() < 0.2:
             world.do_reorg(draw)
-        if draw.random() < 0.4:
+        if draw.random() < 0.5:
             world.do_crash(draw)
         if draw.random() < 0.1:
             world.do_lose_deletes(draw)

@@ -116,7 +116,7 @@ class World:
         system = self.system
         system.fuse = None
         for backend in system.backends.values():
-            backend.faults.clear()
+            backend.clear()
         system.devnet.clear_faults()
         system.facts.lost_deletes = system.work.lost_deletes = 0
         self._owner("unpause()")
@@ -211,7 +211,7 @@ class World:
         backend.faults.arm(kind, **({"times": draw.randint(1, 4)} | fields))
 
     def do_clear(self, draw: random.Random) -> None:
-        draw.choice(list(self.system.backends.values())).faults.clear()
+        draw.choice(list(self.system.backends.values())).clear()
 
     def do_lose_deletes(self, draw: random.Random) -> None:
         draw.choice((self.system.facts, self.system.work)).lost_deletes += 1

@@ -87,7 +87,7 @@ def transfer(
         from_address=PAYER.base58,
         to_address=to.base58,
         amount_minor=amount_minor,
-        currency="TRX" if log_index is None else "USDT",
+        currency="TRX" if log_index is None or log_index < 0 else "USDT",
         wallet=wallet,
         block_number=block,
         block_id=f"{block:016x}" + txid(f"{block}{branch}")[16:],

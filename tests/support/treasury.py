@@ -188,7 +188,7 @@ def own_instruction(name: str, purpose: Purpose, wallet: Wallet, owner: Address,
 
 
 def wallet_batches() -> list[Sequence[Command]]:
-    """Stake made and ended, hot to cold and back, coins that arrive from our own wallets; each batch is one append."""
+    """Stake made and ended, hot to cold and back, coins from our own wallets, TRX by a contract; each batch is one append."""
     frozen = own_instruction("freeze", "stake", "gas", GAS_WALLET, Freeze(5_000 * USDT, "ENERGY"))
     asked = own_instruction("unfreeze", "stake", "gas", GAS_WALLET, Unfreeze(2_000 * USDT, "ENERGY"))
     back = own_instruction("withdraw", "stake", "gas", GAS_WALLET, WithdrawUnfrozen())
@@ -197,6 +197,7 @@ def wallet_batches() -> list[Sequence[Command]]:
     arrived = msgspec.structs.replace(
         transfer("excess", COLD_WALLET, 9 * USDT, wallet="cold"), txid=attempt_of(excess).txid, from_wallet="hot"
     )
+    handed_on = transfer("handed on", HOT_WALLET, 3 * USDT, log_index=-2, wallet="hot")
     by_hand = msgspec.structs.replace(transfer("hand", HOT_WALLET, 2 * USDT, wallet="hot"), from_wallet="cold")
     return [
         [GiveInstruction(frozen, ACTOR), *sent(frozen), done(frozen, burned_sun=0)],
@@ -205,7 +206,7 @@ def wallet_batches() -> list[Sequence[Command]]:
         [msgspec.structs.replace(done(back), returned_sun=2_000 * USDT)],
         [GiveInstruction(excess, ACTOR), *sent(excess), done(excess)],
         [GiveInstruction(refill, ACTOR), *sent(refill), msgspec.structs.replace(done(refill), taken_minor=1)],
-        [msgspec.structs.replace(confirm(arrived), sent_by=excess.stream), confirm(by_hand)],
+        [msgspec.structs.replace(confirm(arrived), sent_by=excess.stream), confirm(by_hand), confirm(handed_on)],
     ]
 
 

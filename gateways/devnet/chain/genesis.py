@@ -11,6 +11,7 @@ import coincurve
 from core.tron.address import SUN_PER_TRX, USDT_MAINNET, Address
 from core.tron.secp256k1 import CURVE_ORDER, address_of, sha256
 from gateways.devnet.machine import energy, tether
+from gateways.devnet.machine.forwarder import Forwarder
 from gateways.devnet.machine.machine import Code
 from gateways.devnet.machine.misbehave import Misbehaving
 from gateways.devnet.machine.multisend import Multisend
@@ -65,6 +66,7 @@ class Genesis:
         self.fake_usdt = Key(seed, "contract fake_usdt").address
         self.multisend = Key(seed, "contract multisend").address
         self.misbehaving = Key(seed, "contract misbehaving").address
+        self.forwarder = Key(seed, "contract forwarder").address
         self.successor = Key(seed, "contract successor").address
         """What USDT forwards to when its owner deprecates it in favour of this."""
         self.contracts: dict[bytes, Code] = {
@@ -72,6 +74,7 @@ class Genesis:
             self.fake_usdt: TetherToken("Tether USD", "USDT", 6),
             self.multisend: Multisend(),
             self.misbehaving: Misbehaving(),
+            self.forwarder: Forwarder(),
             self.successor: Successor(USDT, "Tether USD", "USDT", 6),
         }
         self.parent = sha256(f"counterfoil devnet/{seed}/{network}/{factor}".encode())

@@ -129,7 +129,13 @@ def _trigger(state: Overlay, transaction: Transaction, context: Context) -> Outc
     granted = billing.allowance(state, owner, code, transaction.fee_limit_sun, value_sun, context)
     caller = Address(owner.address)
     called = context.machine.execute(
-        state, contract, caller, parameter.get("data", b""), value_sun=value_sun, limit=granted.limit
+        state,
+        contract,
+        caller,
+        parameter.get("data", b""),
+        value_sun=value_sun,
+        limit=granted.limit,
+        now_ms=context.parent_ms,
     )
     return _outcome_of_call(called, contract, billing.pay(state, caller, code, granted, called, context))
 
@@ -147,6 +153,7 @@ def _outcome_of_call(called: Called, contract: bytes, bill: Bill) -> Outcome:
         returned=called.returned,
         logs=called.logs,
         message=called.message,
+        internal=called.internal,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from core.tron.address import Address, InvalidAddress
-from gateways.devnet.machine.machine import Log, Machine
+from gateways.devnet.machine.machine import Internal, Log, Machine
 from gateways.devnet.state import accounts
 from gateways.devnet.state.accounts import Account
 from gateways.devnet.state.shares import slot_of
@@ -43,6 +43,7 @@ class Outcome(msgspec.Struct, frozen=True):
     returned: bytes = b""
     logs: tuple[Log, ...] = ()
     message: str = ""
+    internal: tuple[Internal, ...] = ()
     withdrawn_sun: int = 0
     """Expired unfreezes that came back to the balance."""
     cancelled_sun: Mapping[str, int] | None = None

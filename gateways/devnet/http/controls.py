@@ -9,6 +9,7 @@ from gateways.devnet.chain.genesis import USDT, Genesis
 from gateways.devnet.faults import BadFault
 from gateways.devnet.http.ask import Ask
 from gateways.devnet.machine import abi
+from gateways.devnet.machine.forwarder import FORWARD
 from gateways.devnet.machine.machine import SUCCESS
 from gateways.devnet.node import CannotFork, Verdict
 from gateways.devnet.state.decrees import BadDecree
@@ -39,6 +40,7 @@ def info(ask: Ask) -> Any:
             "multisend": genesis.multisend.base58,
             "successor": genesis.successor.base58,
             "misbehaving": genesis.misbehaving.base58,
+            "forwarder": genesis.forwarder.base58,
         },
         "chain_parameters": chain.parameters,
     }
@@ -55,6 +57,19 @@ def faucet(ask: Ask) -> Any:
     if not sent:
         raise BadControl('give an amount: "usdt": "12.5" or "trx": "3"')
     return {"txid": list(sent.values())[-1], "txids": sent}
+
+
+def forward(ask: Ask) -> Any:
+    """{"address": "T...", "trx": "3"}: TRX from the treasury by way of a contract, which no transaction of a block shows."""
+    genesis, to, sun = ask.chain.genesis, _address(ask.body.get("address")), _amount(ask.body.get("trx"), "TRX")
+    data = (
+        FORWARD.selector
+        + b"".join(map(abi.of_uint, (64, 128, 1)))
+        + abi.of_address(to.evm)
+        + abi.of_uint(1)
+        + abi.of_uint(sun)
+    )
+    return {"txid": _accepted(ask.node.call(genesis.treasury, genesis.forwarder, data, value_sun=sun))}
 
 
 def mine(ask: Ask) -> Any:
@@ -230,6 +245,7 @@ _OWNER_CALLS: Final[Mapping[str, tuple[str, Callable[[Any, Genesis], bytes]]]] =
 CONTROLS: Final[Mapping[tuple[str, str], Callable[[Ask], Any]]] = {
     ("GET", "info"): info,
     ("POST", "faucet"): faucet,
+    ("POST", "forward"): forward,
     ("POST", "mine"): mine,
     ("POST", "pause"): pause,
     ("POST", "resume"): resume,

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from core.tron.address import Address, InvalidAddress
 from core.tron.protobuf import Field, Message
+from core.tron.secp256k1 import sha256
 from core.tron.transactions import CONTRACT, RAW, RESOURCES
 from gateways.devnet.chain.block import Block, Included
+from gateways.devnet.machine.machine import Internal
 from gateways.devnet.state.accounts import Account, Permission
 from gateways.devnet.state.kinds import KINDS
 from gateways.devnet.state.shares import SLOT_MS, decayed, slot_of
@@ -166,6 +168,7 @@ def transaction_info(block: Block, each: Included, *, visible: bool) -> Answer:
         "blockTimeStamp": block.timestamp_ms,
         "contract_address": hex_or_base58(outcome.contract, visible=visible) if outcome.contract else "",
         "log": logs,
+        "internal_transactions": [_internal(each, internal, visible=visible) for internal in outcome.internal],
         "result": "FAILED" if failed else "",
         "resMessage": text(outcome.message, visible=visible),
         "withdraw_expire_amount": outcome.withdrawn_sun,
@@ -180,6 +183,19 @@ def transaction_info(block: Block, each: Included, *, visible: bool) -> Answer:
         "receipt": without_defaults(receipt),
         **without_defaults(fields),
     }
+
+
+def _internal(each: Included, internal: Internal, *, visible: bool) -> Answer:
+    """An InternalTransaction. Its one value is TRX, and empty where none moves; its hash is not java-tron's."""
+    ends = internal.caller + internal.receiver
+    printed: Answer = {
+        "hash": sha256(bytes.fromhex(each.transaction.txid) + ends + internal.note.encode()).hex(),
+        "caller_address": hex_or_base58(internal.caller, visible=visible),
+        "transferTo_address": hex_or_base58(internal.receiver, visible=visible),
+        "callValueInfo": [without_defaults({"callValue": internal.amount_sun})],
+        "note": internal.note.encode().hex(),
+    }
+    return {**printed, "rejected": True} if internal.rejected else printed
 
 
 def transaction_infos(block: Block, *, visible: bool) -> list[Answer]:

@@ -1,7 +1,7 @@
 """The virtual machine, as far as a devnet needs one: contracts are Python models that spend energy by recorded paths.
 
 A call reads and writes through an overlay, emits logs, spends energy, and either returns bytes or reverts; a contract may
-call another. What a transaction pays for it is execution.py's.
+call another, and hand TRX on. What a transaction pays for it is execution.py's.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import msgspec
 from core.tron.address import Address
 from gateways.devnet.machine import energy
 from gateways.devnet.machine.abi import Event, of_address, of_uint
-from gateways.devnet.state import factor
+from gateways.devnet.state import accounts, factor
 from gateways.devnet.state.factor import Heat
 from gateways.devnet.state.state import Overlay
 
@@ -31,8 +31,19 @@ class Log(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Internal(msgspec.Struct, frozen=True):
+    """An internal transaction: what a contract did to another account, with the sun that moved unless it was rejected."""
+
+    note: str
+    """java-tron's: "call" or "suicide"."""
+    caller: Address
+    receiver: Address
+    amount_sun: int
+    rejected: bool = False
+
+
 class Called(msgspec.Struct, frozen=True):
-    """How a call ended. `energy` includes `penalty`; logs are empty unless it succeeded."""
+    """How a call ended. `energy` includes `penalty`; logs are empty unless it succeeded, else all of `internal` is rejected."""
 
     result: str
     energy: int
@@ -40,6 +51,7 @@ class Called(msgspec.Struct, frozen=True):
     returned: bytes = b""
     logs: tuple[Log, ...] = ()
     message: str = ""
+    internal: tuple[Internal, ...] = ()
 
 
 class Reverted(Exception):
@@ -123,16 +135,33 @@ class Call:
 
     def call(self, contract: Address, data: bytes) -> bytes:
         """Call another contract as this one. Raises Reverted when it reverts or does not exist."""
+        self._execution.internal.append(Internal("call", self.contract, contract, 0))
         return self._machine.enter(self._execution, contract, self.contract, data, 0)
+
+    def hand_on(self, to: Address, amount_sun: int, note: str = "call") -> None:
+        """Give TRX of this contract's to an account, which exists from then on. Raises Reverted where it has not so much."""
+        self._execution.move(self.contract, to, amount_sun)
+        self._execution.internal.append(Internal(note, self.contract, to, amount_sun))
+
+    def fail_to_hand_on(self, to: Address, amount_sun: int) -> None:
+        """Give TRX in a call that fails and is not minded: a rejected internal transaction is all that it leaves."""
+        self._execution.internal.append(Internal("call", self.contract, to, amount_sun, rejected=True))
+
+    def destroy(self, heir: Address) -> None:
+        """Give all TRX of this contract's to an account."""
+        held = accounts.find(self._execution.state, self.contract)
+        self.hand_on(heir, held.balance_sun if held else 0, "suicide")
 
 
 class _Execution:
     """What all calls of one transaction share."""
 
-    def __init__(self, state: Overlay, limit: int) -> None:
+    def __init__(self, state: Overlay, limit: int, now_ms: int) -> None:
         self.state = state
         self.limit = limit
+        self.now_ms = now_ms
         self.logs: list[Log] = []
+        self.internal: list[Internal] = []
         self.energy = 0
         self.penalty = 0
 
@@ -145,6 +174,17 @@ class _Execution:
         self.energy += total
         self.penalty += penalty
 
+    def move(self, sender: Address, receiver: Address, amount_sun: int) -> None:
+        """Raises Reverted where the sender has not so much."""
+        account = accounts.find(self.state, sender)
+        if account is None or account.balance_sun < amount_sun:
+            raise Reverted
+        accounts.spend(self.state, account, amount_sun)
+        accounts.credit(self.state, receiver, amount_sun, self.now_ms)
+
+    def rejected(self) -> tuple[Internal, ...]:
+        return tuple(msgspec.structs.replace(each, rejected=True) for each in self.internal)
+
 
 class Machine:
     """The contracts there are, who deployed them, and how one is entered."""
@@ -154,29 +194,44 @@ class Machine:
         self.origin = origin
 
     def execute(
-        self, state: Overlay, contract: Address, caller: Address, data: bytes, *, value_sun: int = 0, limit: int
+        self,
+        state: Overlay,
+        contract: Address,
+        caller: Address,
+        data: bytes,
+        *,
+        value_sun: int = 0,
+        limit: int,
+        now_ms: int = 0,
     ) -> Called:
-        """Run a call with at most `limit` energy. The overlay holds its changes only when it succeeds."""
+        """Run a call with at most `limit` energy. The overlay holds its changes only when it succeeds.
+
+        `now_ms` is when accounts are created that it is the first to give something.
+        """
         attempt = Overlay(state)
-        execution = _Execution(attempt, limit)
+        execution = _Execution(attempt, limit, now_ms)
         try:
             returned = self.enter(execution, contract, caller, data, value_sun)
         except Reverted:
-            return Called(REVERT, execution.energy, execution.penalty, message=REVERT_MESSAGE)
+            internal = execution.rejected()
+            return Called(REVERT, execution.energy, execution.penalty, message=REVERT_MESSAGE, internal=internal)
         except OutOfEnergy as error:
-            return Called(OUT_OF_ENERGY, limit, execution.penalty, message=str(error))
+            return Called(OUT_OF_ENERGY, limit, execution.penalty, message=str(error), internal=execution.rejected())
         except Halted as error:
             # Only a revert and a failed transfer give the unused energy back; java-tron bills the whole limit for all else.
             energy = execution.energy if error.result == TRANSFER_FAILED else limit
-            return Called(error.result, energy, execution.penalty, message=str(error))
+            return Called(error.result, energy, execution.penalty, message=str(error), internal=execution.rejected())
         state.merge(attempt)
-        return Called(SUCCESS, execution.energy, execution.penalty, returned, tuple(execution.logs))
+        logs, internal = tuple(execution.logs), tuple(execution.internal)
+        return Called(SUCCESS, execution.energy, execution.penalty, returned, logs, internal=internal)
 
     def enter(self, execution: _Execution, contract: Address, caller: Address, data: bytes, value_sun: int) -> bytes:
         code = self.contracts.get(contract)
         if code is None:
             raise Reverted
         heat = factor.heat_of(execution.state, contract)
+        if value_sun:
+            execution.move(caller, contract, value_sun)
         call = Call(self, execution, contract, caller, heat)
         call.data = data
         call.value_sun = value_sun

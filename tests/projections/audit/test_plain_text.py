@@ -25,7 +25,7 @@ from gateways.postgres.event_store import PostgresEventStore
 from projections.audit.plain_text import WHOLE, Account, Period, journal
 from projections.audit.plain_text_forms import FORMS, account_name
 from tests.support.checkpoints import Desk
-from tests.support.history import ACTOR, ALICE, BOB, append_history, execute, fund
+from tests.support.history import ACTOR, ALICE, BOB, HOT_WALLET, append_history, confirm, execute, fund, transfer
 from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 from tests.support.treasury import treasury_batches
@@ -72,7 +72,8 @@ def conn(database: Database, store: PostgresEventStore, tmp_path: Path) -> Itera
     for batch in treasury_batches():
         execute(ledger, *batch)
     desk.sign_now()
-    execute(ledger, fund(BOB, 3, "a little"))
+    by_contract = transfer("gift", HOT_WALLET, 5, log_index=-1, wallet="hot")
+    execute(ledger, fund(BOB, 3, "a little"), confirm(by_contract))
     desk.sign_now()
     execute(ledger, fund(ALICE, 3, "behind the last checkpoint"))
     with psycopg.connect(database.reader_url) as opened:

@@ -177,6 +177,18 @@ def test_coins_of_nobody(asked: Asked) -> None:
     assert (found.account_id, found.now.code) == (TREASURY, "unexplained")
 
 
+def test_trx_by_a_contract(asked: Asked) -> None:
+    """It says that a contract handed it on, and the transaction's id finds each of several."""
+    shares = [transfer("gift", HOT_WALLET, 4 * USDT, log_index=index, wallet="hot") for index in (-1, -2, -200)]
+    asked.append(*(confirm(share) for share in shares))
+    with snapshot(asked.reader):
+        assert deposits_named(asked.reader, txid("gift")) == [share.stream for share in shares]
+    found = asked.deposit(name=shares[1].stream)
+    assert shares[1].stream == f"deposit-{txid('gift')}--2"
+    assert (found.account_id, found.now.code) == (TREASURY, "unexplained")
+    assert "4.000000 TRX, handed on by a contract, were booked to the treasury's Suspense" in found.story[0].sentence
+
+
 def test_a_deposit_is_found_by_each_of_its_names(asked: Asked) -> None:
     """Its id, its transaction id, its stream; a transaction that pays twice has two."""
     second = transfer("seen", ALICE_ADDRESS, 5 * USDT, log_index=1)

@@ -15,7 +15,20 @@ from projections.engine.tracking import ViewTracking
 from projections.views import VIEWS
 from projections.views.deposits import Deposit
 from projections.views.payouts import Payout
-from tests.support.history import ALICE, BOB, BOB_ADDRESS, USDT, append_history, detect, execute, orphan, transfer
+from tests.support.history import (
+    ALICE,
+    BOB,
+    BOB_ADDRESS,
+    HOT_WALLET,
+    USDT,
+    append_history,
+    confirm,
+    detect,
+    execute,
+    orphan,
+    transfer,
+    txid,
+)
 from tests.support.postgres import Database
 from tests.support.views import project
 
@@ -103,6 +116,30 @@ def test_deposits(projected: psycopg.Connection) -> None:
         (0, 10 * USDT, "confirmed", 100, True, True, False),
         (None, 40_000_000, "confirmed", 100, True, True, True),
     ]
+
+
+def test_trx_by_contracts(
+    ledger: Ledger, store: PostgresEventStore, tracking: ViewTracking, database: Database
+) -> None:
+    """Shares of one transaction are deposits of their own beside its logs, in the treasury's book."""
+    shares = [transfer("gift", HOT_WALLET, 4 * USDT, log_index=index, wallet="hot") for index in (-1, -2)]
+    execute(ledger, *(confirm(each) for each in (*shares, transfer("gift", HOT_WALLET, USDT, wallet="hot"))))
+    project(store, tracking)
+    with psycopg.connect(database.reader_url, autocommit=True) as conn:
+        shown = conn.execute(
+            "SELECT log_index, amount_minor, currency, status, account_id = %s FROM observed_transactions"
+            " WHERE tx_hash = %s ORDER BY log_index",
+            (TREASURY_ACCOUNT_ID, txid("gift")),
+        ).fetchall()
+        booked = conn.execute(
+            "SELECT currency, amount_minor FROM balances WHERE code = 'Suspense' AND currency = 'TRX'"
+        ).fetchall()
+    assert shown == [
+        (-2, 4 * USDT, "TRX", "confirmed", True),
+        (-1, 4 * USDT, "TRX", "confirmed", True),
+        (0, 1 * USDT, "USDT", "confirmed", True),
+    ]
+    assert booked == [("TRX", 8 * USDT)]
 
 
 def test_journal_entries_per_book(projected: psycopg.Connection) -> None:

@@ -52,7 +52,7 @@ def test_info(client: Client) -> None:
     info = client.info
     assert len(info["accounts"]) == 10
     assert info["contracts"]["usdt"] == USDT_MAINNET
-    assert set(info["contracts"]) == {"usdt", "fake_usdt", "multisend", "successor", "misbehaving"}
+    assert set(info["contracts"]) == {"usdt", "fake_usdt", "multisend", "successor", "misbehaving", "forwarder"}
     assert info["chain_parameters"]["getEnergyFee"] == 100
     account = client.post("/wallet/getaccount", address=info["accounts"][9]["address"], visible=True)
     assert account["balance"] == 1_000_000_000_000
