@@ -154,7 +154,11 @@ def test_every_outage_of_the_database_ends_by_itself() -> None:
                     return states == {"confirmed": paid}
                 cursor = {"after": page["next_cursor"]}
 
-        until(all_paid, f"{paid} payouts are confirmed: {states}")
+        try:
+            until(all_paid, f"{paid} payouts are confirmed")
+        except AssertionError as error:
+            log = (running.data / "logs" / "payouts.log").read_text(encoding="utf-8")
+            raise AssertionError(f"{error}; they are {states}; payouts says {log[-1500:]}") from error
         assert {each["status"] for each in get(company, "/v1/deposits")["data"]} == {"confirmed"}
         until(lambda: reconciled(running), "books, views and chain agree")
         assert running.stop() == 0
