@@ -176,7 +176,7 @@ class Observer:
         last = min(solid.number, self._counted(branch.blocks, solid), cursor.number + BLOCKS_PER_STEP_MAX)
         for number in range(cursor.number + 1, last + 1):
             try:
-                block = self._held.get(number) or self._blocks.solid(number)
+                block = self._solid_block(number, cursor.block_id)
                 self._check_link(cursor, block)
                 if self._producers is not None and block.ref.block_id != branch.id_at(number):
                     self._held.clear()
@@ -217,7 +217,7 @@ class Observer:
                 break
             number = tip.number + 1
             try:
-                block = self._held.get(number) or self._blocks.solid(number)
+                block = self._solid_block(number, tip.block_id)
                 if not branch.blocks:
                     self._check_link(cursor, block)
                 elif tip.number in self._held:
@@ -236,6 +236,14 @@ class Observer:
             branch = branch.grow(_seen([block])[0])
             counted = self._counted(branch.blocks, solid)
         return branch, None
+
+    def _solid_block(self, number: int, parent_id: str) -> Block:
+        """What was read ahead, unless it was of another branch: a node may call solid what is forked away."""
+        held = self._held.get(number)
+        if held is not None and held.ref.parent_id == parent_id:
+            return held
+        self._held.pop(number, None)
+        return self._blocks.solid(number)
 
     def _counted(self, linked: Sequence[Seen], solid: BlockRef) -> int:
         """The height that the blocks themselves show to be solid."""

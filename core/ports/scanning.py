@@ -40,6 +40,9 @@ class SolidLog(Protocol):
     def blocks(self, first: int, until_ms: int) -> Sequence[BlockRef]:
         """The blocks there are, from height `first` to the lowest that is as old as `until_ms`; none while none is."""
 
+    def newest(self) -> BlockRef | None:
+        """The highest block there is; None before the first."""
+
     def find(self, txid: str) -> tuple[int, str] | None:
         """The height of the block that holds a transaction of ours, and its contractRet there; None when none does."""
 

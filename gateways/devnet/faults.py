@@ -52,6 +52,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "garbage": frozenset(),
     "stale": HEADS,
     "lagging": frozenset(),
+    "early_solid": frozenset(),
     "slow_call": frozenset({"triggerconstantcontract"}),
     "empty_infos": frozenset({"gettransactioninfobyblocknum"}),
     "heavy_infos": frozenset({"gettransactioninfobyblocknum"}),
@@ -84,6 +85,7 @@ _DEFAULTS: Final[Mapping[str, dict[str, Any]]] = {
     "reject_code": {"code": "SERVER_BUSY"},
     "stale": {"blocks": 20},
     "lagging": {"times": None, "blocks": 5},
+    "early_solid": {"times": None, "blocks": 5},
     "trx_cache": {"times": None},
     "no_internal": {"times": None},
 }
@@ -187,6 +189,14 @@ class Faults:
             lag = max(lag, fault.blocks)
             self.strike(fault)
         return lag
+
+    def lead(self, path: str) -> int:
+        """How many blocks above the solid one the solid view of this answer reaches, though nobody built on them yet."""
+        fault = self.find("early_solid", path=path) if "solidity/" in path else None
+        if fault is None:
+            return 0
+        self.strike(fault)
+        return fault.blocks
 
     def instead(self, path: str, now_ms: int, block_ms: int) -> NodeAnswer | Silence | None:
         """What comes instead of an answer, the request not carried out; None where the node answers."""

@@ -23,6 +23,7 @@ _BLOCKS: Final = (
     " (SELECT number FROM solid_blocks WHERE number >= %(first)s AND timestamp_ms >= %(until_ms)s"
     "   ORDER BY number LIMIT 1) ORDER BY number"
 )
+_NEWEST: Final = "SELECT number, block_id, parent_id, timestamp_ms FROM solid_blocks ORDER BY number DESC LIMIT 1"
 _PRUNE: Final = """
     DELETE FROM solid_blocks
      WHERE number < least(%s, (SELECT min("position") FROM bookmarks WHERE starts_with(name, %s)))
@@ -57,6 +58,9 @@ class PostgresSolidLog:
             BlockRef(**row._asdict())
             for row in self._connections.execute(_BLOCKS, {"first": first, "until_ms": until_ms})
         ]
+
+    def newest(self) -> BlockRef | None:
+        return next((BlockRef(**row._asdict()) for row in self._connections.execute(_NEWEST)), None)
 
     def find(self, txid: str) -> tuple[int, str] | None:
         rows = self._connections.execute(

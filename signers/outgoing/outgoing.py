@@ -37,7 +37,7 @@ from signers.keys.keys import Key
 from signers.outcomes import append
 from signers.outgoing.open_orders import OpenOrder, OpenOrders
 from signers.outgoing.owners import check_owner
-from signers.outgoing.settlement import proof_of_death, solid_receipt
+from signers.outgoing.settlement import proof_of_death, reference_block, solid_receipt
 from signers.transactions.build import assemble
 from signers.transactions.intents import envelope_of, receiver_of
 from signers.transactions.signer import Limits, SignatureRefused, sign
@@ -104,7 +104,7 @@ class Outgoing(ABC):
 
     @abstractmethod
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
-        """Record the bytes of the next attempts."""
+        """Record the bytes of the next attempts, which refer to `solid`, a block of our own log."""
 
     @abstractmethod
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
@@ -123,7 +123,10 @@ class Outgoing(ABC):
         self._keep_log(solid)
         due = list(islice((order for order in self._open if self._is_due(order, solid)), BATCH))
         append(self._ledger, self._settle(due, solid))
-        readied = append(self._ledger, [] if self._stopped() else [*self._prepare(head, solid), *self._sign(head)])
+        stopped = self._stopped()
+        reference = None if stopped else reference_block(self._log, solid)
+        prepared = self._prepare(head, reference) if reference else []
+        readied = append(self._ledger, [] if stopped else [*prepared, *self._sign(head)])
         sent = self._send(head)
         return bool(due or readied or sent)
 

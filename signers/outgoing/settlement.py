@@ -12,7 +12,7 @@ from core.streams.attempts import Attempt, ProofOfDeath
 from core.streams.instructions import ConfirmInstruction, FailInstruction, Instruction, SendToken
 from core.streams.payouts import ConfirmPayout, FailPayout, PayoutOrder
 from core.tron.address import TRANSFER_TOPIC, Address
-from core.tron.chain import Receipt
+from core.tron.chain import BlockRef, Receipt
 
 FAILURE_CODES: Final = {"REVERT": "reverted", "": "failed"}
 """Where ours is not simply java-tron's contract result in lower case, such as out_of_energy."""
@@ -116,6 +116,17 @@ def solid_receipt(node: Node, log: SolidLog, txid: str) -> Receipt | None:
 
 class BrokenLog(Exception):
     """Our log of solid blocks does not continue from a block that an attempt refers to: two chains claim to be solid."""
+
+
+def reference_block(log: SolidLog, solid: BlockRef) -> BlockRef | None:
+    """What bytes made now may build on: of the log's blocks the highest that is solid for the node, too; None while none is.
+
+    A node's own word is not enough (I21): the block it calls solid may be forked away, and then no proof of death exists.
+    """
+    newest = log.newest()
+    if newest is None or newest.number <= solid.number:
+        return newest
+    return next((block for block in log.blocks(solid.number, 0) if block.number == solid.number), None)
 
 
 def proof_of_death(log: SolidLog, attempt: Attempt) -> ProofOfDeath | None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from core.ports.scanning import Cursor
-from core.tron.chain import BlockRef, Producer
+from core.tron.chain import Block, BlockRef, Producer
 from scanners.branch import Branch, Seen
 from scanners.claims import SolidNotShown
 from scanners.observer import HEAD, HELD_MAX, SOLID, UNSOLID_BLOCKS_MAX, ChainMismatch, Observer
@@ -180,6 +180,24 @@ def test_the_solid_view_s_block_must_be_the_one_that_was_counted() -> None:
     assert world.balance() == 5
 
 
+def test_what_was_called_solid_and_forked_away_is_forgotten() -> None:
+    """A node showed blocks as solid that no chain holds now: the scanner goes on with those that took their place."""
+    world, talker = world_of()
+    world.chain.mine(blocks=SEATS)
+    world.settle()
+    hasty(talker)
+    world.chain.mine()
+    world.settle()
+    talker.says.clear()
+    deposit = usdt_transfer(1, US, 5)
+    world.chain.fork(2, [deposit])
+    world.settle()
+    world.chain.mine(blocks=SEATS)
+    world.settle()
+    assert world.balance() == 5
+    assert world.cursors.rows[SOLID].number == world.chain.solid().number
+
+
 def test_a_stretch_is_caught_up_with_once() -> None:
     """Each block that was missed is asked for once, with its receipts, and the deposits in it are credited."""
     world, talker = world_of()
@@ -271,6 +289,10 @@ BROKEN: dict[str, tuple[Callable[[], Any], Callable[[], None]]] = {
         lambda: patch.object(Branch, "id_at", lambda self, number: Anything()),
         test_the_solid_view_s_block_must_be_the_one_that_was_counted,
     ),
+    "what was read ahead is kept whatever comes": (
+        lambda: patch.object(Observer, "_solid_block", _held_first),
+        test_what_was_called_solid_and_forked_away_is_forgotten,
+    ),
     "nobody is named": (
         lambda: patch("scanners.claims.Claims.check", lambda *_: None),
         test_a_later_solid_height_credits_nothing,
@@ -295,6 +317,10 @@ class Anything(str):
         return False
 
 
+def _held_first(self: Observer, number: int, parent_id: str) -> Block:
+    return self._held.get(number) or self._blocks.solid(number)
+
+
 _whole = Observer._follow_head
 
 
@@ -306,5 +332,5 @@ def _short(self: Observer, solid: Cursor, claimed: BlockRef, head: BlockRef, bra
 def test_without_its_guard_a_test_of_these_fails(name: str) -> None:
     """Each of these defects is noticed."""
     defect, test = BROKEN[name]
-    with defect(), pytest.raises((AssertionError, pytest.fail.Exception)):
+    with defect(), pytest.raises((AssertionError, pytest.fail.Exception, ChainMismatch)):
         test()

@@ -15,8 +15,13 @@ from tests.simulation.system import System
 
 COINS: Final = 1_000_000
 """Minor units of one USDT, or sun of one TRX."""
-PAYEES: Final = tuple(Address.from_evm(bytes([200 + n]) * 20) for n in range(4))
-"""Strangers, whom nobody here has to credit."""
+PAYEE_KEYS: Final = tuple(Key("payee", str(number)) for number in range(2))
+PAYEES: Final = (
+    Address.from_evm(bytes([200]) * 20),
+    Address.from_evm(bytes([201]) * 20),
+    *(key.address for key in PAYEE_KEYS),
+)
+"""Strangers, whom nobody here has to credit; some of them move their coins on."""
 
 
 class Customers:

@@ -5,14 +5,11 @@ call that changes something outside the process: append, send, delete, broadcast
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-import httpx2
 import msgspec
 
 from core.ledger.ledger import Ledger
@@ -20,11 +17,7 @@ from core.ports.unavailable import Unavailable
 from core.tron.address import Address
 from gateways.devnet import node as devnet
 from gateways.devnet.chain.genesis import USDT
-from gateways.devnet.faults import Faults
-from gateways.devnet.http import door
-from gateways.devnet.requests import Request, Silence
 from gateways.processes.relay import Relay
-from gateways.tron.node import TronNode
 from gateways.tron.nodes import Nodes
 from scanners.observer import Observer
 from scanners.producers import Producers
@@ -36,6 +29,7 @@ from signers.outgoing.instructions import Instructions
 from signers.outgoing.payouts import Payouts
 from signers.sweeps.sweeps import Sweeps
 from signers.sweeps.worth import SweepRules
+from tests.simulation.backends import Backend
 from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
 from tests.support.memory import Crash, MemoryCursors, MemoryHoldings, MemoryOutstanding, MemorySolidLog
 
@@ -43,8 +37,6 @@ START_MS: Final = 1_788_408_000_000
 FACT_KEY: Final = b"observer's key of thirty-two by."
 RULES: Final = PayoutRules(lifetime_ms=60_000)
 ADDRESS_POOL: Final = 4
-PATIENCE_MS: Final = 10_000
-"""A TronNode's timeout."""
 PROCESSES: Final = ("observe", "record", "record2", "relay", "payouts", "payouts2", "sweeps", "sweeps2", "addresses")
 """Of three kinds a second one runs at times, as during a rolling restart."""
 SWEEPS: Final = SweepRules(
@@ -58,6 +50,7 @@ SWEEPS: Final = SweepRules(
 )
 SWEEP_INTERVAL_MS: Final = 60_000
 BACKENDS: Final = ("first", "second")
+BY_GRPC: Final = ((), ("second",), ("first",), BACKENDS)
 WRITES: Final = frozenset(
     {
         "append",
@@ -102,56 +95,6 @@ class Keystore:
         return SoftwareKey(sha256(f"{self._seed}/{key_id}".encode()).digest())
 
 
-class Backend:
-    """One of the nodes that serve the chain, with faults of its own; it takes the place of a TronNode's HTTP client.
-
-    What gateways/devnet/in_process.py does with httpx2's own client, at half the cost: most of a run is these requests.
-    """
-
-    def __init__(self, node: devnet.Node, passed: Callable[[int], None], *, keeps_internal: bool = True) -> None:
-        self._node = node
-        self._passed = passed
-        self.faults = Faults()
-        self.keeps_internal = keeps_internal
-        """Whether its receipts have internal transactions, whatever the weather."""
-        self.clear()
-
-    def clear(self) -> None:
-        self.faults.clear()
-        if not self.keeps_internal:
-            self.faults.arm("no_internal")
-
-    @contextmanager
-    def stream(self, method: str, url: str, content: bytes, headers: dict[str, str]) -> Iterator["_Answer"]:
-        """Raises ReadTimeout and RemoteProtocolError, as a network's client would."""
-        self._node.faults, kept = self.faults, self._node.faults
-        try:
-            answered = door.answer(self._node, Request(method, urlsplit(url).path, {}, content))
-        finally:
-            self._node.faults = kept
-        if isinstance(answered, Silence):
-            self._passed(min(answered.hold_ms, PATIENCE_MS))
-            if answered.hold_ms > PATIENCE_MS:
-                raise httpx2.ReadTimeout("the devnet does not answer")
-            raise httpx2.RemoteProtocolError("the devnet cut the connection without an answer")
-        yield _Answer(answered.status, answered.body)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class _Answer(msgspec.Struct):
-    """As much of a response as TronNode reads."""
-
-    status_code: int
-    body: bytes
-    headers: dict[str, str] = {}
-    is_stream_consumed: bool = False
-
-    def iter_raw(self) -> Iterator[bytes]:
-        yield self.body
-
-
 class System:
     """What is durable, and the processes that run on it now. Time is the chain's and moves with `pass_ms` and mining."""
 
@@ -166,6 +109,8 @@ class System:
         self.backends = {
             name: Backend(self.devnet, self.pass_ms, keeps_internal=name not in bare) for name in BACKENDS[:backends]
         }
+        self.grpc = BY_GRPC[seed // 4 % len(BY_GRPC)]
+        """Which of them are asked by gRPC."""
         self.keys = Keystore(seed)
         self.hot: Address = self.keys.key("keystore:hot").address
         self.gas: Address = self.keys.key("keystore:gas").address
@@ -207,6 +152,12 @@ class System:
             self.now_ms = max(self.now_ms, self.devnet.chain.next_slot_ms + skip_slots * self.devnet.chain.block_ms)
             self.devnet.mine()
 
+    def decree(self, decided: Mapping[str, int], skip_slots: int = 0) -> None:
+        """A block of its own, in the slot after those that a maintenance takes."""
+        chain = self.devnet.chain
+        self.now_ms = max(self.now_ms, chain.next_slot_ms + skip_slots * chain.block_ms)
+        self.devnet.decree(decided)
+
     def now(self) -> datetime:
         return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=self.now_ms)
 
@@ -246,13 +197,11 @@ class System:
         return all(backend.keeps_internal for backend in self.backends.values())
 
     def _nodes(self) -> Nodes:
-        nodes = {}
-        for name, backend in self.backends.items():
-            nodes[name] = TronNode(
-                "http://127.0.0.1", monotonic=lambda: self.now_ms / 1000, transport=httpx2.BaseTransport()
-            )
-            nodes[name]._http = backend  # type: ignore[assignment]
-        return Nodes(nodes, alarm=self._alarm, monotonic=lambda: self.now_ms / 1000)
+        def seconds() -> float:
+            return self.now_ms / 1000
+
+        nodes = {name: it.client(seconds, grpc=name in self.grpc) for name, it in self.backends.items()}
+        return Nodes(nodes, alarm=self._alarm, monotonic=seconds)
 
     def _observe(self) -> Callable[[], bool]:
         nodes = self._nodes()

@@ -9,7 +9,8 @@ import pytest
 
 from tests.simulation.__main__ import failure_of, shrunk
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.world import ACTIONS, FAULTS, World, plan
+from tests.simulation.faults import FAULTS
+from tests.simulation.world import ACTIONS, World, plan
 
 SEEDS = 50
 PARTS = 10

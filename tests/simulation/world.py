@@ -22,7 +22,9 @@ from core.tron.address import Address
 from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.node import CannotFork
 from tests.simulation.customers import COINS, PAYEES, PAYMENTS, Customers, Payment
+from tests.simulation.faults import arm
 from tests.simulation.invariants import Broken, check, open_payouts
+from tests.simulation.strangers import Strangers
 from tests.simulation.system import PROCESSES, Fuse, System
 from tests.simulation.treasury import open_treasury
 from tests.support.memory import Crash
@@ -53,6 +55,7 @@ class World:
         self.system = System(seed, **system)
         self.trace = trace or (lambda line: None)
         self.customers = Customers(self.system, self._targets)
+        self.strangers = Strangers(self.system, self.customers)
         self.accounts: list[str] = []
         self.orders: dict[tuple[str, str], PayoutOrder] = {}
         self.deposit_addresses: list[Address] = []
@@ -119,6 +122,7 @@ class World:
             backend.clear()
         system.devnet.clear_faults()
         system.facts.lost_deletes = system.work.lost_deletes = 0
+        self.strangers.feed()
         self._owner("unpause()")
         self._owner("setParams(uint256,uint256)", 0, 0)
         for payee in (*PAYEES, system.hot, *self.deposit_addresses):
@@ -205,10 +209,7 @@ class World:
             self.trace(f"      no fork: {error}")
 
     def do_fault(self, draw: random.Random) -> None:
-        kind, fields = draw.choice(FAULTS)
-        first, *others = self.system.backends.values()
-        backend = draw.choice((first, first, *others))
-        backend.faults.arm(kind, **({"times": draw.randint(1, 4)} | fields))
+        arm(self.system, draw, self.deposit_addresses)
 
     def do_clear(self, draw: random.Random) -> None:
         draw.choice(list(self.system.backends.values())).clear()
@@ -249,6 +250,24 @@ class World:
         amount = draw.choice((1, draw.randint(1, 10**6), draw.randint(1, 200 * COINS)))
         pay: Payment = draw.choice(PAYMENTS)
         pay(self.customers, draw, key, to, amount)
+
+    # Strangers
+
+    def do_odd(self, draw: random.Random) -> None:
+        self.strangers.send_odd(draw, draw.choice(self._targets()))
+
+    def do_payee(self, draw: random.Random) -> None:
+        """A payee's wallet is filled or emptied, at any moment of its payout."""
+        draw.choice((self.strangers.pay_payee, self.strangers.empty_payee))(draw)
+
+    def do_promise(self, draw: random.Random) -> None:
+        self.strangers.promise(draw)
+
+    def do_vote(self, draw: random.Random) -> None:
+        self.strangers.vote(draw)
+
+    def do_starve(self, draw: random.Random) -> None:
+        self.strangers.starve(draw, draw.randint(1, 3))
 
     def do_fund(self, draw: random.Random) -> None:
         self.system.devnet.give_usdt(self.system.hot, draw.randint(1, 100 * COINS))
@@ -329,29 +348,6 @@ CALLS: Final[dict[str, tuple[str, ...]]] = {
     "relay": ("", "send", "save"),
 }
 """Where a crash is aimed at: a process and one of its calls, or any."""
-FAULTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("http_429", {}),
-    ("http_500", {}),
-    ("timeout", {}),
-    ("drop_connection", {}),
-    ("garbage", {}),
-    ("stale", {"blocks": 12}),
-    ("lagging", {"blocks": 6}),
-    ("empty_infos", {}),
-    ("empty_infos", {}),
-    ("empty_block", {}),
-    ("no_block", {}),
-    ("omit_tx", {}),
-    ("accept_then_timeout", {}),
-    ("accept_then_drop", {}),
-    ("accept_then_code", {}),
-    ("accept_then_code", {"code": "SERVER_BUSY"}),
-    ("reject_code", {}),
-    ("reject_code", {"code": "OTHER_ERROR"}),
-    ("blackhole_tx", {}),
-    ("wrong_txid", {}),
-    ("trx_cache", {}),
-)
 ACTIONS: Final[dict[str, tuple[int, Callable[[World, random.Random], None]]]] = {
     "step": (20, World.do_step),
     "work": (10, World.do_work),
@@ -366,6 +362,11 @@ ACTIONS: Final[dict[str, tuple[int, Callable[[World, random.Random], None]]]] = 
     "purge": (3, World.do_purge),
     "owner": (2, World.do_owner),
     "pay": (16, World.do_pay),
+    "odd": (3, World.do_odd),
+    "payee": (3, World.do_payee),
+    "promise": (2, World.do_promise),
+    "vote": (1, World.do_vote),
+    "starve": (1, World.do_starve),
     "fund": (1, World.do_fund),
     "register": (1, World.do_register),
     "payin": (2, World.do_payin),

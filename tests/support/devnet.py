@@ -118,10 +118,10 @@ class DevnetNode:
     # The port
 
     def head(self) -> BlockRef:
-        return _ref(self.devnet.chain.head)
+        return ref_of(self.devnet.chain.head)
 
     def solid(self) -> BlockRef:
-        return _ref(self.devnet.chain.solid)
+        return ref_of(self.devnet.chain.solid)
 
     def genesis_id(self) -> str:
         return self.devnet.chain.blocks[0].block_id
@@ -243,10 +243,14 @@ class DevnetLog:
         known = []
         for block in self.node.devnet.chain.blocks[max(first, self.first) : self._last() + 1]:
             if block.number not in self.missing:
-                known.append(_ref(block))
+                known.append(ref_of(block))
                 if block.timestamp_ms >= until_ms:
                     return known
         return []
+
+    def newest(self) -> BlockRef | None:
+        last = self._last()
+        return ref_of(self.node.devnet.chain.blocks[last]) if last >= self.first else None
 
     def find(self, txid: str) -> tuple[int, str] | None:
         found = self.node.devnet.chain.find(txid)
@@ -262,5 +266,5 @@ class DevnetLog:
         return solid if self.last is None else min(self.last, solid)
 
 
-def _ref(block: DevnetBlock) -> BlockRef:
+def ref_of(block: DevnetBlock) -> BlockRef:
     return BlockRef(block.number, block.block_id, block.parent_id, block.timestamp_ms)

@@ -205,6 +205,9 @@ class MemorySolidLog:
         last = next((number for number in heights if self.refs[number].timestamp_ms >= until_ms), None)
         return [] if last is None else [self.refs[number] for number in heights if number <= last]
 
+    def newest(self) -> BlockRef | None:
+        return self.refs[max(self.refs)] if self.refs else None
+
     def find(self, txid: str) -> tuple[int, str] | None:
         return self.places.get(txid)
 

@@ -63,13 +63,21 @@ UNKNOWN: Final = {
 class Strange:
     """`envelope` are raw_data's fields without a contract. Each transaction moves an amount of its own."""
 
-    def __init__(self, envelope: dict[str, Any], owner: Address, to: Address, producer: Address, sign: Sign) -> None:
+    def __init__(
+        self,
+        envelope: dict[str, Any],
+        owner: Address,
+        to: Address,
+        producer: Address,
+        sign: Sign,
+        first_amount: int = 1001,
+    ) -> None:
         self.envelope = envelope
         self.owner = owner
         self.to = to
         self.producer = producer
         self.sign = sign
-        self._amount = 1000
+        self._amount = first_amount - 1
 
     def all(self) -> Iterator[tuple[str, bytes]]:
         """(what is strange about it, a Transaction's bytes), each name once."""

@@ -10,7 +10,7 @@ from core.tron.secp256k1 import sha256
 from core.tron.transactions import HEADER_RAW
 from gateways.devnet.execution.outcome import Outcome
 from gateways.devnet.state.decrees import Decrees
-from gateways.devnet.state.transaction import Transaction, decode
+from gateways.devnet.state.transaction import Transaction, decode_stored
 
 HEADER_VERSION = 34
 NO_DECREES: Final[Decrees] = MappingProxyType({})
@@ -94,4 +94,4 @@ def seal(block: Block) -> SealedBlock:
 
 def unseal(sealed: SealedBlock) -> list[tuple[Transaction, str]]:
     """The transactions of a kept block with the contractRet each ended with."""
-    return [decode(data) for data in sealed.transactions]
+    return [decode_stored(data) for data in sealed.transactions]

@@ -6,6 +6,8 @@ Pure and deterministic: time is an argument, keys come from the genesis, nothing
 
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
 from core.tron.secp256k1 import sha256
 from core.tron.transactions import HEADER_RAW
 from gateways.devnet.chain import pool as pools
@@ -103,6 +105,10 @@ class Chain:
     @property
     def context(self) -> Context:
         return Context(self.head.timestamp_ms, self.parameters, self.machine)
+
+    @property
+    def _in_block(self) -> Context:
+        return msgspec.structs.replace(self.context, mined=True)
 
     def solid_at(self, number: int) -> Block:
         """The block that was solid when the head stood at this height."""
@@ -221,7 +227,7 @@ class Chain:
     def _build(self, now_ms: int, transactions: Iterable[Transaction], decrees: Decrees) -> tuple[Block, Overlay]:
         timestamp_ms = max(now_ms // self.block_ms * self.block_ms, self.next_slot_ms)
         state = Overlay(self.state)
-        included = pools.pack(state, transactions, self._check, self.context, self.next_slot_ms)
+        included = pools.pack(state, transactions, self._check, self._in_block, self.next_slot_ms)
         number, producer = self.head.number + 1, self.producer_at(timestamp_ms)
         header: dict[str, int | bytes] = {
             "timestamp": timestamp_ms,
@@ -253,7 +259,7 @@ class Chain:
         return self.head
 
     def _repeat(self, sealed: SealedBlock) -> None:
-        state, context = Overlay(self.state), self.context
+        state, context = Overlay(self.state), self._in_block
         included = []
         for transaction, contract_ret in unseal(sealed):
             outcome = _repeat(state, transaction, context)

@@ -26,10 +26,12 @@ from gateways.devnet.execution import bandwidth, billing, delegation, others, pe
 from gateways.devnet.execution.billing import Bill
 from gateways.devnet.execution.outcome import Context, Outcome, Refused, address_of, invalid, owner_account
 from gateways.devnet.machine.machine import SUCCESS, Called
-from gateways.devnet.state import accounts
+from gateways.devnet.state import accounts, decrees
 from gateways.devnet.state.kinds import UPDATE_ACCOUNT, VOTE, WITHDRAW_REWARD
 from gateways.devnet.state.state import Overlay
 from gateways.devnet.state.transaction import Transaction
+
+DECREED: Final = "in this block only, as it was decreed"
 
 
 def execute(state: Overlay, transaction: Transaction, context: Context) -> Outcome:
@@ -128,15 +130,13 @@ def _trigger(state: Overlay, transaction: Transaction, context: Context) -> Outc
         raise invalid("Validate InternalTransfer error, balance is not sufficient.")
     granted = billing.allowance(state, owner, code, transaction.fee_limit_sun, value_sun, context)
     caller = Address(owner.address)
-    called = context.machine.execute(
-        state,
-        contract,
-        caller,
-        parameter.get("data", b""),
-        value_sun=value_sun,
-        limit=granted.limit,
-        now_ms=context.parent_ms,
-    )
+    data = parameter.get("data", b"")
+    if context.mined and (result := decrees.ending(state, contract)):
+        called = Called(result, granted.limit, 0, message=DECREED)
+    else:
+        called = context.machine.execute(
+            state, contract, caller, data, value_sun=value_sun, limit=granted.limit, now_ms=context.parent_ms
+        )
     return _outcome_of_call(called, contract, billing.pay(state, caller, code, granted, called, context))
 
 

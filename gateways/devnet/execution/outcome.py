@@ -56,6 +56,8 @@ class Context(msgspec.Struct, frozen=True):
     parent_ms: int
     parameters: Mapping[str, int]
     machine: Machine
+    mined: bool = False
+    """In a block, where a call may end otherwise than its trial did: the producer was slower, or dearer."""
     building: bool = False
     """A node that builds a transaction for somebody is more careful than one that takes it."""
 

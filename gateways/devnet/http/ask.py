@@ -24,15 +24,23 @@ Answer = Any
 
 
 class Ask:
-    """Parameters from a query string, a form or a JSON body; `solid` for /walletsolidity, `lag` in blocks."""
+    """Parameters from a query string, a form or a JSON body; `solid` for /walletsolidity, `lag` and `lead` in blocks."""
 
     def __init__(
-        self, node: Node, body: Mapping[str, Any], *, solid: bool = False, lag: int = 0, path: str = ""
+        self,
+        node: Node,
+        body: Mapping[str, Any],
+        *,
+        solid: bool = False,
+        lag: int = 0,
+        lead: int = 0,
+        path: str = "",
     ) -> None:
         self.node = node
         self.body = body
         self.solid = solid
         self.lag = lag
+        self.lead = lead
         self.path = path
         self.visible = parsing.is_true(body.get("visible"))
 
@@ -48,7 +56,8 @@ class Ask:
     @property
     def solid_head(self) -> Block:
         """That backend's solid block."""
-        return self.chain.solid_at(self.head.number) if self.lag else self.chain.solid
+        solid = self.chain.solid_at(self.head.number) if self.lag else self.chain.solid
+        return self.chain.blocks[min(solid.number + self.lead, self.head.number)] if self.lead else solid
 
     @property
     def top(self) -> Block:

@@ -67,7 +67,8 @@ def _wallet(node: Node, request: Request, area: str, call: str) -> NodeAnswer:
         parameters = _read(request, call)
         asks_head = call in HEADS and not parameters.get("id_or_num")
         lag = node.faults.lag(request.path, asks_head=asks_head)
-        ask = Ask(node, parameters, solid=area == "walletsolidity", lag=lag, path=request.path)
+        lead = node.faults.lead(request.path)
+        ask = Ask(node, parameters, solid=area == "walletsolidity", lag=lag, lead=lead, path=request.path)
         return _json(node.faults.distort(request.path, handler(ask)))
     except _CannotCall as refused:
         return _json(refused.answer)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from core.tron.address import Address, InvalidAddress
 from core.tron.protobuf import Field, Message
 from core.tron.secp256k1 import sha256
-from core.tron.transactions import CONTRACT, RAW, RESOURCES
+from core.tron.transactions import CONTRACT, RAW, RESOURCES, RESULT, RESULT_CODES
 from gateways.devnet.chain.block import Block, Included
 from gateways.devnet.machine.machine import Internal
 from gateways.devnet.state.accounts import Account, Permission
@@ -116,7 +116,16 @@ def built(unsigned: Transaction, *, visible: bool, ret: list[Answer] | None = No
 
 def included(each: Included, *, visible: bool) -> Answer:
     """A transaction in a block, its result beside it."""
-    return transaction(each.transaction, visible=visible, ret=[{"contractRet": each.outcome.contract_ret}])
+    result = {name: value for name, value in RESULT.read(each.transaction.result).items() if name != "contractRet"}
+    sent = {name: _result(name, value) for name, value in message_fields(RESULT, result, visible=visible).items()}
+    return transaction(each.transaction, visible=visible, ret=[{**sent, "contractRet": each.outcome.contract_ret}])
+
+
+def _result(name: str, printed: Any) -> Any:
+    """An enum's name; a number that has none is printed with its field's own word for it."""
+    if name != "ret":
+        return printed
+    return RESULT_CODES[printed] if 0 < printed < len(RESULT_CODES) else f"UNKNOWN_ENUM_VALUE_code_{printed}"
 
 
 def block(block: Block, *, visible: bool, detail: bool = True) -> Answer:

@@ -51,7 +51,8 @@ def answer(node: Node, method: str, question: bytes, name: str = "") -> Answered
     except MalformedProtobuf as error:
         return Failure("INTERNAL", f"Invalid protobuf byte sequence: {error}")
     lag = node.faults.lag(path, asks_head=alike in HEADS)
-    ask = Ask(node, asked, solid=service == "protocol.WalletSolidity", lag=lag, path=path)
+    lead = node.faults.lead(path)
+    ask = Ask(node, asked, solid=service == "protocol.WalletSolidity", lag=lag, lead=lead, path=path)
     return node.faults.garble(path, told(ask, path))
 
 

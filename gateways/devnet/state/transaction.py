@@ -28,6 +28,8 @@ class Transaction(msgspec.Struct, frozen=True):
     signatures: tuple[bytes, ...]
     unknown: bytes = b""
     """Fields that a Transaction does not have. java-tron keeps them, and JSON never shows them."""
+    result: bytes = b""
+    """What its sender wrote into `ret`. A broadcast clears it; from a peer it stays, and the block sets contractRet."""
 
     @property
     def contracts(self) -> int:
@@ -59,7 +61,8 @@ class Transaction(msgspec.Struct, frozen=True):
         """The Transaction message, with the result that a block keeps beside it when one is given."""
         fields: dict[str, Any] = {"raw_data": self.raw_data, "signature": self.signatures}
         if contract_ret:
-            fields["ret"] = [RESULT.encode({"contractRet": CONTRACT_RESULTS.index(contract_ret)})]
+            ended = RESULT.encode({"contractRet": CONTRACT_RESULTS.index(contract_ret)})
+            fields["ret"] = [canonical(RESULT, self.result + ended) if self.result else ended]
         return SIGNED.encode(fields) + self.unknown
 
     @property
@@ -80,6 +83,15 @@ def decode(data: bytes) -> tuple[Transaction, str]:
     contract_ret = CONTRACT_RESULTS[ended] if rets and 0 <= ended < len(CONTRACT_RESULTS) else ""
     signatures = tuple(signed.get("signature", ()))
     return _of(canonical(RAW, raw_data), signatures, unknown_fields(SIGNED, data)), contract_ret
+
+
+def decode_stored(data: bytes) -> tuple[Transaction, str]:
+    """The same of a transaction in a block, with what its sender wrote into `ret`. Raises MalformedProtobuf."""
+    transaction, contract_ret = decode(data)
+    rets = SIGNED.read(data).get("ret", ())
+    if rets and rets[0] != RESULT.encode({"contractRet": RESULT.read(rets[0]).get("contractRet", 0)}):
+        transaction = msgspec.structs.replace(transaction, result=rets[0])
+    return transaction, contract_ret
 
 
 def of_raw(raw: dict[str, Any], signatures: tuple[bytes, ...] = ()) -> Transaction:

@@ -51,6 +51,15 @@ def test_what_the_observer_wrote_the_signer_reads(login: Login) -> None:
     assert [read.find(txid(name)) for name in ("12", "13")] == [(12, "SUCCESS"), None]
 
 
+def test_the_newest_block_is_the_highest(login: Login) -> None:
+    """Whichever came last; none while there is none."""
+    written, read = PostgresSolidLog(login(OBSERVER)), PostgresSolidLog(login(SIGNER))
+    assert read.newest() is None
+    for number in (12, 10):
+        written.append(ref(number), {})
+    assert read.newest() == ref(12)
+
+
 def test_a_block_that_is_known_stays_as_it_is(login: Login) -> None:
     """Scanned again, a block adds nothing; another block of its height does not replace it."""
     log = PostgresSolidLog(login(OBSERVER))

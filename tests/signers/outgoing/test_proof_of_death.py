@@ -14,10 +14,10 @@ from core.streams.payouts import PayoutExpired, PayoutOrder
 from core.tron.chain import BlockRef, BroadcastAnswer, Receipt
 from signers.outgoing.outgoing import KEPT_ANYWAY_BLOCKS, PROOF_MS_MAX, UNSOLID_BLOCKS_MAX
 from signers.outgoing.payouts import Payouts
-from signers.outgoing.settlement import BrokenLog, proof_of_death
+from signers.outgoing.settlement import BrokenLog, proof_of_death, reference_block
 from tests.signers.outgoing.world import AMOUNT, ANSWERS, HOT, LIFE_BLOCKS, World
 from tests.signers.payments import KEY
-from tests.support.devnet import BLOCK_MS, SOLID_LAG, USDT, Fate
+from tests.support.devnet import BLOCK_MS, SOLID_LAG, USDT, Fate, ref_of
 from tests.support.history import ACTOR
 
 pytestmark = [pytest.mark.fast, pytest.mark.long]
@@ -101,6 +101,35 @@ def test_a_log_of_another_chain_stops_the_worker(world: World) -> None:
     world.log.blocks = lambda first, until_ms: blocks
     with pytest.raises(BrokenLog):
         proof_of_death(world.log, attempt)
+
+
+def test_bytes_build_on_a_block_of_our_own_log(world: World) -> None:
+    """A node calls a block solid that may yet be forked away: bytes that build on it could never be proven dead (I21)."""
+    world.log.last = world.node.solid().number - 5
+    wished = world.request("p1")
+    world.work()
+    assert world.attempt(wished).ref_block_number == world.log.last
+
+
+def test_bytes_build_on_what_the_node_knows_too(world: World) -> None:
+    """A node that is behind our log is not sent what it cannot check."""
+    solid, newest = world.node.solid(), world.log.newest()
+    assert newest is not None
+    lagging = world.node.devnet.chain.blocks[solid.number - 3]
+    assert reference_block(world.log, BlockRef(lagging.number, "", "", 0)) == ref_of(lagging)
+    assert reference_block(world.log, solid) == newest
+    world.log.missing = {lagging.number}
+    assert reference_block(world.log, BlockRef(lagging.number, "", "", 0)) is None
+
+
+def test_without_a_log_nothing_is_made(world: World) -> None:
+    """Before the observer has read its first block no end could be proven: the payout waits."""
+    world.log.first = world.node.solid().number + 3
+    wished = world.request("p1")
+    world.work()
+    assert world.payout(wished).attempts.made == ()
+    world.live(5 + LIFE_BLOCKS)
+    assert world.payout(wished).state == "confirmed"
 
 
 def test_the_block_as_old_as_the_expiration_may_hold_the_payment(world: World) -> None:
