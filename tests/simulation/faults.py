@@ -26,6 +26,7 @@ FAULTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("early_solid", {"times": None, "blocks": 12}),
     ("early_solid", {"times": None, "blocks": 200}),
     ("forge_transfer", {}),
+    ("forge_transfer", {}),
     ("slow_call", {}),
     ("accept_then_timeout", {}),
     ("accept_then_drop", {}),
@@ -52,7 +53,8 @@ def arm(system: System, draw: random.Random, ours: Sequence[Address]) -> None:
         setattr(backend, kind, getattr(backend, kind) + times)
         return
     if kind == "forge_transfer":
-        backend, fields = first, {"to": draw.choice(ours).base58, "amount_minor": draw.randint(1, 10**12)}
+        where = draw.choice(("", "*solidity/*"))
+        backend, fields = first, {"to": draw.choice(ours).base58, "amount_minor": draw.randint(1, 10**12), "path": where}
     if kind == "early_solid" and draw.random() < 0.5:  # what all of them claim is no truer
         for each in others:
             each.faults.arm(kind, **fields)

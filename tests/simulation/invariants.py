@@ -22,7 +22,7 @@ from tests.simulation.broken import Broken
 from tests.simulation.chain import Credit, is_hidden, on_chain
 from tests.simulation.durable import Store
 from tests.simulation.system import System
-from tests.simulation.treasury import check_treasury, staked_sun
+from tests.simulation.treasury import check_energy, check_treasury, staked_sun
 from tests.support.exports import impossible_stories
 
 
@@ -150,6 +150,7 @@ def _payouts(system: System) -> None:
     for stream, payout in states.items():
         if payout.state == "refused":
             continue
+        check_energy(system, stream, payout.attempts)
         mined = [attempt.txid for attempt in payout.attempts.made if attempt.txid in left]
         for txid in mined:
             del left[txid]

@@ -27,16 +27,20 @@ from core.streams.sweeps import ReleaseSweep, SendSweep
 from core.tron.address import Address
 from core.tron.chain import Block, BlockRef, BroadcastAnswer, Receipt
 from core.tron.transactions import txid_of
+from gateways.tron.node import TronNode
 from gateways.tron.nodes import Nodes
 from scanners import blocks
-from scanners.blocks import Transfer
+from scanners.blocks import NotWhole, Transfer
 from scanners.branch import Branch
+from scanners.checked_blocks import CheckedBlocks
 from scanners.observer import Observer
 from signers.outcomes import append
+from signers.outgoing.hot_wallet import HotWallet
 from signers.outgoing.instructions import ACTOR as SWEEPER
 from signers.outgoing.instructions import Instructions
 from signers.outgoing.needs import Need
 from signers.outgoing.payouts import ACTOR, Payouts
+from signers.outgoing.trials import Trial, trial_of
 from signers.sweeps.open_sweeps import OpenSweep
 from signers.sweeps.sweeps import Sweeps
 from signers.transactions.build import Trc20Transfer, assemble
@@ -252,6 +256,17 @@ def _zero_too(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
             yield Transfer(receipt.txid, index, sender, receiver, amount, "USDT")
 
 
+def _trial_alone(*asked: Any, **options: Any) -> Trial:
+    """FAILURES 74: what the transfer takes as the payee's wallet is now."""
+    trial = trial_of(*asked, **options)
+    return Trial(trial.energy, trial.energy)
+
+
+def _refused(self: CheckedBlocks, block: Block, fault: NotWhole) -> None:
+    """FAILURES 38: a block whose root cannot be rebuilt is none."""
+    raise fault
+
+
 MUTANTS: Final[dict[str, Mutant]] = {
     "the cursor moves before the queue has the facts": Mutant({"observer": EarlyCursor}),
     "what the queue has taken counts as recorded": Mutant({"observer": TellOnce}),
@@ -276,6 +291,29 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "TRX that contracts hand on is booked on one node's word": Mutant(
         patch=lambda: patch.object(Nodes, "agree_on_internal", lambda self, number, internal: internal)
     ),
+    "what a node calls solid is solid": Mutant(
+        patch=lambda: patch.object(Observer, "_counted", lambda _self, _linked, solid: solid.number)
+    ),
+    "bytes build on what a node calls solid": Mutant(
+        patch=lambda: patch("signers.outgoing.outgoing.reference_block", lambda _log, solid: solid)
+    ),
+    "a stranger's unknown fields make a block unreadable": Mutant(
+        patch=lambda: patch.object(CheckedBlocks, "_let_pass", _refused)
+    ),
+    "a type has the one prefix": Mutant(
+        patch=lambda: patch("scanners.blocks._TRANSFER_TYPE", b"type.googleapis.com/protocol.TransferContract")
+    ),
+    "one node's receipts are enough": Mutant(patch=lambda: patch.object(Nodes, "agree_on_receipts", lambda *_: None)),
+    "an answer that cannot be read ends the process": Mutant(
+        patch=lambda: patch("gateways.tron.node.understood", lambda parse, body: parse(bytes(body)))
+    ),
+    "the fee limit is what the trial took": Mutant(
+        patch=lambda: patch("signers.outgoing.hot_wallet.trial_of", _trial_alone)
+    ),
+    "bytes live beyond a maintenance": Mutant(
+        patch=lambda: patch.object(HotWallet, "life_ms", lambda self, _head: self._rules.lifetime_ms)
+    ),
+    "what is pending counts": Mutant(patch=lambda: patch.object(TronNode, "solid_account", TronNode.account)),
     "own transfers are booked as unexplained": Mutant(
         patch=lambda: patch("core.ledger.books.own_coins_arrived", books.unexplained_inbound)
     ),

@@ -14,16 +14,14 @@ from core.tron.protobuf import BYTES, VARINT
 from core.tron.transactions import CONTRACT_RESULTS, CREATE_ACCOUNT, RESULT, TRANSFER, TRIGGER
 from gateways.devnet.chain.genesis import USDT, Key
 from gateways.devnet.machine import abi
-from gateways.devnet.state import accounts, committee
-from gateways.devnet.state.decrees import ENDS
+from gateways.devnet.state import accounts
+from gateways.devnet.state.decrees import ENDS, ending
 from gateways.devnet.state.kinds import KINDS
-from gateways.devnet.state.parameters import MAINNET
 from gateways.devnet.state.transaction import Transaction, decode
 from tests.simulation.customers import COINS, PAYEE_KEYS, Customers
 from tests.simulation.system import System
 from tests.support.strange import PREFIXES, UNKNOWN, Strange, field
 
-MAINTENANCE_SLOTS: Final = 2
 EXPIRATION_MS: Final = 600_000
 ODD_MAX: Final = 3
 """Odd transactions at a time."""
@@ -160,9 +158,9 @@ class Strangers:
     # What the committee and the producers do
 
     def vote(self, draw: random.Random) -> None:
-        """A proposal about prices is in force after a maintenance."""
+        """A proposal about prices, in force from the next maintenance on."""
         name = draw.choice(("getEnergyFee", "getEnergyFee", *PRICES))
-        self.system.decree({name: draw.choice(PRICES[name])}, MAINTENANCE_SLOTS)
+        self.system.proposals[name] = draw.choice(PRICES[name])
 
     def starve(self, draw: random.Random, blocks: int) -> None:
         """For some blocks calls of the token end as no trial said: the producers are too slow, or too dear."""
@@ -172,12 +170,8 @@ class Strangers:
         self.feed()
 
     def feed(self) -> None:
-        """The producers are well, and prices as they were."""
-        state = self.devnet.chain.state
-        moved = {name for name in PRICES if committee.parameters(state)[name] != MAINNET[name]}
-        if moved:
-            self.system.decree({name: MAINNET[name] for name in sorted(moved)})
-        if state.get(("ends", USDT)):
+        """The producers are well."""
+        if ending(self.devnet.chain.state, USDT):
             self.system.decree({f"{ENDS}{USDT.hex()}": 0})
 
 

@@ -17,6 +17,7 @@ from core.ports.unavailable import Unavailable
 from core.tron.address import Address
 from gateways.devnet import node as devnet
 from gateways.devnet.chain.genesis import USDT
+from gateways.devnet.state import committee
 from gateways.processes.relay import Relay
 from gateways.tron.nodes import Nodes
 from scanners.observer import Observer
@@ -118,6 +119,8 @@ class System:
         self.cursors, self.bookmarks, self.outstanding = MemoryCursors(), Bookmarks(), MemoryOutstanding()
         self.facts, self.work, self.segments = (FlakyQueue(lambda: self.now_ms, seed * 3 + n) for n in range(3))
         self.holdings = MemoryHoldings(self.store)
+        self.proposals: dict[str, int] = {}
+        """What the next maintenance brings into force, and no block before it."""
         self.alarms: Counter[str] = Counter()
         self.crashes = 0
         self.died_at = ""
@@ -150,12 +153,15 @@ class System:
         """At each block's own slot, so that the chain's clock and ours stay together."""
         for _ in range(blocks):
             self.now_ms = max(self.now_ms, self.devnet.chain.next_slot_ms + skip_slots * self.devnet.chain.block_ms)
-            self.devnet.mine()
+            if self.proposals and self.now_ms >= committee.next_maintenance_ms(self.devnet.chain.state):
+                decided, self.proposals = self.proposals, {}
+                self.devnet.decree(decided)
+            else:
+                self.devnet.mine()
 
-    def decree(self, decided: Mapping[str, int], skip_slots: int = 0) -> None:
-        """A block of its own, in the slot after those that a maintenance takes."""
-        chain = self.devnet.chain
-        self.now_ms = max(self.now_ms, chain.next_slot_ms + skip_slots * chain.block_ms)
+    def decree(self, decided: Mapping[str, int]) -> None:
+        """A block of its own, at once."""
+        self.now_ms = max(self.now_ms, self.devnet.chain.next_slot_ms)
         self.devnet.decree(decided)
 
     def now(self) -> datetime:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from core.streams.attempts import Attempt, Attempts
 from core.streams.instructions import FINAL, InstructionState
 from core.streams.sweeps import Sweep
 from core.tron.transactions import TRIGGER
@@ -38,8 +39,7 @@ def check_treasury(system: System) -> None:
             raise Broken("I7", f"{stream} is {it.state}, the chain has {results}")
         if it.state == "failed" and results in ([], ["SUCCESS"]):
             raise Broken("I7", f"{stream} is failed, the chain has {results}")
-        if "OUT_OF_ENERGY" in results and not _issuer_acted(system, it) and not _was_decreed(system, it):
-            raise Broken("energy", f"{stream} ran out of energy by our own estimate")
+        check_energy(system, stream, it.attempts)
     if left:
         raise Broken("I8", f"{dict(left)} are transactions of wallets of ours, and nobody here gave them")
     if still := open_treasury(system.store):
@@ -55,28 +55,25 @@ def staked_sun(account: accounts.Account) -> int:
     return frozen + sum(each.amount_sun for each in account.unfreezing)
 
 
-def _issuer_acted(system: System, it: InstructionState) -> bool:
-    """Whether the token changed under an attempt: paused, or with a fee, a call costs what no estimate could know."""
-    blocks, issuer = system.devnet.chain.blocks, system.devnet.chain.genesis.treasury.address
-    for attempt in it.attempts.made:
-        for block in blocks[attempt.ref_block_number + 1 :]:
-            made = [each.transaction for each in block.included]
-            acts = [each for each in made if each.kind == TRIGGER and each.owner == bytes(issuer)]
-            if any(each.parameter["data"][:4] != _TRANSFER for each in acts):
-                return True
-            if any(each.txid == attempt.txid for each in made):
-                break
-    return False
-
-
-def _was_decreed(system: System, it: InstructionState) -> bool:
-    """Whether prices changed under an attempt, or the block alone ended its call."""
+def check_energy(system: System, stream: str, attempts: Attempts) -> None:
+    """What was signed had enough, whatever its payee did and whatever was voted. Raises Broken."""
     chain = system.devnet.chain
-    for attempt in it.attempts.made:
+    for attempt in attempts.made:
         found = chain.find(attempt.txid)
-        if found and found[1].outcome.message == DECREED:
-            return True
-        if found and any(block.decrees for block in chain.blocks[attempt.ref_block_number + 1 : found[0].number]):
+        if found is None or found[1].outcome.contract_ret != "OUT_OF_ENERGY" or found[1].outcome.message == DECREED:
+            continue
+        if not _issuer_acted(system, attempt, found[0].number):
+            raise Broken("energy", f"{stream} ran out of energy by our own estimate: {attempt.txid}")
+
+
+def _issuer_acted(system: System, attempt: Attempt, until: int) -> bool:
+    """Whether the token changed under an attempt: paused, or with a fee, a call costs what no estimate could know."""
+    chain = system.devnet.chain
+    issuer = bytes(chain.genesis.treasury.address)
+    for block in chain.blocks[attempt.ref_block_number + 1 : until + 1]:
+        made = [each.transaction for each in block.included]
+        acts = [each for each in made if each.kind == TRIGGER and each.owner == issuer]
+        if any(each.parameter["data"][:4] != _TRANSFER for each in acts):
             return True
     return False
 

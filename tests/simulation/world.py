@@ -33,6 +33,8 @@ ACTOR: Final = "api-key:simulation"
 STAKE_ID: Final = str(derived_id("instruction", "simulation", "stake"))
 QUIET_STEPS_MAX: Final = 400
 SETTLE_BLOCKS_MAX: Final = 500
+MAINTENANCE_MS: Final = 360_000
+"""120 blocks: every run has some of them."""
 SOLID_BLOCKS: Final = 25
 """More blocks than lie between the head and the solid block."""
 
@@ -68,6 +70,7 @@ class World:
     def _begin(self) -> None:
         """Two clients with an address each, a funded hot wallet, customers who may use the multisender."""
         self.work()
+        self.system.decree({"getMaintenanceTimeInterval": MAINTENANCE_MS})
         for _ in range(2):
             self.do_register(random.Random(len(self.accounts)))
             self.do_payin(random.Random(len(self.accounts) - 1))
@@ -201,6 +204,8 @@ class World:
         txids = [each.transaction.txid for block in chain.blocks[-depth:] for each in block.included]
         drop = [txid for txid in txids if draw.random() < 0.4]
         blocks = draw.choice((None, depth, depth + 1, max(1, depth - 1)))
+        if any(block.decrees for block in chain.blocks[-depth:]):
+            blocks = None  # no fork brings a maintenance before its time
         try:
             self.system.devnet.reorg(
                 depth, drop, keep_order=draw.random() < 0.5, vanish=draw.random() < 0.4, blocks=blocks
