@@ -35,7 +35,6 @@ from scanners.branch import Branch
 from scanners.checked_blocks import CheckedBlocks
 from scanners.observer import Observer
 from signers.outcomes import append
-from signers.outgoing.hot_wallet import HotWallet
 from signers.outgoing.instructions import ACTOR as SWEEPER
 from signers.outgoing.instructions import Instructions
 from signers.outgoing.needs import Need
@@ -305,13 +304,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "one node's receipts are enough": Mutant(patch=lambda: patch.object(Nodes, "agree_on_receipts", lambda *_: None)),
     "an answer that cannot be read ends the process": Mutant(
-        patch=lambda: patch("gateways.tron.node.understood", lambda parse, body: parse(bytes(body)))
+        patch=lambda: patch("gateways.tron.node_json._decode", lambda body, kind: msgspec.json.decode(body, type=kind))
     ),
     "the fee limit is what the trial took": Mutant(
         patch=lambda: patch("signers.outgoing.hot_wallet.trial_of", _trial_alone)
-    ),
-    "bytes live beyond a maintenance": Mutant(
-        patch=lambda: patch.object(HotWallet, "life_ms", lambda self, _head: self._rules.lifetime_ms)
     ),
     "what is pending counts": Mutant(patch=lambda: patch.object(TronNode, "solid_account", TronNode.account)),
     "own transfers are booked as unexplained": Mutant(

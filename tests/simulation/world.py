@@ -361,7 +361,7 @@ ACTIONS: Final[dict[str, tuple[int, Callable[[World, random.Random], None]]]] = 
     "crash": (11, World.do_crash),
     "kill": (2, World.do_kill),
     "reorg": (5, World.do_reorg),
-    "fault": (7, World.do_fault),
+    "fault": (9, World.do_fault),
     "clear": (1, World.do_clear),
     "lose_deletes": (2, World.do_lose_deletes),
     "purge": (3, World.do_purge),
