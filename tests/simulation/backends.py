@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx2
-import msgspec
 
 from gateways.devnet import node as devnet
 from gateways.devnet.faults import Faults

@@ -55,7 +55,10 @@ def arm(system: System, draw: random.Random, ours: Sequence[Address]) -> None:
         return
     if kind == "forge_transfer":
         where = draw.choice(("", "*solidity/*"))
-        backend, fields = first, {"to": draw.choice(ours).base58, "amount_minor": draw.randint(1, 10**12), "path": where}
+        backend, fields = (
+            first,
+            {"to": draw.choice(ours).base58, "amount_minor": draw.randint(1, 10**12), "path": where},
+        )
     if kind == "early_solid" and draw.random() < 0.5:  # what all of them claim is no truer
         for each in others:
             each.faults.arm(kind, **fields)

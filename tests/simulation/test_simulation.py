@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from tests.simulation.__main__ import failure_of, shrunk
-from tests.simulation.mutants import MUTANTS
 from tests.simulation.faults import FAULTS
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.world import ACTIONS, World, plan
 
 SEEDS = 50

@@ -2,9 +2,9 @@
 
 A decree is a name and a number: a chain parameter; "factor:41..." for a contract's energy factor in 1/10000; "world:41..."
 for the base energy that everybody else uses of it in every cycle; "ends:41..." for the contractResult with which calls of it
-end in blocks, whatever their trial said: 10 OUT_OF_ENERGY, 11 OUT_OF_TIME, 0 as they do by themselves. A block brings its decrees with it, so that they are
-kept, repeated and taken back like everything else; they count from the next block on, as a vote does from the end of a
-maintenance block on.
+end in blocks, whatever their trial said: 10 OUT_OF_ENERGY, 11 OUT_OF_TIME, 0 as they do by themselves. A block brings its
+decrees with it, so that they are kept, repeated and taken back like everything else; they count from the next block on, as a
+vote does from the end of a maintenance block on.
 """
 
 from collections.abc import Mapping

@@ -8,6 +8,8 @@ import pytest
 
 from core.ports.chain import UnusableAnswer
 from core.ports.unavailable import Unavailable
+from core.tron.transactions import RESULT
+from gateways.devnet.chain.block import seal, unseal
 from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.in_process import InProcess
 from gateways.tron.node import Suspended, TronNode
@@ -187,6 +189,34 @@ def test_an_older_state_is_told(side: Side) -> None:
     side.arm("stale", blocks=7)
     assert side.node.head().number == head - 7
     assert side.node.head().number == head
+
+
+def test_more_is_called_solid_than_is(side: Side) -> None:
+    """The solid view alone reaches higher, never above the head, and has the blocks and receipts that it names."""
+    chain = side.devnet.chain
+    side.devnet.node.mine(3)
+    true, head = chain.solid.number, chain.head.number
+    side.arm("early_solid", times=None, blocks=4)
+    assert (side.node.solid().number, side.node.head().number) == (true + 4, head)
+    assert side.node.solid_block(true + 4) is not None
+    assert side.node.solid_block(true + 5) is None
+    side.devnet.node.faults.armed[0].blocks = 200
+    assert side.node.solid().number == head
+
+
+def test_what_a_peer_wrote_into_ret_stays(side: Side) -> None:
+    """A fee, a code that has no name, amounts: the block sets contractRet beside them, and proves itself either way."""
+    plain = side.devnet.signed(side.devnet.alice, 1, {"to_address": STRANGER, "amount": 1})
+    wrote = RESULT.encode({"fee": -1, "ret": 7, "contractRet": 2, "withdraw_amount": 5, "orderId": b"order"})
+    number = side.devnet.mined(msgspec.structs.replace(plain, result=wrote)) and side.devnet.chain.head.number
+    block = side.node.block(number)
+    assert block is not None
+    [transaction] = block.transactions
+    assert transaction.contract_ret == "SUCCESS"
+    assert transaction.tail is not None
+    check(block)
+    [kept] = unseal(seal(side.devnet.chain.head))
+    assert kept[0].encode(kept[1]) == side.devnet.chain.head.included[0].transaction.encode("SUCCESS")
 
 
 def test_unknown_fields_are_shown_by_grpc_alone(side: Side) -> None:

@@ -63,6 +63,7 @@ def test_every_price_can_change(devnet: Devnet) -> None:
         ({"getMemoFee": 1.5}, "no whole number"),
         ({"getMemoFee": True}, "no whole number"),
         ({"factor:41zz": 1}, "factor:41zz"),
+        ({f"ends:{USDT.hex()}": 2}, "neither OUT_OF_ENERGY"),
     ],
 )
 def test_bad_decrees_change_nothing(devnet: Devnet, decrees: dict[str, int], message: str) -> None:
@@ -71,6 +72,30 @@ def test_bad_decrees_change_nothing(devnet: Devnet, decrees: dict[str, int], mes
     with pytest.raises(BadDecree, match=message):
         devnet.node.decree(decrees)
     assert devnet.chain.head is head
+
+
+@pytest.mark.parametrize(("result", "name"), [(10, "OUT_OF_ENERGY"), (11, "OUT_OF_TIME")])
+def test_a_call_ends_in_its_block_as_no_trial_said(kept: Path, result: int, name: str) -> None:
+    """Trials and constant calls go well; in a block the call ends as decreed and pays its whole limit, also repeated."""
+    before = Devnet(data_dir=kept)
+    before.node.decree({f"ends:{USDT.hex()}": result})
+    fields = {"contract_address": USDT, "data": before.data(TRANSFER, before.bob.address.evm, 1)}
+    transaction = before.signed(before.alice, TRIGGER, fields, fee_limit=20_000_000)
+    assert before.node.broadcast(transaction).accepted
+    waiting = before.chain.pending(transaction.txid)
+    assert waiting is not None
+    assert waiting.trial.contract_ret == "SUCCESS"
+    assert before.read(TRANSFER, before.bob.address.evm, 1).result == "SUCCESS"
+    (included,) = before.node.mine().included
+    assert (included.outcome.contract_ret, included.outcome.energy_fee_sun, included.outcome.logs) == (
+        name,
+        20_000_000,
+        (),
+    )
+    before.node.decree({f"ends:{USDT.hex()}": 0})
+    assert before.send_call(before.alice, TRANSFER, before.bob.address.evm, 1).outcome.contract_ret == "SUCCESS"
+    before.node.close()
+    assert Devnet(data_dir=kept).chain.blocks == before.chain.blocks
 
 
 def test_decrees_survive_a_restart(kept: Path) -> None:
