@@ -4,7 +4,7 @@ The tail reader without the append lock lives at the event store: tests/gateways
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, Final
 from unittest.mock import patch
@@ -27,7 +27,6 @@ from core.streams.sweeps import ReleaseSweep, SendSweep
 from core.tron.address import Address
 from core.tron.chain import Block, BlockRef, BroadcastAnswer, Receipt
 from core.tron.transactions import txid_of
-from gateways.tron.node import TronNode
 from gateways.tron.nodes import Nodes
 from scanners import blocks
 from scanners.blocks import NotWhole, Transfer
@@ -255,6 +254,16 @@ def _zero_too(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
             yield Transfer(receipt.txid, index, sender, receiver, amount, "USDT")
 
 
+@contextmanager
+def _as_it_reads() -> Iterator[None]:
+    """FAILURES 40: what a reader raises is raised."""
+    with (
+        patch("gateways.tron.node.understood", lambda parse, body: parse(body)),
+        patch("gateways.tron.node_json._decode", lambda body, kind: msgspec.json.decode(body, type=kind)),
+    ):
+        yield
+
+
 def _trial_alone(*asked: Any, **options: Any) -> Trial:
     """FAILURES 74: what the transfer takes as the payee's wallet is now."""
     trial = trial_of(*asked, **options)
@@ -303,13 +312,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
         patch=lambda: patch("scanners.blocks._TRANSFER_TYPE", b"type.googleapis.com/protocol.TransferContract")
     ),
     "one node's receipts are enough": Mutant(patch=lambda: patch.object(Nodes, "agree_on_receipts", lambda *_: None)),
-    "an answer that cannot be read ends the process": Mutant(
-        patch=lambda: patch("gateways.tron.node_json._decode", lambda body, kind: msgspec.json.decode(body, type=kind))
-    ),
+    "an answer that cannot be read ends the process": Mutant(patch=_as_it_reads),
     "the fee limit is what the trial took": Mutant(
         patch=lambda: patch("signers.outgoing.hot_wallet.trial_of", _trial_alone)
     ),
-    "what is pending counts": Mutant(patch=lambda: patch.object(TronNode, "solid_account", TronNode.account)),
     "own transfers are booked as unexplained": Mutant(
         patch=lambda: patch("core.ledger.books.own_coins_arrived", books.unexplained_inbound)
     ),
