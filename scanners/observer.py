@@ -185,6 +185,7 @@ class Observer:
             except NoSecondOpinion:
                 return cursor, self._wait(branch)
             except (NodeFault, UnusableAnswer) as fault:
+                self._held.pop(number, None)
                 self._refusals.count(number, fault)
                 raise
             cursor = Cursor(number, block.ref.block_id)

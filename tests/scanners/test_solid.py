@@ -12,6 +12,7 @@ import pytest
 
 from core.ports.scanning import Cursor
 from core.tron.chain import Block, BlockRef, Producer
+from scanners.blocks import IncompleteReceipts
 from scanners.branch import Branch, Seen
 from scanners.claims import SolidNotShown
 from scanners.observer import HEAD, HELD_MAX, SOLID, UNSOLID_BLOCKS_MAX, ChainMismatch, Observer
@@ -196,6 +197,28 @@ def test_what_was_called_solid_and_forked_away_is_forgotten() -> None:
     world.settle()
     assert world.balance() == 5
     assert world.cursors.rows[SOLID].number == world.chain.solid().number
+
+
+class Agreeing:
+    """A second node that says the same as the first, whatever it says."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
+
+
+def test_a_block_that_does_not_fit_its_receipts_is_asked_for_again() -> None:
+    """Nodes left a transaction out of a block once: it is not kept, so that the true one is read by the same process."""
+    world, talker = world_of()
+    world.opinion = Agreeing()  # type: ignore[assignment]
+    world.restart()
+    world.chain.mine(usdt_transfer(1, US, 5), blocks=SEATS)
+    cut = [CHANGE(world.chain.blocks[1], transactions=())]
+    talker.says["solid_block"] = lambda number: cut.pop() if number == 1 and cut else world.chain.solid_block(number)
+    with contextlib.suppress(IncompleteReceipts):
+        world.observer.step()
+    assert not cut
+    world.settle()
+    assert world.balance() == 5
 
 
 def test_a_stretch_is_caught_up_with_once() -> None:
