@@ -255,6 +255,13 @@ def _zero_too(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
 
 
 @contextmanager
+def _unchecked_receipts() -> Iterator[None]:
+    """Nor held against the ends that the block proves, which would find the missing ones, too."""
+    with patch("scanners.blocks.complete", _any_receipts), patch("scanners.observer.check_receipts"):
+        yield
+
+
+@contextmanager
 def _as_it_reads() -> Iterator[None]:
     """FAILURES 40: what a reader raises is raised."""
     with (
@@ -282,7 +289,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         patch=lambda: patch("core.streams.deposits.deposit_stream", lambda txid, log_index: f"deposit-{txid}")
     ),
     "what stands at the head is credited": Mutant({"observer": CreditDetected}),
-    "receipts are not checked for completeness": Mutant(patch=lambda: patch("scanners.blocks.complete", _any_receipts)),
+    "receipts are not checked for completeness": Mutant(patch=_unchecked_receipts),
     "any contract's transfers are credited": Mutant(patch=lambda: patch("scanners.blocks._usdt_transfers", _every_log)),
     "transfers of zero are credited": Mutant(patch=lambda: patch("scanners.blocks._usdt_transfers", _zero_too)),
     "what a fork took away is not reported": Mutant(patch=lambda: patch.object(Branch, "orphans", lambda _: ())),
