@@ -1,6 +1,7 @@
 """Events, and the webhooks that carry them: what was sent, what came of it, send it again, and the signing secret."""
 
 import asyncio
+import time
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -13,8 +14,8 @@ from core.rotation import ROTATION_OVERLAP
 from core.streams.accounts import Account, RotateWebhookSecret, WebhookSecretRotated, account_stream
 from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, endpoint, reply
-from gateways.http.errors import RequestRefused, WebhookUrlMissing, invalid
-from gateways.http.fields import PAGE_DEFAULT, Body, Limit, Page, Read, Sequence
+from gateways.http.errors import RequestRefused, WebhookUrlMissing
+from gateways.http.fields import PAGE_DEFAULT, Body, Limit, Page, Read, Sequence, WaitS
 from gateways.http.resources.accounts import id_in
 from gateways.http.uuid7 import uuid7
 from gateways.webhooks.signatures import webhook_secret
@@ -35,6 +36,8 @@ class EventsPage(Read):
 
     limit: Limit = PAGE_DEFAULT
     after: Sequence = 0
+    wait: WaitS = 0
+    """So many seconds an answer with no event may be held back until there is one (long poll)."""
 
 
 class DeliveriesPage(Page):
@@ -100,22 +103,30 @@ _EVENTS: Final = (
 @endpoint("GET", "/v1/events", "events:read", listed(ClientEvent), query=EventsPage)
 async def list_events(call: Call, page: EventsPage) -> Reply:
     """The account's events behind a sequence number, in order. `next_cursor` is the last sequence of a full page."""
-    rows = await call.read("notifications", _EVENTS, account_id=call.account_id, after=page.after, limit=page.limit + 1)
+    asked = {"account_id": call.account_id, "after": page.after, "limit": page.limit + 1}
+    rows, rested_s = await call.read("notifications", _EVENTS, **asked), 0.0
+    if page.wait and not rows and not call.is_operator:
+        began = time.monotonic()
+        await call.api.event_watch.wait(call.account_id, page.after, page.wait)
+        rested_s = time.monotonic() - began
+        rows = await call.read("notifications", _EVENTS, **asked)
     events = [of_row(ClientEvent, row) for row in rows[: page.limit]]
     more = len(rows) > page.limit
-    return reply(listed(ClientEvent)(events, more, str(events[-1].sequence) if more else None))
+    answer = reply(listed(ClientEvent)(events, more, str(events[-1].sequence) if more else None))
+    return answer._replace(rested_s=rested_s)
 
 
 @endpoint("GET", "/v1/webhook-events", "webhooks:read", listed(WebhookEvent), query=DeliveriesPage)
 async def list_webhook_events(call: Call, page: DeliveriesPage) -> Reply:
     """Webhooks that are to be delivered, or were in the last 30 days, newest first."""
     await call.reached("notifications")
-    after = None if page.after is None else _event_id(page.after)
+    after = None if page.after is None else call.api.positions.read_cursor_at(call.caller, call.route, page.after)
     outbox = call.api.platform.outbox
     kept = await asyncio.to_thread(outbox.page, call.account_id, page.status, after, page.limit + 1)
     events = [WebhookEvent.of(delivery) for delivery in kept[: page.limit]]
     more = len(kept) > page.limit
-    return reply(listed(WebhookEvent)(events, more, events[-1].id if more else None))
+    last = call.api.positions.cursor_at(call.caller, call.route, events[-1].id) if more else None
+    return reply(listed(WebhookEvent)(events, more, last))
 
 
 @endpoint("POST", "/v1/webhook-events/{id}/redeliver", "webhooks:write", WebhookEvent, status=202, refusals=(NotFound,))
@@ -219,10 +230,3 @@ async def _account(call: Call) -> Account:
     if state.status == "absent":
         raise RequestRefused(AccountNotFound())
     return state
-
-
-def _event_id(cursor: str) -> str:
-    try:
-        return str(UUID(cursor))
-    except ValueError:
-        raise invalid("?after", "is no cursor that this server gave") from None
