@@ -40,6 +40,17 @@ def _webhook_url(value: str) -> str:
     return value
 
 
+def must_be_safe(call: Call, webhook_url: str | None) -> None:
+    """Where money is real nobody may read a webhook on its way, or have one knock at any port. Raises RequestRefused (422)."""
+    if webhook_url is None or call.api.platform.settings.network != "mainnet":
+        return
+    parts = urlsplit(webhook_url)
+    if parts.scheme != "https" or parts.port not in (None, *SAFE_PORTS):
+        ports = " or ".join(map(str, SAFE_PORTS))
+        raise invalid("#/webhook_url", f"must be https on mainnet, on port {ports}")
+
+
+SAFE_PORTS: Final = (443, 8443)
 WebhookUrl = Annotated[str, Field(max_length=2000), AfterValidator(_webhook_url)]
 
 
@@ -141,6 +152,7 @@ def id_in(call: Call, noun: str) -> str:
 @endpoint("POST", "/v1/accounts", OPERATOR, Account, status=201, body=NewAccount, creates="stored")
 async def register_account(call: Call, body: NewAccount) -> Reply:
     """Register a company; it gets its three ledger accounts at once."""
+    must_be_safe(call, body.webhook_url)
     account_id = str(derived_id("account", call.account_id, call.idempotency_key))
     outcome = await call.submit(RegisterAccount(account_id, body.name, body.webhook_url, call.actor))
     registered = outcome.events[0].event
@@ -189,6 +201,7 @@ async def change_account(call: Call, body: AccountChange) -> Reply:
     given = {name: getattr(body, name) for name in body.model_fields_set}
     if not given:
         raise invalid("#", "give at least one of name, status, webhook_url and accept_transfers")
+    must_be_safe(call, given.get("webhook_url"))
     return await _changed(call, account_in(call), given)
 
 

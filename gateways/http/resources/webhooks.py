@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from core.ledger.refusals import AccountNotFound, NotFound
+from core.ledger.refusals import AccountNotFound
 from core.ports.clients import Delivery, DeliveryStatus
 from core.rotation import ROTATION_OVERLAP
 from core.streams.accounts import Account, RotateWebhookSecret, WebhookSecretRotated, account_stream
@@ -16,7 +16,6 @@ from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, endpoint, reply
 from gateways.http.errors import RequestRefused, WebhookUrlMissing
 from gateways.http.fields import PAGE_DEFAULT, Body, Limit, Page, Read, Sequence, WaitS
-from gateways.http.resources.accounts import id_in
 from gateways.http.uuid7 import uuid7
 from gateways.webhooks.signatures import webhook_secret
 
@@ -129,18 +128,6 @@ async def list_webhook_events(call: Call, page: DeliveriesPage) -> Reply:
     return reply(listed(WebhookEvent)(events, more, last))
 
 
-@endpoint("POST", "/v1/webhook-events/{id}/redeliver", "webhooks:write", WebhookEvent, status=202, refusals=(NotFound,))
-async def redeliver_webhook_event(call: Call) -> Reply:
-    """Deliver a webhook again, as soon as may be, whatever became of it before."""
-    event_id = id_in(call, "webhook event")
-    again = await asyncio.to_thread(
-        call.api.platform.outbox.redeliver, call.account_id, event_id, call.api.platform.clock()
-    )
-    if again is None:
-        raise RequestRefused(NotFound(noun="webhook event"))
-    return reply(WebhookEvent.of(again), 202)
-
-
 @endpoint(
     "POST",
     "/v1/webhook-events/test",
@@ -153,8 +140,7 @@ async def redeliver_webhook_event(call: Call) -> Reply:
 )
 async def send_test_webhook(call: Call, _: TestWebhook) -> Reply:
     """Send a webhook.test event. It has the sequence 0: the account's own events have no gap for it."""
-    if (await _account(call)).webhook_url is None:
-        raise RequestRefused(WebhookUrlMissing())
+    await must_have_webhook_url(call)
     now = call.api.platform.clock()
     event_id = str(uuid7(now))
     payload = {"type": "webhook.test", "timestamp": now, "sequence": 0, "data": {"id": event_id}}
@@ -219,6 +205,12 @@ def _secret(call: Call, generation: int, rotated_at: datetime | None) -> Webhook
         previous_until=None if rotated_at is None else rotated_at + ROTATION_OVERLAP,
         secret=webhook_secret(master, call.account_id, generation),
     )
+
+
+async def must_have_webhook_url(call: Call) -> None:
+    """Raises RequestRefused (404, 409)."""
+    if (await _account(call)).webhook_url is None:
+        raise RequestRefused(WebhookUrlMissing())
 
 
 async def _account(call: Call) -> Account:

@@ -17,9 +17,7 @@ from tests.support.patience import HANG_S
 BODY = {"code": "bob", "name": "Bob", "type": "liability"}
 
 
-@pytest.mark.parametrize(
-    "name", ["x-api-key", "Idempotency-Key", "content-type", "x-request-id", "content-encoding"]
-)
+@pytest.mark.parametrize("name", ["x-api-key", "Idempotency-Key", "content-type", "x-request-id", "content-encoding"])
 def test_a_header_that_matters_stands_once(shared: World, name: str) -> None:
     """Two are a 400 that names it, equal or not: neither the first nor the last one wins."""
     acme = shared.company()
@@ -43,7 +41,11 @@ def test_values_are_trimmed(shared: World) -> None:
     first = acme.made("/v1/ledger-accounts", BODY, **{"idempotency-key": "one"})
     parts = urlsplit(shared.url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=HANG_S)
-    padded = {"x-api-key": f"  {acme.headers['x-api-key']}\t ", "idempotency-key": " \tone ", "content-type": "\tapplication/json "}
+    padded = {
+        "x-api-key": f"  {acme.headers['x-api-key']}\t ",
+        "idempotency-key": " \tone ",
+        "content-type": "\tapplication/json ",
+    }
     connection.request("POST", "/v1/ledger-accounts", json.dumps(BODY).encode(), padded)
     again = connection.getresponse()
     assert json.loads(again.read()) == first
