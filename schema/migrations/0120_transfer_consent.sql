@@ -1,6 +1,5 @@
 -- An account takes transfers from others when it has said so (accept_transfers), and nobody has yet. The column comes to every
 -- version of the view: the one that serves, one that is being built, one that can be rolled back to.
-INSERT INTO event_grants VALUES ('counterfoil_api', 'account.transfer-consent-changed/1'), ('counterfoil_api', 'period.ended/1');
 DO $$
 DECLARE
     version regclass;

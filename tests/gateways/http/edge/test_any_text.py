@@ -150,7 +150,7 @@ def asking(shared: World) -> Iterator[dict[str, Client]]:
 TEXTS = st.one_of(st.sampled_from(EDGES).map(str.encode), st.text(max_size=60).map(str.encode), st.binary(max_size=40))
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, suppress_health_check=list(HealthCheck))
 @given(place=st.sampled_from(list(places())), text=TEXTS)
 def test_any_text_in_any_parameter_is_answered(asking: dict[str, Client], place: Place, text: bytes) -> None:
     """Never a 500; and what is invalid is named with its place."""
