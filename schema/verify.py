@@ -1358,11 +1358,12 @@ STORIES = {
 PLAIN = frozenset(
     b"""
     account.registered/1 account.renamed/1 account.suspended/1 account.reactivated/1 account.webhook-url-changed/1
-    account.webhook-disabled/1 account.webhook-secret-rotated/1 payin.requested/1 payin.disabled/1
+    account.webhook-disabled/1 account.webhook-secret-rotated/1 account.transfer-consent-changed/1
+    payin.requested/1 payin.disabled/1
     signing.stopped/1 signing.stopped/2 signing.cause-ended/1 signing.cause-ended/2 signing.resumed/1
     token.paused/1 token.unpaused/1 token.deprecated/1 token.fee-changed/1 token.address-blacklisted/1
     token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1 wallet.outgoing-unexplained/1
-    block.accepted/1
+    block.accepted/1 period.ended/1
     """.split()
 )
 """Events that move nothing and bind nothing: they are known, and have no story to check."""

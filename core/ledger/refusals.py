@@ -118,6 +118,10 @@ class SameLedgerAccount(Refusal, frozen=True):
     """A transfer needs two different ledger accounts."""
 
 
+class TransferNotAccepted(Refusal, frozen=True):
+    """No transfer is taken there: ask its owner for the id and the code, and to accept transfers (accept_transfers)."""
+
+
 class PayoutNotCancellable(Refusal, frozen=True):
     """The payout is {state}: only a requested payout can be cancelled."""
 

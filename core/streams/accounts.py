@@ -2,7 +2,7 @@
 Stream ledger-account-{id}: a ledger account is opened in the company's book.
 
     AccountRegistered -> (AccountRenamed | AccountSuspended | AccountReactivated | WebhookUrlChanged |
-                          WebhookDisabled | WebhookSecretRotated)*
+                          WebhookDisabled | WebhookSecretRotated | TransferConsentChanged)*
 """
 
 from collections.abc import Sequence
@@ -91,6 +91,14 @@ class WebhookSecretRotated(Event, frozen=True, kw_only=True):
     generation: int
 
 
+@event("account.transfer-consent-changed", by="api", shown=("accept_transfers",))
+class TransferConsentChanged(Event, frozen=True, kw_only=True):
+    """Whether other accounts may transfer to this one. Until it is said, they may not."""
+
+    account_id: str
+    accept_transfers: bool
+
+
 @event(
     "ledger-account.opened",
     by="api",
@@ -119,6 +127,7 @@ class Account(msgspec.Struct, frozen=True):
     name: str = ""
     webhook_url: str | None = None
     secret_generation: int = 1
+    accept_transfers: bool = False
 
     def evolve(self, happened: Event) -> Self:
         match happened:
@@ -138,6 +147,8 @@ class Account(msgspec.Struct, frozen=True):
                 return msgspec.structs.replace(self, webhook_url=None)
             case WebhookSecretRotated():
                 return msgspec.structs.replace(self, secret_generation=happened.generation)
+            case TransferConsentChanged():
+                return msgspec.structs.replace(self, accept_transfers=happened.accept_transfers)
         return self
 
 
@@ -200,13 +211,14 @@ class RegisterAccount(msgspec.Struct, frozen=True):
 
 
 class ChangeAccount(msgspec.Struct, frozen=True):
-    """Set what is given: name, status, webhook_url (UNSET leaves it, None removes it)."""
+    """Set what is given: name, status, webhook_url (UNSET leaves it, None removes it), accept_transfers."""
 
     account_id: str
     actor: str
     name: str | msgspec.UnsetType = msgspec.UNSET
     status: Literal["active", "suspended"] | msgspec.UnsetType = msgspec.UNSET
     webhook_url: str | None | msgspec.UnsetType = msgspec.UNSET
+    accept_transfers: bool | msgspec.UnsetType = msgspec.UNSET
 
     def streams(self) -> list[str]:
         return [account_stream(self.account_id)]
@@ -231,6 +243,15 @@ class ChangeAccount(msgspec.Struct, frozen=True):
         if self.status is not msgspec.UNSET and self.status != account.status:
             change = AccountSuspendedEvent if self.status == "suspended" else AccountReactivated
             news.append(change(occurred_at=now, actor=self.actor, account_id=self.account_id))
+        if self.accept_transfers is not msgspec.UNSET and self.accept_transfers != account.accept_transfers:
+            news.append(
+                TransferConsentChanged(
+                    occurred_at=now,
+                    actor=self.actor,
+                    account_id=self.account_id,
+                    accept_transfers=self.accept_transfers,
+                )
+            )
         return [New(stream, item) for item in news]
 
 

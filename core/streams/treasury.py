@@ -25,6 +25,7 @@ from core.ledger.refusals import (
     LedgerAccountNotFound,
     Refusal,
     SameLedgerAccount,
+    TransferNotAccepted,
     UnbalancedEntry,
     WalletExists,
 )
@@ -256,20 +257,29 @@ class PostTransfer(msgspec.Struct, frozen=True):
         return [New(stream, posted)]
 
     def _refusal(self, past: Past) -> Refusal | None:
-        inactive = must_be_active(past, self.account_id) or must_be_active(past, self.to_account_id)
+        """What is the caller's own comes first, so that nothing said of it depends on whom it transfers to."""
+        inactive = must_be_active(past, self.account_id)
         if inactive:
             return inactive
         source, target = self.guards()
         if source == target:
             return SameLedgerAccount()
-        available, there = past.balance(source), past.balance(target)
+        available = past.balance(source)
         if available is None or self.from_ledger_account == books.CLEARING:
             return LedgerAccountNotFound(ledger_account=self.from_ledger_account)
-        if there is None or self.to_ledger_account == books.CLEARING:
+        is_open = past.balance(target) is not None and self.to_ledger_account != books.CLEARING
+        if self.to_account_id == self.account_id and not is_open:
             return LedgerAccountNotFound(ledger_account=self.to_ledger_account)
         if available < self.amount_minor:
             return _short(self.from_ledger_account, available, self.amount_minor, "USDT")
-        return None
+        return None if is_open and self._is_accepted(past) else TransferNotAccepted()
+
+    def _is_accepted(self, past: Past) -> bool:
+        """Another account's consent; one's own needs none."""
+        if self.to_account_id == self.account_id:
+            return True
+        receiver = past.state(account_stream(self.to_account_id), Account())
+        return receiver.status == "active" and receiver.accept_transfers
 
 
 def _short(ledger_account: str, available: int, required: int, currency: str) -> InsufficientFunds:

@@ -17,7 +17,8 @@ from core.ledger.ledger import InvariantBroken
 from core.ports.unavailable import Unavailable
 from gateways.http.auth import Keyring
 from gateways.http.docs.catalogue import NOUNS
-from gateways.http.edge.edge import Edge, Nowhere, RateLimiter
+from gateways.http.edge.edge import Edge, Nowhere
+from gateways.http.edge.rates import RateLimiter, WrongKeys
 from gateways.http.edge.server import LINGER_S, Server
 from gateways.http.endpoint import ENDPOINTS, Api, Endpoint
 from gateways.http.foreground import Foreground
@@ -25,6 +26,7 @@ from gateways.http.group_commit import GroupCommit
 from gateways.http.metrics import Metrics
 from gateways.http.peers import Peers, networks
 from gateways.http.progress import Progress
+from gateways.http.reading.event_watch import EventWatch
 from gateways.http.reading.positions import Positions
 from gateways.http.reading.queries import Queries, Watch
 from gateways.http.reading.slow_reads import SlowReads
@@ -71,10 +73,10 @@ def create_app(platform: Platform) -> Starlette:
                 numbers.registry.unregister(gauge)
             reader.close()
 
-    limiter = RateLimiter(settings.rate_limit)
+    limiter, wrong_keys = RateLimiter(settings.rate_limit), WrongKeys()
     app = Starlette(lifespan=lifespan)
     app.router = Router(
-        [Route(path, Edge(api, limiter, path, group)) for path, group in _by_path().items()],
+        [Route(path, Edge(api, limiter, wrong_keys, path, group)) for path, group in _by_path().items()],
         redirect_slashes=False,
         default=Nowhere(api),
         lifespan=lifespan,
@@ -88,7 +90,8 @@ def _shared(platform: Platform) -> Api:
     settings = platform.settings
     queries = Queries(platform.logins[READER], settings.database_pool)
     operator_key = settings.operator_api_key.get_secret_value()
-    return Api(
+    api = Api(
+        event_watch=EventWatch(queries, lambda: api.draining),
         platform=platform,
         keyring=Keyring(platform.api_keys, platform.secrets.api_key_pepper, operator_key, platform.clock),
         writer=GroupCommit(counted_ledger(platform), alarm=platform.alarm),
@@ -103,6 +106,7 @@ def _shared(platform: Platform) -> Api:
         slow_reads=SlowReads.of(platform),
         document=_document,
     )
+    return api
 
 
 async def _end_writing(api: Api) -> None:

@@ -76,9 +76,7 @@ class Keyring:
         """The key's record. Raises RequestRefused (401), or Unavailable."""
         if not presented or len(presented) > KEY_LENGTH_MAX or not presented.isascii():
             raise RequestRefused(ApiKeyInvalid())
-        digest = self._hmac.copy()
-        digest.update(presented)
-        hashed = digest.hexdigest()
+        hashed = self._hash(presented)
         if self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap):
             return BOOTSTRAP_KEY
         key = await self._find(hashed)
@@ -88,6 +86,16 @@ class Keyring:
             raise RequestRefused(ApiKeyExpired())
         self._note_use(hashed)
         return key
+
+    def was_good(self, presented: bytes) -> bool:
+        """Whether the key was somebody's when it was last looked up: its holder is no stranger who guesses."""
+        hashed = self._hash(presented)
+        return hashed in self._noted or (self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap))
+
+    def _hash(self, presented: bytes) -> str:
+        digest = self._hmac.copy()
+        digest.update(presented)
+        return digest.hexdigest()
 
     def forget(self, key_id: str) -> None:
         """A key was revoked here: it is dead in this process from now on."""

@@ -28,6 +28,7 @@ from gateways.http.group_commit import GroupCommit
 from gateways.http.metrics import Metrics
 from gateways.http.peers import Peers
 from gateways.http.progress import Progress
+from gateways.http.reading.event_watch import EventWatch
 from gateways.http.reading.positions import Positions
 from gateways.http.reading.queries import Queries, View, Watch
 from gateways.telemetry.request_span import here
@@ -50,6 +51,10 @@ class Reply(NamedTuple):
     media_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
     stored: bytes | None = None
+    is_document: bool = False
+    """It is the same for everybody until the program changes: it has an ETag, and is compressed for who takes that."""
+    rested_s: float = 0.0
+    """So long it waited for something to tell, as it was asked to: no time that we took."""
 
 
 @dataclass
@@ -67,6 +72,7 @@ class Api:
     progress: Progress
     token: Address
     """The USDT contract."""
+    event_watch: EventWatch
     slow_reads: "SlowReads"
     document: Callable[[], bytes]
     """The OpenAPI document."""
@@ -153,12 +159,22 @@ def endpoint(
 class Call:
     """One authenticated request on its way through its endpoint."""
 
-    def __init__(self, api: Api, caller: ApiKey, path: dict[str, str], request_id: str, ip_address: str | None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        caller: ApiKey,
+        path: dict[str, str],
+        request_id: str,
+        ip_address: str | None,
+        route: str,
+    ) -> None:
         self.api = api
         self.caller = caller
         self.path = path
         self.request_id = request_id
         self.ip_address = ip_address
+        self.route = route
+        """The endpoint's path with its parameters' names: whose list a cursor is of."""
         self.idempotency_key = ""
         self.min_position: int | None = None
         self.position: int | None = None
@@ -246,7 +262,7 @@ def page_reply(call: Call, page: Page, found: Sequence[tuple[int, Answer]]) -> R
     body = {
         "data": [answer for _, answer in found[: page.limit]],
         "has_more": more,
-        "next_cursor": str(call.shown(positions[-1])) if more else None,
+        "next_cursor": cursor(call, positions[-1]) if more else None,
     }
     return Reply(200, _ENCODER.encode(body))
 
@@ -256,7 +272,12 @@ def before(call: Call, page: Page, cut: int | None = None) -> int:
     newest = NEWEST if cut is None else cut + 1
     if page.after is None:
         return newest
-    return min(newest, call.api.positions.read(call.caller, page.after, "?after"))
+    return min(newest, call.api.positions.read_cursor(call.caller, call.route, page.after))
+
+
+def cursor(call: Call, position: int) -> str:
+    """The place in this list that the next page lies behind."""
+    return call.api.positions.cursor(call.caller, call.route, position)
 
 
 NEWEST: Final = 2**62

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from core.ledger.refusals import REJECTIONS, Refusal, data_of, sentence_of
+from core.ledger.refusals import REJECTIONS, Refusal, code_of, data_of, sentence_of
 
 PROBLEM_JSON: Final = b"application/problem+json"
 RETRY_AFTER_S: Final = {
@@ -17,7 +17,9 @@ RETRY_AFTER_S: Final = {
     "addresses_exhausted": 5,
     "writing_has_ended": 30,
 }
-"""Seconds after which trying again makes sense; every other 503 says 1."""
+"""Seconds after which trying again makes sense; whatever else is worth it says 1."""
+_RETRYABLE: Final = frozenset({408, 429, 500, 503})
+"""Statuses that speak of the moment, not of the request."""
 
 
 class ValidationFailed(Refusal, frozen=True):
@@ -38,6 +40,20 @@ class MalformedRequest(Refusal, frozen=True):
     status: ClassVar[int] = 400
 
     reason: str
+
+
+class HeaderRepeated(Refusal, frozen=True):
+    """The header {header} stands in the request more than once: send it once."""
+
+    status: ClassVar[int] = 400
+
+    header: str
+
+
+class UnsupportedContentEncoding(Refusal, frozen=True):
+    """The body is compressed: send it as it is, without Content-Encoding."""
+
+    status: ClassVar[int] = 415
 
 
 class UnsupportedMediaType(Refusal, frozen=True):
@@ -107,6 +123,14 @@ class PermissionDenied(Refusal, frozen=True):
 
 class RateLimited(Refusal, frozen=True):
     """This API key may make {limit} requests: wait for Retry-After seconds."""
+
+    status: ClassVar[int] = 429
+
+    limit: str
+
+
+class WrongKeysLimited(Refusal, frozen=True):
+    """Too many unknown API keys came from this address ({limit}): check the key, and wait for Retry-After seconds."""
 
     status: ClassVar[int] = 429
 
@@ -198,7 +222,10 @@ class FieldError(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What is wrong and what to do, as RFC 9457 has it. `code` is stable; `data` holds the facts in `detail`."""
+    """What is wrong and what to do, as RFC 9457 has it. `code` is stable; `data` holds the facts in `detail`.
+
+    `retryable`: the same request, with its Idempotency-Key, may be answered otherwise after Retry-After seconds.
+    """
 
     type: str
     title: str
@@ -206,6 +233,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     detail: str
     code: str
     request_id: str
+    retryable: bool
     errors: list[FieldError] | None = None
     data: dict[str, Any] | None = None
 
@@ -239,16 +267,22 @@ def problem_of(refusal: Refusal, request_id: str, errors: Sequence[FieldError] =
         detail=refusal.detail,
         code=code,
         request_id=request_id,
+        retryable=is_retryable(type(refusal)),
         errors=list(errors) or None,
         data=data_of(refusal) or None,
     )
+
+
+def is_retryable(kind: type[Refusal]) -> bool:
+    """Whether the same request, sent again later, may be answered otherwise."""
+    return kind.status in _RETRYABLE or code_of(kind) in RETRY_AFTER_S
 
 
 def headers_of(refusal: Refusal) -> dict[str, str]:
     """Headers that belong to a status: when to come back, how to authenticate."""
     if refusal.status == 401:
         return {"www-authenticate": 'ApiKey realm="counterfoil", header="x-api-key"'}
-    if refusal.status == 503 or refusal.code in RETRY_AFTER_S:
+    if is_retryable(type(refusal)):
         return {"retry-after": str(RETRY_AFTER_S.get(refusal.code, 1))}
     return {}
 
@@ -262,9 +296,15 @@ INTERNAL: Final = frozenset({"address_taken", "conflicting_facts", "wrong_state"
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """Every code a client can meet: code, title, status and sentence, for /docs and the OpenAPI document."""
+    """Every code a client can meet, with its status, its sentence and whether to try again: for /docs and the document."""
     return [
-        {"code": code, "title": title_of(code), "status": kind.status, "detail": sentence_of(kind)}
+        {
+            "code": code,
+            "title": title_of(code),
+            "status": kind.status,
+            "retryable": is_retryable(kind),
+            "detail": sentence_of(kind),
+        }
         for code, kind in sorted(REJECTIONS.items(), key=lambda item: (item[1].status, item[0]))
         if code not in INTERNAL
     ]

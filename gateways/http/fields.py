@@ -7,7 +7,10 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic import WithJsonSchema as Schema
 
+from core.ledger.journal import TREASURY
 from core.ledger.money import InvalidAmount, parse_amount
+from core.streams.accounts import OPERATOR
+from core.tron.address import Address, InvalidAddress
 from gateways.http.errors import FieldError
 from gateways.http.strict_json import escape
 
@@ -16,7 +19,10 @@ PAGE_DEFAULT: Final = 50
 NAME_MAX: Final = 200
 REFERENCE_MAX: Final = 200
 POSTINGS_MAX: Final = 50
-UUID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+UUID_PATTERN: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+"""Understood in any case; ours are in lower case."""
+ADDRESS_LENGTH_MAX: Final = 100
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def _amount(value: object) -> int:
@@ -31,12 +37,26 @@ def _amount(value: object) -> int:
 
 def _instant(value: object) -> datetime:
     try:
-        parsed = datetime.fromisoformat(value) if isinstance(value, str) and len(value) <= 40 else None
-    except ValueError:
-        parsed = None
-    if parsed is None or parsed.tzinfo is None:
-        raise ValueError("must be a time as RFC 3339 has it, with its zone, such as 2027-01-31T12:00:00Z")
-    return parsed.astimezone(UTC)
+        if isinstance(value, str) and _INSTANT.fullmatch(value):
+            return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):  # there is no such day, or only in its own zone is there
+        pass
+    raise ValueError("must be a time as RFC 3339 has it, with its zone, such as 2027-01-31T12:00:00Z") from None
+
+
+def _tron_address(value: str) -> str:
+    """As base58, of base58 or of hex: who filters by an address has seen it here in both."""
+    try:
+        return (
+            Address.from_hex(value.removeprefix("0x")) if is_hex_address(value) else Address.from_base58(value)
+        ).base58
+    except InvalidAddress as error:
+        raise ValueError(f"must be a Tron address: {error}") from None
+
+
+def is_hex_address(text: str) -> bool:
+    """Whether somebody wrote an address in hex: 41 and 40 digits, 0x before it or not."""
+    return re.fullmatch("(0x)?41[0-9a-fA-F]{40}", text, re.ASCII) is not None
 
 
 def _stripped(value: str) -> str:
@@ -56,7 +76,15 @@ Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX), AfterValidator(_
 Reference = Annotated[str, Field(min_length=1, max_length=REFERENCE_MAX)]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
 
-AccountId = Annotated[str, Field(pattern=UUID_PATTERN)]
+AccountId = Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(str.lower)]
+OperatorOrAccountId = Annotated[
+    str, Field(pattern=UUID_PATTERN.replace("$", f"$|^{OPERATOR}$")), AfterValidator(str.lower)
+]
+TreasuryOrAccountId = Annotated[
+    str, Field(pattern=UUID_PATTERN.replace("$", f"$|^{TREASURY}$")), AfterValidator(str.lower)
+]
+TronAddress = Annotated[str, Field(max_length=ADDRESS_LENGTH_MAX), AfterValidator(_tron_address)]
+"""Of a filter: in base58 or in hex."""
 
 
 def _leave_out_default(schema: dict[str, Any]) -> None:
@@ -82,6 +110,16 @@ def _sequence(value: object) -> int:
     raise ValueError("must be a sequence number: 0, or one that an event had")
 
 
+WAIT_MAX_S: Final = 30
+
+
+def _wait_s(value: object) -> int:
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,2}", value, re.ASCII) and int(value) <= WAIT_MAX_S:
+        return int(value)
+    raise ValueError(f"must be a whole number of seconds from 0 to {WAIT_MAX_S}")
+
+
+WaitS = Annotated[int, PlainValidator(_wait_s), Schema({"type": "integer", "minimum": 0, "maximum": WAIT_MAX_S})]
 Limit = Annotated[int, PlainValidator(_count), Schema({"type": "integer", "minimum": 1, "maximum": PAGE_MAX})]
 Sequence = Annotated[int, PlainValidator(_sequence), Schema({"type": "integer", "minimum": 0})]
 

@@ -17,6 +17,17 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(each.strip()) for each in text.split(",")) if text else ()
 
 
+@lru_cache(maxsize=4096)
+def group(address: str | None) -> str:
+    """Whom an address is counted as: one host has a whole /64 of IPv6."""
+    if address is None or ":" not in address:
+        return address or "none"
+    try:
+        return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
+    except ValueError:
+        return address
+
+
 class Peers:
     """Knows which networks are the balancers' own."""
 

@@ -8,8 +8,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from datetime import datetime, timedelta
+from typing import Final, Self
 
 import msgspec
 
@@ -29,6 +29,7 @@ from core.streams.accounts import (
 )
 from gateways.postgres.connections import Connections
 from gateways.webhooks.alarms import SECRET_GENERATION
+from gateways.webhooks.messages import delivery_of
 from gateways.webhooks.post import Post, PostAnswer
 from gateways.webhooks.signatures import sign, signing_secrets
 
@@ -78,15 +79,6 @@ class Endpoint(msgspec.Struct, frozen=True):
         return self
 
 
-class Body(msgspec.Struct, frozen=True):
-    """What a webhook says: the event, as GET /v1/events shows it."""
-
-    type: str
-    timestamp: datetime
-    sequence: int
-    data: msgspec.Raw
-
-
 def endpoints(store: EventStore, account_ids: Sequence[str], operator_url: str = "") -> dict[str, Endpoint]:
     """The endpoint of each account, whether it has a URL or not. The operator's is no event: it is a setting."""
     histories = store.histories([account_stream(account_id) for account_id in account_ids])
@@ -116,7 +108,7 @@ class Feed:
         if not rows:
             return False
         known = endpoints(self._store, sorted({row.account_id for row in rows}))
-        self._outbox.put([_delivery(row) for row in rows if known[row.account_id].url is not None])
+        self._outbox.put([delivery_of(row) for row in rows if known[row.account_id].url is not None])
         self._bookmarks.save(BOOKMARK, rows[-1].position)
         return True
 
@@ -268,20 +260,4 @@ def _reply(future: Future[PostAnswer], delivery: Delivery) -> PostAnswer:
     if error is None:
         return future.result()
     log.error("webhook %s could not be posted", delivery.event_id, exc_info=error)
-    return PostAnswer(0, f"the attempt failed ({type(error).__name__})")
-
-
-def _delivery(row: Any) -> Delivery:
-    at, data = row.created_at.astimezone(UTC), msgspec.Raw(row.data.encode())
-    return Delivery(
-        account_id=row.account_id,
-        event_id=row.id,
-        event_type=row.type,
-        subject=row.subject,
-        sequence=row.sequence,
-        payload=msgspec.json.encode(Body(type=row.type, timestamp=at, sequence=row.sequence, data=data)),
-        status="pending",
-        attempts=0,
-        created_at=row.created_at,
-        next_retry_at=row.created_at,
-    )
+    return PostAnswer(0, "the attempt failed")

@@ -42,6 +42,10 @@ class PostAnswer(msgspec.Struct, frozen=True):
         return 200 <= self.status < 300
 
 
+class _UnknownName(httpcore2.ConnectError):
+    """No name server gives the name an address."""
+
+
 class _Forbidden(Exception):
     """The name leads to an address that webhooks do not go to."""
 
@@ -82,10 +86,22 @@ class Poster:
                 )
         except _Forbidden as error:
             return PostAnswer(0, str(error))
-        except httpcore2.TimeoutException as error:
-            return PostAnswer(0, f"no answer in time ({type(error).__name__})")
+        except httpcore2.TimeoutException:
+            return PostAnswer(0, "no answer in time")
         except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError, OSError) as error:
-            return PostAnswer(0, f"no connection or a broken one ({type(error).__name__})")
+            return PostAnswer(0, _sentence_of(error))
+
+
+def _sentence_of(error: Exception) -> str:
+    """A name that is unknown and a port that is refused are the client's to mend; of the rest our network tells nothing."""
+    if isinstance(error, _UnknownName):
+        return "the URL's host name is unknown"
+    causes: list[BaseException | None] = [error]
+    while causes[-1] is not None:
+        causes.append(causes[-1].__cause__ or causes[-1].__context__)
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return "the URL's port is refused"
+    return "no connection or a broken one"
 
 
 def _target(url: str) -> httpcore2.URL:
@@ -140,7 +156,7 @@ class _CheckedBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        failure: Exception = httpcore2.ConnectError(f"{host} has no address")
+        failure: Exception = _UnknownName(f"{host} has no address")
         for address in self._checked(host, port):
             try:
                 within = _within(self._deadline, timeout, httpcore2.ConnectTimeout)
@@ -155,7 +171,7 @@ class _CheckedBackend(httpcore2.NetworkBackend):
         try:
             addresses = [ip_address(address.partition("%")[0]) for address in self._resolve(host, port)]
         except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError("the name cannot be resolved") from error
+            raise _UnknownName("the name cannot be resolved") from error
         for address in addresses:
             if not is_allowed(address, allow_loopback=self._allow_loopback):
                 raise _Forbidden("the URL leads to an address that is not public")

@@ -21,7 +21,7 @@ from psycopg import Connection
 from core.ledger.books import CLIENT_CHART, TREASURY_CHART
 from core.ledger.events import Event, decode, postings_of
 from core.ledger.journal import TREASURY, AccountType, Posting
-from core.streams.accounts import LedgerAccountOpened
+from core.streams.accounts import AccountRegistered, AccountRenamed, LedgerAccountOpened
 from projections.audit.export import snapshot
 from projections.named import structs
 from projections.stored_events import all_events
@@ -37,6 +37,8 @@ class Account(NamedTuple):
     book: str
     code: str
     type: AccountType
+    is_beside_others: bool = False
+    """It is a client's, in a journal of all books: what it holds is in the treasury's book, too."""
 
 
 class Balance(NamedTuple):
@@ -75,8 +77,8 @@ class Form(Protocol):
 
     def begin(self, title: str) -> str: ...
 
-    def account(self, day: date, account: Account) -> str:
-        """An account that is there from this day on."""
+    def account(self, day: date, account: Account, owner: str | None) -> str:
+        """An account that is there from this day on; `owner` is the company's name."""
 
     def opening(self, day: date, balances: list[Balance]) -> str:
         """What one book held at the end of the day."""
@@ -125,6 +127,7 @@ class _Walk:
         self._accounts: dict[tuple[str, str], Account] = {}
         self._held: dict[tuple[Account, str], int] = {}
         self._changed: dict[tuple[Account, str], None] = {}
+        self._names: dict[str, str] = {}
         self._day: date | None = None
         self._begun = False
         self._over = False
@@ -146,8 +149,10 @@ class _Walk:
         elif self._begun and self._form.asserts_days and self._day is not None and day > self._day:
             text += self._assert_changed(self._day, self._covering(self._position))
         self._day, self._position = day, position
+        if isinstance(happened, AccountRegistered | AccountRenamed):
+            text += self._call(happened.account_id, happened.name)
         if isinstance(happened, LedgerAccountOpened):
-            text += self._know(Account(happened.account_id, happened.code, happened.type))
+            text += self._know(self._of(happened.account_id, happened.code, happened.type))
         lines: dict[str, list[tuple[Account, Posting]]] = {}
         for posting in postings_of(happened):
             if self._book in (None, posting.book):
@@ -188,7 +193,9 @@ class _Walk:
         if not self._accounts:
             return [self._form.begin(title)]
         before = (first or day) - _DAY
-        text = [self._form.begin(title), *(self._form.account(before, account) for account in self._accounts.values())]
+        known = self._accounts.values()
+        accounts = [self._form.account(before, account, self._names.get(account.book)) for account in known]
+        text = [self._form.begin(title), *accounts]
         books: dict[str, list[Balance]] = {}
         for (account, currency), amount in self._held.items():
             if amount:
@@ -203,7 +210,7 @@ class _Walk:
         if known is not None:
             return known, []
         chart = TREASURY_CHART if posting.book == TREASURY else CLIENT_CHART
-        account = Account(posting.book, posting.account, chart[posting.account][0])
+        account = self._of(posting.book, posting.account, chart[posting.account][0])
         return account, self._know(account)
 
     def _know(self, account: Account) -> list[str]:
@@ -211,7 +218,17 @@ class _Walk:
             return []
         self._accounts[account.book, account.code] = account
         assert self._day is not None
-        return [self._form.account(self._day, account)] if self._begun else []
+        return [self._form.account(self._day, account, self._names.get(account.book))] if self._begun else []
+
+    def _of(self, book: str, code: str, kind: AccountType) -> Account:
+        return Account(book, code, kind, is_beside_others=self._book is None and book != TREASURY)
+
+    def _call(self, book: str, name: str) -> list[str]:
+        """A company is called so from now on: its accounts say it from their beginning, a change stands in a note."""
+        before, self._names[book] = self._names.get(book), name
+        if before is None or not self._begun or self._book not in (None, book):
+            return []
+        return ["\n", self._form.note(f"{self._day}: the account {book} is called {one_line(name)}")]
 
     def _move(self, account: Account, posting: Posting) -> None:
         key = account, posting.currency
@@ -228,6 +245,11 @@ class _Walk:
         balances = [Balance(account, currency, self._held[account, currency]) for account, currency in self._changed]
         self._changed = {}
         return [self._form.assertion(day, balances, checkpoint)] if balances else []
+
+
+def one_line(text: str) -> str:
+    """Free text that cannot begin a line of its own."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _transaction(

@@ -10,7 +10,7 @@ from typing import Final
 from core.ledger.books import CLIENT_CHART, TREASURY_CHART
 from core.ledger.journal import TREASURY, AccountType, ledger_account_id
 from core.ledger.money import EXPONENTS, format_amount
-from projections.audit.plain_text import Account, Balance, Checkpoint, Transaction
+from projections.audit.plain_text import Account, Balance, Checkpoint, Transaction, one_line
 
 _ROOTS: Final[dict[AccountType, str]] = {
     "asset": "Assets",
@@ -29,6 +29,9 @@ def account_name(account: Account) -> str:
 
     Liabilities:Treasury:Custody-Control, Liabilities:Client-{id}:User-Liability; a code of a client's own begins with
     "Code-" where it can stand as it is, else with the ledger account's id.
+
+    Beside other books a client's has one root, Equity:Client-{id}, under which it adds up to nothing: the coins that it tells
+    of are the treasury's assets already, and a balance sheet of all books counts them once.
     """
     book = "Treasury" if account.book == TREASURY else f"Client-{account.book}"
     if account.code in _CHARTED:
@@ -38,6 +41,8 @@ def account_name(account: Account) -> str:
     else:
         plain = re.sub(r"[^A-Za-z0-9]+", "-", account.code).strip("-")
         code = f"Id-{ledger_account_id(account.book, account.code)}-{plain}"
+    if account.is_beside_others:
+        return f"Equity:{book}:{_ROOTS[account.type]}:{code}"
     return f"{_ROOTS[account.type]}:{book}:{code}"
 
 
@@ -53,9 +58,15 @@ def _lines(transaction: Transaction) -> list[str]:
     ]
 
 
-def _one_line(text: str) -> str:
-    """Free text that cannot begin a line of its own."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+_FREE: Final = frozenset({"reason", "reference"})
+"""What people wrote. Everything else in a tag is ours."""
+_MEANT: Final = {ord(sign): f"%{ord(sign):02X}" for sign in "%,:;[]"}
+"""Signs that end a tag in hledger, begin another, or date it."""
+
+
+def _in_a_tag(text: str) -> str:
+    """Free text that stays the value of its tag: %2C is a comma, as in an address of the web."""
+    return one_line(text).translate(_MEANT)
 
 
 def _root(checkpoint: Checkpoint) -> str:
@@ -69,17 +80,22 @@ class Hledger:
 
     def begin(self, title: str) -> str:
         commodities = [f"commodity 1000.{'0' * exponent} {currency}\n" for currency, exponent in EXPONENTS.items()]
-        return "".join([self.note(title), "\n", *commodities, "\n"])
+        signs = self.note("what people wrote stands in tags with %2C for a comma, %3A for a colon, and so on")
+        return "".join([self.note(title), signs, "\n", *commodities, "\n"])
 
-    def account(self, day: date, account: Account) -> str:  # noqa: ARG002  the same as beancount's
-        return f"account {account_name(account)}  ; code:{account.code}, book:{account.book}\n"
+    def account(self, day: date, account: Account, owner: str | None) -> str:  # noqa: ARG002  the same as beancount's
+        name = "" if owner is None else f", name:{_in_a_tag(owner)}"
+        return f"account {account_name(account)}  ; code:{account.code}, book:{account.book}{name}\n"
 
     def opening(self, day: date, balances: list[Balance]) -> str:
         held = [f"    {account_name(account)}  {_amount(amount, currency)}\n" for account, currency, amount in balances]
         return "".join([f"\n{day} * opening balances\n", *held])
 
     def transaction(self, transaction: Transaction) -> str:
-        tags = [f"    ; {key}:{_one_line(str(value))}\n" for key, value in transaction.about.items()]
+        tags = [
+            f"    ; {key}:{_in_a_tag(str(value)) if key in _FREE else one_line(str(value))}\n"
+            for key, value in transaction.about.items()
+        ]
         head = f"\n{transaction.day} * {transaction.kind} | {transaction.topic}\n"
         return "".join([head, *tags, *_lines(transaction)])
 
@@ -111,8 +127,9 @@ class Beancount:
         currencies = [f"option {_quoted('operating_currency')} {_quoted(currency)}\n" for currency in EXPONENTS]
         return "".join([self.note(title), option, *currencies, "\n"])
 
-    def account(self, day: date, account: Account) -> str:
-        about = _metadata([("code", account.code), ("book", account.book)])
+    def account(self, day: date, account: Account, owner: str | None) -> str:
+        name = [] if owner is None else [("name", owner)]
+        about = _metadata([("code", account.code), ("book", account.book), *name])
         return f"{day} open {account_name(account)}\n{about}"
 
     def opening(self, day: date, balances: list[Balance]) -> str:
@@ -149,7 +166,7 @@ FORMS: Final[dict[str, type[Hledger] | type[Beancount]]] = {"hledger": Hledger, 
 
 def _metadata(pairs: Sequence[tuple[str, str | int]]) -> str:
     return "".join(
-        f"  {key}: {value if isinstance(value, int) else _quoted(_one_line(value))}\n" for key, value in pairs
+        f"  {key}: {value if isinstance(value, int) else _quoted(one_line(value))}\n" for key, value in pairs
     )
 
 

@@ -16,6 +16,7 @@ from core.streams.accounts import (
     AccountRenamed,
     AccountSuspendedEvent,
     LedgerAccountOpened,
+    TransferConsentChanged,
     WebhookDisabled,
     WebhookSecretRotated,
     WebhookUrlChanged,
@@ -33,6 +34,7 @@ AccountEvent = (
     | WebhookDisabled
     | WebhookUrlChanged
     | WebhookSecretRotated
+    | TransferConsentChanged
 )
 
 
@@ -48,6 +50,7 @@ class AccountRow(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     position: int
+    accept_transfers: bool = False
 
 
 class LedgerAccountRow(msgspec.Struct, frozen=True):
@@ -132,6 +135,8 @@ def _changes(happened: Event) -> dict[str, Any]:
                 "webhook_secret_generation": happened.generation,
                 "webhook_secret_rotated_at": happened.occurred_at,
             }
+        case TransferConsentChanged():
+            return {"accept_transfers": happened.accept_transfers}
     return {}
 
 

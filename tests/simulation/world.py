@@ -13,7 +13,7 @@ from core.ledger import books
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Accepted, Refused, Repeated
 from core.ledger.refusals import IdempotencyKeyReused
-from core.streams.accounts import RegisterAccount
+from core.streams.accounts import ChangeAccount, RegisterAccount
 from core.streams.addresses import RequestPayin
 from core.streams.instructions import Freeze, GiveInstruction, Instruction
 from core.streams.payouts import CancelPayout, PayoutOrder, RequestPayout
@@ -341,6 +341,7 @@ class World:
         source, target = draw.choice(self.accounts), draw.choice(self.accounts)
         transfer_id = str(derived_id("transfer", source, str(draw.randint(0, 10))))
         codes = (books.USER_LIABILITY, target, books.USER_LIABILITY)
+        self.system.act(ChangeAccount(target, ACTOR, accept_transfers=draw.random() < 0.9))
         outcome = self.system.act(PostTransfer(transfer_id, source, *codes, draw.randint(1, 50 * COINS), ACTOR))
         assert outcome is None or isinstance(outcome, Accepted | Repeated | Refused), outcome
 

@@ -240,6 +240,7 @@ def batches() -> list[Sequence[Command]]:
         [fund(ALICE, 1000 * USDT, "opening"), detect(transfer("e", ALICE_ADDRESS, 1 * USDT, block=160))],
         [
             PostTransfer("t1", ALICE, books.USER_LIABILITY, ALICE, "end-user-7", 3 * USDT, ACTOR),
+            ChangeAccount(BOB, ACTOR, accept_transfers=True),
             PostTransfer("t2", ALICE, "end-user-7", BOB, books.USER_LIABILITY, 1 * USDT, ACTOR),
         ],
         [ChangeAccount(BOB, ACTOR, status="suspended"), confirm_payout(expired, 2, burned_sun=1)],

@@ -15,6 +15,7 @@ from gateways.http.resources import (
     payouts,
     projections,
     proofs,
+    redeliveries,
     refused_commands,
     statements,
     treasury,
@@ -49,7 +50,7 @@ NOUNS: Final = {
     ),
     "Webhooks": Noun(
         "Events, and the webhooks that carry them: what was sent, what came of it, send it again, and the signing secret.",
-        (webhooks,),
+        (webhooks, redeliveries),
     ),
     "Proofs": Noun(
         "Proofs: a client's receipts, which it checks offline; "

@@ -26,6 +26,7 @@ from gateways.http.errors import (
     ApiKeyExpired,
     ApiKeyInvalid,
     BodyTooLarge,
+    HeaderRepeated,
     InternalError,
     MalformedJson,
     Overloaded,
@@ -35,9 +36,11 @@ from gateways.http.errors import (
     ProjectionBehind,
     RateLimited,
     ServiceUnavailable,
+    UnsupportedContentEncoding,
     UnsupportedMediaType,
     ValidationFailed,
     WritingHasEnded,
+    WrongKeysLimited,
     catalogue,
 )
 
@@ -52,7 +55,9 @@ A custodial gateway for USDT on Tron.
 byte, with `Idempotency-Replayed: true`.
 **Consistency**: a write answers with `position`; a GET with `?min_position=` waits until its view reflects it.
 **Receipts** prove offline that what was answered stands in the history, which is signed every minute: GET /v1/receipts.
-**Errors** are `application/problem+json` (RFC 9457) with a stable `code`; every code is listed below.
+**Errors** are `application/problem+json` (RFC 9457) with a stable `code`; every code is listed below. `retryable` says
+whether the same request may be answered otherwise after `Retry-After` seconds.
+**Limits**: `RateLimit` and `RateLimit-Policy` tell how many requests are left to the key.
 """
 
 
@@ -129,6 +134,9 @@ def _operation(declared: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(declared: Endpoint) -> dict[str, Any]:
     headers: dict[str, Any] = {"X-Request-Id": _header("Names this request in our logs.")}
+    if not declared.public:
+        headers["RateLimit-Policy"] = _header('`"api-key";q=600;w=60`: so many requests in so many seconds.')
+        headers["RateLimit"] = _header('`"api-key";r=599;t=42`: so many are left, for so many seconds.')
     if declared.method == "GET" and "min_position" in declared.query.model_fields:
         headers["Counterfoil-Position"] = _header("The position in the history that this answer reflects.")
     if declared.creates != "nothing":
@@ -209,14 +217,21 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _refusals(declared: Endpoint) -> list[type[Refusal]]:
     """Every refusal the endpoint may answer: its own, and those of the path that all requests take."""
     if declared.public:
-        return []
-    found: list[type[Refusal]] = [ApiKeyInvalid, ApiKeyExpired, RateLimited, ValidationFailed]
+        return [HeaderRepeated]
+    found: list[type[Refusal]] = [
+        HeaderRepeated,
+        ApiKeyInvalid,
+        ApiKeyExpired,
+        WrongKeysLimited,
+        RateLimited,
+        ValidationFailed,
+    ]
     if declared.permission is not None:
         found.append(PermissionDenied)
     if "min_position" in declared.query.model_fields:
         found += [PositionBeyondHead, ProjectionBehind]
     else:
-        found += [MalformedJson, BodyTooLarge, UnsupportedMediaType, WritingHasEnded]
+        found += [MalformedJson, BodyTooLarge, UnsupportedMediaType, UnsupportedContentEncoding, WritingHasEnded]
     if declared.creates != "nothing":
         found += [IdempotencyKeyMissing, IdempotencyKeyInvalid, IdempotencyInProgress, IdempotencyKeyReused]
     return [*found, Overloaded, ServiceUnavailable, InternalError, *declared.refusals]

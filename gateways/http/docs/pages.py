@@ -15,13 +15,13 @@ _POLICY: Final = (
 @endpoint("GET", "/openapi.json", None, dict[str, Any], public=True)
 async def openapi_document(api: Api) -> Reply:
     """This document. No key is needed."""
-    return Reply(200, await asyncio.to_thread(api.document))
+    return Reply(200, await asyncio.to_thread(api.document), is_document=True)
 
 
 @endpoint("GET", "/docs", None, str, public=True, media_type="text/html")
 async def docs(api: Api) -> Reply:  # noqa: ARG001
     """The documentation as a page that loads nothing from elsewhere. No key is needed."""
-    return Reply(200, api_page(), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))
+    return _page(api_page())
 
 
 @endpoint("GET", "/docs/integrate", None, str, public=True, media_type="text/html")
@@ -55,4 +55,8 @@ async def glossary(api: Api) -> Reply:  # noqa: ARG001
 
 
 def _guide(name: str) -> Reply:
-    return Reply(200, guide_page(name), b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),))
+    return _page(guide_page(name))
+
+
+def _page(html: bytes) -> Reply:
+    return Reply(200, html, b"text/html; charset=utf-8", ((b"content-security-policy", _POLICY),), is_document=True)

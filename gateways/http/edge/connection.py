@@ -12,6 +12,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from core.ledger.refusals import Refusal
+from gateways.http.edge.unfinished import Unfinished
 from gateways.http.errors import (
     HeadersTooLarge,
     MalformedRequest,
@@ -43,6 +44,8 @@ class LimitedProtocol(HttpToolsProtocol):
     """One connection. The server sets these on a subclass of its own."""
 
     connections_max: int = 512
+    unfinished: "Unfinished[LimitedProtocol]" = Unfinished(512)
+    """All connections of the server on which a head, the first or a later one, is not finished."""
     draining: bool = False
     drain_idle_s: float = 1.0
     """How long a connection may still bring a request after the server was told to stop."""
@@ -60,14 +63,16 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.connections_max and not self._end_the_longest_rest():
-            self._refuse(Overloaded())
+        self._begin_head()
+        if len(self.connections) > self.connections_max and not self._make_room():
+            self.refuse(Overloaded())
             return
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         self._disarm_write()
+        self._end_head()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -79,7 +84,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.parser is None or self.transport.is_closing():
             return
         if self._in_head and self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse(_TOO_LARGE)
+            self.refuse(_TOO_LARGE)
         elif self._arrived and not self._head_bytes:
             self._disarm()
         else:
@@ -91,6 +96,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._arrived = False
         self._fields_bytes = 0
+        self._begin_head()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -107,6 +113,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_bytes = 0
+        self._end_head()
         if len(self.pipeline) >= PIPELINED_MAX:
             self._refusal = Overloaded()
             raise _Refused
@@ -125,7 +132,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """What the parser does not understand, or what a callback refused."""
-        self._refuse(self._refusal or MalformedRequest(reason="the request line, a header or the body's framing"))
+        self.refuse(self._refusal or MalformedRequest(reason="the request line, a header or the body's framing"))
 
     # A client that does not read
 
@@ -155,6 +162,27 @@ class LimitedProtocol(HttpToolsProtocol):
         """Open, with nothing asked and nothing left to answer."""
         answered = self.cycle is None or self.cycle.response_complete
         return self._arrived and answered and not self.transport.is_closing()
+
+    def _begin_head(self) -> None:
+        """The peer's oldest goes when this is one too many: what many half-open heads shut out is their own peer."""
+        oldest = self.unfinished.begin(self._peer, self)
+        if oldest is not None:
+            oldest.refuse(Overloaded())
+
+    def _end_head(self) -> None:
+        self.unfinished.end(self._peer, self)
+
+    @property
+    def _peer(self) -> str | None:
+        return self.client[0] if self.client else None
+
+    def _make_room(self) -> bool:
+        """Who asked for nothing yet goes before who rests between two requests. -> whether there was one."""
+        oldest = self.unfinished.oldest(self)
+        if oldest is None:
+            return self._end_the_longest_rest()
+        oldest.refuse(Overloaded())
+        return True
 
     def _end_the_longest_rest(self) -> bool:
         """Make room: connections that rest between two requests must not keep others out. -> whether there was one."""
@@ -190,12 +218,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _late(self) -> None:
         self._deadline = None
-        self._refuse(RequestTimeout(seconds=REQUEST_S))
+        self.refuse(RequestTimeout(seconds=REQUEST_S))
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal) -> None:
         """Answer, if no other answer is under way, and close."""
         if self.transport.is_closing():
             return
+        self._end_head()
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_answer(refusal))
         log.info("connection refused: %s", refusal.code)

@@ -20,7 +20,10 @@ from starlette.types import Receive, Scope, Send
 from core.ports.clients import ApiKey
 from core.ports.unavailable import Unavailable
 from gateways.http.auth import must_have
+from gateways.http.edge.documents import NOT_MODIFIED, as_asked
+from gateways.http.edge.fields import fields_of, has, must_be_plain
 from gateways.http.edge.idempotency import key_of, once
+from gateways.http.edge.rates import Count, RateLimiter, WrongKeys
 from gateways.http.edge.receipt_header import PREFERRED, promises
 from gateways.http.endpoint import Api, Call, Endpoint, Reply
 from gateways.http.errors import (
@@ -32,7 +35,6 @@ from gateways.http.errors import (
     MethodNotAllowed,
     Overloaded,
     PathNotFound,
-    RateLimited,
     RequestRefused,
     ServiceUnavailable,
     UnsupportedMediaType,
@@ -45,9 +47,7 @@ from gateways.http.errors import (
 from gateways.http.fields import Query, Read, field_errors
 from gateways.http.group_commit import Busy, WritingEnded
 from gateways.http.strict_json import InvalidJson, is_clean, parse
-from gateways.settings import rate_of
 from gateways.telemetry.request_span import request_span
-from gateways.user_error import UserError
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("counterfoil.access")
@@ -58,53 +58,31 @@ _UNCLEAN: Final = "holds a control character"
 _PROCESS: Final = secrets.token_hex(8)
 _NUMBERS: Final = itertools.count(1)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-
-
-class RateLimiter:
-    """So many requests per API key and window, counted in this process."""
-
-    def __init__(self, rate: str) -> None:
-        try:
-            self._rate = rate_of(rate)
-        except ValueError as error:
-            raise UserError(f'COUNTERFOIL_RATE_LIMIT is "{rate}": write it as 600/minute') from error
-        self._ends_at = 0.0
-        self._counted: dict[str, int] = {}
-
-    def count(self, caller: ApiKey) -> None:
-        """Raises RequestRefused (429) with the seconds to wait. One window for all keys: its end forgets them at once."""
-        now = time.monotonic()
-        if now >= self._ends_at:
-            self._ends_at = now + self._rate.window_s
-            self._counted.clear()
-        counted = self._counted[caller.id] = self._counted.get(caller.id, 0) + 1
-        if counted > self._rate.requests_max:
-            headers = {"retry-after": str(int(self._ends_at - now) + 1)}
-            raise RequestRefused(RateLimited(limit=self._rate.text), headers=headers)
 
 
 class Edge:
     """All endpoints of one path."""
 
-    def __init__(self, api: Api, limiter: RateLimiter, path: str, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(
+        self, api: Api, limiter: RateLimiter, wrong_keys: WrongKeys, path: str, endpoints: Iterable[Endpoint]
+    ) -> None:
         self._api = api
         self._limiter = limiter
+        self._wrong_keys = wrong_keys
         self._path = path
         self._by_method: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        headers = dict(scope["headers"])
-        request_id = request_id_of(headers)
-        under_way = request_span(self._api.platform.tracing, headers)
-        caller: list[ApiKey] = []
+        request = Request(scope)
+        request_id = request.id
+        under_way = request_span(self._api.platform.tracing, dict(scope["headers"]))
         try:
-            answer = await self._answer(scope, headers, receive, request_id, caller)
+            answer = await self._answer(scope, request, receive)
         except Exception as error:
             answer = problem_reply(error, request_id)
-        await send_reply(send, answer, request_id)
-        seconds = time.perf_counter() - began
+        await send_reply(send, answer, request_id, request.counted.headers if request.counted else ())
+        seconds = time.perf_counter() - began - answer.rested_s
         self._api.metrics.answered(_known_method(scope["method"]), self._path, answer.status, seconds)
         self._api.foreground.answered(seconds)
         if access_log.isEnabledFor(logging.INFO):
@@ -119,31 +97,31 @@ class Edge:
                     "route": self._path,
                     "status": answer.status,
                     "ms": round(seconds * 1000, 2),
-                    "api_key_id": caller[0].id if caller else None,
+                    "api_key_id": request.caller.id if request.caller else None,
                 },
             )
         if under_way is not None:
             under_way.end(_known_method(scope["method"]), self._path, answer.status, request_id)
 
-    async def _answer(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str, caller: list[ApiKey]
-    ) -> Reply:
+    async def _answer(self, scope: Scope, request: "Request", receive: Receive) -> Reply:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         endpoint = self._by_method.get(method)
         if endpoint is None:
             allowed = ", ".join([*self._by_method, *(["HEAD"] if "GET" in self._by_method else [])])
             raise RequestRefused(MethodNotAllowed(allowed=allowed), headers={"allow": allowed})
+        headers = fields_of(scope["headers"])
         if endpoint.public:
-            return await endpoint.handle(self._api)
-        caller.append(await self._api.keyring.caller(headers.get(b"x-api-key")))
-        self._limiter.count(caller[0])
-        must_have(caller[0], endpoint.permission)
+            return await as_asked(await endpoint.handle(self._api), headers)
         address = self._api.peers.address(scope, headers)
-        call = Call(self._api, caller[0], scope["path_params"], request_id, address)
+        caller = request.caller = await self._caller(request, headers, address)
+        request.counted = self._limiter.count(caller)
+        self._limiter.must_be_within(request.counted)
+        must_have(caller, endpoint.permission)
+        call = Call(self._api, caller, scope["path_params"], request.id, address, self._path)
         query = _query(endpoint.query, scope["query_string"])
         if isinstance(query, Read):
             if query.min_position is not None:
-                call.min_position = self._api.positions.read(caller[0], query.min_position)
+                call.min_position = self._api.positions.read(caller, query.min_position)
             answer = await endpoint.handle(call, query)
             assert call.position is not None, f"{endpoint.name} does not say which position it reflects"
             position = str(call.shown(call.position)).encode()
@@ -157,9 +135,31 @@ class Edge:
             answer = await once(call, f"{method} {scope['path']}", body, lambda: endpoint.handle(call, body))
         else:
             answer = await endpoint.handle(call, body)
-        if headers.get(b"prefer") == PREFERRED:
+        if has(headers, b"prefer", PREFERRED):
             answer = answer._replace(headers=(*answer.headers, *promises(call)))
         return answer
+
+    async def _caller(self, request: "Request", headers: dict[bytes, bytes], address: str | None) -> ApiKey:
+        """Whose key it is. Raises RequestRefused (401, 429), Unavailable."""
+        presented, keyring = headers.get(b"x-api-key"), self._api.keyring
+        request.counted = self._wrong_keys.count(address)
+        if presented and not keyring.was_good(presented):
+            self._wrong_keys.must_be_within(request.counted)
+        try:
+            return await keyring.caller(presented)
+        except RequestRefused:
+            if presented:
+                request.counted = self._wrong_keys.count(address, wrong=True)
+            raise
+
+
+class Request:
+    """What is known of a request before it is understood, for its answer and the log."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.id = request_id_of(scope["headers"])
+        self.caller: ApiKey | None = None
+        self.counted: Count | None = None
 
 
 class Nowhere:
@@ -169,17 +169,17 @@ class Nowhere:
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        request_id = request_id_of(dict(scope["headers"]))
+        request_id = request_id_of(scope["headers"])
         await send_reply(send, problem_reply(RequestRefused(PathNotFound()), request_id), request_id)
         self._api.metrics.answered(_known_method(scope["method"]), "none", 404, 0.0)
 
 
-def request_id_of(headers: dict[bytes, bytes]) -> str:
-    """The caller's X-Request-Id where it is harmless, else one of ours."""
-    given = headers.get(b"x-request-id")
-    return (
-        given.decode("ascii") if given is not None and _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_NUMBERS)}"
-    )
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The caller's X-Request-Id where it stands once and is harmless, else one of ours."""
+    given = [value for name, value in headers if name == b"x-request-id"]
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+        return given[0].decode("ascii")
+    return f"{_PROCESS}-{next(_NUMBERS)}"
 
 
 def problem_reply(error: Exception, request_id: str) -> Reply:
@@ -213,20 +213,23 @@ def _refusal_of(error: Exception) -> RequestRefused | None:
     return None
 
 
-async def send_reply(send: Send, answer: Reply, request_id: str) -> None:
+async def send_reply(send: Send, answer: Reply, request_id: str, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
     headers = [
-        (b"content-type", answer.media_type),
-        (b"content-length", str(len(answer.body)).encode()),
         (b"x-request-id", request_id.encode()),
-        *_ALWAYS,
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-cache" if answer.is_document else b"no-store"),
+        *more,
         *answer.headers,
     ]
+    if answer.status != NOT_MODIFIED:
+        headers += [(b"content-type", answer.media_type), (b"content-length", str(len(answer.body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     """The whole body. Raises RequestRefused (413) before more than the limit is kept, 415."""
+    must_be_plain(headers)
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared[:20]) > BODY_BYTES_MAX:
         raise RequestRefused(BodyTooLarge(limit_bytes=BODY_BYTES_MAX))

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateways.http.edge.connection import LimitedProtocol
+from gateways.http.edge.unfinished import Unfinished
 from gateways.user_error import UserError
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ FINISH_S: Final = 25
 KEEP_ALIVE_S: Final = 75
 """Longer than a load balancer's idle timeout, so that it is never we who close a connection it is about to use."""
 BACKLOG: Final = 1024
+UNFINISHED_SHARE: Final = 4
+"""One peer may hold a fourth of the connections with heads that it does not finish."""
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long the event loop may hold the interpreter while the writer thread waits for it (CPython's default: 5 ms)."""
 
@@ -44,7 +47,13 @@ class Server(uvicorn.Server):
         linger_s: float = LINGER_S,
     ) -> None:
         self._protocol: type[LimitedProtocol] = type(
-            "Protocol", (LimitedProtocol,), {"connections_max": connections_max, "drain_idle_s": linger_s}
+            "Protocol",
+            (LimitedProtocol,),
+            {
+                "connections_max": connections_max,
+                "drain_idle_s": linger_s,
+                "unfinished": Unfinished(max(1, connections_max // UNFINISHED_SHARE)),
+            },
         )
         self._on_drain = on_drain
         self._linger_s = linger_s

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -10,7 +10,7 @@ import msgspec
 from pydantic import AfterValidator, Field
 
 from core.ledger.books import CLIENT_CHART
-from core.ledger.journal import derived_id
+from core.ledger.journal import TREASURY, derived_id
 from core.ledger.refusals import AccountNotFound, NotFound
 from core.ports.clients import ApiKey
 from core.streams.accounts import OPERATOR, AccountRegistered, ChangeAccount, RegisterAccount, account_stream
@@ -40,6 +40,17 @@ def _webhook_url(value: str) -> str:
     return value
 
 
+def must_be_safe(call: Call, webhook_url: str | None) -> None:
+    """Where money is real nobody may read a webhook on its way, or have one knock at any port. Raises RequestRefused (422)."""
+    if webhook_url is None or call.api.platform.settings.network != "mainnet":
+        return
+    parts = urlsplit(webhook_url)
+    if parts.scheme != "https" or parts.port not in (None, *SAFE_PORTS):
+        ports = " or ".join(map(str, SAFE_PORTS))
+        raise invalid("#/webhook_url", f"must be https on mainnet, on port {ports}")
+
+
+SAFE_PORTS: Final = (443, 8443)
 WebhookUrl = Annotated[str, Field(max_length=2000), AfterValidator(_webhook_url)]
 
 
@@ -57,6 +68,15 @@ class AccountChange(Body):
     name: Name = Field(default="", json_schema_extra=_leave_out_default)
     status: Literal["active", "suspended"] = Field(default="active", json_schema_extra=_leave_out_default)
     webhook_url: WebhookUrl | None = Field(default=None, json_schema_extra=_leave_out_default)
+    accept_transfers: bool = Field(default=False, json_schema_extra=_leave_out_default)
+    """Whether other accounts may transfer to it."""
+
+
+class OwnAccountChange(Body):
+    """What the account's owner decides itself."""
+
+    accept_transfers: bool
+    """Whether other accounts may transfer to it; they may not until it is said."""
 
 
 class NewApiKey(Body):
@@ -74,6 +94,7 @@ class Account(Answer, frozen=True):
     name: str
     status: Literal["active", "suspended", "deleted"]
     webhook_url: str | None
+    accept_transfers: bool
     created_at: Time
     position: Position | None = None
     """In the answer to a write: where it stands in the history."""
@@ -110,12 +131,12 @@ class ApiKeyAnswer(Answer, frozen=True):
 _UUID: Final = re.compile(UUID_PATTERN)
 
 
-_COLUMNS: Final = "id, name, status, webhook_url, created_at"
+_COLUMNS: Final = "id, name, status, webhook_url, accept_transfers, created_at"
 
 
 def account_in(call: Call) -> str:
     """The account named in the path. Raises RequestRefused (404) when it cannot be one."""
-    account_id = call.path["account_id"]
+    account_id = call.path["account_id"].lower()
     if not _UUID.fullmatch(account_id):
         raise RequestRefused(AccountNotFound())
     return account_id
@@ -125,12 +146,13 @@ def id_in(call: Call, noun: str) -> str:
     """The object's id in the path. Raises RequestRefused (404), as for one that does not exist."""
     if not _UUID.fullmatch(call.path["id"]):
         raise RequestRefused(NotFound(noun=noun))
-    return call.path["id"]
+    return call.path["id"].lower()
 
 
 @endpoint("POST", "/v1/accounts", OPERATOR, Account, status=201, body=NewAccount, creates="stored")
 async def register_account(call: Call, body: NewAccount) -> Reply:
     """Register a company; it gets its three ledger accounts at once."""
+    must_be_safe(call, body.webhook_url)
     account_id = str(derived_id("account", call.account_id, call.idempotency_key))
     outcome = await call.submit(RegisterAccount(account_id, body.name, body.webhook_url, call.actor))
     registered = outcome.events[0].event
@@ -141,6 +163,7 @@ async def register_account(call: Call, body: NewAccount) -> Reply:
         name=registered.name,
         status="active",
         webhook_url=registered.webhook_url,
+        accept_transfers=False,
         created_at=registered.occurred_at,
         position=call.shown(position_of(outcome, 1 + len(CLIENT_CHART))),
     )
@@ -174,11 +197,21 @@ async def get_own_account(call: Call, _: Read) -> Reply:
 
 @endpoint("PATCH", "/v1/accounts/{account_id}", OPERATOR, Account, body=AccountChange, refusals=(AccountNotFound,))
 async def change_account(call: Call, body: AccountChange) -> Reply:
-    """Rename, suspend or reactivate an account, or change its webhook URL."""
-    account_id = account_in(call)
+    """Rename, suspend or reactivate an account, change its webhook URL, or whether it accepts transfers."""
     given = {name: getattr(body, name) for name in body.model_fields_set}
     if not given:
-        raise invalid("#", "give at least one of name, status and webhook_url")
+        raise invalid("#", "give at least one of name, status, webhook_url and accept_transfers")
+    must_be_safe(call, given.get("webhook_url"))
+    return await _changed(call, account_in(call), given)
+
+
+@endpoint("PATCH", "/v1/account", "ledger:write", Account, body=OwnAccountChange, refusals=(AccountNotFound,))
+async def change_own_account(call: Call, body: OwnAccountChange) -> Reply:
+    """Accept transfers from other accounts, or no longer."""
+    return await _changed(call, call.account_id, {"accept_transfers": body.accept_transfers})
+
+
+async def _changed(call: Call, account_id: str, given: dict[str, Any]) -> Reply:
     outcome = await call.submit(ChangeAccount(account_id=account_id, actor=call.actor, **given))
     await call.audit("account.change", account_id, **given)
     history = await asyncio.to_thread(call.api.platform.store.histories, [account_stream(account_id)])
@@ -190,6 +223,7 @@ async def change_account(call: Call, body: AccountChange) -> Reply:
         name=state.name,
         status="suspended" if state.status == "suspended" else "active",
         webhook_url=state.webhook_url,
+        accept_transfers=state.accept_transfers,
         created_at=history[account_stream(account_id)][0].event.occurred_at,
         position=call.shown(outcome.position),
     )
@@ -258,6 +292,15 @@ async def revoke_api_key(call: Call) -> Reply:
     call.api.keyring.forget(key_id)
     await call.audit("api-key.revoke", account_id, api_key_id=key_id)
     return Reply(204, b"")
+
+
+async def must_be_known(call: Call, account_id: str | None) -> None:
+    """For a filter by account: an id that is nobody's is a mistake, not an empty list. Raises RequestRefused (422)."""
+    if account_id in (None, OPERATOR, TREASURY):
+        return
+    stream = account_stream(account_id)
+    if not (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream):
+        raise invalid("?account_id", "is no account's id")
 
 
 async def _account(call: Call, account_id: str) -> Reply:

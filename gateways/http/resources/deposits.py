@@ -1,17 +1,15 @@
 """Deposits: those an account can see, one by its id, and as they were at a position."""
 
 import asyncio
-from typing import Annotated, Final
-
-from pydantic import Field
+from typing import Final
 
 from core.ledger.events import Recorded
 from core.ledger.journal import account_id_of
 from core.ledger.refusals import NotFound
 from core.streams.deposits import deposit_stream
 from gateways.http.answer import listed
-from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
-from gateways.http.fields import PAGE_MAX, AsOf, Page, Read
+from gateways.http.endpoint import Call, Reply, before, cursor, endpoint, page_reply, reply
+from gateways.http.fields import PAGE_MAX, AsOf, Page, Read, TronAddress
 from gateways.http.resources.accounts import id_in
 from gateways.http.resources.as_of import cut_of, stopped
 from projections.views.deposits import DEPOSIT_COLUMNS, Deposit, DepositRow, DepositStatus, evolve
@@ -21,7 +19,7 @@ class DepositsPage(Page, AsOf):
     """Deposits, of one status or one address."""
 
     status: DepositStatus | None = None
-    address: Annotated[str, Field(max_length=100)] | None = None
+    address: TronAddress | None = None
 
 
 _DEPOSITS: Final = f"SELECT {DEPOSIT_COLUMNS} FROM observed_transactions"
@@ -107,4 +105,4 @@ def _then(history: list[Recorded], cut: int) -> DepositRow:
 
 
 def _page(call: Call, found: list[Deposit], reached: int, *, more: bool) -> Reply:
-    return reply(listed(Deposit)(found, more, str(call.shown(reached)) if more else None))
+    return reply(listed(Deposit)(found, more, cursor(call, reached) if more else None))

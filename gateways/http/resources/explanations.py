@@ -13,8 +13,8 @@ from core.streams.accounts import OPERATOR
 from gateways.http.answer import Answer, Time, money
 from gateways.http.endpoint import Call, Reply, endpoint, reply
 from gateways.http.errors import PositionBeyondHead, ProjectionBehind, RangeTooLong, RequestRefused, invalid
-from gateways.http.fields import UUID_PATTERN, Read, Sequence
-from gateways.http.resources.accounts import id_in
+from gateways.http.fields import Read, Sequence, TreasuryOrAccountId
+from gateways.http.resources.accounts import id_in, must_be_known
 from projections.audit import difference
 from projections.audit.difference import RangeRefused, ViewsBehind
 from projections.explain import deposits as explained_deposits
@@ -99,7 +99,7 @@ class DifferenceRange(Read):
     """What stood behind this event is the beginning; 0 is before all."""
     to: Sequence
     """What stood behind this one is the end."""
-    account_id: Annotated[str, Field(pattern=UUID_PATTERN.replace("$", "$|^treasury$"))] | None = None
+    account_id: TreasuryOrAccountId | None = None
     """Of one account's book, or the "treasury"'s."""
 
 
@@ -146,6 +146,7 @@ async def _explained(call: Call, noun: str, read: Callable[[Connection[Any]], ex
 )
 async def get_difference(call: Call, asked: DifferenceRange) -> Reply:
     """Which balances changed between two positions, by how much, and by which events."""
+    await must_be_known(call, asked.account_id)
     if asked.from_ > asked.to:
         raise invalid("?to", "must not lie before ?from")
     if asked.to > await call.api.queries.head():

@@ -1,5 +1,6 @@
 """Ledger accounts, balances, the journal, and transfers between ledger accounts."""
 
+import asyncio
 import itertools
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -13,12 +14,13 @@ from core.ledger.refusals import (
     LedgerAccountNotFound,
     NotFound,
     SameLedgerAccount,
+    TransferNotAccepted,
 )
-from core.streams.accounts import LedgerAccountOpened, OpenLedgerAccount
+from core.streams.accounts import LedgerAccountOpened, OpenLedgerAccount, ledger_account_stream
 from core.streams.treasury import InternalTransferPosted, PostTransfer
 from gateways.http.answer import Answer, Position, Time, all_of, listed, money, of_row
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
-from gateways.http.errors import RequestRefused
+from gateways.http.errors import RequestRefused, invalid
 from gateways.http.fields import AccountId, Amount, AsOf, Body, Code, Name, Page, Read
 from gateways.http.reading.positions import position_of
 from gateways.http.resources.accounts import id_in
@@ -211,6 +213,8 @@ async def list_journal_entries(call: Call, page: JournalPage) -> Reply:
     """What was posted to the account's book, newest first, with its postings; or up to a time before."""
     cut = await cut_of(call, page)
     one_account = page.ledger_account is not None
+    if page.ledger_account is not None:
+        await _must_be_open(call, page.ledger_account)
     rows = await call.read(
         "journal",
         _WITH_POSTINGS.format(_ENTRIES_OF_ACCOUNT if one_account else _ENTRIES),
@@ -244,10 +248,17 @@ async def get_journal_entry(call: Call, _: Read) -> Reply:
     status=201,
     body=NewTransfer,
     creates="stored",
-    refusals=(InsufficientFunds, LedgerAccountNotFound, SameLedgerAccount, AccountSuspended, AccountNotFound),
+    refusals=(
+        InsufficientFunds,
+        LedgerAccountNotFound,
+        SameLedgerAccount,
+        AccountSuspended,
+        AccountNotFound,
+        TransferNotAccepted,
+    ),
 )
 async def post_transfer(call: Call, body: NewTransfer) -> Reply:
-    """Move USDT between two ledger accounts at once; no chain, no fee."""
+    """Move USDT between two ledger accounts at once; no chain, no fee. Another account's must accept transfers."""
     transfer_id = str(derived_id("transfer", call.account_id, call.idempotency_key))
     command = PostTransfer(
         transfer_id=transfer_id,
@@ -273,6 +284,13 @@ async def post_transfer(call: Call, body: NewTransfer) -> Reply:
         position=call.shown(position_of(outcome)),
     )
     return reply(answer, 201)
+
+
+async def _must_be_open(call: Call, code: str) -> None:
+    """A code that the book has not is a mistake, not an empty list. Raises RequestRefused (422)."""
+    stream = ledger_account_stream(call.account_id, code)
+    if not (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream):
+        raise invalid("?ledger_account", "is no ledger account of this book: see GET /v1/ledger-accounts")
 
 
 def _balance(row: Any, pending_minor: int | None) -> Balance:

@@ -13,16 +13,25 @@ from core.streams.accounts import OPERATOR
 from core.streams.treasury import AdjustmentPosted, PostAdjustment
 from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, endpoint, reply
-from gateways.http.errors import invalid
-from gateways.http.fields import POSTINGS_MAX, UUID_PATTERN, Amount, Body, Code, Page, Read
+from gateways.http.fields import (
+    POSTINGS_MAX,
+    Amount,
+    Body,
+    Code,
+    OperatorOrAccountId,
+    Page,
+    Read,
+    TreasuryOrAccountId,
+)
 from gateways.http.reading.positions import position_of
+from gateways.http.resources.accounts import must_be_known
 from projections.audit.trial_balance import TRIAL_BALANCE, totals
 
 
 class AdjustmentPosting(Body):
     """One line, in the book of an account (its id) or of the "treasury"."""
 
-    account_id: Annotated[str, Field(pattern=UUID_PATTERN.replace("$", "$|^treasury$"))]
+    account_id: TreasuryOrAccountId
     ledger_account: Code
     side: Literal["debit", "credit"]
     amount: Amount
@@ -39,7 +48,7 @@ class NewAdjustment(Body):
 class AuditPage(Page):
     """Audit entries of one account ("operator" for acts on none)."""
 
-    account_id: Annotated[str, Field(pattern=UUID_PATTERN.replace("$", f"$|^{OPERATOR}$"))] | None = None
+    account_id: OperatorOrAccountId | None = None
 
 
 class Adjustment(Answer, frozen=True):
@@ -130,16 +139,14 @@ async def post_adjustment(call: Call, body: NewAdjustment) -> Reply:
 @endpoint("GET", "/v1/audit-logs", OPERATOR, listed(AuditRecord), query=AuditPage)
 async def list_audit_logs(call: Call, page: AuditPage) -> Reply:
     """Who did what in the last 90 days, newest first."""
-    if page.after is not None and not (page.after.isascii() and page.after.isprintable()):
-        raise invalid("?after", "is no cursor that this server gave")
+    after = None if page.after is None else call.api.positions.read_cursor_at(call.caller, call.route, page.after)
+    await must_be_known(call, page.account_id)
     await call.reached("accounts")
-    try:
-        kept = await asyncio.to_thread(call.api.platform.audit.page, page.account_id, page.after, page.limit + 1)
-    except ValueError:
-        raise invalid("?after", "is no cursor that this server gave") from None
+    kept = await asyncio.to_thread(call.api.platform.audit.page, page.account_id, after, page.limit + 1)
     records = [AuditRecord.of(entry) for _, entry in kept[: page.limit]]
     more = len(kept) > page.limit
-    return reply(listed(AuditRecord)(records, more, kept[page.limit - 1][0] if more else None))
+    last = call.api.positions.cursor_at(call.caller, call.route, kept[page.limit - 1][0]) if more else None
+    return reply(listed(AuditRecord)(records, more, last))
 
 
 @endpoint("GET", "/v1/trial-balance", OPERATOR, TrialBalance)

@@ -40,7 +40,7 @@ from gateways.http.answer import Answer, listed
 from gateways.http.edge.idempotency import REPLAYED, alone
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import PROBLEM_JSON, RequestRefused, problem_of
-from gateways.http.fields import Amount, Body, Code, Page, Read, Reference
+from gateways.http.fields import Amount, Body, Code, Page, Read, Reference, is_hex_address
 from gateways.http.resources.accounts import id_in
 from projections.views.payouts import PAYOUT_COLUMNS, Payout, PayoutState, evolve
 
@@ -174,7 +174,7 @@ async def check_address(call: Call, _: Read) -> Reply:
     await call.reached("payins")
     text = call.path["address"]
     try:
-        payee = Address.from_base58(text)
+        payee = _payee(text)
     except NoTronAddress as error:
         return reply(AddressCheck(text, valid=False, payable=False, reason=str(error)))
     reason = unpayable(payee, call.api.token)
@@ -200,10 +200,17 @@ async def check_address(call: Call, _: Read) -> Reply:
     )
 
 
+def _payee(text: str) -> Address:
+    """Raises NoTronAddress. Hex is understood and refused: a mistyped digit of it is another address."""
+    if is_hex_address(text):
+        raise NoTronAddress("it is written in hex, which has no checksum: write it in base58, 34 characters from T on")
+    return Address.from_base58(text)
+
+
 def must_be_payable(text: str, token: Address) -> None:
     """Raises RequestRefused: no Tron address (in its one canonical spelling), or one whose coins would be lost."""
     try:
-        payee = Address.from_base58(text)
+        payee = _payee(text)
     except NoTronAddress as error:
         raise RequestRefused(InvalidAddress(reason=str(error))) from None
     reason = unpayable(payee, token)

@@ -5,6 +5,7 @@ A receipt shows a client what is its own and no more: no position, no size of th
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC
 from typing import Annotated, Any, Final, LiteralString
@@ -87,6 +88,9 @@ class ReceiptsPage(Page):
     """Which object: its stream, such as `payout-<id>`, `payin-<id>`, `transfer-<id>` or `deposit-<tx_hash>-<log_index>`."""
 
 
+_CASED: Final = re.compile("T[1-9A-HJ-NP-Za-km-z]{33}")
+
+
 _FACTS: Final[LiteralString] = (
     "SELECT notification_id AS position, originator_id AS stream, originator_version AS version, topic, state FROM events"
 )
@@ -133,7 +137,7 @@ async def get_receipt(call: Call, _: Read) -> Reply:
 async def list_receipts(call: Call, page: ReceiptsPage) -> Reply:
     """The receipts of everything that happened to one object, newest first: `payout-<id>`, `deposit-<tx_hash>-<log_index>`."""
     await of_the_history(call)
-    params = {"subject": page.subject, "before": before(call, page), "limit": page.limit + 1}
+    params = {"subject": _stream_of(page.subject), "before": before(call, page), "limit": page.limit + 1}
     rows = await call.api.queries.fetch(_STREAM, params)
     found = [(row.position, await _receipt(call, entry)) for row in rows for entry in _own_entries(call, row)]
     return page_reply(call, page, found)
@@ -191,6 +195,11 @@ async def get_inclusion_proof(call: Call, _: Read) -> Reply:
     checkpoint = _checkpoint(rows[0])
     leaf, path = await asyncio.to_thread(_tree(call).inclusion, position, checkpoint.size)
     return reply(InclusionProof(position, leaf.hex(), [step.hex() for step in path], checkpoint))
+
+
+def _stream_of(subject: str) -> str:
+    """Ids and hashes in any case; an address is written in one way only."""
+    return subject if _CASED.search(subject) else subject.lower()
 
 
 async def of_the_history(call: Call) -> None:

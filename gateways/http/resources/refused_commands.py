@@ -1,9 +1,8 @@
 """Refused commands: who tried what, and why it was refused. They are events, bounded per account and hour."""
 
-from typing import Annotated, Any, Final, LiteralString
+from typing import Any, Final, LiteralString
 
 import msgspec
-from pydantic import Field
 
 from core.ledger.events import decode
 from core.ledger.refusals import REJECTIONS, restore
@@ -12,7 +11,8 @@ from core.streams.payouts import PayoutOrder, PayoutRefused
 from core.streams.refused_commands import CommandRefused, RefusalsCounted
 from gateways.http.answer import Answer, Time, listed
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply
-from gateways.http.fields import UUID_PATTERN, Page
+from gateways.http.fields import OperatorOrAccountId, Page
+from gateways.http.resources.accounts import must_be_known
 from gateways.http.resources.proofs import of_the_history
 
 
@@ -48,7 +48,7 @@ class RefusedCommand(Answer, frozen=True):
 class RefusalsPage(Page):
     """Refused commands of one account ("operator" for an operator's own)."""
 
-    account_id: Annotated[str, Field(pattern=UUID_PATTERN.replace("$", f"$|^{OPERATOR}$"))] | None = None
+    account_id: OperatorOrAccountId | None = None
 
 
 _REFUSED: Final[LiteralString] = """
@@ -63,6 +63,7 @@ SELECT notification_id AS position, originator_id AS stream, topic, state FROM e
 @endpoint("GET", "/v1/refused-commands", OPERATOR, listed(RefusedCommand), query=RefusalsPage)
 async def list_refused_commands(call: Call, page: RefusalsPage) -> Reply:
     """What was tried and refused, newest first: 20 an hour of each account, the rest counted; every refused payout."""
+    await must_be_known(call, page.account_id)
     await of_the_history(call)
     rows = await call.api.queries.fetch(
         _REFUSED, {"before": before(call, page), "account_id": page.account_id, "limit": page.limit + 1}

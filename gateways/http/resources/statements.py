@@ -1,14 +1,21 @@
 """Statements over HTTP: the account's book in a period, signed once the period is over; the same bytes whenever it is asked."""
 
+import logging
 from typing import Annotated
 
 from pydantic import Field
 
+from core.ports.unavailable import Unavailable
+from core.streams.periods import EndPeriod
 from gateways.http.answer import Answer
 from gateways.http.endpoint import JSON, Call, Reply, endpoint
 from gateways.http.errors import PeriodTooLong, invalid
 from gateways.http.fields import Instant, Read
+from gateways.http.group_commit import WritingEnded
+from gateways.http.resources.as_of import position_before
 from projections.audit.statements import Format, Statement
+
+log = logging.getLogger(__name__)
 
 
 class SignedStatement(Answer, frozen=True):
@@ -41,10 +48,22 @@ async def get_statement_as_csv(call: Call, period: Period) -> Reply:
     return Reply(200, await _statement(call, period, "csv"), b"text/csv; charset=utf-8")
 
 
+async def _end(call: Call, period: Period) -> None:
+    """Where nothing happened since the period was over, this does: the statement is final, and signed at once."""
+    _, is_over = await position_before(call, period.until)
+    if is_over:
+        return
+    try:
+        await call.api.writer.submit(EndPeriod(period.until))
+    except (Unavailable, WritingEnded) as error:  # reading goes on: the statement says that it is not final
+        log.info("a statement is not signed yet: %s", error)
+
+
 async def _statement(call: Call, period: Period, form: Format) -> bytes:
     if period.from_ >= period.until:
         raise invalid("?until", "must lie behind ?from")
     if period.until > call.api.platform.clock():
         raise invalid("?until", "lies in the future")
+    await _end(call, period)
     await call.reached("journal")
     return await call.api.slow_reads.statement(call.account_id, period.from_, period.until, form)

@@ -1,10 +1,8 @@
 """The treasury as the operator sees it: system wallets with what they hold, and every sweep."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
-
-from pydantic import Field
 
 from core.ledger import books
 from core.ledger.journal import TREASURY_ACCOUNT_ID
@@ -12,7 +10,7 @@ from core.ledger.refusals import NotFound
 from core.streams.accounts import OPERATOR
 from gateways.http.answer import Answer, Time, all_of, listed, money, of_row
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
-from gateways.http.fields import Page, Read
+from gateways.http.fields import Page, Read, TronAddress
 from gateways.http.resources.accounts import id_in
 
 
@@ -125,7 +123,7 @@ class SweepsPage(Page):
     """Sweeps in one state, or of one deposit address."""
 
     state: Literal["planned", "fuelled", "signed", "broadcast", "confirmed", "failed", "deferred"] | None = None
-    address: Annotated[str, Field(max_length=100)] | None = None
+    address: TronAddress | None = None
 
 
 _WALLETS: Final = (

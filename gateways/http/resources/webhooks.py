@@ -1,21 +1,21 @@
 """Events, and the webhooks that carry them: what was sent, what came of it, send it again, and the signing secret."""
 
 import asyncio
+import time
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 
-from core.ledger.refusals import AccountNotFound, NotFound
+from core.ledger.refusals import AccountNotFound
 from core.ports.clients import Delivery, DeliveryStatus
 from core.rotation import ROTATION_OVERLAP
 from core.streams.accounts import Account, RotateWebhookSecret, WebhookSecretRotated, account_stream
 from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, endpoint, reply
-from gateways.http.errors import RequestRefused, WebhookUrlMissing, invalid
-from gateways.http.fields import PAGE_DEFAULT, Body, Limit, Page, Read, Sequence
-from gateways.http.resources.accounts import id_in
+from gateways.http.errors import RequestRefused, WebhookUrlMissing
+from gateways.http.fields import PAGE_DEFAULT, Body, Limit, Page, Read, Sequence, WaitS
 from gateways.http.uuid7 import uuid7
 from gateways.webhooks.signatures import webhook_secret
 
@@ -35,6 +35,8 @@ class EventsPage(Read):
 
     limit: Limit = PAGE_DEFAULT
     after: Sequence = 0
+    wait: WaitS = 0
+    """So many seconds an answer with no event may be held back until there is one (long poll)."""
 
 
 class DeliveriesPage(Page):
@@ -100,34 +102,30 @@ _EVENTS: Final = (
 @endpoint("GET", "/v1/events", "events:read", listed(ClientEvent), query=EventsPage)
 async def list_events(call: Call, page: EventsPage) -> Reply:
     """The account's events behind a sequence number, in order. `next_cursor` is the last sequence of a full page."""
-    rows = await call.read("notifications", _EVENTS, account_id=call.account_id, after=page.after, limit=page.limit + 1)
+    asked = {"account_id": call.account_id, "after": page.after, "limit": page.limit + 1}
+    rows, rested_s = await call.read("notifications", _EVENTS, **asked), 0.0
+    if page.wait and not rows and not call.is_operator:
+        began = time.monotonic()
+        await call.api.event_watch.wait(call.account_id, page.after, page.wait)
+        rested_s = time.monotonic() - began
+        rows = await call.read("notifications", _EVENTS, **asked)
     events = [of_row(ClientEvent, row) for row in rows[: page.limit]]
     more = len(rows) > page.limit
-    return reply(listed(ClientEvent)(events, more, str(events[-1].sequence) if more else None))
+    answer = reply(listed(ClientEvent)(events, more, str(events[-1].sequence) if more else None))
+    return answer._replace(rested_s=rested_s)
 
 
 @endpoint("GET", "/v1/webhook-events", "webhooks:read", listed(WebhookEvent), query=DeliveriesPage)
 async def list_webhook_events(call: Call, page: DeliveriesPage) -> Reply:
     """Webhooks that are to be delivered, or were in the last 30 days, newest first."""
     await call.reached("notifications")
-    after = None if page.after is None else _event_id(page.after)
+    after = None if page.after is None else call.api.positions.read_cursor_at(call.caller, call.route, page.after)
     outbox = call.api.platform.outbox
     kept = await asyncio.to_thread(outbox.page, call.account_id, page.status, after, page.limit + 1)
     events = [WebhookEvent.of(delivery) for delivery in kept[: page.limit]]
     more = len(kept) > page.limit
-    return reply(listed(WebhookEvent)(events, more, events[-1].id if more else None))
-
-
-@endpoint("POST", "/v1/webhook-events/{id}/redeliver", "webhooks:write", WebhookEvent, status=202, refusals=(NotFound,))
-async def redeliver_webhook_event(call: Call) -> Reply:
-    """Deliver a webhook again, as soon as may be, whatever became of it before."""
-    event_id = id_in(call, "webhook event")
-    again = await asyncio.to_thread(
-        call.api.platform.outbox.redeliver, call.account_id, event_id, call.api.platform.clock()
-    )
-    if again is None:
-        raise RequestRefused(NotFound(noun="webhook event"))
-    return reply(WebhookEvent.of(again), 202)
+    last = call.api.positions.cursor_at(call.caller, call.route, events[-1].id) if more else None
+    return reply(listed(WebhookEvent)(events, more, last))
 
 
 @endpoint(
@@ -142,8 +140,7 @@ async def redeliver_webhook_event(call: Call) -> Reply:
 )
 async def send_test_webhook(call: Call, _: TestWebhook) -> Reply:
     """Send a webhook.test event. It has the sequence 0: the account's own events have no gap for it."""
-    if (await _account(call)).webhook_url is None:
-        raise RequestRefused(WebhookUrlMissing())
+    await must_have_webhook_url(call)
     now = call.api.platform.clock()
     event_id = str(uuid7(now))
     payload = {"type": "webhook.test", "timestamp": now, "sequence": 0, "data": {"id": event_id}}
@@ -210,6 +207,12 @@ def _secret(call: Call, generation: int, rotated_at: datetime | None) -> Webhook
     )
 
 
+async def must_have_webhook_url(call: Call) -> None:
+    """Raises RequestRefused (404, 409)."""
+    if (await _account(call)).webhook_url is None:
+        raise RequestRefused(WebhookUrlMissing())
+
+
 async def _account(call: Call) -> Account:
     """The caller's account as decisions see it. Raises RequestRefused (404) for operators, who are none."""
     stream = account_stream(call.account_id)
@@ -219,10 +222,3 @@ async def _account(call: Call) -> Account:
     if state.status == "absent":
         raise RequestRefused(AccountNotFound())
     return state
-
-
-def _event_id(cursor: str) -> str:
-    try:
-        return str(UUID(cursor))
-    except ValueError:
-        raise invalid("?after", "is no cursor that this server gave") from None

@@ -91,6 +91,7 @@ def commands(draw: st.DrawFn) -> Command:
     choices: list[Command] = [
         register(client, draw(st.sampled_from(["A", "A", "B"]))),
         ChangeAccount(client, ACTOR, status=draw(st.sampled_from(["active", "active", "suspended"]))),
+        ChangeAccount(client, ACTOR, accept_transfers=draw(st.sampled_from([True, True, False]))),
         OpenLedgerAccount(client, "own", "Own", "liability", ACTOR),
         payin(client, CLIENTS[client], name),
         detect(fact),

@@ -34,6 +34,7 @@ from core.ledger.refusals import (
     LedgerAccountNotFound,
     Refusal,
     SameLedgerAccount,
+    TransferNotAccepted,
     UnbalancedEntry,
 )
 from core.ports.unavailable import Unavailable
@@ -94,7 +95,7 @@ def test_a_repeated_key_with_another_wish_is_refused_with_the_fields_that_differ
     """Registering, requesting, transferring and adjusting twice: the same is repeated, another wish is named."""
     wished = order(ALICE, "p", 10, 1)
     moved = PostTransfer("t", ALICE, books.USER_LIABILITY, BOB, books.USER_LIABILITY, 5, ACTOR)
-    execute(ledger, request_payout(wished), moved)
+    execute(ledger, request_payout(wished), ChangeAccount(BOB, ACTOR, accept_transfers=True), moved)
     others: list[tuple[Command, str]] = [
         (register(ALICE, "Alicia"), "name"),
         (RegisterAccount(ALICE, "Alice", "https://x.example", ACTOR), "webhook_url"),
@@ -181,13 +182,33 @@ def test_transfers_and_payouts_refuse_what_a_client_may_not_move(ledger: Ledger)
     liability, clearing = books.USER_LIABILITY, books.CLEARING
     assert isinstance(refusal(ledger, moved(liability, ALICE, liability)), SameLedgerAccount)
     assert isinstance(refusal(ledger, moved(clearing, BOB, liability)), LedgerAccountNotFound)
-    assert isinstance(refusal(ledger, moved(liability, BOB, clearing)), LedgerAccountNotFound)
-    assert isinstance(refusal(ledger, moved(liability, BOB, "nothing")), LedgerAccountNotFound)
-    assert isinstance(refusal(ledger, moved(liability, "nobody", liability)), AccountNotFound)
+    assert isinstance(refusal(ledger, moved(liability, ALICE, clearing)), LedgerAccountNotFound)
+    assert isinstance(refusal(ledger, moved(liability, ALICE, "nothing")), LedgerAccountNotFound)
     assert isinstance(refusal(ledger, request_payout(order("nobody", "p", 1))), AccountNotFound)
     execute(ledger, ChangeAccount(BOB, ACTOR, status="suspended"))
-    assert isinstance(refusal(ledger, moved(liability, BOB, liability)), AccountSuspended)
     assert isinstance(refusal(ledger, payin(BOB, BOB_ADDRESS, "one")), AccountSuspended)
+
+
+def test_a_transfer_tells_nothing_of_the_other_account(ledger: Ledger) -> None:
+    """No account, no consent, a suspended one, no such code, one of payouts in flight: the same refusal, with no data."""
+
+    def moved(client: str, target: str, amount: int = 1) -> PostTransfer:
+        return PostTransfer("t", ALICE, books.USER_LIABILITY, client, target, amount, ACTOR)
+
+    liability, too_much = books.USER_LIABILITY, 10**12
+    assert refusal(ledger, moved("nobody", liability)) == TransferNotAccepted()
+    assert refusal(ledger, moved(BOB, liability)) == TransferNotAccepted()
+    execute(ledger, ChangeAccount(BOB, ACTOR, accept_transfers=True))
+    assert refusal(ledger, moved(BOB, "nothing")) == TransferNotAccepted()
+    assert refusal(ledger, moved(BOB, books.CLEARING)) == TransferNotAccepted()
+    short = refusal(ledger, moved(BOB, liability, too_much))
+    assert isinstance(short, InsufficientFunds)
+    assert refusal(ledger, moved(BOB, "nothing", too_much)) == refusal(ledger, moved("nobody", "x", too_much)) == short
+    execute(ledger, ChangeAccount(BOB, ACTOR, status="suspended"))
+    assert refusal(ledger, moved(BOB, liability)) == TransferNotAccepted()
+    execute(ledger, ChangeAccount(BOB, ACTOR, status="active"), moved(BOB, liability))
+    execute(ledger, ChangeAccount(BOB, ACTOR, accept_transfers=False))
+    assert refusal(ledger, msgspec.structs.replace(moved(BOB, liability), transfer_id="u")) == TransferNotAccepted()
 
 
 def test_a_payin_credits_no_account_of_payouts_in_flight(ledger: Ledger) -> None:

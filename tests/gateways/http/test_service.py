@@ -18,7 +18,7 @@ from core.ports.unavailable import Unavailable
 from gateways.http.app import serve
 from gateways.http.docs.guides import GUIDES
 from gateways.http.docs.openapi import document
-from gateways.http.edge.edge import RateLimiter
+from gateways.http.edge.rates import RateLimiter
 from gateways.http.errors import INTERNAL, catalogue
 from gateways.http.reading import queries
 from gateways.http.resources import health

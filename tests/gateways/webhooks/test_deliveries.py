@@ -244,7 +244,7 @@ def test_an_unreachable_endpoint_is_tried_again(post: Post) -> None:
     kept = post.of(ACME, event_id)
     assert (kept.status, kept.attempts) == ("pending", 1)
     assert kept.last_error is not None
-    assert "ConnectError" in kept.last_error
+    assert kept.last_error == "the URL's port is refused"
 
 
 def test_a_defect_in_a_post_costs_one_attempt(
@@ -264,7 +264,7 @@ def test_a_defect_in_a_post_costs_one_attempt(
     bad, good = post.due(SLOW, "deposit-1"), post.due(ACME, "deposit-1")
     post.deliver()
     assert post.of(ACME, good).status == "delivered"
-    assert post.of(SLOW, bad).last_error == "the attempt failed (LookupError)"
+    assert post.of(SLOW, bad).last_error == "the attempt failed"
     assert "nobody thought of this" in caplog.text
 
 

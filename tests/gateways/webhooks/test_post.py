@@ -301,3 +301,22 @@ def _certificate(folder: Path, name: str) -> Path:
     secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(certificate.public_bytes(encoding) + secret)
     return path
+
+
+def test_a_reason_tells_a_name_from_a_port_and_no_more() -> None:
+    """A name that nobody knows, a port that is refused; of everything else only that there was no connection, or no answer."""
+
+    def unknown(host: str, port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    def told(poster: Poster, url: str) -> str:
+        return poster.post(url, {}, b"{}").reason
+
+    assert told(Poster(resolve=unknown), "https://nobody.example/") == "the URL's host name is unknown"
+    assert told(Poster(resolve=lambda host, port: []), "https://nobody.example/") == "the URL's host name is unknown"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    here = Poster(allow_loopback=True)
+    assert told(here, f"http://127.0.0.1:{port}/") == "the URL's port is refused"
+    with serving(lambda asked: Answered(204)) as server:
+        assert told(here, f"https://127.0.0.1:{server.port}/") == "no connection or a broken one"

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import psycopg
 import pytest
@@ -19,7 +20,7 @@ from core.ledger.events import postings_of
 from core.ledger.journal import TREASURY, credit, debit
 from core.ledger.ledger import Ledger
 from core.ledger.money import format_amount
-from core.streams.accounts import OpenLedgerAccount
+from core.streams.accounts import ChangeAccount, OpenLedgerAccount
 from core.streams.treasury import PostAdjustment
 from gateways.postgres.event_store import PostgresEventStore
 from projections.audit.plain_text import WHOLE, Account, Period, journal
@@ -148,7 +149,10 @@ def test_the_lines_are_the_histories(conn: psycopg.Connection, store: PostgresEv
     expected: dict[int, list[str]] = defaultdict(list)
     for recorded in store.read(0, 1_000):
         for line in postings_of(recorded.event):
-            name = account_name(Account(line.book, line.account, kinds[line.book, line.account]))
+            beside = line.book != TREASURY
+            name = account_name(
+                Account(line.book, line.account, kinds[line.book, line.account], is_beside_others=beside)
+            )
             sign = "" if line.side == "debit" else "-"
             expected[recorded.position].append(
                 f"{name}  {sign}{format_amount(line.amount_minor, line.currency)} {line.currency}"
@@ -192,3 +196,45 @@ def test_two_accounts_never_have_one_name() -> None:
     assert len(names) == 2 * len(set(codes))
     part = re.compile(r"(?:Liabilities)(?::[A-Z0-9][A-Za-z0-9-]*)+")
     assert all(part.fullmatch(name) for name in names)
+
+
+def test_free_text_stays_text(conn: psycopg.Connection) -> None:
+    """A reason with a comma, a colon or a date in brackets is one tag's value in hledger, and a string in beancount."""
+    text = written(conn, "hledger")
+    tagged = [line for line in text.splitlines() if line.lstrip().startswith("; reason:")]
+    assert '    ; reason:said "a\\b"%3B a%3A b%2C %5B2020-01-01%5D 2026-01-01 * and more' in tagged
+    for line in tagged:
+        assert not re.search("[,:\\[\\]]", line.partition("reason:")[2])
+        assert unquote(line.partition("reason:")[2])
+    assert '  reason: "said \\"a\\\\b\\"; a: b, [2020-01-01] 2026-01-01 * and more"' in written(conn, "beancount")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_balance_sheet_of_all_books_counts_coins_once(conn: psycopg.Connection, form: str) -> None:
+    """Each client's book has one root, under which it adds up to nothing; assets and liabilities are the treasury's."""
+    held: dict[tuple[str, str], int] = defaultdict(int)
+    for name, amount, currency in re.findall(
+        r"^    ([A-Z]\S+)  (-?\d+\.\d{6}) (\w+)$", written(conn, form), re.MULTILINE
+    ):
+        root = name.split(":")[0] if not name.startswith("Equity:Client-") else ":".join(name.split(":")[:2])
+        held[root, currency] += int(amount.replace(".", ""))
+    assert {root for root, _ in held} >= {"Assets", "Liabilities", f"Equity:Client-{ALICE}", f"Equity:Client-{BOB}"}
+    assert all(amount == 0 for (root, _), amount in held.items() if root.startswith("Equity:Client-"))
+    treasury: dict[tuple[str, str], int] = defaultdict(int)
+    for name, amount, currency in re.findall(
+        r"^    ([A-Z]\S+)  (-?\d+\.\d{6}) (\w+)$", written(conn, form, "the treasury"), re.MULTILINE
+    ):
+        treasury[name.split(":")[0], currency] += int(amount.replace(".", ""))
+    for currency in ("USDT", "TRX"):
+        assert held["Assets", currency] == treasury["Assets", currency] != 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_accounts_carry_the_companys_name(conn: psycopg.Connection, store: PostgresEventStore, form: str) -> None:
+    """Beside the id, in a client's own journal and in that of all books; a change of name is noted with its day."""
+    for wish in ("everything", "a client"):
+        text = written(conn, form, wish)
+        assert re.search(rf"book: ?\"?{ALICE}\"?(, name:|\n  name: \")Alice", text)
+    execute(Ledger(store, SlowClock()), ChangeAccount(ALICE, ACTOR, name="Ali, b: c"))
+    text = written(conn, form, "a client")
+    assert re.search(rf"; \d{{4}}-\d\d-\d\d: the account {ALICE} is called Ali, b: c\n", text)

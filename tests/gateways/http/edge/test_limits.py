@@ -11,10 +11,14 @@ import msgspec
 import pytest
 
 from gateways.http.edge import connection
+from gateways.http.edge.unfinished import Unfinished
 from tests.gateways.http.harness import OPERATOR_KEY, World, world
 from tests.support.patience import HANG_S, until
 from tests.support.postgres import Database
 
+POST_WITHOUT_BODY = (
+    b"POST /v1/accounts HTTP/1.1\r\nhost: x\r\nx-api-key: KEY\r\nidempotency-key: k\r\ncontent-length: 9\r\n\r\n"
+)
 GET = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
 
 
@@ -168,27 +172,65 @@ def test_a_client_that_reads_nothing_is_cut_off(shared: World, monkeypatch: pyte
 
 
 def test_connections_are_bounded(database: Database, tmp_path: Path) -> None:
-    """Beyond the limit a connection is told so and closed, unless another only rests: that one makes room."""
+    """Beyond the limit one that only rests makes room; where all are at work, the new one is told so and closed."""
     with world(database, tmp_path, http_connections_max=5) as api:
+        api.operator.close()
+        parts = urlsplit(api.url)
+        held = []
+        for _ in range(5):
+            held.append(socket.create_connection((parts.hostname, parts.port), timeout=HANG_S))
+            held[-1].sendall(GET + b"\r\n")
+            assert status(held[-1].recv(65536)) == 200
+        with connected(api) as sock:
+            sock.sendall(GET + b"\r\n")
+            assert status(sock.recv(65536)) == 200
+            assert held[0].recv(1) == b""
+        for sock in held:
+            sock.close()
+    with world(database, tmp_path, http_connections_max=1) as api:
+        api.operator.close()
+        with connected(api) as busy, connected(api) as sock:
+            busy.sendall(POST_WITHOUT_BODY.replace(b"KEY", OPERATOR_KEY.encode()))
+            answer = read(sock)
+            assert (status(answer), code(answer)) == (503, "overloaded")
+
+
+def test_half_open_heads_shut_nobody_out(database: Database, tmp_path: Path) -> None:
+    """One peer holds a fourth of the connections with heads that it does not finish: then its oldest goes, and it is told."""
+    with world(database, tmp_path, http_connections_max=20) as api:
         api.operator.close()
         parts = urlsplit(api.url)
         held = [socket.create_connection((parts.hostname, parts.port), timeout=HANG_S) for _ in range(5)]
         for sock in held:
             sock.sendall(GET)
-        with connected(api) as sock:
+        late = [socket.create_connection((parts.hostname, parts.port), timeout=HANG_S) for _ in range(30)]
+        for sock in [*held, *late[:25]]:
             answer = read(sock)
-            assert (status(answer), code(answer)) == (503, "overloaded")
-        for sock in held[:2]:
-            sock.sendall(b"\r\n")
+            assert answer == b"" or (status(answer), code(answer)) == (503, "overloaded")
+        for sock in late[25:]:
+            sock.sendall(GET + b"\r\n")
             assert status(sock.recv(65536)) == 200
         with connected(api) as sock:
             sock.sendall(GET + b"\r\n")
             assert status(sock.recv(65536)) == 200
-            assert held[0].recv(1) == b""
-        held[2].sendall(b"\r\n")
-        assert status(held[2].recv(65536)) == 200
-        for sock in held:
+        for sock in [*held, *late]:
             sock.close()
+
+
+@pytest.mark.fast
+def test_the_oldest_unfinished_head_goes_first() -> None:
+    """Bounded per peer; where there is no room at all, the first of the peer that holds most goes."""
+    heads: Unfinished[str] = Unfinished(2)
+    assert [heads.begin("203.0.113.1", name) for name in ("a", "b", "c")] == [None, None, "a"]
+    heads.end("203.0.113.1", "a")
+    assert heads.begin("2001:db8::1", "d") is None
+    assert heads.oldest("d") == "b"
+    assert heads.oldest("b") == "c"
+    for name in ("b", "c"):
+        heads.end("203.0.113.1", name)
+    assert heads.oldest("d") is None
+    assert heads.begin("2001:db8::2", "e") is None
+    assert heads.begin("2001:db8::3", "f") == "d"
 
 
 def test_pipelined_requests_are_answered_in_order(shared: World) -> None:

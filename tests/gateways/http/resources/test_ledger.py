@@ -35,6 +35,7 @@ def test_a_client_opens_accounts_of_its_own(shared: World) -> None:
 def test_a_transfer_moves_between_accounts_and_clients(api: World) -> None:
     """Within one book and between two, both books balance and nothing touches the chain."""
     acme, other = api.company(usdt="10"), api.company("Other")
+    assert other.patch("/v1/account", json={"accept_transfers": True}).json()["accept_transfers"] is True
     acme.made("/v1/ledger-accounts", {"code": "bob", "name": "Bob", "type": "liability"})
     within = {"from_ledger_account": "User_Liability", "to_ledger_account": "bob", "amount": "4"}
     moved = acme.made("/v1/transfers", within)
@@ -79,16 +80,31 @@ def test_a_transfer_that_cannot_be(shared: World, change: dict[str, Any], code: 
     assert (refused.status_code, refused.json()["code"]) == (422, code)
 
 
-def test_a_transfer_to_an_unknown_account(shared: World) -> None:
-    """An account that does not exist is a 404."""
-    acme = shared.company(usdt="10")
-    body = {
-        "from_ledger_account": "User_Liability",
-        "to_ledger_account": "User_Liability",
-        "to_account_id": "0196b5a0-0000-7000-8000-000000000000",
-        "amount": "1",
-    }
-    assert acme.post("/v1/transfers", json=body).status_code == 404
+def test_a_transfer_to_another_account_needs_its_consent_and_tells_nothing_of_it(shared: World) -> None:
+    """No account, one that did not consent, an unknown code: the same bytes; the owner consents, and takes it back."""
+    acme, other = shared.company(usdt="10"), shared.company("Other")
+
+    def to(account_id: str, code: str = "User_Liability") -> Any:
+        wish = {"from_ledger_account": "User_Liability", "to_ledger_account": code, "amount": "1"}
+        return acme.post("/v1/transfers", json=wish | {"to_account_id": account_id}, headers={"x-request-id": "r"})
+
+    unknown = to("0196b5a0-0000-7000-8000-000000000000")
+    assert (unknown.status_code, unknown.json()["code"], "data" in unknown.json()) == (
+        422,
+        "transfer_not_accepted",
+        False,
+    )
+    assert to(other.account_id).content == unknown.content
+    consent = other.patch("/v1/account", json={"accept_transfers": True})
+    assert (consent.status_code, consent.json()["accept_transfers"]) == (200, True)
+    assert to(other.account_id, "nobody").content == unknown.content
+    assert to(other.account_id, "Clearing_Account").content == unknown.content
+    assert to(other.account_id).status_code == 201
+    shared.project()
+    assert other.shown("/v1/account")["accept_transfers"] is True
+    assert acme.shown("/v1/account")["accept_transfers"] is False
+    shared.operator.patch(f"/v1/accounts/{other.account_id}", json={"accept_transfers": False})
+    assert to(other.account_id).content == unknown.content
 
 
 def test_the_journal_shows_what_moved(shared: World) -> None:

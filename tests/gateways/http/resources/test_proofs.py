@@ -126,6 +126,7 @@ def test_nobody_sees_another_s_receipts(api: World, desk: Desk) -> None:
 def test_both_ends_of_a_transfer_see_their_own(api: World, desk: Desk) -> None:
     """The receiver's receipt of a transfer shows its own lines, and nothing of the sender."""
     acme, other = api.company(usdt="10"), api.company("Other")
+    other.patch("/v1/account", json={"accept_transfers": True})
     sent = acme.made(
         "/v1/transfers",
         {

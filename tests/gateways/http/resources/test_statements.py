@@ -36,6 +36,27 @@ def test_a_client_gets_its_signed_statement(api: World, database: Database, tmp_
     assert [line["event_type"] for line in told["lines"]] == ["adjustment", "adjustment"]
 
 
+def test_a_quiet_installation_s_statement_is_signed_at_once(api: World) -> None:
+    """Nothing happened since the period was over: it is final all the same, and stays as it is."""
+    acme = api.company(usdt="10")
+    api.project()
+    until = api.platform.clock()
+    path = f"/v1/statements?from=2020-01-01T00:00:00Z&until={until:%Y-%m-%dT%H:%M:%S.%fZ}"
+    key = next(each["key"] for each in acme.shown("/v1/verification-keys")["data"] if each["purpose"] == "statements")
+    first = acme.get(path)
+    assert first.json()["statement"]["final"] is True
+    assert f"statement of {acme.account_id}" in check(first.content, [NoteKey.parse(key)])
+    head = api.platform.store.head()
+    api.fund(acme.account_id, "5")
+    api.project()
+    assert acme.get(path).content == first.content
+    assert api.platform.store.head() == head + 1
+    for _ in range(3):
+        late = api.platform.clock()
+        acme.get(f"/v1/statements?from=2020-01-01T00:00:00Z&until={late:%Y-%m-%dT%H:%M:%S.%fZ}")
+    assert api.platform.store.head() == head + 1, "who asks again and again adds one event a minute"
+
+
 @pytest.mark.parametrize(
     ("query", "pointer"),
     [

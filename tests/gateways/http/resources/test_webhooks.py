@@ -1,13 +1,23 @@
 """Webhook events and the signing secret over HTTP."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
+import pytest
 
 from core.ports.clients import Delivery
+from core.tron.address import Address
+from gateways.http.reading import event_watch
+from gateways.http.reading.event_watch import EventWatch
 from gateways.webhooks.signatures import webhook_secret
 from gateways.wiring.platform import utc_now
-from tests.gateways.http.harness import Client, World
+from tests.gateways.http.harness import Client, World, world
+from tests.support.history import USDT, detect, transfer
+from tests.support.patience import HANG_S
+from tests.support.postgres import Database
 
 
 def listening(api: World) -> Client:
@@ -94,3 +104,55 @@ def test_the_secret_is_derived_and_rotated(shared: World) -> None:
     shown = acme.shown(f"/v1/webhook-secret?min_position={rotated['position']}")
     assert shown == {name: value for name, value in rotated.items() if name != "position"}
     assert shown["previous_until"] > shown["rotated_at"]
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once a caller waits for an event."""
+    waits, wait = threading.Event(), EventWatch.wait
+
+    async def told(self: EventWatch, account_id: str, after: int, at_most_s: float) -> None:
+        waits.set()
+        await wait(self, account_id, after, at_most_s)
+
+    monkeypatch.setattr(EventWatch, "wait", told)
+    return waits
+
+
+def test_a_long_poll_is_answered_when_something_happens(api: World, begun: threading.Event) -> None:
+    """Without an event the answer is held back, and comes with the event; with one, it comes at once."""
+    api.fill_pool()
+    acme = api.company()
+    to = Address.from_base58(acme.made("/v1/payins", {})["address"]["tron_address_base58"])
+    api.project()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(acme.shown, "/v1/events?wait=30")
+        assert begun.wait(HANG_S)
+        assert not waiting.done()
+        api.recorder.ledger.execute([detect(transfer("a", to, USDT))])
+        api.project()
+        [event] = waiting.result(HANG_S)["data"]
+    assert (event["sequence"], event["type"]) == (1, "deposit.detected")
+    begun.clear()
+    assert acme.shown("/v1/events?wait=30")["data"] == [event]
+    assert not begun.is_set()
+    assert acme.shown("/v1/events?after=1&wait=1")["data"] == []
+
+
+def test_who_waits_is_let_go_when_the_server_stops(database: Database, tmp_path: Path, begun: threading.Event) -> None:
+    """A long poll does not hold up a stop: it is answered with what there is."""
+    with ThreadPoolExecutor(1) as threads:
+        with world(database, tmp_path) as api:
+            acme = api.company()
+            api.project()
+            waiting = threads.submit(acme.shown, "/v1/events?wait=30")
+            assert begun.wait(HANG_S)
+        assert waiting.result(HANG_S)["data"] == []
+
+
+def test_those_beyond_a_bound_are_answered_at_once(shared: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many of one account wait at once; one more gets what there is."""
+    monkeypatch.setattr(event_watch, "WAITING_PER_ACCOUNT_MAX", 0)
+    acme = shared.company()
+    shared.project()
+    assert acme.shown("/v1/events?wait=30")["data"] == []
