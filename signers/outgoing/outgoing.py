@@ -106,6 +106,10 @@ class Outgoing(ABC):
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         """Record the bytes of the next attempts."""
 
+    def _while_stopped(self, head: BlockRef) -> list[Command]:  # noqa: ARG002 (the subclass's)
+        """What is recorded while nothing may be signed."""
+        return []
+
     @abstractmethod
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
         """The key that signs this attempt here, or None where it is another's, or it must not be signed any more."""
@@ -123,7 +127,9 @@ class Outgoing(ABC):
         self._keep_log(solid)
         due = list(islice((order for order in self._open if self._is_due(order, solid)), BATCH))
         append(self._ledger, self._settle(due, solid))
-        readied = append(self._ledger, [] if self._stopped() else [*self._prepare(head, solid), *self._sign(head)])
+        stopped = self._stopped()
+        ready = self._while_stopped(head) if stopped else [*self._prepare(head, solid), *self._sign(head)]
+        readied = append(self._ledger, ready)
         sent = self._send(head)
         return bool(due or readied or sent)
 

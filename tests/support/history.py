@@ -13,7 +13,8 @@ from core.streams.addresses import DisablePayin, RequestPayin
 from core.streams.attempts import Attempt, BroadcastAttempt, ExpireAttempt, PrepareAttempt, ProofOfDeath, SignAttempt
 from core.streams.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, TransferFact
 from core.streams.notices import EVENTS, Kind, Notice, RecordNotice
-from core.streams.payouts import CancelPayout, ConfirmPayout, FailPayout, PayoutOrder, RequestPayout
+from core.streams.payout_ends import ConfirmPayout, FailPayout
+from core.streams.payouts import CancelPayout, PayoutOrder, RequestPayout
 from core.streams.signing import Cause, ResumeSigning
 from core.streams.treasury import PostAdjustment, PostTransfer, RegisterWallet, Role
 from core.tron.address import Address
