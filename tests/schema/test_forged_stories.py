@@ -64,7 +64,7 @@ STORIES: dict[str, tuple[Story, str]] = {
         PAYOUTS,
     ),
     "a payout of another amount": (
-        lambda events, the: the("payout.requested/1")["state"]["order"].__setitem__("amount_minor", 5),
+        lambda events, the: the("payout.requested/2")["state"]["order"].__setitem__("amount_minor", 5),
         PAYOUTS,
     ),
     "bytes that are not those of the transaction id": (

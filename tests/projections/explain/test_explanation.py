@@ -219,7 +219,7 @@ def test_a_payout_waits(asked: Asked) -> None:
     assert (found.state, found.now.code) == ("requested", "waiting_for_trx")
     found = asked.payout(in_trx(50 * USDT))
     assert (found.now.code, found.now.about["ahead"]) == ("waiting_for_its_turn", 1)
-    assert "1 payout asked for before it" in found.now.sentence
+    assert "1 payout of its account" in found.now.sentence
     found = asked.payout(*send(before))
     assert (found.now.code, found.now.about["in_flight_minor"]) == ("next", 1 * USDT)
     asked.append(notice("address_blacklisted"))
