@@ -20,3 +20,13 @@ ALTER TABLE client_events
     ADD CONSTRAINT client_events_type_check
         CHECK (type IN ('deposit.detected', 'deposit.confirmed', 'deposit.orphaned',
                         'payout.waiting', 'payout.broadcasted', 'payout.confirmed', 'payout.failed'));
+
+-- Which lanes were short when the process `payouts` looked last, and what it has set aside (core/ports/payout_lanes.py). No
+-- part of the history; a lane that lacks nothing has no row.
+CREATE TABLE payout_lanes (
+    account_id      uuid   PRIMARY KEY,
+    short_minor     bigint NOT NULL CHECK (short_minor >= 0),
+    earmarked_minor bigint NOT NULL CHECK (earmarked_minor >= 0)
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON payout_lanes TO counterfoil_signer;
+GRANT SELECT ON payout_lanes TO counterfoil_reader;

@@ -126,9 +126,12 @@ class Outgoing(ABC):
         solid, head = self._node.solid(), self._node.head()
         self._keep_log(solid)
         due = list(islice((order for order in self._open if self._is_due(order, solid)), BATCH))
-        append(self._ledger, self._settle(due, solid))
-        stopped = self._stopped()
-        ready = self._while_stopped(head) if stopped else [*self._prepare(head, solid), *self._sign(head)]
+        settled = append(self._ledger, self._settle(due, solid))
+        if self._stopped():
+            ready = self._while_stopped(head)
+        else:
+            # What was just settled is folded with the next step: until then its coins would count as gone and in flight.
+            ready = [*([] if settled else self._prepare(head, solid)), *self._sign(head)]
         readied = append(self._ledger, ready)
         sent = self._send(head)
         return bool(due or readied or sent)

@@ -7,6 +7,7 @@ makes an idle worker look at the history, which it would have looked at anyway.
 Whatever else is to leave the hot wallet goes this way, too: one worker knows of all that is in flight.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,11 +16,13 @@ from uuid import UUID
 
 import msgspec
 
+from core.ledger.journal import TREASURY
 from core.ledger.ledger import Command, EventStore, Ledger
 from core.ledger.money import format_amount
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.chain import Chain, SecondOpinion
+from core.ports.payout_lanes import LaneBoard, LaneNumbers
 from core.ports.queues import Queue
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
@@ -67,6 +70,7 @@ class Payouts(Outgoing):
         *,
         alarm: Alarm,
         opinion: SecondOpinion | None = None,
+        board: LaneBoard | None = None,
     ) -> None:
         self._lanes = OpenPayouts(store, bookmarks, BOOKMARK, ACTOR)
         super().__init__("payouts", ledger, store, node, log, pool, token, self._lanes, alarm=alarm, opinion=opinion)
@@ -74,6 +78,11 @@ class Payouts(Outgoing):
         self._chain = node
         self._key = key
         self._rules = rules
+        self._board = board
+        self._lacking: dict[str, int] = {}
+        """What the heads of short lanes lacked, by account."""
+        self._shown: list[LaneNumbers] | None = None
+        """What stands on the board, as far as this process knows."""
         self._looked: tuple[int, frozenset[str] | None] = (-1, frozenset())
         """The solid height of the last look at the wallet, and the lanes that were short then; None: all of them, of TRX."""
 
@@ -87,9 +96,9 @@ class Payouts(Outgoing):
         self._queue.delete(heard)
         if self._open.behind:
             return True  # what is in flight must be known before anything is promised
-        if not self._open:
-            return bool(heard or read)
-        return bool(heard or read) | self._advance()
+        busy = bool(heard or read) | (self._advance() if self._open else False)
+        self._show_lanes()
+        return busy
 
     def _hear(self) -> list[str]:
         """Take the messages; what is none of ours is buried."""
@@ -111,17 +120,19 @@ class Payouts(Outgoing):
         if looked_at == solid.number:
             lanes = [] if short is None else [lane for lane in lanes if lane.account_id not in short]
         if not lanes:
+            self._lacking = self._lacking if looked_at == solid.number else {}
             return commands
         wallet = HotWallet.look(self._chain, self._pool, self._key.address, self._token, self._rules, self._in_flight())
         if wallet.life_ms(head) < min(LIFE_MS_MIN, self._rules.lifetime_ms):
             return commands  # the maintenance is near
         if looked_at != solid.number:
-            self._looked = (solid.number, frozenset())
+            self._looked, self._lacking = (solid.number, frozenset()), {}
         found = turn(lanes, wallet.free_minor, self._lanes.earmarks.set_aside, BATCH)
         commands += self._make(wallet, found, lanes, head, solid)
         for key, lacking_minor in found.short.items():
             order = self._lanes.order(key)
             self._pass_over(order, solid)
+            self._lacking[account_of(order)] = lacking_minor
             commands += self._short(wallet, order, lacking_minor, head)
         return commands
 
@@ -188,10 +199,24 @@ class Payouts(Outgoing):
         aside_minor = self._lanes.earmarks.set_aside.get(wish.stream, 0)
         self._alarm(
             "hot_wallet_short",
-            f"{account.name or wish.account_id}: {shown(wish.amount_minor)} waits for coins since {since},"
-            f" {shown(lacking_minor)} short, {shown(aside_minor)} set aside; others unaffected. Sweep, or bring coins:"
+            f"{account.name or wish.account_id}: {decimal(wish.amount_minor)} waits for coins since {since},"
+            f" {decimal(lacking_minor)} short, {decimal(aside_minor)} set aside; others unaffected. Sweep, or bring coins:"
             f" `counterfoil cold prepare {-(-lacking_minor // UNIT)}`",
         )
+
+    def _show_lanes(self) -> None:
+        """Put on the board what changed since this process did it last."""
+        if self._board is None:
+            return
+        aside: Counter[str] = Counter()
+        for key, minor in self._lanes.earmarks.set_aside.items():
+            aside[account_of(self._lanes.order(key))] += minor
+        lacking = self._lacking if self._open else {}
+        accounts = sorted({*lacking, *aside} - {TREASURY})
+        shown = [LaneNumbers(account_id, lacking.get(account_id, 0), aside[account_id]) for account_id in accounts]
+        if shown != self._shown:
+            self._board.put(shown)
+            self._shown = shown
 
     def _hindered(self, order: OpenOrder, reason: WaitingFor, head: BlockRef) -> list[Command]:
         """Its turn has come, and this keeps it from being made: recorded once, after a minute."""
@@ -255,7 +280,7 @@ class Payouts(Outgoing):
         )
 
 
-def shown(minor: int) -> str:
+def decimal(minor: int) -> str:
     """USDT for a sentence, a fraction of a cent rounded up: 3,002.00."""
     cents = -(-minor // (UNIT // 100))
     return f"{cents // 100:,}.{cents % 100:02}"
