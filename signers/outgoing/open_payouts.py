@@ -117,7 +117,8 @@ class OpenPayouts(OpenOrders):
     def _note_served(self, recorded: Recorded, happened: PayoutPrepared) -> None:
         before = self._served.get(happened.account_id, _Served(0))
         order = self._open.get(recorded.stream)
-        if order is not None and _is_high(order):
+        # An older one of high priority that is tried again counts as any other: it may be below the low-water mark.
+        if order is not None and _is_high(order) and order.position >= before.high_requested_at:
             self._served[happened.account_id] = _Served(recorded.position, order.position, 0)
         else:
             since_high = min(before.since_high + 1, HIGH_EVERY)

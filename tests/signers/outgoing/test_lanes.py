@@ -14,9 +14,8 @@ from core.streams.payouts import PayoutWaiting
 from signers.outgoing import lanes as subject
 from signers.outgoing.earmarks import EARMARK_AFTER_MS, Earmarks
 from signers.outgoing.lanes import Lane, Place, turn
-from signers.outgoing.open_payouts import OpenPayouts
 from signers.outgoing.payouts import SAID_AFTER_MS
-from tests.signers.outgoing.world import COINS, MemoryBookmarks, World
+from tests.signers.outgoing.world import COINS, World
 from tests.support.devnet import BLOCK_MS
 from tests.support.history import execute
 
@@ -270,30 +269,6 @@ def test_a_large_payout_cannot_starve() -> None:
     assert besieged() in ("broadcasted", "confirmed")
     with patch("signers.outgoing.payouts.turn", spends_earmarks):
         assert besieged() == "requested"
-
-
-def test_a_restart_takes_the_same_turns() -> None:
-    """Lanes and earmarks follow from the history, from its beginning and from the low-water mark alike."""
-    world = World(usdt_minor=30 * COINS)
-    clients = [world.client(name, 500 * COINS) for name in ("Acme", "Bob", "Carol")]
-    with patch("signers.open_streams.SAVE_EVERY", 1):
-        for number in range(8):
-            for at, account_id in enumerate(clients):
-                high = {"priority": "high"} if number % 3 == at else {}
-                world.request(f"{number}", (at * 9 + number) * COINS + 1, account_id=account_id, **high)
-            world.live(25)
-            world.refill(f"refill {number}", (7 + number) * COINS)
-            world.work()
-            now_ms = world.node.head().timestamp_ms
-            known = world.worker._lanes
-            for bookmarks in (world.bookmarks, MemoryBookmarks()):
-                again = OpenPayouts(world.store, bookmarks, "payouts", "system:payouts")
-                while again.read_on():
-                    pass
-                assert again.lanes(now_ms) == known.lanes(now_ms)
-                assert again.earmarks.set_aside == known.earmarks.set_aside
-    assert world.bookmarks.rows["payouts"] > 0
-    assert world.events(PayoutWaiting)
 
 
 def test_a_payout_for_later_reserves_now_and_is_made_then() -> None:
