@@ -20,6 +20,7 @@ from core.streams.payouts import (
     PayoutExpedited,
     PayoutExpired,
     PayoutFailed,
+    PayoutOrder,
     PayoutPrepared,
     PayoutRefused,
     PayoutRequested,
@@ -123,13 +124,7 @@ def _described(recorded: Recorded, payout: Payout) -> Description:
                 f"Asked for {coins} to {order.to_address}, and refused with {happened.code}: {why}", data
             )
         case PayoutRequested():
-            wanted = "" if order.not_before is None else f", not before {order.not_before:%Y-%m-%d %H:%M:%S} UTC"
-            urgent = ", before the account's others" if order.priority == "high" else ""
-            return Description(
-                f"Asked for {coins} to {order.to_address}{wanted}{urgent}: {reserve}, fee included, were reserved of"
-                f" {order.ledger_account}.",
-                {"to_address": order.to_address, "amount_minor": order.amount_minor, "fee_minor": order.fee_minor},
-            )
+            return _requested(order, coins, reserve)
         case PayoutWaiting(reason=reason, since_ms=since_ms):
             return Description(
                 f"It has waited since {chain_time(since_ms)}: {WAITING[reason]}.",
@@ -172,6 +167,16 @@ def _described(recorded: Recorded, payout: Payout) -> Description:
                 f"Cancelled before anything was prepared: {reserve} came back to {order.ledger_account}."
             )
     raise AssertionError(f"{type(happened).__name__} is no event of a payout")
+
+
+def _requested(order: PayoutOrder, coins: str, reserve: str) -> Description:
+    wanted = "" if order.not_before is None else f", not before {order.not_before:%Y-%m-%d %H:%M:%S} UTC"
+    urgent = ", before the account's others" if order.priority == "high" else ""
+    return Description(
+        f"Asked for {coins} to {order.to_address}{wanted}{urgent}: {reserve}, fee included, were reserved of"
+        f" {order.ledger_account}.",
+        {"to_address": order.to_address, "amount_minor": order.amount_minor, "fee_minor": order.fee_minor},
+    )
 
 
 def _failed(happened: PayoutFailed, reserve: str, ledger_account: str) -> Description:
