@@ -207,7 +207,9 @@ async def expedite_payout(call: Call, body: Expedite) -> Reply:
     requested = history[0].event if history else None
     if not isinstance(requested, PayoutRequested):
         raise RequestRefused(NotFound(noun="payout"))
-    outcome = await call.submit(ExpeditePayout(requested.order, call.actor, reason=body.reason))
+    order = requested.order
+    outcome = await call.submit(ExpeditePayout(order, call.actor, reason=body.reason))
+    await call.audit("payout.expedite", order.account_id, payout_id=order.payout_id, reason=body.reason)
     row = evolve(None, history[0])
     for recorded in (*history[1:], *(outcome.events if isinstance(outcome, Accepted) else ())):
         row = evolve(row, recorded)
