@@ -893,6 +893,21 @@ class Stories:
         self.ended[stream] = "refused"
         return PAYOUTS, None if version == 1 else "it does not begin its stream"
 
+    def payout_waiting(self, stream, version, state):
+        """Something keeps it from being made, said once of each reason."""
+        payout, reason = self.payout(stream), state["reason"]
+        wrong = payout.waits()
+        if reason in payout.waited_for:
+            wrong = wrong or f"that it waits for {reason} was said before"
+        payout.waited_for.append(reason)
+        return PAYOUTS, wrong
+
+    def payout_expedited(self, stream, version, state):
+        payout = self.payout(stream)
+        wrong = payout.waits() or ("it was put first before" if payout.expedited else None)
+        payout.expedited = True
+        return PAYOUTS, wrong
+
     def payout_cancelled(self, stream, version, state):
         payout = self.payout(stream)
         wrong = None if payout.state == "requested" else f"it is {payout.state} and cannot be cancelled"
@@ -1200,6 +1215,8 @@ class Payout(Leaving):
     def __init__(self, order):
         super().__init__("requested")
         self.in_vain = []  # txids of attempts that were mined, moved nothing and did not end it
+        self.waited_for = []  # the reasons that were said
+        self.expedited = False
         self.order = order
         self.total = order["amount_minor"] + order["fee_minor"]
         account = order["account_id"]
@@ -1207,6 +1224,10 @@ class Payout(Leaving):
             (account, order["ledger_account"], "debit", self.total, "USDT"),
             (account, CLEARING, "credit", self.total, "USDT"),
         )
+
+    def waits(self):
+        """What is wrong with its having a turn, if anything is."""
+        return None if self.state in ("requested", "expired") else f"it is {self.state} and has no turn"
 
     def mined(self, txid):
         """What is wrong with a receipt of this transaction, if anything is."""
@@ -1326,7 +1347,11 @@ STORIES = {
     b"deposit.confirmed/1": Stories.confirmed,
     b"deposit.orphaned/1": Stories.orphaned,
     b"payout.requested/1": Stories.payout_requested,
+    b"payout.requested/2": Stories.payout_requested,
     b"payout.refused/1": Stories.payout_refused,
+    b"payout.refused/2": Stories.payout_refused,
+    b"payout.waiting/1": Stories.payout_waiting,
+    b"payout.expedited/1": Stories.payout_expedited,
     b"payout.cancelled/1": Stories.payout_cancelled,
     b"payout.confirmed/1": Stories.payout_confirmed,
     b"payout.failed/1": Stories.payout_failed,

@@ -130,6 +130,26 @@ class PayoutNotCancellable(Refusal, frozen=True):
     state: str
 
 
+class PayoutNotWaiting(Refusal, frozen=True):
+    """The payout is {state}: only one that waits in its lane can be expedited."""
+
+    status: ClassVar[int] = 409
+
+    state: str
+
+
+class NotBeforeOutOfRange(Refusal, frozen=True):
+    """not_before lies more than {days_max} days ahead."""
+
+    days_max: int
+
+
+class PriorityNotAllowed(Refusal, frozen=True):
+    """The API key lacks the permission payouts:priority, which a payout of high priority takes."""
+
+    status: ClassVar[int] = 403
+
+
 class AddressesExhausted(Refusal, frozen=True):
     """No deposit address is ready yet: the signer is making more, try again in a few seconds."""
 

@@ -1,18 +1,19 @@
 """Stream payout-{id}: coins leave, at most once (I7).
 
     PayoutRefused
-    PayoutRequested -> PayoutCancelled
+    PayoutRequested -> (PayoutWaiting | PayoutExpedited)* -> PayoutCancelled
     PayoutRequested -> (PayoutPrepared -> PayoutSigned -> PayoutBroadcast -> PayoutExpired)* -> ... -> PayoutConfirmed
                                                                            | PayoutAttemptFailed     | PayoutFailed
 
 Requested reserves amount and fee. Prepared fixes the exact bytes before any key touches them, signed makes the
 signature durable before the first broadcast. Other bytes may be prepared only after one of two: expired is the proof that
 those bytes can never be mined; attempt failed, that they were, and in vain for a reason that says nothing of the payee.
+Waiting and expedited may stand wherever no bytes of it can be mined: they say what hinders it, and whose turn it is.
 Confirmed, failed and attempt failed rest on a receipt in a solid block.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Self
 
 import msgspec
@@ -31,6 +32,7 @@ from core.ledger.refusals import (
     IdempotencyKeyReused,
     InsufficientFunds,
     LedgerAccountNotFound,
+    NotBeforeOutOfRange,
     NotFound,
     PayoutNotCancellable,
     Refusal,
@@ -45,6 +47,11 @@ from core.streams.treasury import WALLET_STREAMS, role_of
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
 FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelled"})
+Priority = Literal["normal", "high"]
+"""Which of one account's payouts goes first; another account's never waits for it (I20)."""
+NOT_BEFORE_MAX: Final = timedelta(days=90)
+WaitingFor = Literal["coins", "energy", "token", "not_before", "signing_stopped"]
+"""Why a payout is not made although it is its lane's turn. "energy": or TRX; "token": the token refuses the transfer now."""
 RETRIED: Final = frozenset({"out_of_energy", "out_of_time"})
 """Failures that say nothing of the payee: the price rose before the block came (FAILURES 44), or its producer was slow."""
 RETRIES_MAX: Final = 2
@@ -70,6 +77,9 @@ class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
     fee_minor: int
     currency: str
     client_reference: str | None
+    priority: Priority = "normal"
+    not_before: datetime | None = None
+    """The payout joins its lane then; its coins are reserved at once."""
 
     @property
     def stream(self) -> str:
@@ -99,7 +109,7 @@ class PayoutWork(msgspec.Struct, frozen=True):
 # Events: stored as they are for ever, so a change is a new version and an upcast
 
 
-@event("payout.refused", by="api", shown=("code", "data", "order"))
+@event("payout.refused", version=2, by="api", shown=("code", "data", "order"))
 class PayoutRefused(Event, frozen=True, kw_only=True):
     """The request could not be accepted; the same key answers the same for ever."""
 
@@ -108,10 +118,41 @@ class PayoutRefused(Event, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
-@event("payout.requested", by="api", shown=("order",))
+@event("payout.requested", version=2, by="api", shown=("order",))
 class PayoutRequested(Event, frozen=True, kw_only=True):
     order: PayoutOrder
     postings: tuple[Posting, ...]
+
+
+def _without_wishes(old: dict[str, Any]) -> dict[str, Any]:
+    """In version 1 every payout was a normal one, and wanted at once."""
+    return old | {"order": old["order"] | {"priority": "normal", "not_before": None}}
+
+
+upcast("payout.refused/1", "payout.refused/2", _without_wishes, shown=("code", "data", "order"))
+upcast("payout.requested/1", "payout.requested/2", _without_wishes, shown=("order",))
+
+
+@event("payout.waiting", by="signer", shown=("payout_id", "reason", "since_ms"), client_event="payout.waiting")
+class PayoutWaiting(Event, frozen=True, kw_only=True):
+    """It was its lane's turn, and for a minute of chain time one thing has hindered it. Once for each reason; nothing fails.
+
+    `since_ms`: chain time at which it was first hindered so.
+    """
+
+    payout_id: str
+    account_id: str
+    reason: WaitingFor
+    since_ms: int
+
+
+@event("payout.expedited", by="api", shown=("payout_id",))
+class PayoutExpedited(Event, frozen=True, kw_only=True):
+    """An operator put it at the head of its own account's lane, and said why."""
+
+    payout_id: str
+    account_id: str
+    reason: str
 
 
 @event("payout.prepared", by="signer")
@@ -213,6 +254,8 @@ class Payout(msgspec.Struct, frozen=True):
     attempts: Attempts = Attempts()
     refusal: Refusal | None = None
     txid: str | None = None
+    waited_for: frozenset[WaitingFor] = frozenset()
+    expedited: bool = False
 
     def evolve(self, happened: Event) -> Self:
         replace = msgspec.structs.replace
@@ -238,6 +281,10 @@ class Payout(msgspec.Struct, frozen=True):
                 return replace(self, state="failed", txid=happened.txid)
             case PayoutCancelled():
                 return replace(self, state="cancelled")
+            case PayoutWaiting():
+                return replace(self, waited_for=self.waited_for | {happened.reason})
+            case PayoutExpedited():
+                return replace(self, expedited=True)
         return self
 
     @property
@@ -275,7 +322,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
         if known is not None:
             differing = known.differences(order)
             return IdempotencyKeyReused(fields=", ".join(differing)) if differing else ()
-        refusal = self._refusal(past)
+        refusal = self._refusal(past, now)
         if isinstance(refusal, AccountNotFound):
             return refusal
         if refusal is not None:
@@ -286,7 +333,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
         postings = books.payout_requested(order.account_id, order.ledger_account, order.total_minor)
         return [New(stream, PayoutRequested(occurred_at=now, actor=self.actor, order=order, postings=postings))]
 
-    def _refusal(self, past: Past) -> Refusal | None:
+    def _refusal(self, past: Past, now: datetime) -> Refusal | None:
         order = self.order
         if inactive := must_be_active(past, order.account_id):
             return inactive
@@ -300,6 +347,8 @@ class RequestPayout(msgspec.Struct, frozen=True):
             return AmountBelowMinimum(minimum=minimum, currency=order.currency)
         if order.total_minor > MAX_MINOR:
             return AmountOutOfRange()
+        if order.not_before is not None and order.not_before > now + NOT_BEFORE_MAX:
+            return NotBeforeOutOfRange(days_max=NOT_BEFORE_MAX.days)
         available = past.balance(guard_key(order.account_id, order.ledger_account))
         if available is None or order.ledger_account == books.CLEARING:
             return LedgerAccountNotFound(ledger_account=order.ledger_account)
@@ -313,7 +362,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
         return None
 
 
-class _PayoutCommand(msgspec.Struct, frozen=True):
+class PayoutCommand(msgspec.Struct, frozen=True):
     """A later step of a payout that exists. The order is needed to name the guard rows before the stream is read."""
 
     order: PayoutOrder
@@ -340,7 +389,7 @@ class _PayoutCommand(msgspec.Struct, frozen=True):
         return {**self.order.ids, "actor": self.actor}
 
 
-class CancelPayout(_PayoutCommand, frozen=True):
+class CancelPayout(PayoutCommand, frozen=True):
     """Release the reserve while nothing was prepared yet."""
 
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
@@ -354,62 +403,3 @@ class CancelPayout(_PayoutCommand, frozen=True):
         order = payout.order
         postings = books.payout_released(order.account_id, order.ledger_account, order.total_minor, 0)
         return self._new(PayoutCancelled(occurred_at=now, postings=postings, **self._ids))
-
-
-class ConfirmPayout(_PayoutCommand, frozen=True, kw_only=True):
-    """A solid SUCCESS receipt with the matching Transfer log: the coins have left."""
-
-    txid: str
-    block_number: int
-    block_timestamp_ms: int
-    burned_sun: int
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        payout = self._payout(past)
-        if payout.state == "confirmed" and payout.txid == self.txid:
-            return ()
-        if payout.state in FINAL or payout.order is None or not payout.attempts.has(self.txid):
-            return self._wrong(payout, f"confirmed as {self.txid}")
-        order = payout.order
-        return self._new(
-            PayoutConfirmed(
-                occurred_at=now,
-                txid=self.txid,
-                block_number=self.block_number,
-                block_timestamp_ms=self.block_timestamp_ms,
-                burned_sun=self.burned_sun,
-                postings=books.payout_confirmed(order.account_id, order.amount_minor, order.fee_minor, self.burned_sun),
-                **self._ids,
-            )
-        )
-
-
-class FailPayout(_PayoutCommand, frozen=True, kw_only=True):
-    """No coins have left: a solid failed receipt, or a payee found unpayable before signing.
-
-    A receipt that says nothing of the payee ends only its attempt, RETRIES_MAX times; anything else ends the payout. Refused
-    while an attempt is alive that the receipt does not end: funds are released only on proof (FAILURES 30).
-    """
-
-    failure_code: str
-    txid: str | None
-    burned_sun: int
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        payout = self._payout(past)
-        attempts = payout.attempts
-        if payout.state == "failed" or self.txid in attempts.failed:
-            return ()
-        proven = attempts.dead or payout.state == "requested"
-        if self.txid is not None:
-            proven = attempts.last is not None and attempts.last.txid == self.txid
-        if payout.state in FINAL or payout.order is None or not proven:
-            return self._wrong(payout, f"failed with {self.failure_code}")
-        said = {"failure_code": self.failure_code, "txid": self.txid, "burned_sun": self.burned_sun}
-        fields: dict[str, Any] = {**said, **self._ids}
-        if self.txid is not None and self.failure_code in RETRIED and len(attempts.failed) < RETRIES_MAX:
-            burned = books.network_fee(books.HOT_WALLET, self.burned_sun)
-            return self._new(PayoutAttemptFailed(occurred_at=now, postings=burned, **fields))
-        order = payout.order
-        released = books.payout_released(order.account_id, order.ledger_account, order.total_minor, self.burned_sun)
-        return self._new(PayoutFailed(occurred_at=now, postings=released, **fields))

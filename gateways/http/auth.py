@@ -24,6 +24,7 @@ Permission = Literal[
     "payins:write",
     "payouts:read",
     "payouts:write",
+    "payouts:priority",
     "events:read",
     "webhooks:read",
     "webhooks:write",

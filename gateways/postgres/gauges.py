@@ -17,6 +17,7 @@ from core.ledger.ledger import EventStore
 from core.ports.clients import WebhookOutbox
 from core.ports.queues import Queue
 from core.ports.unavailable import Unavailable
+from core.streams.payouts import WaitingFor
 from core.streams.signing import Cause
 from gateways.postgres.connections import Connections, Login
 from projections.explain.signing import holding
@@ -99,6 +100,17 @@ QUESTIONS: Final = (
             ("counterfoil_payouts_open", "Payouts that are not over, by state"),
             ("counterfoil_payouts_oldest_age_seconds", "Age of the oldest of them, 0 without any"),
         ),
+    ),
+    Question(
+        "SELECT reason, coalesce(extract(epoch FROM now() - min(open.waiting_since)), 0)::float8"
+        " AS counterfoil_payout_oldest_seconds"
+        f"  FROM unnest(ARRAY{list(get_args(WaitingFor))}) AS reasons (reason)"
+        "  LEFT JOIN (SELECT payout.waiting_reason, payout.waiting_since FROM accounts CROSS JOIN LATERAL"
+        "               (SELECT p.waiting_reason, p.waiting_since FROM payout_requests p WHERE p.account_id = accounts.id"
+        "                  AND p.position > coalesce((SELECT position FROM bookmarks WHERE name = 'payouts'), 0)) AS payout)"
+        "    AS open ON open.waiting_reason = reason GROUP BY reason",
+        ("reason",),
+        (("counterfoil_payout_oldest_seconds", "How long the payout has waited that waits longest, by reason"),),
     ),
     Question(
         "SELECT code AS ledger_account, currency,"

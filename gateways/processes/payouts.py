@@ -42,6 +42,7 @@ def steps(platform: Platform) -> Sequence[Step]:
         ),
         alarm=platform.alarm,
         opinion=platform.node,
+        board=platform.lane_board,
     )
     return [platform.node.on_one(payouts.step)]
 

@@ -18,6 +18,7 @@ from gateways.postgres.connections import Connections, Login
 from gateways.postgres.cursors import PostgresCursors
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.holdings import PostgresHoldings
+from gateways.postgres.lane_board import PostgresLaneBoard
 from gateways.postgres.outstanding import PostgresOutstanding
 from gateways.postgres.roles import API
 from gateways.postgres.segments import Prompts
@@ -69,6 +70,7 @@ def on_postgres(
         pool=PostgresAddressPool(connections),
         holdings=PostgresHoldings(connections),
         wallet_board=PostgresWalletBoard(connections),
+        lane_board=PostgresLaneBoard(connections),
         cursors=PostgresCursors(connections),
         bookmarks=PostgresBookmarks(hints),
         solid_log=PostgresSolidLog(connections),

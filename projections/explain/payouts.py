@@ -1,5 +1,6 @@
 """Why a payout is where it is: waiting for its turn, for coins or for signing; under way; paid, failed or refused."""
 
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -16,12 +17,15 @@ from core.streams.payouts import (
     PayoutBroadcast,
     PayoutCancelled,
     PayoutConfirmed,
+    PayoutExpedited,
     PayoutExpired,
     PayoutFailed,
+    PayoutOrder,
     PayoutPrepared,
     PayoutRefused,
     PayoutRequested,
     PayoutSigned,
+    PayoutWaiting,
     payout_stream,
 )
 from projections.explain.explanation import (
@@ -39,7 +43,10 @@ from projections.explain.explanation import (
 )
 from projections.named import rows
 
-_AHEAD: Final = "SELECT count(*) FROM payout_requests WHERE state = 'requested' AND \"position\" < %s"
+_AHEAD: Final = (
+    "SELECT count(*) FROM payout_requests WHERE state = 'requested' AND account_id = %s AND \"position\" < %s"
+    " AND coalesce(not_before <= now(), true)"
+)
 _IN_FLIGHT: Final = (
     "SELECT coalesce(sum(amount_minor), 0)::bigint FROM payout_requests WHERE state IN ('pending_sign', 'broadcasted')"
     " AND currency = 'USDT' AND id <> %s"
@@ -63,6 +70,14 @@ FAILURES: Final = {
     "failed": "the chain says no more than that the transaction failed",
 }
 """What a failure code means; any other is java-tron's own result."""
+WAITING: Final = {
+    "coins": "the hot wallet has not enough USDT",
+    "energy": "the hot wallet has neither the energy nor the TRX to pay the network",
+    "token": "the token refuses the transfer now: it is paused, or the hot wallet is blacklisted",
+    "not_before": "its client wants it later",
+    "signing_stopped": "signing is stopped",
+}
+"""What a payout waits for although it is its lane's turn."""
 _OVER: Final = "Nothing more happens to it."
 
 
@@ -109,11 +124,14 @@ def _described(recorded: Recorded, payout: Payout) -> Description:
                 f"Asked for {coins} to {order.to_address}, and refused with {happened.code}: {why}", data
             )
         case PayoutRequested():
+            return _requested(order, coins, reserve)
+        case PayoutWaiting(reason=reason, since_ms=since_ms):
             return Description(
-                f"Asked for {coins} to {order.to_address}: {reserve}, fee included, were reserved of"
-                f" {order.ledger_account}.",
-                {"to_address": order.to_address, "amount_minor": order.amount_minor, "fee_minor": order.fee_minor},
+                f"It has waited since {chain_time(since_ms)}: {WAITING[reason]}.",
+                {"reason": reason, "since_ms": since_ms},
             )
+        case PayoutExpedited(reason=reason):
+            return Description(f"An operator put it first among its account's payouts: {reason}", {"reason": reason})
         case PayoutPrepared(attempt=attempt):
             return Description(
                 f"Attempt {attempt.number} was fixed as {attempt.txid}: it may be mined until"
@@ -149,6 +167,16 @@ def _described(recorded: Recorded, payout: Payout) -> Description:
                 f"Cancelled before anything was prepared: {reserve} came back to {order.ledger_account}."
             )
     raise AssertionError(f"{type(happened).__name__} is no event of a payout")
+
+
+def _requested(order: PayoutOrder, coins: str, reserve: str) -> Description:
+    wanted = "" if order.not_before is None else f", not before {order.not_before:%Y-%m-%d %H:%M:%S} UTC"
+    urgent = ", before the account's others" if order.priority == "high" else ""
+    return Description(
+        f"Asked for {coins} to {order.to_address}{wanted}{urgent}: {reserve}, fee included, were reserved of"
+        f" {order.ledger_account}.",
+        {"to_address": order.to_address, "amount_minor": order.amount_minor, "fee_minor": order.fee_minor},
+    )
 
 
 def _failed(happened: PayoutFailed, reserve: str, ledger_account: str) -> Description:
@@ -198,6 +226,11 @@ def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
             " kept and another attempt made.",
             {"attempt": attempt.number, "txid": attempt.txid},
         )
+    if order.not_before is not None and order.not_before > _now_of(conn):
+        sentence = f"Its client wants it not before {order.not_before:%Y-%m-%d %H:%M:%S} UTC."
+        return Now(
+            "waiting_for_its_time", sentence, "Then it takes its turn. Its coins are reserved, and others go on."
+        )
     return _waiting(conn, payout, history[0].position)
 
 
@@ -228,7 +261,7 @@ def _waiting(conn: Connection[Any], payout: Payout, position: int) -> Now:
     """No attempt of it may be mined: it waits for those before it, or for coins."""
     order = payout.order
     assert order is not None
-    [(ahead,)] = conn.execute(_AHEAD, (position,)).fetchall()
+    [(ahead,)] = conn.execute(_AHEAD, (UUID(order.account_id), position)).fetchall()
     wallet = _wallet(conn, order.payout_id)
     free = wallet.usdt_minor - wallet.in_flight_minor
     about = {"ahead": ahead, "hot_wallet_minor": wallet.usdt_minor, "in_flight_minor": wallet.in_flight_minor}
@@ -242,7 +275,10 @@ def _waiting(conn: Connection[Any], payout: Payout, position: int) -> Now:
             f"It waits for coins{again}: the hot wallet has {amount(wallet.usdt_minor, 'USDT')} in the books, of which"
             f" {amount(wallet.in_flight_minor, 'USDT')} are promised, so {lacking} are missing."
         )
-        then = "It is paid in its turn once the hot wallet has them, from sweeps or from the operator. Nothing fails for it."
+        then = (
+            "It is paid once the hot wallet has them, from sweeps or from the operator. What comes in after five minutes is"
+            " set aside for it. Nothing fails for it, and no other account waits."
+        )
         return Now("waiting_for_coins", sentence, then, about)
     if wallet.trx_sun <= 0:
         sentence = (
@@ -251,8 +287,8 @@ def _waiting(conn: Connection[Any], payout: Payout, position: int) -> Now:
         )
         return Now("waiting_for_trx", sentence, "It is paid in its turn once the hot wallet has some.", about)
     if ahead:
-        sentence = f"It waits for its turn{again}: {of(ahead, 'payout')} asked for before it must be prepared first."
-        then = "Payouts are made in the order of their requests; the first that lacks coins or TRX holds up the others."
+        sentence = f"It waits for its turn{again}: {of(ahead, 'payout')} of its account must be prepared first."
+        then = "An account's payouts are made in the order of their requests, and accounts take turns."
         return Now("waiting_for_its_turn", sentence, then, about)
     sentence = f"It is next{again}."
     then = (
@@ -260,6 +296,11 @@ def _waiting(conn: Connection[Any], payout: Payout, position: int) -> Now:
         " wallet lacks."
     )
     return Now("next", sentence, then, about)
+
+
+def _now_of(conn: Connection[Any]) -> datetime:
+    [(now,)] = conn.execute("SELECT now()").fetchall()
+    return now  # type: ignore[no-any-return]
 
 
 def _wallet(conn: Connection[Any], payout_id: str) -> Wallet:

@@ -15,7 +15,16 @@ import msgspec
 from core.ledger.events import DECLARATIONS, Event, Recorded
 from core.ledger.journal import TREASURY, account_id_of, event_key
 from core.streams.deposits import DepositConfirmed
-from core.streams.payouts import PayoutBroadcast, PayoutCancelled, PayoutConfirmed, PayoutFailed, PayoutRequested
+from core.streams.payouts import (
+    PayoutAttemptFailed,
+    PayoutBroadcast,
+    PayoutCancelled,
+    PayoutConfirmed,
+    PayoutExpired,
+    PayoutFailed,
+    PayoutRequested,
+    PayoutWaiting,
+)
 from projections.engine.binary import Id, Json
 from projections.engine.rows import Rows
 from projections.engine.tables import Key, Table
@@ -73,8 +82,18 @@ class NotificationsView(View):
     name = "notifications"
     weight_ns = 11_000
     tables = (_CLIENT_EVENTS, _SEQUENCES, _OBJECTS)
-    events = (*get_args(DepositEvent), PayoutRequested, PayoutBroadcast, PayoutConfirmed, PayoutFailed, PayoutCancelled)
-    """Not what happens to a payout between two of its client's events: none of it shows in the next."""
+    events = (
+        *get_args(DepositEvent),
+        PayoutRequested,
+        PayoutWaiting,
+        PayoutBroadcast,
+        PayoutExpired,
+        PayoutAttemptFailed,
+        PayoutConfirmed,
+        PayoutFailed,
+        PayoutCancelled,
+    )
+    """Of a payout only what is sent to its client, and what shows in the next thing that is."""
 
     def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
         if record.version > 1:

@@ -1,7 +1,7 @@
 """View payouts: every accepted payout and how far it came. A refused one is the answer to a request, and no payout."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Self, get_args
 from uuid import UUID
 
@@ -15,11 +15,15 @@ from core.streams.payouts import (
     PayoutBroadcast,
     PayoutCancelled,
     PayoutConfirmed,
+    PayoutExpedited,
     PayoutExpired,
     PayoutFailed,
     PayoutPrepared,
     PayoutRequested,
     PayoutSigned,
+    PayoutWaiting,
+    Priority,
+    WaitingFor,
 )
 from projections.answer import Answer, Position, Time, columns
 from projections.engine.binary import Int4
@@ -51,6 +55,24 @@ class PayoutRow(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     position: int
+    priority: Priority = "normal"
+    not_before: datetime | None = None
+    expedited: bool = False
+    waiting_reason: WaitingFor | None = None
+    waiting_since: datetime | None = None
+
+
+class Waiting(Answer, frozen=True):
+    """It is its turn, and this keeps it from being made; `since` is the chain's time."""
+
+    reason: WaitingFor
+    since: Time
+
+
+class PlaceInLane(Answer, frozen=True):
+    """How many of the account's own payouts are made before this one."""
+
+    ahead: int
 
 
 class Payout(Answer, frozen=True):
@@ -67,13 +89,18 @@ class Payout(Answer, frozen=True):
     tron_tx_hash: str | None
     client_reference: str | None
     failure_code: str | None
+    priority: Priority
+    not_before: Time | None
+    waiting: Waiting | None
     created_at: Time
     updated_at: Time
     position: Position | None = None
+    lane: PlaceInLane | None = None
 
     @classmethod
-    def of(cls, row: PayoutRow, position: Position | None = None) -> Self:
+    def of(cls, row: PayoutRow, position: Position | None = None, ahead: int | None = None) -> Self:
         """What a client sees of the row, or of a query's row of PAYOUT_COLUMNS. `position`: of what was just written."""
+        reason, since = row.waiting_reason, row.waiting_since
         return cls(
             id=row.id,
             state=row.state,
@@ -86,13 +113,17 @@ class Payout(Answer, frozen=True):
             tron_tx_hash=row.tron_tx_hash,
             client_reference=row.client_reference,
             failure_code=row.failure_code,
+            priority=row.priority,
+            not_before=row.not_before,
+            waiting=Waiting(reason, since) if reason is not None and since is not None else None,
             created_at=row.created_at,
             updated_at=row.updated_at,
             position=position,
+            lane=PlaceInLane(ahead) if ahead is not None else None,
         )
 
 
-PAYOUT_COLUMNS: Final = columns(PayoutRow, Payout, "to_address_base58")
+PAYOUT_COLUMNS: Final = columns(PayoutRow, Payout, "to_address_base58", "waiting_reason", "waiting_since")
 """What Payout.of reads of a row; and its position, from which a list goes on."""
 _uuid: Final = msgspec.convert  # a quarter of what UUID(text) costs
 _PAYOUTS: Final = Table("payout_requests", PayoutRow)
@@ -106,6 +137,8 @@ PayoutEvent = (
     | PayoutConfirmed
     | PayoutFailed
     | PayoutCancelled
+    | PayoutWaiting
+    | PayoutExpedited
 )
 
 
@@ -161,13 +194,16 @@ def _requested(happened: PayoutRequested, position: int) -> PayoutRow:
         created_at=happened.occurred_at,
         updated_at=happened.occurred_at,
         position=position,
+        priority=order.priority,
+        not_before=order.not_before,
     )
 
 
+_WAITS_NO_MORE: Final = {"waiting_reason": None, "waiting_since": None}
 _CHANGES: Final[Mapping[type[Event], Callable[[Any], dict[str, Any]]]] = {
-    PayoutPrepared: lambda happened: {"state": "pending_sign", "attempts": happened.attempt.number},
+    PayoutPrepared: lambda happened: {"state": "pending_sign", "attempts": happened.attempt.number, **_WAITS_NO_MORE},
     PayoutSigned: lambda _: {},
-    PayoutBroadcast: lambda happened: {"state": "broadcasted", "tron_tx_hash": happened.txid},
+    PayoutBroadcast: lambda happened: {"state": "broadcasted", "tron_tx_hash": happened.txid, **_WAITS_NO_MORE},
     PayoutExpired: lambda _: {"state": "pending_sign"},
     PayoutAttemptFailed: lambda _: {"state": "pending_sign"},
     PayoutConfirmed: lambda happened: {
@@ -175,13 +211,20 @@ _CHANGES: Final[Mapping[type[Event], Callable[[Any], dict[str, Any]]]] = {
         "tron_tx_hash": happened.txid,
         "block_number": happened.block_number,
         "burned_sun": happened.burned_sun,
+        **_WAITS_NO_MORE,
     },
     PayoutFailed: lambda happened: {
         "state": "failed",
         "tron_tx_hash": happened.txid,
         "failure_code": happened.failure_code,
         "burned_sun": happened.burned_sun,
+        **_WAITS_NO_MORE,
     },
-    PayoutCancelled: lambda _: {"state": "cancelled"},
+    PayoutCancelled: lambda _: {"state": "cancelled", **_WAITS_NO_MORE},
+    PayoutWaiting: lambda happened: {
+        "waiting_reason": happened.reason,
+        "waiting_since": datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=happened.since_ms),
+    },
+    PayoutExpedited: lambda _: {"expedited": True},
 }
 """What each event but the first changes, beside updated_at."""

@@ -22,7 +22,15 @@ InFlight = Iterable[tuple[Intent, Attempt]]
 
 
 class Shortage(Exception):
-    """The wallet cannot make this transaction now; the text says what it lacks."""
+    """The wallet cannot make this transaction now; the text says what it lacks: TRX or energy, where nothing else is said."""
+
+
+class CoinsShort(Shortage):
+    """It lacks USDT."""
+
+
+class TransferRefused(Shortage):
+    """The token would revert this transfer now."""
 
 
 class Prices(msgspec.Struct, frozen=True):
@@ -94,7 +102,7 @@ class Funds(msgspec.Struct):
     def check(self) -> None:
         """Raises Shortage unless everything set aside is covered."""
         if self.usdt_minor < self.kept_minor:
-            raise Shortage(f"it lacks {format_amount(self.kept_minor - self.usdt_minor, 'USDT')} USDT")
+            raise CoinsShort(f"it lacks {format_amount(self.kept_minor - self.usdt_minor, 'USDT')} USDT")
         need_sun = burn_sun(
             self.energy,
             self.bandwidth,

@@ -10,7 +10,7 @@ from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
 from core.tron.address import ZERO_ADDRESS, Address, InvalidAddress
 from core.tron.chain import BlockRef
-from signers.outgoing.funds import Funds, InFlight, Prices, Shortage
+from signers.outgoing.funds import Funds, InFlight, Prices, Shortage, TransferRefused
 from signers.outgoing.trials import TokenRefuses, trial_of
 from signers.transactions.abi import is_blacklisted_call, read_bool
 from signers.transactions.build import (
@@ -72,6 +72,11 @@ class HotWallet:
         funds = Funds.look(node, address, token, Prices.of(node), in_flight, kept_minor=KEPT_MINOR)
         return cls(node, pool, address, token, rules, funds, node.next_maintenance_ms())
 
+    @property
+    def free_minor(self) -> int:
+        """USDT that payments may take, beside what is in flight."""
+        return self._funds.usdt_minor - self._funds.kept_minor
+
     def unpayable(self, to_address: str) -> str | None:
         """Why this payee cannot be paid at all, as a failure code. Raises Unavailable if the token does not say."""
         try:
@@ -106,7 +111,7 @@ class HotWallet:
         return min(self._rules.lifetime_ms, self._maintenance_ms - head.timestamp_ms)
 
     def attempt(self, name: bytes, intent: Intent, number: int, head: BlockRef, solid: BlockRef) -> Attempt:
-        """Build the bytes of an order (its 16-byte id) and set their cost aside. Raises Shortage."""
+        """Build the bytes of an order (its 16-byte id), and set their cost aside. Raises Shortage."""
         envelope = envelope_for(
             name,
             number,
@@ -136,6 +141,6 @@ class HotWallet:
                 ceiling_sun=self._rules.fee_limit_sun_max,
             )
         except TokenRefuses as error:
-            raise Shortage(f"the token refuses the transfer now: {error}") from error
+            raise TransferRefused(f"the token refuses the transfer now: {error}") from error
         except FeeAboveCeiling as error:
             raise Shortage(f"the fee ceiling is too low: {error}") from error

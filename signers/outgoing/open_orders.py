@@ -17,7 +17,7 @@ from core.streams.attempts import (
     SignAttempt,
 )
 from core.streams.instructions import Instruction, InstructionGiven
-from core.streams.payouts import PayoutOrder, PayoutRequested
+from core.streams.payouts import PayoutOrder, PayoutRequested, WaitingFor
 from core.tron.address import Address
 from core.tron.chain import Receipt
 from signers.open_streams import OpenStreams
@@ -65,6 +65,8 @@ class OpenOrder:
         """The chain time at which to broadcast again."""
         self.rung: frozenset[str] = frozenset()
         """The alarms that were raised because it waits."""
+        self.hindered: tuple[WaitingFor, int] | None = None
+        """What keeps it from being made, and since when (chain time, ms)."""
         self._actor = actor
         self._kind = _KINDS[type(wish)]
         self.key = self._kind.key(wish)
@@ -75,7 +77,7 @@ class OpenOrder:
     def evolve(self, recorded: Recorded) -> None:
         self.state = self.state.evolve(recorded.event)
         if isinstance(recorded.event, STEPS[type(self.wish)].prepared):
-            self.look_at, self.send_at_ms, self.rung = 0, 0, frozenset()
+            self.look_at, self.send_at_ms, self.rung, self.hindered = 0, 0, frozenset(), None
 
     @property
     def attempts(self) -> Attempts:

@@ -106,6 +106,10 @@ class Outgoing(ABC):
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         """Record the bytes of the next attempts, which refer to `solid`, a block of our own log."""
 
+    def _while_stopped(self, head: BlockRef) -> list[Command]:  # noqa: ARG002 (the subclass's)
+        """What is recorded while nothing may be signed."""
+        return []
+
     @abstractmethod
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
         """The key that signs this attempt here, or None where it is another's, or it must not be signed any more."""
@@ -122,11 +126,15 @@ class Outgoing(ABC):
         solid, head = self._node.solid(), self._node.head()
         self._keep_log(solid)
         due = list(islice((order for order in self._open if self._is_due(order, solid)), BATCH))
-        append(self._ledger, self._settle(due, solid))
-        stopped = self._stopped()
-        reference = None if stopped else reference_block(self._log, solid)
-        prepared = self._prepare(head, reference) if reference else []
-        readied = append(self._ledger, [] if stopped else [*prepared, *self._sign(head)])
+        settled = append(self._ledger, self._settle(due, solid))
+        if self._stopped():
+            ready = self._while_stopped(head)
+        else:
+            reference = reference_block(self._log, solid)
+            # What was just settled is folded with the next step: until then its coins would count as gone and in flight.
+            prepared = self._prepare(head, reference) if reference and not settled else []
+            ready = [*prepared, *self._sign(head)]
+        readied = append(self._ledger, ready)
         sent = self._send(head)
         return bool(due or readied or sent)
 

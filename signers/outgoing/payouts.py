@@ -1,39 +1,55 @@
-"""Step: pay what clients asked for from the hot wallet, in the order in which they asked (signers/outgoing/outgoing.py).
+"""Step: pay what clients asked for from the hot wallet, each account in its turn (signers/outgoing/lanes.py, outgoing.py).
 
-What the wallet cannot pay now waits, and all behind it; nothing fails for that. A message on payout-requests names a
-payout and is believed nothing: it makes an idle worker look at the history, which it would have looked at anyway.
+What the wallet cannot pay now waits, and its account's others behind it; nobody else's, and nothing fails for that. Energy
+and TRX are everybody's: without them the turn ends. No payout is cheaper than another: its fee limit covers the dearest
+payee there may be, whoever it is (FAILURES 74). A message on payout-requests names a payout and is believed nothing: it
+makes an idle worker look at the history, which it would have looked at anyway.
 Whatever else is to leave the hot wallet goes this way, too: one worker knows of all that is in flight.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from core.ledger.journal import TREASURY
 from core.ledger.ledger import Command, EventStore, Ledger
+from core.ledger.money import format_amount
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.chain import Chain, SecondOpinion
+from core.ports.payout_lanes import LaneBoard, LaneNumbers
 from core.ports.queues import Queue
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
+from core.streams.accounts import Account
 from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, WithdrawInstruction
-from core.streams.payouts import FailPayout, PayoutOrder, PayoutWork
+from core.streams.payout_ends import FailPayout
+from core.streams.payout_turns import WaitPayout
+from core.streams.payouts import PayoutOrder, PayoutWork, WaitingFor
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key
-from signers.outgoing.funds import Shortage
+from signers.outgoing.funds import CoinsShort, Shortage, TransferRefused
 from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet, PayoutRules
-from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions, payouts
+from signers.outgoing.lanes import Lane, Turn, head_of, turn
+from signers.outgoing.open_orders import OpenOrder
+from signers.outgoing.open_payouts import OpenPayouts, account_of
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
 from signers.transactions.build import LIFETIME_MS_MAX, Intent
 from signers.transactions.signer import Limits
 
 ACTOR: Final = "system:payouts"
+UNIT: Final = 1_000_000
+"""Minor units of one USDT."""
 BOOKMARK: Final = "payouts"
+SAID_AFTER_MS: Final = 60_000
+"""Chain time for which one thing hinders a payout until it is recorded: by then its client is told, and not before."""
 
 
 class Payouts(Outgoing):
@@ -54,15 +70,21 @@ class Payouts(Outgoing):
         *,
         alarm: Alarm,
         opinion: SecondOpinion | None = None,
+        board: LaneBoard | None = None,
     ) -> None:
-        orders = OpenOrders(store, bookmarks, BOOKMARK, [payouts(ACTOR), instructions(ACTOR, ["hot"])])
-        super().__init__("payouts", ledger, store, node, log, pool, token, orders, alarm=alarm, opinion=opinion)
+        self._lanes = OpenPayouts(store, bookmarks, BOOKMARK, ACTOR)
+        super().__init__("payouts", ledger, store, node, log, pool, token, self._lanes, alarm=alarm, opinion=opinion)
         self._queue = queue
         self._chain = node
         self._key = key
         self._rules = rules
-        self._short_at = -1
-        """The solid height at which the wallet was last too short for the payout whose turn it is."""
+        self._board = board
+        self._lacking: dict[str, int] = {}
+        """What the heads of short lanes lacked, by account."""
+        self._shown: list[LaneNumbers] | None = None
+        """What stands on the board, as far as this process knows."""
+        self._looked: tuple[int, frozenset[str] | None] = (-1, frozenset())
+        """The solid height of the last look at the wallet, and the lanes that were short then; None: all of them, of TRX."""
 
     def step(self) -> bool:
         """One transition of up to BATCH orders of each kind; False when there is nothing to do but wait.
@@ -74,9 +96,9 @@ class Payouts(Outgoing):
         self._queue.delete(heard)
         if self._open.behind:
             return True  # what is in flight must be known before anything is promised
-        if not self._open:
-            return bool(heard or read)
-        return bool(heard or read) | self._advance()
+        busy = bool(heard or read) | (self._advance() if self._open else False)
+        self._show_lanes()
+        return busy
 
     def _hear(self) -> list[str]:
         """Take the messages; what is none of ours is buried."""
@@ -91,15 +113,39 @@ class Payouts(Outgoing):
         return receipts
 
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
-        """In the order of the requests: the first payout that must wait ends the turn."""
-        waiting = list(islice(self._unprepared(), BATCH))
-        if not waiting or self._short_at == solid.number:
-            return []
+        """Each account in its turn: one that is short is passed over, and looked at again at the next solid block."""
+        commands = self._told_later(head)
+        looked_at, short = self._looked
+        lanes = self._lanes.lanes(head.timestamp_ms)
+        if looked_at == solid.number:
+            lanes = [] if short is None else [lane for lane in lanes if lane.account_id not in short]
+        if not lanes:
+            self._lacking = self._lacking if looked_at == solid.number else {}
+            return commands
         wallet = HotWallet.look(self._chain, self._pool, self._key.address, self._token, self._rules, self._in_flight())
         if wallet.life_ms(head) < min(LIFE_MS_MIN, self._rules.lifetime_ms):
-            return []  # the maintenance is near
+            return commands  # the maintenance is near
+        if looked_at != solid.number:
+            self._looked, self._lacking = (solid.number, frozenset()), {}
+        found = turn(lanes, wallet.free_minor, self._lanes.earmarks.set_aside, BATCH)
+        commands += self._make(wallet, found, lanes, head, solid)
+        for key, lacking_minor in found.short.items():
+            order = self._lanes.order(key)
+            self._pass_over(order, solid)
+            self._lacking[account_of(order)] = lacking_minor
+            commands += self._short(wallet, order, lacking_minor, head)
+        return commands
+
+    def _make(
+        self, wallet: HotWallet, found: Turn, lanes: Sequence[Lane], head: BlockRef, solid: BlockRef
+    ) -> list[Command]:
+        """The bytes of those whose turn it is. A shortage of energy or TRX ends the turn: it is everybody's."""
         commands: list[Command] = []
-        for order in waiting:
+        passed: set[str] = set()
+        for key in found.made:
+            order = self._lanes.order(key)
+            if account_of(order) in passed:
+                continue
             made = len(order.attempts.made)
             code = "not_mined" if made >= self._rules.attempts_max else self._unpayable(wallet, order)
             if code is not None:
@@ -111,11 +157,92 @@ class Payouts(Outgoing):
             except Shortage as shortage:
                 if isinstance(order.wish, Instruction):  # the treasury's wish, not a client's: it may be given again
                     commands.append(self._give_up(order, str(shortage)))
-                    continue
-                self._wait(order, shortage, solid)
-                break
-            commands.append(order.prepare(attempt))
+                elif isinstance(shortage, TransferRefused | CoinsShort):
+                    passed.add(account_of(order))
+                    self._pass_over(order, solid)
+                    self._say(f"{order.name} waits: {shortage}")
+                    reason: WaitingFor = "token" if isinstance(shortage, TransferRefused) else "coins"
+                    commands += self._hindered(order, reason, head)
+                else:
+                    return commands + self._end_turn(order, shortage, lanes, head, solid)
+            else:
+                commands.append(order.prepare(attempt))
         return commands
+
+    def _pass_over(self, order: OpenOrder, solid: BlockRef) -> None:
+        _, short = self._looked
+        if short is not None:  # else all of them wait already
+            self._looked = (solid.number, short | {account_of(order)})
+
+    def _short(self, wallet: HotWallet, order: OpenOrder, lacking_minor: int, head: BlockRef) -> list[Command]:
+        """A lane's head for which the coins do not suffice: what is recorded of it, and who is told."""
+        if isinstance(order.wish, Instruction):
+            return [self._give_up(order, f"it lacks {format_amount(lacking_minor, 'USDT')} USDT")]
+        said = self._hindered(order, "coins", head)
+        if said and (code := self._unpayable(wallet, order)) is not None:
+            return [self._give_up(order, code)]
+        if order.hindered is not None and head.timestamp_ms - order.hindered[1] >= SAID_AFTER_MS:
+            self._say_short(order, lacking_minor, order.hindered[1])
+        return said
+
+    def _say_short(self, order: OpenOrder, lacking_minor: int, since_ms: int) -> None:
+        """Once for each payout that heads a short lane: nobody else waits for it, and the remedy is a command."""
+        wish = order.wish
+        if "hot_wallet_short" in order.rung or not isinstance(wish, PayoutOrder):
+            return
+        order.rung |= {"hot_wallet_short"}
+        account = Account()
+        stream = f"account-{wish.account_id}"
+        for recorded in self._store.histories([stream]).get(stream, ()):
+            account = account.evolve(recorded.event)
+        since = datetime.fromtimestamp(since_ms // 1000, UTC).strftime("%H:%M UTC on %Y-%m-%d")
+        aside_minor = self._lanes.earmarks.set_aside.get(wish.stream, 0)
+        self._alarm(
+            "hot_wallet_short",
+            f"{account.name or wish.account_id}: {decimal(wish.amount_minor)} waits for coins since {since},"
+            f" {decimal(lacking_minor)} short, {decimal(aside_minor)} set aside; others unaffected. Sweep, or bring coins:"
+            f" `counterfoil cold prepare {-(-lacking_minor // UNIT)}`",
+        )
+
+    def _show_lanes(self) -> None:
+        """Put on the board what changed since this process did it last."""
+        if self._board is None:
+            return
+        aside: Counter[str] = Counter()
+        for key, minor in self._lanes.earmarks.set_aside.items():
+            aside[account_of(self._lanes.order(key))] += minor
+        lacking = self._lacking if self._open else {}
+        accounts = sorted({*lacking, *aside} - {TREASURY})
+        shown = [LaneNumbers(account_id, lacking.get(account_id, 0), aside[account_id]) for account_id in accounts]
+        if shown != self._shown:
+            self._board.put(shown)
+            self._shown = shown
+
+    def _hindered(self, order: OpenOrder, reason: WaitingFor, head: BlockRef) -> list[Command]:
+        """Its turn has come, and this keeps it from being made: recorded once, after a minute."""
+        wish = order.wish
+        if not isinstance(wish, PayoutOrder):
+            return []
+        if order.hindered is None or order.hindered[0] != reason:
+            order.hindered = (reason, head.timestamp_ms)
+        since_ms = order.hindered[1]
+        if head.timestamp_ms - since_ms < SAID_AFTER_MS or reason in order.state.waited_for:
+            return []
+        return [WaitPayout(wish, ACTOR, reason=reason, since_ms=since_ms)]
+
+    def _heads_hindered(self, lanes: Sequence[Lane], reason: WaitingFor, head: BlockRef) -> list[Command]:
+        """What holds up everybody, said of each lane's head."""
+        heads = (self._lanes.order(head_of(lane).key) for lane in lanes)
+        return [command for order in heads for command in self._hindered(order, reason, head)][:BATCH]
+
+    def _told_later(self, head: BlockRef) -> list[Command]:
+        """What its client wants later waits for that."""
+        found = (command for order in self._lanes.unsaid() for command in self._hindered(order, "not_before", head))
+        return list(islice(found, BATCH))
+
+    def _while_stopped(self, head: BlockRef) -> list[Command]:
+        lanes = self._lanes.lanes(head.timestamp_ms)
+        return self._told_later(head) + self._heads_hindered(lanes, "signing_stopped", head)
 
     def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
         for order in self._open:
@@ -132,11 +259,14 @@ class Payouts(Outgoing):
             return WithdrawInstruction(order.wish, ACTOR, reason=code)
         return FailPayout(order=order.wish, actor=ACTOR, failure_code=code, txid=None, burned_sun=0)
 
-    def _wait(self, order: OpenOrder, shortage: Shortage, solid: BlockRef) -> None:
-        """Look again at the next solid block; say so once."""
-        self._short_at = solid.number
+    def _end_turn(
+        self, order: OpenOrder, shortage: Shortage, lanes: Sequence[Lane], head: BlockRef, solid: BlockRef
+    ) -> list[Command]:
+        """Everybody waits for TRX or energy: look again at the next solid block, and say so once."""
+        self._looked = (solid.number, None)
         self._say(f"{order.name} waits, and all behind it: {shortage}")
         self._ring(order, "hot_wallet_short", f"and all behind it: the hot wallet {self._key.address}, {shortage}")
+        return self._heads_hindered(lanes, "energy", head)
 
     def _key_of(self, _: OpenOrder, attempt: Attempt) -> Key | None:
         return self._key if attempt.from_address == self._key.address.base58 else None
@@ -148,3 +278,9 @@ class Payouts(Outgoing):
             lifetime_ms_max=min(self._rules.lifetime_ms + NODE_LAG_MS_MAX, LIFETIME_MS_MAX),
             fee_limit_sun_max=self._rules.fee_limit_sun_max,
         )
+
+
+def decimal(minor: int) -> str:
+    """USDT for a sentence, a fraction of a cent rounded up: 3,002.00."""
+    cents = -(-minor // (UNIT // 100))
+    return f"{cents // 100:,}.{cents % 100:02}"

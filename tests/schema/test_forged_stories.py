@@ -59,12 +59,21 @@ STORIES: dict[str, tuple[Story, str]] = {
     ),
     "an address given twice": (lambda events, the: again(events, the("address.assigned/1")), OTHERS),
     "a payout confirmed twice": (lambda events, the: again(events, the("payout.confirmed/1")), PAYOUTS),
+    "a payout that waits for the same again": (lambda events, the: again(events, the("payout.waiting/1")), PAYOUTS),
+    "a payout put first twice": (lambda events, the: again(events, the("payout.expedited/1")), PAYOUTS),
+    "a payout that waits while its bytes may be mined": (
+        lambda events, the: events.insert(
+            events.index(the("payout.broadcast/1")) + 1,
+            the("payout.waiting/1") | {"stream": the("payout.broadcast/1")["stream"]},
+        ),
+        PAYOUTS,
+    ),
     "a payout confirmed by bytes nobody prepared": (
         lambda events, the: the("payout.confirmed/1")["state"].__setitem__("txid", "00" * 32),
         PAYOUTS,
     ),
     "a payout of another amount": (
-        lambda events, the: the("payout.requested/1")["state"]["order"].__setitem__("amount_minor", 5),
+        lambda events, the: the("payout.requested/2")["state"]["order"].__setitem__("amount_minor", 5),
         PAYOUTS,
     ),
     "bytes that are not those of the transaction id": (

@@ -5,6 +5,7 @@ So the same list is the same run, and a list with some actions taken out is a ru
 
 import random
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -319,6 +320,8 @@ class World:
             fee_minor=draw.choice((0, COINS // 2)),
             currency="USDT",
             client_reference=None,
+            priority="high" if int(key) % 3 == 0 else "normal",
+            not_before=self.system.now() + timedelta(seconds=10 * int(key)) if int(key) % 7 == 0 else None,
         )
         known = self.orders.setdefault((account_id, key), fresh)
         order = fresh if draw.random() < 0.2 else known

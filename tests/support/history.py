@@ -13,7 +13,9 @@ from core.streams.addresses import DisablePayin, RequestPayin
 from core.streams.attempts import Attempt, BroadcastAttempt, ExpireAttempt, PrepareAttempt, ProofOfDeath, SignAttempt
 from core.streams.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, TransferFact
 from core.streams.notices import EVENTS, Kind, Notice, RecordNotice
-from core.streams.payouts import CancelPayout, ConfirmPayout, FailPayout, PayoutOrder, RequestPayout
+from core.streams.payout_ends import ConfirmPayout, FailPayout
+from core.streams.payout_turns import ExpeditePayout, WaitPayout
+from core.streams.payouts import CancelPayout, PayoutOrder, RequestPayout
 from core.streams.signing import Cause, ResumeSigning
 from core.streams.treasury import PostAdjustment, PostTransfer, RegisterWallet, Role
 from core.tron.address import Address
@@ -229,7 +231,14 @@ def batches() -> list[Sequence[Command]]:
         ],
         [*send(paid), confirm(moved, BOB, books.USER_LIABILITY), RotateWebhookSecret(ALICE, 1, ACTOR)],
         [confirm_payout(paid, burned_sun=345_000), request_payout(expired), request_payout(failed)],
-        [request_payout(cancelled), CancelPayout(cancelled, ACTOR), *send(expired), *send(failed)],
+        [
+            request_payout(cancelled),
+            WaitPayout(cancelled, ACTOR, reason="coins", since_ms=1_767_225_600_000),
+            ExpeditePayout(cancelled, ACTOR, reason="the client called"),
+            CancelPayout(cancelled, ACTOR),
+            *send(expired),
+            *send(failed),
+        ],
         [expire(expired), *send(expired, 2)],
         [
             FailPayout(failed, ACTOR, failure_code="out_of_energy", txid=attempt(failed).txid, burned_sun=60),

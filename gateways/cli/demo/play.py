@@ -200,7 +200,7 @@ class Play:
         stream = f"payout-{payout['id']}"
         self._tell(
             f"company asks to pay {PAYOUT} USDT to {PAYEE}: {PAYOUT} + {FEE} reserved",
-            position=self._world.event(stream, "payout.requested/1"),
+            position=self._world.event(stream, "payout.requested/2"),
         )
         self._tell("bytes built and fixed", position=self._world.event(stream, "payout.prepared/1"))
         self._tell("checked against the request and signed", position=self._world.event(stream, "payout.signed/1"))

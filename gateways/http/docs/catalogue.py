@@ -12,6 +12,7 @@ from gateways.http.resources import (
     ledger,
     operator,
     payins,
+    payout_lanes,
     payouts,
     projections,
     proofs,
@@ -46,7 +47,7 @@ NOUNS: Final = {
     "Payouts": Noun(
         "Payouts over HTTP. A payout's stream is the memory of its idempotency key: "
         "the first answer follows from its first event.",
-        (payouts,),
+        (payouts, payout_lanes),
     ),
     "Webhooks": Noun(
         "Events, and the webhooks that carry them: what was sent, what came of it, send it again, and the signing secret.",

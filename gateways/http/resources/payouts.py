@@ -1,7 +1,7 @@
 """Payouts over HTTP. A payout's stream is the memory of its idempotency key: the first answer follows from its first event."""
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from pydantic import Field
@@ -19,17 +19,23 @@ from core.ledger.refusals import (
     InsufficientFunds,
     InvalidAddress,
     LedgerAccountNotFound,
+    NotBeforeOutOfRange,
     NotFound,
     PayoutNotCancellable,
+    PayoutNotWaiting,
+    PriorityNotAllowed,
     restore,
 )
+from core.streams.accounts import OPERATOR
 from core.streams.addresses import DepositAddress, address_stream
+from core.streams.payout_turns import ExpeditePayout
 from core.streams.payouts import (
     OWN_WALLET,
     CancelPayout,
     PayoutOrder,
     PayoutRefused,
     PayoutRequested,
+    Priority,
     RequestPayout,
     payout_stream,
 )
@@ -40,9 +46,17 @@ from gateways.http.answer import Answer, listed
 from gateways.http.edge.idempotency import REPLAYED, alone
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import PROBLEM_JSON, RequestRefused, problem_of
-from gateways.http.fields import Amount, Body, Code, Page, Read, Reference, is_hex_address
+from gateways.http.fields import Amount, Body, Code, Instant, Page, Read, Reference, is_hex_address
 from gateways.http.resources.accounts import id_in
 from projections.views.payouts import PAYOUT_COLUMNS, Payout, PayoutState, evolve
+
+_AHEAD: Final = (
+    "CASE own.state WHEN 'requested' THEN (SELECT count(*) FROM payout_requests AS other"
+    " WHERE other.account_id = own.account_id AND other.state = 'requested' AND coalesce(other.not_before <= now(), true)"
+    " AND (NOT other.expedited, other.priority <> 'high', other.\"position\")"
+    " < (NOT own.expedited, own.priority <> 'high', own.\"position\")) END AS ahead"
+)
+"""How many of the same account's have their turn before it, if all of high priority do."""
 
 
 class NewPayout(Body):
@@ -53,6 +67,16 @@ class NewPayout(Body):
     currency: Literal["USDT"] = "USDT"
     ledger_account: Code = USER_LIABILITY
     client_reference: Reference | None = None
+    priority: Priority = "normal"
+    """"high" goes before the account's other payouts, one in five; it takes the permission payouts:priority."""
+    not_before: Instant | None = None
+    """It is made then, at most 90 days from now; amount and fee are reserved at once."""
+
+
+class Expedite(Body):
+    """Put a payout at the head of its account's lane."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class PayoutsPage(Page):
@@ -86,6 +110,8 @@ class AddressCheck(Answer, frozen=True):
         AddressNotPayable,
         AmountBelowMinimum,
         AmountOutOfRange,
+        NotBeforeOutOfRange,
+        PriorityNotAllowed,
         LedgerAccountNotFound,
         AccountSuspended,
         AccountNotFound,
@@ -94,6 +120,8 @@ class AddressCheck(Answer, frozen=True):
 async def request_payout(call: Call, body: NewPayout) -> Reply:
     """Pay out USDT. Amount and fee are reserved at once; the key answers the same for ever, a refusal too."""
     must_be_payable(body.to_address, call.api.token)
+    if body.priority == "high" and "payouts:priority" not in call.caller.permissions:
+        raise RequestRefused(PriorityNotAllowed())
     account_id, key = call.account_id, call.idempotency_key
     settings = call.api.platform.settings
     order = PayoutOrder(
@@ -105,6 +133,8 @@ async def request_payout(call: Call, body: NewPayout) -> Reply:
         fee_minor=settings.payout_fee_minor,
         currency=body.currency,
         client_reference=body.client_reference,
+        priority=body.priority,
+        not_before=body.not_before,
     )
     async with alone(call.api, account_id, key):
         outcome = await call.submit(RequestPayout(order, settings.payout_min_minor, call.actor))
@@ -143,15 +173,16 @@ async def list_payouts(call: Call, page: PayoutsPage) -> Reply:
 
 @endpoint("GET", "/v1/payouts/{id}", "payouts:read", Payout, refusals=(NotFound,))
 async def get_payout(call: Call, _: Read) -> Reply:
-    """One payout as it stands."""
+    """One payout as it stands; while it is `requested`, with how many of the account's own are made before it."""
     row = await call.one(
         "payouts",
         "payout",
-        f"SELECT {PAYOUT_COLUMNS} FROM payout_requests WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        f"SELECT {PAYOUT_COLUMNS}, {_AHEAD} FROM payout_requests AS own"
+        " WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
         id=id_in(call, "payout"),
         account_id=call.account_id,
     )
-    return reply(Payout.of(row))
+    return reply(Payout.of(row, ahead=row.ahead))
 
 
 @endpoint("POST", "/v1/payouts/{id}/cancel", "payouts:write", Payout, refusals=(NotFound, PayoutNotCancellable))
@@ -166,6 +197,23 @@ async def cancel_payout(call: Call) -> Reply:
     cancelled = outcome.events[-1]
     row = evolve(evolve(None, history[0]), cancelled)
     return reply(Payout.of(row, call.shown(cancelled.position)))
+
+
+@endpoint("POST", "/v1/payouts/{id}/expedite", OPERATOR, Payout, body=Expedite, refusals=(NotFound, PayoutNotWaiting))
+async def expedite_payout(call: Call, body: Expedite) -> Reply:
+    """Make it the next of its own account; other accounts' payouts keep their turns."""
+    stream = payout_stream(id_in(call, "payout"))
+    history = (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, [])
+    requested = history[0].event if history else None
+    if not isinstance(requested, PayoutRequested):
+        raise RequestRefused(NotFound(noun="payout"))
+    order = requested.order
+    outcome = await call.submit(ExpeditePayout(order, call.actor, reason=body.reason))
+    await call.audit("payout.expedite", order.account_id, payout_id=order.payout_id, reason=body.reason)
+    row = evolve(None, history[0])
+    for recorded in (*history[1:], *(outcome.events if isinstance(outcome, Accepted) else ())):
+        row = evolve(row, recorded)
+    return reply(Payout.of(row, call.shown(outcome.position)))
 
 
 @endpoint("GET", "/v1/address-checks/{address}", None, AddressCheck)

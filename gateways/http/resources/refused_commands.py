@@ -53,7 +53,8 @@ class RefusalsPage(Page):
 
 _REFUSED: Final[LiteralString] = """
 SELECT notification_id AS position, originator_id AS stream, topic, state FROM events
- WHERE topic IN ('payout.refused/1', 'command.refused/1', 'command.refusals-counted/1') AND notification_id < %(before)s
+ WHERE topic IN ('payout.refused/1', 'payout.refused/2', 'command.refused/1', 'command.refusals-counted/1')
+   AND notification_id < %(before)s
    AND (%(account_id)s::text IS NULL
         OR %(account_id)s = coalesce(state::jsonb ->> 'account_id', state::jsonb -> 'order' ->> 'account_id'))
  ORDER BY notification_id DESC LIMIT %(limit)s

@@ -9,7 +9,8 @@ import pytest
 from core.ledger import books
 from core.ledger.journal import TREASURY, credit, debit
 from core.ledger.ledger import Command, Ledger
-from core.streams.payouts import CancelPayout, FailPayout, payout_stream
+from core.streams.payout_ends import FailPayout
+from core.streams.payouts import CancelPayout, payout_stream
 from core.streams.quarantine import QuarantineAddress
 from core.streams.signing import ResumeSigning
 from core.streams.sweeps import PlanSweep
@@ -218,7 +219,7 @@ def test_a_payout_waits(asked: Asked) -> None:
     assert (found.state, found.now.code) == ("requested", "waiting_for_trx")
     found = asked.payout(in_trx(50 * USDT))
     assert (found.now.code, found.now.about["ahead"]) == ("waiting_for_its_turn", 1)
-    assert "1 payout asked for before it" in found.now.sentence
+    assert "1 payout of its account" in found.now.sentence
     found = asked.payout(*send(before))
     assert (found.now.code, found.now.about["in_flight_minor"]) == ("next", 1 * USDT)
     asked.append(notice("address_blacklisted"))

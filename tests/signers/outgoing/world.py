@@ -1,12 +1,13 @@
 """Alice, a hot wallet, a chain and the worker that pays: the world in which payouts are tried."""
 
 from collections import Counter
+from typing import Any
 
 import msgspec
 
 from core.ledger import books
 from core.ledger.events import Event
-from core.ledger.journal import TREASURY
+from core.ledger.journal import TREASURY, derived_id
 from core.ledger.ledger import Ledger
 from core.ports.unavailable import Unavailable
 from core.streams.attempts import Attempt
@@ -22,7 +23,19 @@ from signers.outgoing.hot_wallet import PayoutRules
 from signers.outgoing.payouts import Payouts
 from tests.signers.payments import KEY
 from tests.support.devnet import ACCEPTED, BLOCK_MS, SOLID_LAG, USDT, DevnetLog, DevnetNode
-from tests.support.history import ALICE, PAYEE, TickingClock, execute, fund, order, register, request_payout
+from tests.support.history import (
+    ALICE,
+    PAYEE,
+    TickingClock,
+    confirm,
+    detect,
+    execute,
+    fund,
+    order,
+    register,
+    request_payout,
+    transfer,
+)
 from tests.support.memory import Fuse, MemoryPool, MemoryQueue, MemoryStore
 
 HOT = KEY.address
@@ -62,6 +75,7 @@ class World:
         self.funded = (self.node.usdt_of(HOT), self.node.sun_of(HOT))
         self.log, self.pool = DevnetLog(self.node), MemoryPool({HOT: "hot"})
         self.alarms: list[str] = []
+        self.sentences: list[str] = []
         self.store, self.queue, self.bookmarks = MemoryStore(), MemoryQueue(), MemoryBookmarks()
         self.ledger = Ledger(self.store, TickingClock())
         execute(self.ledger, register(ALICE, "Alice Ltd"), fund(ALICE, 1_000 * COINS, "opening"))
@@ -79,11 +93,27 @@ class World:
 
     def _ring(self, name: str, sentence: str) -> None:
         self.alarms.append(name)
+        self.sentences.append(sentence)
 
-    def request(self, name: str, amount_minor: int = AMOUNT, to: Address = PAYEE) -> PayoutOrder:
-        wished = msgspec.structs.replace(order(ALICE, name, amount_minor, FEE), to_address=to.base58)
+    def request(
+        self, name: str, amount_minor: int = AMOUNT, to: Address = PAYEE, *, account_id: str = ALICE, **wishes: Any
+    ) -> PayoutOrder:
+        wished = msgspec.structs.replace(order(account_id, name, amount_minor, FEE), to_address=to.base58, **wishes)
         execute(self.ledger, request_payout(wished))
         return wished
+
+    def client(self, name: str, usdt_minor: int) -> str:
+        """Another account with coins in the books; -> its id. The chain's coins are somewhere else."""
+        account_id = str(derived_id("account", "", name))
+        execute(self.ledger, register(account_id, name), fund(account_id, usdt_minor, "opening"))
+        return account_id
+
+    def refill(self, name: str, usdt_minor: int) -> None:
+        """Coins reach the hot wallet in a block, and the books once it is solid."""
+        self.node.fund(HOT, usdt_minor=usdt_minor)
+        fact = transfer(name, HOT, usdt_minor, wallet="hot", block=self.node.head().number)
+        fact = msgspec.structs.replace(fact, block_timestamp_ms=self.node.head().timestamp_ms)
+        execute(self.ledger, detect(fact), confirm(fact))
 
     def work(self) -> None:
         """Until the worker has nothing to do but wait."""

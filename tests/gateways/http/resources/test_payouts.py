@@ -30,6 +30,7 @@ def test_a_payout_reserves_amount_and_fee(shared: World) -> None:
         "System_Hot_Wallet_Asset": "100.000000",
     }
     shown = acme.shown(f"/v1/payouts/{payout['id']}")
+    assert shown.pop("lane") == {"ahead": 0}
     assert shown == {name: value for name, value in payout.items() if name != "position"}
     assert acme.shown("/v1/payouts?state=requested")["data"] == [shown]
     assert acme.shown("/v1/payouts?state=failed")["data"] == []
@@ -135,7 +136,10 @@ def test_the_key_answers_the_same_for_ever(shared: World) -> None:
 
 
 def test_a_payout_is_spelled_one_way(shared: World) -> None:
-    """First answer, GET, list and webhook have the same bytes of a payout, but for the position of what was just written."""
+    """First answer, GET, list and webhook have the same bytes of a payout, but for the position of what was just written.
+
+    One that waits has its place in its lane behind them, where it alone is asked for.
+    """
     acme = shared.company(usdt="100")
     body = {"to_address": PAYEE, "amount": "1.5", "client_reference": "order 7"}
     first = acme.post("/v1/payouts", json=body)
@@ -144,11 +148,12 @@ def test_a_payout_is_spelled_one_way(shared: World) -> None:
     assert first.text == (
         f'{{"id":"{made["id"]}","state":"requested","to_address":"{PAYEE}","amount":"1.500000","amount_minor":1500000,'
         '"fee_minor":1000000,"currency":"USDT","ledger_account":"User_Liability","tron_tx_hash":null,'
-        f'"client_reference":"order 7","failure_code":null,"created_at":"{made["created_at"]}",'
+        f'"client_reference":"order 7","failure_code":null,"priority":"normal","not_before":null,"waiting":null,'
+        f'"created_at":"{made["created_at"]}",'
         f'"updated_at":"{made["updated_at"]}"{position}'
     )
     shared.project()
-    assert acme.get(f"/v1/payouts/{made['id']}").text == first.text.removesuffix(position) + "}"
+    assert acme.get(f"/v1/payouts/{made['id']}").text == first.text.removesuffix(position) + ',"lane":{"ahead":0}}'
     wished = PayoutOrder(
         payout_id=made["id"],
         account_id=acme.account_id,

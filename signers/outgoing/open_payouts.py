@@ -1,0 +1,177 @@
+"""What is to leave the hot wallet, sorted into lanes; when each lane was last served, and what is set aside for whom.
+
+All of it is folded from the history, and nothing below the oldest open order counts: so a worker that has run for weeks and
+one that has just begun at the low-water mark take the same turns.
+"""
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from core.ledger.events import Event, Recorded
+from core.ledger.journal import TREASURY
+from core.ledger.ledger import EventStore
+from core.ports.bookmarks import Bookmarks
+from core.streams.instructions import Instruction, SendToken
+from core.streams.payouts import (
+    PayoutAttemptFailed,
+    PayoutCancelled,
+    PayoutConfirmed,
+    PayoutExpedited,
+    PayoutExpired,
+    PayoutFailed,
+    PayoutOrder,
+    PayoutPrepared,
+    PayoutRequested,
+    PayoutWaiting,
+)
+from signers.outgoing.earmarks import Earmarks, inflow
+from signers.outgoing.lanes import HIGH_EVERY, Lane, Place
+from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions, payouts
+
+
+class _Served(NamedTuple):
+    """What an account's lane was given: where in the history, and when it last was one of high priority."""
+
+    at: int
+    high_requested_at: int = 0
+    since_high: int = HIGH_EVERY
+
+
+class OpenPayouts(OpenOrders):
+    """Open orders of the hot wallet. The treasury's instructions are a lane like any account's."""
+
+    def __init__(self, store: EventStore, bookmarks: Bookmarks, bookmark: str, actor: str) -> None:
+        super().__init__(store, bookmarks, bookmark, [payouts(actor), instructions(actor, ["hot"])])
+        self.earmarks = Earmarks()
+        self._earmarks_from: int | None = None
+        """The oldest open order when the first of these earmarks began: from there on they can be folded again."""
+        self._waiting: dict[str, dict[str, OpenOrder]] = {}
+        """By account, what has no bytes that may be mined and is wanted now."""
+        self._later: list[tuple[int, int, str]] = []
+        """A heap of what is not wanted yet: the chain time of its beginning, its position and its stream."""
+        self._unsaid: dict[str, OpenOrder] = {}
+        """Of that, what its client was not told of."""
+        self._served: dict[str, _Served] = {}
+
+    def order(self, key: str) -> OpenOrder:
+        """By its stream."""
+        return self._open[key]
+
+    def lanes(self, chain_time_ms: int) -> list[Lane]:
+        """Of what may be made at this time."""
+        while self._later and self._later[0][0] <= chain_time_ms:
+            stream = heappop(self._later)[2]
+            self._unsaid.pop(stream, None)
+            order = self._open.get(stream)
+            if order is not None and order.attempts.alive is None:
+                self._waiting.setdefault(account_of(order), {})[stream] = order
+        oldest = super()._oldest() or 0
+        return [self._lane(account_id, waiting, oldest) for account_id, waiting in self._waiting.items()]
+
+    def _lane(self, account_id: str, waiting: dict[str, OpenOrder], oldest: int) -> Lane:
+        """What happened below the oldest open order is forgotten: a worker that begins does not read it."""
+        places = sorted((_place(key, order) for key, order in waiting.items()), key=lambda place: place.position)
+        served = self._served.get(account_id, _Served(0))
+        since_high = served.since_high if served.high_requested_at >= oldest else HIGH_EVERY
+        return Lane(account_id, places, max(served.at, oldest), since_high)
+
+    def unsaid(self) -> Iterator[OpenOrder]:
+        """What is not wanted yet, and its client was not told that it waits."""
+        return iter(self._unsaid.values())
+
+    def _fold(self, recorded: Recorded) -> None:
+        super()._fold(recorded)
+        happened = recorded.event
+        came = inflow(happened)
+        if came is not None:
+            self.earmarks.arrived(*came)
+        if isinstance(happened, PayoutPrepared):
+            self._note_served(recorded, happened)
+        order = self._open.get(recorded.stream)
+        if order is None:
+            self._forget(recorded.stream, happened)
+            return
+        self._place(recorded, order)
+        if isinstance(happened, PayoutWaiting) and happened.reason == "coins":
+            if not self.earmarks:
+                self._earmarks_from = super()._oldest()
+            self.earmarks.claim(recorded.stream, _amount_of(order), happened.since_ms)
+        if isinstance(happened, PayoutPrepared | PayoutExpired | PayoutAttemptFailed):
+            self.earmarks.tried(recorded.stream, in_flight=isinstance(happened, PayoutPrepared))
+
+    def _place(self, recorded: Recorded, order: OpenOrder) -> None:
+        """Put it where it waits, if it does."""
+        stream, happened = recorded.stream, recorded.event
+        begins_ms = _begins_ms(order)
+        if isinstance(happened, PayoutRequested) and begins_ms > happened.occurred_at.timestamp() * 1000:
+            heappush(self._later, (begins_ms, order.position, stream))
+            self._unsaid[stream] = order
+        elif isinstance(happened, PayoutWaiting) and happened.reason == "not_before":
+            self._unsaid.pop(stream, None)
+        elif order.attempts.alive is not None:
+            self._leave(account_of(order), stream)
+        elif not isinstance(happened, PayoutWaiting | PayoutExpedited):
+            self._waiting.setdefault(account_of(order), {})[stream] = order
+
+    def _note_served(self, recorded: Recorded, happened: PayoutPrepared) -> None:
+        before = self._served.get(happened.account_id, _Served(0))
+        order = self._open.get(recorded.stream)
+        # An older one of high priority that is tried again counts as any other: it may be below the low-water mark.
+        if order is not None and _is_high(order) and order.position >= before.high_requested_at:
+            self._served[happened.account_id] = _Served(recorded.position, order.position, 0)
+        else:
+            since_high = min(before.since_high + 1, HIGH_EVERY)
+            self._served[happened.account_id] = _Served(recorded.position, before.high_requested_at, since_high)
+
+    def _forget(self, stream: str, happened: Event) -> None:
+        """Whatever this event was about is over, or was before the low-water mark."""
+        if isinstance(happened, PayoutConfirmed | PayoutFailed | PayoutCancelled):
+            self.earmarks.ended(stream, paid=isinstance(happened, PayoutConfirmed))
+            self._leave(happened.account_id, stream)
+            self._unsaid.pop(stream, None)
+            if not self.earmarks:
+                self._earmarks_from = None
+        else:
+            self._leave(TREASURY, stream)
+
+    def _leave(self, account_id: str, stream: str) -> None:
+        lane = self._waiting.get(account_id)
+        if lane is not None and lane.pop(stream, None) is not None and not lane:
+            del self._waiting[account_id]
+
+    def _oldest(self) -> int | None:
+        open_from = super()._oldest()
+        if open_from is None or self._earmarks_from is None:
+            return open_from
+        return min(open_from, self._earmarks_from)
+
+
+def _begins_ms(order: OpenOrder) -> int:
+    """The chain time before which it is not wanted."""
+    wish = order.wish
+    if isinstance(wish, PayoutOrder) and wish.not_before is not None:
+        return int(wish.not_before.timestamp() * 1000)
+    return 0
+
+
+def account_of(order: OpenOrder) -> str:
+    """Whose lane it is in."""
+    return order.wish.account_id if isinstance(order.wish, PayoutOrder) else TREASURY
+
+
+def _is_high(order: OpenOrder) -> bool:
+    return isinstance(order.wish, PayoutOrder) and order.wish.priority == "high"
+
+
+def _amount_of(order: OpenOrder) -> int:
+    """USDT that it takes from the wallet."""
+    wish = order.wish
+    if isinstance(wish, Instruction):
+        return wish.act.amount_minor if isinstance(wish.act, SendToken) else 0
+    return wish.amount_minor
+
+
+def _place(key: str, order: OpenOrder) -> Place:
+    expedited = isinstance(order.wish, PayoutOrder) and order.state.expedited
+    return Place(key, order.position, _amount_of(order), _is_high(order), expedited)
