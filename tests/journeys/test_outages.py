@@ -20,6 +20,7 @@ from gateways.wiring.opened import visiting
 from tests.journeys.conftest import ROOT, Installation, get, post
 from tests.support.patience import HANG_S, until
 
+PAUSE_S = 0.05
 PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 FULL = "ALTER DATABASE postgres CONNECTION LIMIT 0"
 OPEN = "ALTER DATABASE postgres CONNECTION LIMIT -1"
@@ -55,7 +56,7 @@ class Load:
                     self.orders.add(answer.json()["id"])
                 for path in ("/v1/balances", "/v1/payouts?limit=1"):
                     self.answers["GET", self._company.get(path).status_code] += 1
-            self._stop.wait(0.05)
+            self._stop.wait(PAUSE_S)
 
     def until_served(self, what: str) -> None:
         """Until three more orders were taken, and three more questions answered."""
