@@ -62,6 +62,10 @@ def with_options(url: str, options: str) -> str:
     return f"{conninfo_to_dict(url).get('options') or ''} {options}".strip()
 
 
+IDLE_S: Final = 20.0
+"""So long a connection may be idle before one of them is given back: an outage makes every pool as large as it may be."""
+
+
 class Connections:
     """Transactions on one login. Opened at first use, so that a process that never needs it holds none."""
 
@@ -72,6 +76,7 @@ class Connections:
             max_size=connections_max,
             open=False,
             timeout=wait_s,
+            max_idle=IDLE_S,
             kwargs={"row_factory": namedtuple_row},
         )
 

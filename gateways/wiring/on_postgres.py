@@ -30,6 +30,9 @@ from gateways.tron.grpc_node import node_at
 from gateways.tron.nodes import Nodes
 from gateways.wiring.platform import Platform, utc_now
 
+FEW: Final = 3
+MANY: Final = 8
+"""Connections of one process to its tables."""
 ALARM_WAIT_S: Final = 2.0
 """So long an alarm may hold up who raises it while the database is shut; then the log has it alone."""
 
@@ -39,13 +42,15 @@ def on_postgres(
 ) -> tuple[Platform, Connections]:
     """Every port on the tables of one database, and the connections to them. AWS puts others in the place of some."""
     login = logins[role]
-    connections = Connections(login, connections_max=8)
-    store = PostgresEventStore(datastore(login))
+    # One thread needs hardly more than one connection at a time; all pools together stay below what a server lets in.
+    most = MANY if role == API or settings.mode == "aws" else FEW
+    connections = Connections(login, connections_max=most)
+    store = PostgresEventStore(datastore(login, connections_max=most // 2 + 1))
     # Connections of their own: whoever raises an alarm may hold all the others.
     ringing = Connections(login, connections_max=1, wait_s=ALARM_WAIT_S)
     # Queues and bookmarks need not wait for the disk. What a crash of the server takes back of them it takes back of all that
     # was committed after, the cursor behind a report included, and what was taken twice is done once (I9, I11).
-    hints = Connections(login, connections_max=8, options="-c synchronous_commit=off")
+    hints = Connections(login, connections_max=most, options="-c synchronous_commit=off")
     alarm = Alarms(ringing)
     node = Nodes({each.url: node_at(each, token=settings.usdt.evm) for each in settings.nodes}, alarm=alarm)
 
