@@ -70,7 +70,7 @@ def test_an_auditor_takes_the_books_home(installation: Installation, tmp_path: P
         )
         assert checked.returncode == 0, checked.stderr
     journal = counterfoil(installation, "audit", "export", "--format", "hledger")
-    assert f"Liabilities:Client-{account}:User-Liability" in journal.stdout, journal.stderr
+    assert f"Equity:Client-{account}:Liabilities:User-Liability" in journal.stdout, journal.stderr
     path.unlink()
     for wish, sentence in (
         (("--format", "hledger", "--account", str(UUID(int=1))), "there is no account 00000000"),
