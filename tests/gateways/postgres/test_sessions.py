@@ -30,7 +30,7 @@ STRANGE = {
 
 
 def set_for_all(database: Database, name: str, value: str) -> None:
-    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+    with psycopg.connect(conninfo_of(database.owner_url), autocommit=True) as conn:
         conn.execute(f"ALTER DATABASE {database.name} SET {name} = {value}")
 
 
