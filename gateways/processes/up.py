@@ -110,8 +110,8 @@ def _signs(settings: Settings) -> Path:
     """Where the processes leave a sign of life; nobody's of an earlier start."""
     signs = settings.pulse if settings.pulse != Path("") else settings.data / SIGNS
     signs.mkdir(parents=True, exist_ok=True)
-    for left in signs.iterdir():
-        left.unlink()
+    for name in ("devnet", *PROCESSES):  # nothing else: the folder may be one that is used for more
+        (signs / name).unlink(missing_ok=True)
     return signs
 
 

@@ -68,7 +68,7 @@ def folder_of(setting: Path) -> Path | None:
 def look_after(setting: Path, *, but: str = "") -> list[str]:
     """What does not go on; empty when all is well. A folder without signs is not well: nothing has begun. Raises UserError.
 
-    `but` is who asks, and need not be asked.
+    `but` is who asks, and need not be asked: where it is alone, all is well.
     """
     folder = folder_of(setting)
     if folder is None:
@@ -76,7 +76,7 @@ def look_after(setting: Path, *, but: str = "") -> list[str]:
             "set COUNTERFOIL_PULSE to the folder that the processes were given, where they leave a sign of life"
         )
     signs = sorted(each for each in folder.iterdir() if each.name != but)
-    if not signs:
+    if not signs and not but:
         return [f"no process shows itself in {folder}"]
     return [said for said in map(_wrong_with, signs) if said]
 

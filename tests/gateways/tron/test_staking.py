@@ -1,7 +1,6 @@
 """The port `Staking` over HTTP: stake, delegations and resources as java-tron prints them, defaults and {} included."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from core.tron.chain import AccountResources, Delegation, DelegationIndex, Permi
 from core.tron.transactions import DELEGATE, TRANSFER, UNDELEGATE
 from gateways.tron.node import TronNode
 from tests.support.chain import PAYER, USDT, person
-from tests.support.http_server import Answered, Asked, HttpServer, serving
+from tests.support.http_server import Answered, Asked, HttpServer
 
 OWNER, RECEIVER = bytes(PAYER), bytes(person(5))
 ACCOUNT: dict[str, Any] = {
@@ -44,19 +43,6 @@ ACCOUNT: dict[str, Any] = {
     "frozen": [{"frozen_balance": 13, "expire_time": 1}],
     "asset_optimized": True,
 }
-
-
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    with serving(lambda asked: Answered()) as server:
-        yield server
-
-
-@pytest.fixture
-def node(server: HttpServer) -> Iterator[TronNode]:
-    node = TronNode(server.url, timeout_s=5)
-    yield node
-    node.close()
 
 
 def says(server: HttpServer, answer: Any) -> None:

@@ -1,0 +1,73 @@
+"""Who has work and does not move for a minute is named and rings once; who moves, or has nothing to do, is not."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateways.http.progress import STANDS_S, Progress
+from gateways.telemetry.life_signs import DOWN
+
+pytestmark = pytest.mark.fast
+
+
+class Places:
+    """The one question of `Progress`, answered by hand: (name, place, waiting) each."""
+
+    def __init__(self) -> None:
+        self.rows = [("the view balances", 10, 0), ("the process relay", 10, 0)]
+
+    async def fetch(self, _: str) -> list[Any]:
+        return [SimpleNamespace(name=name, place=place, waiting=waiting) for name, place, waiting in self.rows]
+
+
+class Watched:
+    def __init__(self, signs: Path = Path("")) -> None:
+        self.places, self.now_s = Places(), 0.0
+        self.rang: list[tuple[str, str]] = []
+        self.progress = Progress(self.places, signs, self._ring, lambda: self.now_s)  # type: ignore[arg-type]
+
+    def _ring(self, name: str, sentence: str) -> None:
+        self.rang.append((name, sentence))
+
+    def look(self, after_s: float) -> dict[str, str]:
+        self.now_s += after_s
+        asyncio.run(self.progress.look())
+        return self.progress.standing()
+
+
+def test_who_has_work_and_stands_for_a_minute_rings_once() -> None:
+    """Not before, not twice, and again when it went on in between."""
+    watched = Watched()
+    assert watched.look(0) == watched.look(10 * STANDS_S) == {}
+    for place, rung in ((10, 1), (11, 2)):
+        watched.places.rows[0] = ("the view balances", place, 5)
+        assert watched.look(1) == watched.look(STANDS_S - 2) == {}
+        said = watched.look(3)
+        assert said == watched.progress.standing()
+        assert said["the view balances"].endswith("and 5 events wait for it")
+        watched.look(5)
+        assert [name for name, _ in watched.rang] == ["not_moving"] * rung
+
+
+def test_who_moves_or_has_nothing_to_do_does_not_stand() -> None:
+    """However slowly it moves, and however long nothing comes."""
+    watched = Watched()
+    for place in range(5):
+        watched.places.rows[1] = ("the process relay", place, 1_000)
+        assert watched.look(STANDS_S - 1) == {}
+    assert watched.rang == []
+
+
+def test_a_process_that_is_down_rings_and_an_api_alone_is_well(tmp_path: Path) -> None:
+    """In a container of its own the API leaves the one sign there is, which is no reason to be taken for ill."""
+    (tmp_path / "api").write_text("http://127.0.0.1:9/healthz", encoding="utf-8")
+    watched = Watched(tmp_path)
+    watched.look(0)
+    assert watched.rang == []
+    (tmp_path / "record").write_text(f"{DOWN}record ended with 3, the 2. time in a row", encoding="utf-8")
+    watched.look(0)
+    watched.look(0)
+    assert watched.rang == [("process_down", "record ended with 3, the 2. time in a row")]
