@@ -35,6 +35,8 @@ _TRANSFER_TOPIC: Final = bytes.fromhex(TRANSFER_TOPIC)
 _TRANSFER_CONTRACT: Final = CONTRACT_TYPES[TRANSFER]
 _TRANSFER_TYPE: Final = f"/{PACKAGE}{_TRANSFER_CONTRACT.name}".encode()
 """The end of every type URL of a transfer, whatever its prefix."""
+_NO_TRANSACTIONS: Final = bytes(32)
+"""The root of an empty block."""
 _VM_TYPE: Final = b"SmartContract"
 _VM_TYPES: Final = (30, 31)
 """CreateSmartContract and TriggerSmartContract: what the virtual machine runs, and has a result for."""
@@ -201,7 +203,8 @@ def check_link(parent: Cursor, block: Block) -> None:
 def check(block: Block) -> None:
     """Raises WrongHeader, WrongTransactions or NotWhole unless id, header, txids and txTrieRoot follow from the bytes.
 
-    What is wrong beside the root comes first: NotWhole says that all else holds (TRON.md 2.3).
+    What is wrong beside the root comes first: NotWhole says that all else holds (TRON.md 2.3). A stranger's bytes hide in
+    transactions that are shown: who shows none of some has left them out, however many nodes do.
     """
     ref = block.ref
     try:
@@ -222,8 +225,14 @@ def check(block: Block) -> None:
     for transaction in block.transactions:
         if txid_of(transaction.raw_data) != transaction.txid:
             raise WrongTransactions(f"transaction {transaction.txid} of block {ref.number} is not its bytes' hash")
-    if tx_trie_root(block.transactions) != block.tx_trie_root:
-        raise NotWhole(f"the transactions of block {ref.number} are not those its header's txTrieRoot states")
+    if tx_trie_root(block.transactions) == block.tx_trie_root:
+        return
+    if not block.transactions or block.tx_trie_root == _NO_TRANSACTIONS:
+        raise WrongTransactions(
+            f"block {ref.number} is shown with {len(block.transactions)} transactions, and its header's txTrieRoot"
+            f" {'names none' if block.transactions else 'names some'}"
+        )
+    raise NotWhole(f"the transactions of block {ref.number} are not those its header's txTrieRoot states")
 
 
 def block_id(number: int, header_raw: bytes) -> str:
@@ -237,7 +246,7 @@ def tx_trie_root(transactions: Sequence[ChainTransaction]) -> bytes:
     while len(level) > 1:
         pairs = [sha256(left + right) for left, right in zip(level[::2], level[1::2], strict=False)]
         level = pairs + level[len(pairs) * 2 :]
-    return level[0] if level else bytes(32)
+    return level[0] if level else _NO_TRANSACTIONS
 
 
 def _whole(transaction: ChainTransaction) -> bytes:

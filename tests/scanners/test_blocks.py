@@ -290,6 +290,7 @@ def test_a_recorded_mainnet_block_is_believed() -> None:
         ),  # type: ignore[attr-defined]
         ("another producer", WrongHeader, {"witness": bytes(person(3))}),
         ("another root", WrongHeader, {"tx_trie_root": bytes(32)}),
+        ("all transactions left out", WrongTransactions, {"transactions": ()}),
         ("a transaction left out", NotWhole, {"transactions": mainnet_block().transactions[:2]}),
         ("transactions in another order", NotWhole, {"transactions": mainnet_block().transactions[::-1]}),
         (

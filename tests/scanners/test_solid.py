@@ -17,7 +17,7 @@ from scanners.branch import Branch, Seen
 from scanners.claims import SolidNotShown
 from scanners.observer import HEAD, HELD_MAX, SOLID, UNSOLID_BLOCKS_MAX, ChainMismatch, Observer
 from scanners.producers import Producers
-from tests.scanners.world import US, World
+from tests.scanners.world import THEM, US, World
 from tests.support.chain import SOLID_LAG, MemoryChain, tx_trie_root, usdt_transfer
 from tests.support.chain import block_of as made
 
@@ -211,8 +211,8 @@ def test_a_block_that_does_not_fit_its_receipts_is_asked_for_again() -> None:
     world, talker = world_of()
     world.opinion = Agreeing()  # type: ignore[assignment]
     world.restart()
-    world.chain.mine(usdt_transfer(1, US, 5), blocks=SEATS)
-    cut = [CHANGE(world.chain.blocks[1], transactions=())]
+    world.chain.mine(usdt_transfer(1, US, 5), usdt_transfer(2, THEM, 6), blocks=SEATS)
+    cut = [CHANGE(world.chain.blocks[1], transactions=world.chain.blocks[1].transactions[1:])]
     talker.says["solid_block"] = lambda number: cut.pop() if number == 1 and cut else world.chain.solid_block(number)
     with contextlib.suppress(IncompleteReceipts):
         world.observer.step()

@@ -185,6 +185,24 @@ def test_two_nodes_that_agree_let_a_block_pass() -> None:
     assert [name for name, _ in world.alarms] == ["block_not_whole"]
 
 
+def test_a_block_shown_empty_passes_with_no_number_of_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A root that names transactions and none shown: nothing can hide in what is not there, whoever else says the same."""
+    other = Other()
+    world = opaque(other)
+    show = Opaque.block
+
+    def emptied(self: Opaque, number: int) -> Block | None:
+        block = show(self, number)
+        return block if block is None or number != STRANGE else msgspec.structs.replace(block, transactions=())
+
+    monkeypatch.setattr(Opaque, "block", emptied)
+    turned(world)
+    assert (world.balance(), other.asked, world.cursors.rows[SOLID].number) == (0, [], STRANGE - 1)
+    monkeypatch.setattr(Opaque, "block", show)
+    world.settle()
+    assert world.balance() == 70
+
+
 def test_an_operator_lets_a_block_pass_by_its_id() -> None:
     """A block that a person accepted passes with one node; another block at its height does not."""
     world = opaque(None, accepted="this")

@@ -13,7 +13,7 @@ from gateways.devnet.chain.block import seal, unseal
 from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.in_process import InProcess
 from gateways.tron.node import Suspended, TronNode
-from scanners.blocks import IncompleteReceipts, NotWhole, check, check_receipts, transfers
+from scanners.blocks import IncompleteReceipts, NotWhole, WrongTransactions, check, check_receipts, transfers
 from tests.gateways.devnet.world import STRANGER, TRX, Devnet
 from tests.gateways.tron.grpc_calls import devnet_node
 
@@ -157,11 +157,11 @@ def test_lies_are_told_both_ways(side: Side) -> None:
     """A transaction left out, a block emptied or denied, receipts left out or invented: what is told is caught, or compared."""
     block, receipts = side.node.solid_block(side.busy), side.node.solid_receipts(side.busy)
     assert block is not None
-    for kind in ("omit_tx", "empty_block"):
+    for kind, fault in (("omit_tx", NotWhole), ("empty_block", WrongTransactions)):
         side.arm(kind, path="")
         lie = side.node.solid_block(side.busy)
         assert lie is not None
-        with pytest.raises(NotWhole):
+        with pytest.raises(fault):
             check(lie)
     side.arm("no_block")
     assert side.node.solid_block(side.busy) is None
