@@ -21,7 +21,7 @@ help:
 > @echo "make test    all tests (starts every server it needs)"
 > @echo "make check   ruff, mypy, import contracts, fast tests"
 > @echo "make simulate SEED=7     one run of the whole system on a hostile chain, from its seed, with its trace"
-> @echo "make simulate-many       2,000 of them, and 100,000 cases against the block reader"
+> @echo "make simulate-many       2,000 of them, a death at every write, and 100,000 cases against the block reader"
 > @echo "make live NODE=… KEY=…   the node's contract and one journey against a real node of a test network"
 > @echo "make bench   the engine's numbers beside their baselines"
 > @echo "make readme  writes what programs print into the README and the guides, three minutes"
@@ -67,7 +67,7 @@ simulate: $(DEV)
 
 simulate-many: $(DEV)
 > @$(BIN)/python -m tests.simulation 1 --many 2000
-> @FUZZ_CASES=100000 $(BIN)/python -m pytest -n 2 tests/scanners/test_fuzz.py
+> @FUZZ_CASES=100000 EVERY_PLACE=1 $(BIN)/python -m pytest -n 2 tests/scanners/test_fuzz.py tests/simulation/test_crash_walk*.py
 
 live: export NODE := $(NODE)
 live: export SOLIDITY := $(SOLIDITY)

@@ -15,17 +15,25 @@ from tests.simulation.world import Action, World, plan
 
 def failure_of(seed: int, actions: Sequence[Action] | None = None, trace: bool = False, **system: object) -> str:
     """How a run ends: "" when all is well, else the kind of failure and its sentence."""
+    return run(seed, actions, trace, **system)[1]
+
+
+def run(
+    seed: int, actions: Sequence[Action] | None = None, trace: bool = False, **system: object
+) -> tuple[World | None, str]:
+    """The world as the run left it, None where it could not even begin, and how the run ended as `failure_of` says it."""
+    world = None
     try:
         world = World(seed, trace=print if trace else None, **system)
         world.run(plan(seed) if actions is None else actions)
     except Broken as broken:
-        return str(broken)
+        return world, str(broken)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         if trace:
             traceback.print_exc()
-        return f"{type(error).__name__}: {error} at {where.filename}:{where.lineno} (seed {seed})"
-    return ""
+        return world, f"{type(error).__name__}: {error} at {where.filename}:{where.lineno} (seed {seed})"
+    return world, ""
 
 
 def shrunk(seed: int, actions: Sequence[Action]) -> list[Action]:

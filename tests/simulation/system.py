@@ -4,6 +4,7 @@ A crash throws away every object but the durable ones and builds the processes a
 call that changes something outside the process: append, send, delete, broadcast, cursor, bookmark, pool, log.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ from tests.simulation.backends import Backend
 from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
 from tests.support.memory import Crash, MemoryCursors, MemoryHoldings, MemoryOutstanding, MemorySolidLog
 
+EVERY_PLACE: Final = bool(os.environ.get("EVERY_PLACE"))
 START_MS: Final = 1_788_408_000_000
 FACT_KEY: Final = b"observer's key of thirty-two by."
 RULES: Final = PayoutRules(lifetime_ms=60_000)
@@ -100,10 +102,18 @@ class System:
     """What is durable, and the processes that run on it now. Time is the chain's and moves with `pass_ms` and mining."""
 
     def __init__(
-        self, seed: int, *, backends: int = 2, mutant: dict[str, Any] | None = None, sweeping: bool = True
+        self,
+        seed: int,
+        *,
+        backends: int = 2,
+        mutant: dict[str, Any] | None = None,
+        sweeping: bool = True,
+        walked: bool = False,
     ) -> None:
         self.sweeping = sweeping
         """Whether sweeps are planned by themselves."""
+        self.walked = walked
+        """Whether `places` are asked for: to look at everything at every write takes its time."""
         self.now_ms = START_MS
         self.devnet = devnet.Node(devnet.Config(paused=True, network=f"simulation {seed}"), lambda: self.now_ms)
         bare = {1: BACKENDS[1:], 3: BACKENDS}.get(seed % 4, ())
@@ -139,6 +149,8 @@ class System:
         """Every boundary passed: process and call, once before it and once after it."""
         self.turns: list[int] = []
         """The turn that each of them was passed in."""
+        self.situations: list[tuple[object, ...]] = []
+        """What was durable at each of them, but for heights and times."""
         self._turn = 0
         self.processes: dict[str, Callable[[], bool]] = {}
         for name in PROCESSES:
@@ -312,16 +324,30 @@ class System:
         """The boundaries from `start` on, or the `wanted` of them, that are places of their own, counted from there.
 
         Right before a write is the same place as right after the one before it in the same turn: what is in between reads.
+        A boundary where nothing but the chain's height is another than at an earlier one is a place of its own only with
+        EVERY_PLACE in the environment (`make simulate-many`).
         """
         turns, writes = self.turns[start:], self.writes[start:]
+        situations = self.situations[start:]
+        first = {situation: at for at, situation in reversed(list(enumerate(situations)))}
 
         def is_place(at: int) -> bool:
             return 0 <= at < len(writes) and (not wanted or writes[at] in wanted)
 
-        def is_again(at: int) -> bool:
-            return at % 2 == 0 and is_place(at - 1) and turns[at - 1] == turns[at]
+        def is_new(at: int) -> bool:
+            return is_place(at) and (EVERY_PLACE or first[situations[at]] == at)
 
-        return [at for at in range(len(writes)) if is_place(at) and not is_again(at)]
+        def is_again(at: int) -> bool:
+            return at % 2 == 0 and is_new(at - 1) and turns[at - 1] == turns[at]
+
+        return [at for at in range(len(writes)) if is_new(at) and not is_again(at)]
+
+    def _situation(self) -> tuple[object, ...]:
+        chain = self.devnet.chain
+        mined = sum(len(block.included) for block in chain.blocks)
+        solid = sum(len(block.included) for block in chain.blocks[: chain.solid.number + 1])
+        queues = self.facts.depth(), self.work.depth(), len(self.outstanding.rows)
+        return self.writes[-1], len(self.writes) % 2, self.store.head(), *queues, len(chain.pool), mined, solid
 
     def _through(self, port: Any) -> Any:
         return _Fused(port, self)
@@ -330,6 +356,8 @@ class System:
         """Called before and after each write."""
         self.writes.append(f"{self.running} {call}")
         self.turns.append(self._turn)
+        if self.walked:
+            self.situations.append(self._situation())
         if self.fuse is not None and self.fuse.burn(self.running, call):
             self.died_at = self.writes[-1]
             raise Crash

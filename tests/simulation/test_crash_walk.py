@@ -46,7 +46,7 @@ def life(world: World) -> None:
 @functools.cache
 def undisturbed() -> tuple[list[str], list[int]]:
     """Every boundary of an undisturbed life, in order, and those that are places of their own to die at."""
-    world = World(0, backends=1)
+    world = World(0, backends=1, walked=True)
     before = len(world.system.writes)
     life(world)
     return world.system.writes[before:], world.system.places(before)

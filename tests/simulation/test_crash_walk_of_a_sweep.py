@@ -29,9 +29,9 @@ def life(world: World) -> None:
         world.system.mine()
 
 
-def quiet(seed: int) -> World:
+def quiet(seed: int, **system: object) -> World:
     """A world whose two deposits are credited and not swept yet."""
-    world = World(seed, backends=1, sweeping=False)
+    world = World(seed, backends=1, sweeping=False, **system)
     world.system.sweeping = True
     for name in ("sweeps", "sweeps2"):
         world.system.restart(name)
@@ -41,7 +41,7 @@ def quiet(seed: int) -> World:
 @functools.cache
 def undisturbed(method: str) -> tuple[list[str], list[int]]:
     """Every boundary of an undisturbed life, in order, and those that are places of their own to die at."""
-    world = quiet(SEEDS[method])
+    world = quiet(SEEDS[method], walked=True)
     before = len(world.system.writes)
     life(world)
     assert not open_treasury(world.system.store)

@@ -4,6 +4,7 @@ So the same list is the same run, and a list with some actions taken out is a ru
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -62,6 +63,8 @@ class World:
         self.accounts: list[str] = []
         self.orders: dict[tuple[str, str], PayoutOrder] = {}
         self.deposit_addresses: list[Address] = []
+        self.struck: Counter[str] = Counter()
+        """The faults that a node answered with, by kind."""
         self._begin()
 
     @property
@@ -106,6 +109,8 @@ class World:
         before = store.head()
         self.trace(f"head {chain.head.number}, solid {chain.solid.number}: {action}")
         ACTIONS[action.name][1](self, random.Random(action.draw))
+        for backend in self.system.backends.values():
+            self.struck |= backend.faults.struck
         if self.system.crashes > crashes:
             self.trace(f"        died: {self.system.died_at}")
         for recorded in store.read(before, store.head()):
