@@ -57,7 +57,7 @@ test: $(DEV)
 check: $(DEV)
 > @$(BIN)/ruff check .
 > @$(BIN)/ruff format --check --quiet .
-> @$(BIN)/mypy
+> @$(BIN)/mypy -n 2
 > @$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
 > @$(BIN)/python -m pytest -n 2 -m "fast and not long" tests
 

@@ -2,14 +2,20 @@
 
 import pytest
 
-from tests.bench.treasury import DEPOSITS, PRICES, deposits, fixed_pump, ours
+from tests.bench.treasury import DEPOSITS, deposits, fixed_pump, ours
 
 AIMS = {True: 0.35, False: 0.60}
 """With stake and without: of what a fixed pump of 40 TRX for every deposit burns."""
 
 
-@pytest.mark.parametrize("price", PRICES)
-@pytest.mark.parametrize("stake", AIMS, ids=["stake", "no stake"])
+@pytest.mark.parametrize(
+    ("price", "stake"),
+    [
+        pytest.param(100, False, id="100 sun, no stake"),
+        pytest.param(210, True, id="210 sun, stake"),
+        pytest.param(420, False, id="420 sun, no stake"),
+    ],
+)
 def test_a_thousand_deposits_are_swept_to_the_unit(price: int, stake: bool) -> None:
     """Every transaction of ours succeeds, books and chain agree address by address, and the aim is met."""
     result, world = ours(price, stake=stake)
