@@ -24,8 +24,11 @@ def outputs(page: str) -> Mapping[int, tuple[str, str]]:
         folder = Path(name)
         folder.chmod(0o755)  # Postgres runs as a user of its own where we are root
         (folder / "cold-passphrase").write_text("of a test, and of nothing else\n")
-        with Installation(folder / "data", sweep_interval_s="0", payout_fee="0.5", **_PATIENT) as running:
-            stage = _Stage(running, Shell(folder, data=str(running.data)))
+        with (
+            Installation(folder / "data", sweep_interval_s="0", payout_fee="0.5", **_PATIENT) as running,
+            Shell(folder, data=str(running.data)) as shell,
+        ):
+            stage = _Stage(running, shell)
             stage.begin()
             for block, below in commands(page):
                 stage.before(block.text)

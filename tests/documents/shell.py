@@ -5,8 +5,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from tests.documents.parts import ROOT, environment
+from tests.documents.warm import Warm
 from tests.support.patience import HANG_S
 
 NOT_RUN: Mapping[str, str] = {
@@ -25,7 +27,10 @@ _SET = {
 
 
 class Shell:
-    """Runs blocks in `folder`, which it makes look like the repository: `counterfoil`, `python3` and `schema/` are there."""
+    """Runs blocks in `folder`, which it makes look like the repository: `counterfoil`, `python3` and `schema/` are there.
+
+    To be used as a context: the program that it holds ready ends with it.
+    """
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self._folder = folder
@@ -35,12 +40,16 @@ class Shell:
         tools.mkdir()
         (folder / "schema").symlink_to(ROOT / "schema")
         (tools / "python3").symlink_to(sys.executable)
-        program = tools / "counterfoil"
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gateways "$@"\n')
-        program.chmod(0o755)
+        self._warm = Warm(tools)
         kept = environment(**settings)
         path = f"{tools}:{Path(sys.executable).parent}:{kept['PATH']}"
         self._environment = {**kept, "COLUMNS": "140", "PATH": path, "PYTHONPATH": str(ROOT)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._warm.end()
 
     def set(self, **variables: str) -> None:
         """For the blocks that follow."""

@@ -66,8 +66,10 @@ def test_an_operator_can_follow_his_page() -> None:
 def test_an_auditor_can_follow_his_page(installation: Installation) -> None:
     """The export is verified by the stand-alone file, and a changed byte is found."""
     until(lambda: installation.hot_wallet())
-    with tempfile.TemporaryDirectory(prefix="cf-verified-") as name:
-        shell = Shell(Path(name), data=str(installation.data))
+    with (
+        tempfile.TemporaryDirectory(prefix="cf-verified-") as name,
+        Shell(Path(name), data=str(installation.data)) as shell,
+    ):
         printed = [shell.run(block.text) for block, _ in commands(source("verify"))]
     assert printed[-1].rstrip().endswith("found")
 

@@ -31,7 +31,8 @@ def test_the_readme_s_client_works_as_written(installation: Installation) -> Non
     script = script.replace("http://127.0.0.1:8090", installation.devnet)
     with tempfile.TemporaryDirectory(prefix="cf-readme-") as name:
         (Path(name) / ".counterfoil").symlink_to(installation.data)
-        printed = Shell(Path(name)).run(script)
+        with Shell(Path(name)) as shell:
+            printed = shell.run(script)
     assert '"txid":' in printed
     assert "insufficient_funds" in printed or '"state":"requested"' in printed  # as soon as the deposit is solid
     assert '"code":"User_Liability"' in printed.replace(" ", "")
