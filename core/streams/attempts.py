@@ -159,6 +159,13 @@ class Order(Protocol):
     def ids(self) -> Mapping[str, str]:
         """What each event of it carries of it."""
 
+    @property
+    def owners(self) -> Sequence[str]:
+        """The streams of the accounts whose coins it moves."""
+
+    def held(self, past: Past) -> Refusal | None:
+        """Why no bytes of it may be made or signed now, whoever asks; `past` has its owners."""
+
 
 class Steps(NamedTuple):
     """What a kind of order makes of the steps: its state before anything happened, and the event of each step."""
@@ -210,7 +217,7 @@ class _SigningCommand(_AttemptCommand, frozen=True):
     """A step towards the first broadcast: refused under the append lock while signing is stopped."""
 
     def streams(self) -> list[str]:
-        return [self.order.stream, SIGNING]
+        return [self.order.stream, SIGNING, *self.order.owners]
 
 
 class PrepareAttempt(_SigningCommand, frozen=True, kw_only=True):
@@ -222,7 +229,8 @@ class PrepareAttempt(_SigningCommand, frozen=True, kw_only=True):
         known = self._known(past)
         if (held := self._held(known, known.attempts.preparing(self.attempt), "prepared")) is not None:
             return held
-        return must_be_signing(past) or self._new(self._steps.prepared, now, attempt=self.attempt)
+        held = must_be_signing(past) or self.order.held(past)
+        return held or self._new(self._steps.prepared, now, attempt=self.attempt)
 
 
 class SignAttempt(_SigningCommand, frozen=True, kw_only=True):
@@ -236,7 +244,7 @@ class SignAttempt(_SigningCommand, frozen=True, kw_only=True):
         if (held := self._held(known, known.attempts.signing(self.txid), f"signed as {self.txid}")) is not None:
             return held
         signed = self._new(self._steps.signed, now, txid=self.txid, signature=self.signature)
-        return must_be_signing(past) or signed
+        return must_be_signing(past) or self.order.held(past) or signed
 
 
 class BroadcastAttempt(_SigningCommand, frozen=True, kw_only=True):

@@ -104,6 +104,14 @@ class Instruction(msgspec.Struct, frozen=True):
     def ids(self) -> dict[str, str]:
         return {"instruction_id": self.instruction_id}
 
+    @property
+    def owners(self) -> Sequence[str]:
+        """The treasury's coins are no account's."""
+        return ()
+
+    def held(self, _: Past) -> Refusal | None:
+        return None
+
 
 # Events: stored as they are for ever, so a change is a new version and an upcast
 

@@ -40,7 +40,7 @@ from core.ledger.refusals import (
     data_of,
     restore,
 )
-from core.streams.accounts import must_be_active
+from core.streams.accounts import account_stream, must_be_active
 from core.streams.addresses import UNASSIGNED, address_stream
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
 from core.streams.treasury import WALLET_STREAMS, role_of
@@ -50,7 +50,7 @@ FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelle
 Priority = Literal["normal", "high"]
 """Which of one account's payouts goes first; another account's never waits for it (I20)."""
 NOT_BEFORE_MAX: Final = timedelta(days=90)
-WaitingFor = Literal["coins", "energy", "token", "not_before", "signing_stopped"]
+WaitingFor = Literal["coins", "energy", "token", "not_before", "signing_stopped", "account_suspended"]
 """Why a payout is not made although it is its lane's turn. "energy": or TRX; "token": the token refuses the transfer now."""
 RETRIED: Final = frozenset({"out_of_energy", "out_of_time"})
 """Failures that say nothing of the payee: the price rose before the block came (FAILURES 44), or its producer was slow."""
@@ -88,6 +88,14 @@ class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
     @property
     def ids(self) -> dict[str, str]:
         return {"payout_id": self.payout_id, "account_id": self.account_id}
+
+    @property
+    def owners(self) -> Sequence[str]:
+        return [account_stream(self.account_id)]
+
+    def held(self, past: Past) -> Refusal | None:
+        """A suspended account's payout waits, whenever it was asked for (FAILURES 54)."""
+        return must_be_active(past, self.account_id)
 
     @property
     def total_minor(self) -> int:

@@ -101,6 +101,8 @@ class Endpoint:
     media_type: str
     otherwise: Mapping[int, Any]
     """Other statuses that are no problem+json, with their answers."""
+    operator_too: bool
+    """The operator may do it as well, for any account."""
 
     @property
     def name(self) -> str:
@@ -129,6 +131,7 @@ def endpoint(
     public: bool = False,
     media_type: str = "application/json",
     otherwise: Mapping[int, Any] = MappingProxyType({}),
+    operator_too: bool = False,
 ) -> Callable[[H], H]:
     """Declare the function below as the endpoint. It takes the Call and, if there is one, the body or the query."""
 
@@ -149,6 +152,7 @@ def endpoint(
                 public=public,
                 media_type=media_type,
                 otherwise=otherwise,
+                operator_too=operator_too,
             )
         )
         return handle

@@ -10,6 +10,7 @@ from core.ledger.books import HOT_WALLET
 from core.ledger.events import Recorded
 from core.ledger.journal import TREASURY, ledger_account_id
 from core.ledger.refusals import restore
+from core.streams.accounts import Account, account_stream
 from core.streams.attempts import Attempt
 from core.streams.payouts import (
     Payout,
@@ -76,6 +77,7 @@ WAITING: Final = {
     "token": "the token refuses the transfer now: it is paused, or the hot wallet is blacklisted",
     "not_before": "its client wants it later",
     "signing_stopped": "signing is stopped",
+    "account_suspended": "its account is suspended",
 }
 """What a payout waits for although it is its lane's turn."""
 _OVER: Final = "Nothing more happens to it."
@@ -218,6 +220,13 @@ def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
             "It goes on when every cause has ended, or an operator has looked: `counterfoil signing status`.",
             {"causes": list(causes)},
         )
+    if _is_suspended(conn, order.account_id):
+        return Now(
+            "account_suspended",
+            "Its account is suspended.",
+            "It goes on when the account is active again. While nothing of it was prepared, its client or the operator may"
+            " cancel it.",
+        )
     if attempt is not None:
         return Now(
             "being_signed",
@@ -232,6 +241,13 @@ def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
             "waiting_for_its_time", sentence, "Then it takes its turn. Its coins are reserved, and others go on."
         )
     return _waiting(conn, payout, history[0].position)
+
+
+def _is_suspended(conn: Connection[Any], account_id: str) -> bool:
+    account = Account()
+    for recorded in history_of(conn, account_stream(account_id)):
+        account = account.evolve(recorded.event)
+    return account.status == "suspended"
 
 
 def _in_flight(conn: Connection[Any], attempt: Attempt) -> Now:

@@ -12,6 +12,7 @@ from core.ledger.events import Event, Recorded
 from core.ledger.journal import TREASURY
 from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
+from core.streams.accounts import Account, account_stream
 from core.streams.instructions import Instruction, SendToken
 from core.streams.payouts import (
     PayoutAttemptFailed,
@@ -53,6 +54,8 @@ class OpenPayouts(OpenOrders):
         self._unsaid: dict[str, OpenOrder] = {}
         """Of that, what its client was not told of."""
         self._served: dict[str, _Served] = {}
+        self._accounts: dict[str, Account] = {}
+        """Of those for whom something waited."""
 
     def order(self, key: str) -> OpenOrder:
         """By its stream."""
@@ -76,6 +79,20 @@ class OpenPayouts(OpenOrders):
         since_high = served.since_high if served.high_requested_at >= oldest else HIGH_EVERY
         return Lane(account_id, places, max(served.at, oldest), since_high)
 
+    def is_suspended(self, order: OpenOrder) -> bool:
+        """Whether its account may have nothing paid now. The treasury's instructions are no account's."""
+        return isinstance(order.wish, PayoutOrder) and self.account(order.wish).status != "active"
+
+    def account(self, wish: PayoutOrder) -> Account:
+        """Whose payout it is, as far as this worker has read. Only the first look at an account asks the store."""
+        stream = account_stream(wish.account_id)
+        if stream not in self._accounts:
+            account = Account()
+            for recorded in self._store.histories([stream]).get(stream, ()):
+                account = account.evolve(recorded.event)
+            self._accounts[stream] = account
+        return self._accounts[stream]
+
     def unsaid(self) -> Iterator[OpenOrder]:
         """What is not wanted yet, and its client was not told that it waits."""
         return iter(self._unsaid.values())
@@ -83,6 +100,8 @@ class OpenPayouts(OpenOrders):
     def _fold(self, recorded: Recorded) -> None:
         super()._fold(recorded)
         happened = recorded.event
+        if recorded.stream in self._accounts:
+            self._accounts[recorded.stream] = self._accounts[recorded.stream].evolve(happened)
         came = inflow(happened)
         if came is not None:
             self.earmarks.arrived(*came)

@@ -26,7 +26,6 @@ from core.ports.payout_lanes import LaneBoard, LaneNumbers
 from core.ports.queues import Queue
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
-from core.streams.accounts import Account
 from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, WithdrawInstruction
 from core.streams.payout_ends import FailPayout
@@ -116,7 +115,8 @@ class Payouts(Outgoing):
         """Each account in its turn: one that is short is passed over, and looked at again at the next solid block."""
         commands = self._told_later(head)
         looked_at, short = self._looked
-        lanes = self._lanes.lanes(head.timestamp_ms)
+        lanes, held = self._held_apart(self._lanes.lanes(head.timestamp_ms))
+        commands += self._heads_hindered(held, "account_suspended", head)
         if looked_at == solid.number:
             lanes = [] if short is None else [lane for lane in lanes if lane.account_id not in short]
         if not lanes:
@@ -135,6 +135,13 @@ class Payouts(Outgoing):
             self._lacking[account_of(order)] = lacking_minor
             commands += self._short(wallet, order, lacking_minor, head)
         return commands
+
+    def _held_apart(self, lanes: Sequence[Lane]) -> tuple[list[Lane], list[Lane]]:
+        """Lanes that may have turns, and those of suspended accounts, whose payouts wait until they are active again."""
+        found: tuple[list[Lane], list[Lane]] = [], []
+        for lane in lanes:
+            found[self._lanes.is_suspended(self._lanes.order(head_of(lane).key))].append(lane)
+        return found
 
     def _make(
         self, wallet: HotWallet, found: Turn, lanes: Sequence[Lane], head: BlockRef, solid: BlockRef
@@ -191,15 +198,11 @@ class Payouts(Outgoing):
         if "hot_wallet_short" in order.rung or not isinstance(wish, PayoutOrder):
             return
         order.rung |= {"hot_wallet_short"}
-        account = Account()
-        stream = f"account-{wish.account_id}"
-        for recorded in self._store.histories([stream]).get(stream, ()):
-            account = account.evolve(recorded.event)
         since = datetime.fromtimestamp(since_ms // 1000, UTC).strftime("%H:%M UTC on %Y-%m-%d")
         aside_minor = self._lanes.earmarks.set_aside.get(wish.stream, 0)
         self._alarm(
             "hot_wallet_short",
-            f"{account.name or wish.account_id}: {decimal(wish.amount_minor)} waits for coins since {since},"
+            f"{self._lanes.account(wish).name or wish.account_id}: {decimal(wish.amount_minor)} waits for coins since {since},"
             f" {decimal(lacking_minor)} short, {decimal(aside_minor)} set aside; others unaffected. Sweep, or bring coins:"
             f" `counterfoil cold prepare {-(-lacking_minor // UNIT)}`",
         )
@@ -268,8 +271,10 @@ class Payouts(Outgoing):
         self._ring(order, "hot_wallet_short", f"and all behind it: the hot wallet {self._key.address}, {shortage}")
         return self._heads_hindered(lanes, "energy", head)
 
-    def _key_of(self, _: OpenOrder, attempt: Attempt) -> Key | None:
-        return self._key if attempt.from_address == self._key.address.base58 else None
+    def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
+        if attempt.from_address != self._key.address.base58 or self._lanes.is_suspended(order):
+            return None
+        return self._key
 
     def _limits(self, head: BlockRef) -> Limits:
         return Limits(

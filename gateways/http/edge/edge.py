@@ -116,7 +116,7 @@ class Edge:
         caller = request.caller = await self._caller(request, headers, address)
         request.counted = self._limiter.count(caller)
         self._limiter.must_be_within(request.counted)
-        must_have(caller, endpoint.permission)
+        must_have(caller, endpoint.permission, operator_too=endpoint.operator_too)
         call = Call(self._api, caller, scope["path_params"], request.id, address, self._path)
         query = _query(endpoint.query, scope["query_string"])
         if isinstance(query, Read):

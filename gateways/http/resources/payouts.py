@@ -185,15 +185,27 @@ async def get_payout(call: Call, _: Read) -> Reply:
     return reply(Payout.of(row, ahead=row.ahead))
 
 
-@endpoint("POST", "/v1/payouts/{id}/cancel", "payouts:write", Payout, refusals=(NotFound, PayoutNotCancellable))
+@endpoint(
+    "POST",
+    "/v1/payouts/{id}/cancel",
+    "payouts:write",
+    Payout,
+    refusals=(NotFound, PayoutNotCancellable),
+    operator_too=True,
+)
 async def cancel_payout(call: Call) -> Reply:
-    """Cancel a payout that nothing was prepared for yet; amount and fee come back at once."""
+    """Cancel a payout that nothing was prepared for yet; amount and fee come back at once. The operator may cancel any."""
     stream = payout_stream(id_in(call, "payout"))
     history = (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream, [])
     requested = history[0].event if history else None
-    if not isinstance(requested, PayoutRequested) or requested.order.account_id != call.account_id:
+    if not isinstance(requested, PayoutRequested) or not (
+        call.is_operator or requested.order.account_id == call.account_id
+    ):
         raise RequestRefused(NotFound(noun="payout"))
-    outcome = await call.submit(CancelPayout(requested.order, call.actor))
+    order = requested.order
+    outcome = await call.submit(CancelPayout(order, call.actor))
+    if call.is_operator:
+        await call.audit("payout.cancel", order.account_id, payout_id=order.payout_id)
     cancelled = outcome.events[-1]
     row = evolve(evolve(None, history[0]), cancelled)
     return reply(Payout.of(row, call.shown(cancelled.position)))

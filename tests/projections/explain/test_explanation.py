@@ -9,6 +9,7 @@ import pytest
 from core.ledger import books
 from core.ledger.journal import TREASURY, credit, debit
 from core.ledger.ledger import Command, Ledger
+from core.streams.accounts import ChangeAccount
 from core.streams.payout_ends import FailPayout
 from core.streams.payouts import CancelPayout, payout_stream
 from core.streams.quarantine import QuarantineAddress
@@ -212,7 +213,7 @@ def test_a_deposit_is_found_by_each_of_its_names(asked: Asked) -> None:
 
 
 def test_a_payout_waits(asked: Asked) -> None:
-    """For coins, for TRX, for its turn, for signing; then it is the next."""
+    """For coins, for TRX, for its turn, for signing, for its account; then it is the next."""
     before = order(ALICE, "before", 1 * USDT)
     asked.append(fund(ALICE, 100 * USDT, "opening"), request_payout(before), request_payout(PAID))
     found = asked.payout()
@@ -226,6 +227,8 @@ def test_a_payout_waits(asked: Asked) -> None:
     found = asked.payout()
     assert (found.now.code, found.now.about) == ("signing_stopped", {"causes": ["hot_wallet_blacklisted"]})
     asked.append(ResumeSigning(causes=("hot_wallet_blacklisted",), reason="looked", actor=ACTOR))
+    assert asked.payout(ChangeAccount(ALICE, ACTOR, status="suspended")).now.code == "account_suspended"
+    asked.append(ChangeAccount(ALICE, ACTOR, status="active"))
     away = (
         credit(TREASURY, books.HOT_WALLET, 98 * USDT, "USDT"),
         debit(TREASURY, books.COLD_WALLET, 98 * USDT, "USDT"),

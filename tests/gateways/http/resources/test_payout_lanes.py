@@ -100,6 +100,20 @@ def test_the_operator_sees_the_lanes_and_puts_one_first(api: World) -> None:
     assert (gone.status_code, gone.json()["code"]) == (409, "payout_not_waiting")
 
 
+def test_the_operator_takes_back_what_a_suspended_account_asked_for(shared: World) -> None:
+    """The reserve is the account's again; another company's key still finds no such payout (I12)."""
+    acme = shared.company("Acme", usdt="100")
+    made = acme.made("/v1/payouts", BODY)
+    assert shared.operator.patch(f"/v1/accounts/{acme.account_id}", json={"status": "suspended"}).status_code == 200
+    path = f"/v1/payouts/{made['id']}/cancel"
+    assert shared.company("Other").post(path).status_code == 404
+    for _ in range(2):
+        assert shared.operator.made(path, None)["state"] == "cancelled"
+    shared.project()
+    amounts = {row["code"]: row["amount"] for row in acme.shown("/v1/balances")["data"]}
+    assert amounts["User_Liability"] == "100.000000"
+
+
 def test_how_long_payouts_wait_is_a_number(api: World) -> None:
     """By reason, for whoever watches: 0 where nothing waits."""
     acme = api.company(usdt="100")
