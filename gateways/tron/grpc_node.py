@@ -11,7 +11,7 @@ from core.ports.chain import UnusableAnswer
 from core.ports.unavailable import Unavailable
 from core.tron.chain import Block, BlockRef, Receipt
 from core.tron.grpc_messages import NUMBER
-from gateways.settings import NodeAddress
+from gateways.node_addresses import NodeAddress
 from gateways.tron.block_bytes import block_of, ref_of
 from gateways.tron.grpc_channel import TOO_LARGE, CallFailed, GrpcChannel
 from gateways.tron.node import SUSPENSION_S, Suspended, TronNode, suspension_named

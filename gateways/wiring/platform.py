@@ -12,6 +12,7 @@ from core.ledger.ledger import EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.clients import ApiKeys, AuditLog, IdempotencyKeys, WebhookOutbox
+from core.ports.node_states import NodeBoard
 from core.ports.payout_lanes import LaneBoard
 from core.ports.queues import Outstanding, Queue
 from core.ports.scanning import AttemptIndex, Cursors, SolidLog
@@ -45,6 +46,7 @@ class Platform:
     holdings: Holdings
     wallet_board: WalletBoard
     lane_board: LaneBoard
+    node_board: NodeBoard
     cursors: Cursors
     bookmarks: Bookmarks
     solid_log: SolidLog

@@ -13,7 +13,7 @@ from core.ports.unavailable import Unavailable
 from core.tron.chain import Block, BlockRef, Receipt
 from gateways.tron.node_json import MalformedAnswer
 from gateways.tron.nodes import Nodes
-from gateways.tron.roster import LAG_BLOCKS_MAX, SURVEY_S
+from gateways.tron.roster import BLOCK_S, LAG_S_MAX, SURVEY_S
 from scanners.observer import SOLID, ChainMismatch
 from tests.scanners.world import THEM, US, World
 from tests.support.chain import SOLID_LAG, block_of, transfer_log, tx_trie_root, usdt_transfer
@@ -258,7 +258,7 @@ def test_a_stale_head_is_noticed(honest: int) -> None:
     assert scene.alarms == []
     scene.liar.lies.update({name: lambda ref, name=name: frozen[name] for name in frozen})  # type: ignore[misc]
     late = usdt_transfer(3, US, 70)
-    scene.world.chain.mine(late, blocks=SOLID_LAG + LAG_BLOCKS_MAX)
+    scene.world.chain.mine(late, blocks=SOLID_LAG + LAG_S_MAX // BLOCK_S)
     scene.run(5)
     assert scene.world.status(late.transaction.txid) == "absent"
     scene.now += SURVEY_S

@@ -1,4 +1,4 @@
-"""What a bundle for cold storage builds on: a block of our own log of solid blocks, never one that a node merely calls solid."""
+"""What a bundle for cold storage builds on: a block of our own log, never one that a node merely calls solid."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -15,7 +15,8 @@ from core.ports.chain import UnusableAnswer
 from core.ports.unavailable import Unavailable
 from core.tron.grpc_messages import NUMBER
 from gateways import settings
-from gateways.settings import InvalidSettings, NodeAddress
+from gateways.node_addresses import NodeAddress
+from gateways.settings import InvalidSettings
 from gateways.tron import grpc_channel
 from gateways.tron.grpc_channel import CallFailed, GrpcChannel
 from gateways.tron.grpc_node import GrpcNode, node_at
@@ -317,7 +318,7 @@ def test_the_library_is_loaded_where_a_grpc_address_is_set() -> None:
             sys.executable,
             "-c",
             "import sys, gateways.wiring.on_postgres, gateways.devnet.server;"
-            "from gateways.tron.grpc_node import node_at; from gateways.settings import NodeAddress;"
+            "from gateways.tron.grpc_node import node_at; from gateways.node_addresses import NodeAddress;"
             "node = node_at(NodeAddress('http://a', 'http://a', '', 'grpc://a:1', 'grpc://a:1'), token=b'');"
             "assert 'grpc' not in sys.modules",
         ],

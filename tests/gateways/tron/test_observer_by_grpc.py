@@ -8,7 +8,7 @@ import pytest
 from core.ports.unavailable import Unavailable
 from gateways.devnet.node import Config
 from gateways.devnet.server import Devnet
-from gateways.settings import NodeAddress
+from gateways.node_addresses import NodeAddress
 from gateways.tron import grpc_channel
 from gateways.tron.grpc_node import node_at
 from scanners.observer import SOLID, Observer
