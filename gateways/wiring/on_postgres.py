@@ -11,6 +11,7 @@ from gateways.embedded.idempotency_keys import PostgresIdempotencyKeys
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
 from gateways.platform_keys import Secrets
+from gateways.postgres.address_board import PostgresAddressBoard
 from gateways.postgres.address_pool import PostgresAddressPool
 from gateways.postgres.alarms import Alarms
 from gateways.postgres.bookmarks import PostgresBookmarks
@@ -78,6 +79,7 @@ def on_postgres(
         pool=PostgresAddressPool(connections),
         holdings=PostgresHoldings(connections),
         wallet_board=PostgresWalletBoard(connections),
+        address_board=PostgresAddressBoard(connections),
         lane_board=PostgresLaneBoard(connections),
         node_board=PostgresNodeBoard(connections),
         cursors=PostgresCursors(connections),

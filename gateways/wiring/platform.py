@@ -17,7 +17,7 @@ from core.ports.payout_lanes import LaneBoard
 from core.ports.queues import Outstanding, Queue
 from core.ports.scanning import AttemptIndex, Cursors, SolidLog
 from core.ports.wallets import AddressPool, Holdings
-from core.streams.wallet_numbers import WalletBoard
+from core.streams.wallet_numbers import AddressBoard, WalletBoard
 from gateways.platform_keys import Secrets
 from gateways.postgres.connections import Login, conninfo_of
 from gateways.postgres.roles import READER
@@ -45,6 +45,7 @@ class Platform:
     pool: AddressPool
     holdings: Holdings
     wallet_board: WalletBoard
+    address_board: AddressBoard
     lane_board: LaneBoard
     node_board: NodeBoard
     cursors: Cursors
