@@ -71,7 +71,9 @@ class _Watch:
         self.rang: list[str] = []
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
         sight, board = WalletSight(platform), platform.wallet_board
-        self._watch: WalletBalances | DepositBalances = WalletBalances(platform.store, sight, board, lambda: self._now, alarm=self._ring)
+        self._watch: WalletBalances | DepositBalances = WalletBalances(
+            platform.store, sight, board, lambda: self._now, alarm=self._ring
+        )
 
     def _ring(self, name: str, sentence: str) -> None:
         self.rang.append(f"{name}: {sentence}")
