@@ -30,6 +30,10 @@ _BLOCK, _NEWEST, _RECEIPTS = "GetBlockByNum2", "GetNowBlock2", "GetTransactionIn
 P = TypeVar("P")
 
 
+class TooLarge(UnusableAnswer):
+    """The answer was cut off at the most that one message may be."""
+
+
 class Calls(Protocol):
     """What makes the calls to one address; GrpcChannel is one."""
 
@@ -80,7 +84,10 @@ class GrpcNode(TronNode):
         return ref
 
     def _receipts_of(self, service: str, number: int) -> Sequence[Receipt]:
-        return self._call(service, _RECEIPTS, _number(number), lambda answer: receipts_of(answer, self._token))
+        try:
+            return self._call(service, _RECEIPTS, _number(number), lambda answer: receipts_of(answer, self._token))
+        except TooLarge:  # over HTTP they come in pieces, whatever they weigh
+            return super().receipts(number) if service == FULL else super().solid_receipts(number)
 
     def _call(self, service: str, method: str, question: bytes, meaning: Callable[[bytes], P]) -> P:
         """Ask and understand. Raises Unavailable, whatever the node answers."""
@@ -111,7 +118,7 @@ class GrpcNode(TronNode):
         said = failed.details or "it says nothing more"
         match failed.code:
             case "RESOURCE_EXHAUSTED" if TOO_LARGE in failed.details:
-                return UnusableAnswer(f"{asked} answers more than is taken: {said}")
+                return TooLarge(f"{asked} answers more than is taken: {said}")
             case "RESOURCE_EXHAUSTED" | "PERMISSION_DENIED":
                 seconds = suspension_named(failed.details) or SUSPENSION_S
                 self._suspend(self._calls[service].url, seconds)

@@ -187,15 +187,20 @@ def test_a_node_that_hangs_is_given_up(http: HttpServer, server: GrpcServer, pla
 def test_an_answer_larger_than_is_taken_is_cut_off(
     http: HttpServer, server: GrpcServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library refuses it at the size that is set, and the channel goes on."""
+    """The library refuses it at the size that is set, and the channel goes on; receipts are asked for over HTTP then."""
     monkeypatch.setattr(grpc_channel, "ANSWER_BYTES_MAX", 4096)
     server.answer = told
     node = connected(http, server.url)
     node.solid()
     server.answer = lambda asked: bytes(5_000)
-    for question in (QUESTIONS[5], QUESTIONS[3]):
-        with pytest.raises(UnusableAnswer, match="more than is taken"):
+    with pytest.raises(UnusableAnswer, match="more than is taken"):
+        QUESTIONS[3](node)
+    http.asked.clear()
+    for question in RECEIPTS:
+        with pytest.raises(UnusableAnswer, match="transactioninfobyblocknum answers something other"):
             question(node)
+    area = ("wallet", "walletsolidity")
+    assert [asked.path for asked in http.asked] == [f"/{name}/gettransactioninfobyblocknum" for name in area]
     server.answer = told
     node.solid()
     node.close()
