@@ -19,7 +19,7 @@ from gateways.node_addresses import NodeAddress
 from gateways.settings import InvalidSettings
 from gateways.tron import grpc_channel
 from gateways.tron.grpc_channel import CallFailed, GrpcChannel
-from gateways.tron.grpc_node import GrpcNode, node_at
+from gateways.tron.grpc_node import GrpcNode, TooLarge, node_at
 from gateways.tron.node import SUSPENSION_S, Suspended, TronNode
 from gateways.tron.nodes import Nodes
 from tests.gateways.tron.grpc_calls import GENESIS_ID, genesis, made_node
@@ -119,7 +119,7 @@ def test_the_key_goes_along(http: HttpServer, server: GrpcServer) -> None:
         (
             "RESOURCE_EXHAUSTED",
             "CLIENT: Received message larger than max (9 vs. 8)",
-            UnusableAnswer,
+            TooLarge,
             "more than is taken",
         ),
     ],
@@ -196,9 +196,8 @@ def test_an_answer_larger_than_is_taken_is_cut_off(
     with pytest.raises(UnusableAnswer, match="more than is taken"):
         QUESTIONS[3](node)
     http.asked.clear()
-    for question in RECEIPTS:
-        with pytest.raises(UnusableAnswer, match="transactioninfobyblocknum answers something other"):
-            question(node)
+    monkeypatch.setattr(http, "answer", lambda asked: Answered(200, b"[]"))
+    assert [list(question(node)) for question in RECEIPTS] == [[], []]  # type: ignore[call-overload]
     area = ("wallet", "walletsolidity")
     assert [asked.path for asked in http.asked] == [f"/{name}/gettransactioninfobyblocknum" for name in area]
     server.answer = told
