@@ -24,6 +24,7 @@ from pydantic import (
 
 from core.ledger.money import parse_amount
 from core.tron.address import USDT_MAINNET, USDT_NILE, Address
+from gateways.node_addresses import NodeAddress, grpc_urls, node_urls, solidity_grpc_url, solidity_urls, url_text
 
 PREFIX: Final = "COUNTERFOIL_"
 
@@ -88,36 +89,10 @@ def _rate(text: str) -> str:
     return text
 
 
-def _url(text: str) -> str:
-    if text and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
-        raise ValueError("this is no URL: write http:// or https:// and a host")
-    return text
-
-
-def _node_urls(text: str) -> str:
-    """Several, with commas between, or none."""
-    urls = [_url(url.strip()) for url in text.split(",")]
-    if len(urls) > 1 and ("" in urls or len(set(urls)) < len(urls)):
-        raise ValueError("the addresses between the commas must be given, and differ: two opinions of one node are one")
-    return ",".join(urls)
-
-
-def _solidity_urls(text: str) -> str:
-    """Several, with commas between; an empty one is the node's own."""
-    return ",".join(_url(url.strip()) for url in text.split(","))
-
-
-def _grpc_urls(text: str) -> str:
-    """Several, with commas between; an empty one is a node without."""
-    urls = [url.strip() for url in text.split(",")]
-    if not all(re.fullmatch(r"(grpcs?://([^/\s:\[\]]+|\[[0-9a-fA-F:]+\]):[1-9][0-9]{0,4})?", url) for url in urls):
-        raise ValueError("write it as grpc://host:port, or grpcs://host:port for TLS")
-    return ",".join(urls)
-
-
-def _solidity_grpc_url(url: str) -> str:
-    """Where a node serves its solid blocks, if nothing else is said: java-tron's second port beside its first."""
-    return f"{url[:-5]}50061" if url.endswith(":50051") else url
+def _lag(seconds: int) -> int:
+    if seconds and not 10 <= seconds <= 3_600:
+        raise ValueError("it must lie between 10 and 3600 (a block comes every 3 s, and some are left out), or be 0")
+    return seconds
 
 
 def _aws_prefix(text: str) -> str:
@@ -150,17 +125,7 @@ def _address(text: str) -> str:
 
 
 Amount = Annotated[str, AfterValidator(_amount)]
-Url = Annotated[str, AfterValidator(_url)]
-
-
-class NodeAddress(NamedTuple):
-    """Where a node answers for its head and its solid blocks, the API key it wants, and where both come by gRPC."""
-
-    url: str
-    solidity_url: str
-    api_key: str
-    grpc_url: str = ""
-    grpc_solidity_url: str = ""
+Url = Annotated[str, AfterValidator(url_text)]
 
 
 class Settings(BaseModel):
@@ -172,30 +137,35 @@ class Settings(BaseModel):
     data: Path = Field(Path(".counterfoil"), description="Folder of the embedded database, keystore and devnet chain")
     database_url: SecretStr = Field(SecretStr(""), description="A Postgres of yours; empty: one is started in DATA")
     network: Network = Field("devnet", description="Which Tron network")
-    tron_node_url: Annotated[str, AfterValidator(_node_urls)] = Field(
+    tron_node_url: Annotated[str, AfterValidator(node_urls)] = Field(
         "",
         description="The nodes to read from and broadcast to, with commas between, the preferred one first; from two on,"
         " what is final must be agreed by two; empty: the network's default",
     )
-    tron_solidity_url: Annotated[str, AfterValidator(_solidity_urls)] = Field(
+    tron_solidity_url: Annotated[str, AfterValidator(solidity_urls)] = Field(
         "", description="The nodes to read solid blocks from, one for each of TRON_NODE_URL; empty: the same nodes"
     )
     tron_api_key: SecretStr = Field(
         SecretStr(""),
         description="Sent as TRON-PRO-API-KEY; with several nodes one for each, with commas between, empty for none",
     )
-    tron_grpc_url: Annotated[str, AfterValidator(_grpc_urls)] = Field(
+    tron_grpc_url: Annotated[str, AfterValidator(grpc_urls)] = Field(
         "",
         description="Where the nodes answer by gRPC (grpc://host:50051, grpcs:// for TLS), one for each of TRON_NODE_URL,"
         " empty for none: blocks and receipts are then read as the node stores them, whatever a stranger put there",
     )
-    tron_grpc_solidity_url: Annotated[str, AfterValidator(_grpc_urls)] = Field(
+    tron_grpc_solidity_url: Annotated[str, AfterValidator(grpc_urls)] = Field(
         "",
         description="Where they answer for solid blocks, one for each of TRON_GRPC_URL; empty: port 50061 for 50051, as"
         " java-tron has it, and the same address for any other port",
     )
     tron_node_trusted: bool = Field(
         False, description="The one node is your own: what its receipts alone show is credited, too; a devnet always is"
+    )
+    tron_lag_max_s: Annotated[int, AfterValidator(_lag)] = Field(
+        0,
+        description="How many seconds a node's newest block may be old before it counts as behind, from 10 to 3600; 0: 60, and"
+        " on a devnet, whose clock is its own, only beside its other nodes",
     )
     usdt_contract: Annotated[str, AfterValidator(_address)] = Field(
         "", description="The token's contract; empty: the network's USDT"
@@ -336,21 +306,24 @@ class Settings(BaseModel):
     def nodes(self) -> list[NodeAddress]:
         """Each node's addresses and key. A single key is the first node's: no provider is shown another's."""
         urls = (self.tron_node_url or _NODE_URLS[self.network]).split(",")
-        solidity_urls = self.tron_solidity_url.split(",") if self.tron_solidity_url else urls
+        solidity = self.tron_solidity_url.split(",") if self.tron_solidity_url else urls
         keys = self.tron_api_key.get_secret_value().split(",")
-        grpc_urls, grpc_solidity_urls = self.tron_grpc_url.split(","), self.tron_grpc_solidity_url.split(",")
-        each = zip_longest(urls, solidity_urls, keys, grpc_urls, grpc_solidity_urls, fillvalue="")
+        by_grpc, solid_by_grpc = self.tron_grpc_url.split(","), self.tron_grpc_solidity_url.split(",")
+        each = zip_longest(urls, solidity, keys, by_grpc, solid_by_grpc, fillvalue="")
         return [
-            NodeAddress(
-                url, solidity or url, key.strip(), grpc, (solid_grpc or _solidity_grpc_url(grpc)) if grpc else ""
-            )
-            for url, solidity, key, grpc, solid_grpc in each
+            NodeAddress(url, solid or url, key.strip(), grpc, (solid_grpc or solidity_grpc_url(grpc)) if grpc else "")
+            for url, solid, key, grpc, solid_grpc in each
         ]
 
     @property
     def is_lone(self) -> bool:
         """Whether one node is all there is, and nobody vouches for it: its word alone moves no money (I21)."""
         return len(self.nodes) == 1 and not self.tron_node_trusted and self.network != "devnet"
+
+    @property
+    def lag_s_max(self) -> int | None:
+        """How old a node's head may be by the clock; None where the chain's time is another."""
+        return self.tron_lag_max_s or (None if self.network == "devnet" else 60)
 
     @property
     def usdt(self) -> Address:

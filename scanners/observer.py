@@ -20,6 +20,7 @@ from core.rotation import Rotating
 from core.streams.deposits import TransferFact
 from core.tron.chain import Block, BlockRef, Receipt
 from scanners import facts
+from scanners.beginning import beginning
 from scanners.blocks import NodeFault, Transfer, Unlinked, check_link, check_receipts, transfers
 from scanners.branch import Branch, Seen
 from scanners.checked_blocks import CheckedBlocks
@@ -161,8 +162,7 @@ class Observer:
 
     def _first(self, solid: BlockRef) -> Cursor:
         """Where the history of this installation begins: the parent of the first block that is looked at."""
-        number = solid.number if self._start is None else max(self._start - 1, 0)
-        ref = solid if number == solid.number else self._blocks.first(number)
+        ref = beginning(self._node, self._blocks, self._producers, solid, self._start)
         cursor = Cursor(ref.number, ref.block_id)
         self._cursors.save(SOLID, cursor)
         return cursor

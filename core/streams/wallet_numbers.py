@@ -65,3 +65,13 @@ class WalletBoard(Protocol):
 
     def differ(self, differences: Sequence[WalletDifference]) -> None:
         """These stand now, and no other. One that stood before keeps the time since when it does. Raises Unavailable."""
+
+
+class AddressBoard(Protocol):
+    """The deposit addresses that books and chain do not agree about."""
+
+    def standing(self) -> Sequence[WalletDifference]:
+        """All that stand. Raises Unavailable."""
+
+    def differ_at(self, addresses: Sequence[str], differences: Sequence[WalletDifference]) -> None:
+        """Of these addresses these differences stand now, and no other. Raises Unavailable."""

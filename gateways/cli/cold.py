@@ -32,6 +32,7 @@ from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
 from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.needs import need_of
+from signers.outgoing.settlement import reference_block
 from signers.outgoing.trials import TokenRefuses
 from signers.transactions.build import FeeAboveCeiling, envelope_for
 from signers.transactions.bundles import Bundle, Policy, bundle_of, transaction_of
@@ -89,7 +90,12 @@ def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tu
     held_minor = usdt_of(node, owner, token)
     if held_minor < act.amount_minor:
         raise UserError(f"cold storage {owner} holds {format_amount(held_minor, 'USDT')} USDT: ask for no more")
-    head, solid = node.head(), node.solid()
+    head, reference = node.head(), reference_block(platform.solid_log, node.solid())
+    if reference is None:
+        raise UserError(
+            "the scanner has read no block yet that is solid for the node, too, and the transaction must build on one:"
+            " is `counterfoil observe` running? Ask again when it has"
+        )
     prices, beyond = Prices.of(node), head.timestamp_ms + lifetime_ms >= node.next_maintenance_ms()
     most_sun = platform.settings.fee_limit_max_trx * SUN_PER_TRX
     try:
@@ -107,7 +113,7 @@ def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tu
     envelope = envelope_for(
         UUID(instruction.instruction_id).bytes,
         1,
-        solid,
+        reference,
         chain_time_ms=head.timestamp_ms,
         lifetime_ms=lifetime_ms,
         fee_limit_sun=fee_limit_sun,

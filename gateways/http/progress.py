@@ -1,4 +1,4 @@
-"""Who is down, and who has something before it and does not move: a view, the relay, the recorder. Seen within a minute."""
+"""Who is down, and who has work and does not move: a view, the relay, the recorder, the scanner. Seen within a minute."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from gateways.telemetry.life_signs import look_after
 LOOK_EVERY_S: Final = 5.0
 STANDS_S: Final = 60.0
 """So long nobody who has work stays at one place."""
+# Of the scanner: what two nodes call solid, less two blocks that the signatures may be short of.
 _PLACES: Final[LiteralString] = """
 WITH head AS (SELECT coalesce(max(notification_id), 0) AS head FROM events)
 SELECT 'the view ' || application_name AS name, notification_id AS place, head - notification_id AS waiting
@@ -25,6 +26,12 @@ UNION ALL SELECT 'the process ' || name, "position", head - "position" FROM book
 UNION ALL
 SELECT 'the process record', coalesce(min(id), 0), count(*) FROM outstanding_reports
  WHERE due_at <= (SELECT last_block_number FROM chain_cursors WHERE id = 'solid')
+UNION ALL
+SELECT 'the process observe', read.last_block_number, greatest(stated.solid - read.last_block_number - 2, 0)
+  FROM chain_cursors AS read, LATERAL (
+        SELECT solid FROM node_states WHERE solid IS NOT NULL ORDER BY solid DESC LIMIT 1
+        OFFSET (SELECT CASE WHEN count(solid) > 1 THEN 1 ELSE 0 END FROM node_states)) AS stated
+ WHERE read.id = 'solid'
 """
 
 log = logging.getLogger(__name__)
@@ -103,4 +110,4 @@ class Progress:
 
 
 def _things(name: str) -> str:
-    return "reports" if name == "the process record" else "events"
+    return {"the process record": "reports", "the process observe": "solid blocks"}.get(name, "events")

@@ -154,6 +154,16 @@ QUESTIONS: Final = (
         (("counterfoil_wallet_differences", "Accounts of system wallets that books and chain do not agree about"),),
     ),
     Question(
+        "SELECT count(*) AS counterfoil_address_differences FROM address_differences",
+        (),
+        (
+            (
+                "counterfoil_address_differences",
+                "Deposit addresses that books and chain do not agree about, by currency",
+            ),
+        ),
+    ),
+    Question(
         "SELECT count(*) AS counterfoil_addresses_ready FROM addresses WHERE state = 'ready'",
         (),
         (("counterfoil_addresses_ready", "Deposit addresses that can be given out"),),

@@ -9,6 +9,7 @@ from gateways.postgres.roles import OBSERVER
 from gateways.processes.process import DATABASE, NODE, Access, Deployment, Process
 from gateways.queues import DEPOSIT_EVENTS
 from gateways.steps import Step
+from gateways.tron.node_watch import NodeWatch
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
 
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
 
 def steps(platform: Platform) -> Sequence[Step]:
     check_chain(platform)
-    return [platform.node.on_one(observer(platform).step)]
+    watch = NodeWatch(
+        platform.node.roster,
+        platform.cursors,
+        platform.node_board,
+        platform.clock,
+        lag_s_max=platform.settings.lag_s_max,
+        alarm=platform.alarm,
+    )
+    return [platform.node.on_one(observer(platform).step), watch.step]
 
 
 def observer(platform: Platform) -> "Observer":
@@ -67,7 +76,7 @@ PROCESS: Final = Process(
     "observe",
     "Follows the chain and reports transfers to our addresses.",
     OBSERVER,
-    needs=(*DATABASE, *NODE),
+    needs=(*DATABASE, *NODE, "TRON_LAG_MAX_S"),
     access=Access(sends=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS, FOR_NODE), logins=(OBSERVER,)),
     deployment=Deployment(reaches=("nodes",)),
     steps=steps,

@@ -48,7 +48,8 @@ def floors_of(settings: Settings) -> dict[Role, Floors]:
 
 def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
     """What sweeps deposit addresses, what makes other transactions, and what watches the wallets."""
-    from gateways.wiring.on_chain import WalletSight
+    from gateways.wiring.on_chain import DepositSight, WalletSight
+    from projections.audit.deposit_balances import DepositBalances
     from projections.audit.wallet_balances import WalletBalances
     from signers.outgoing.instructions import InstructionRules, Instructions
     from signers.sweeps.sweeps import Sweeps
@@ -96,7 +97,10 @@ def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
     held_against_books = WalletBalances(
         platform.store, WalletSight(platform), platform.wallet_board, platform.clock, alarm=platform.alarm
     )
-    return [sweeps.step, instructions.step, watch.step, held_against_books.step]
+    deposits_against_books = DepositBalances(
+        platform.store, DepositSight(platform), platform.address_board, platform.clock, alarm=platform.alarm
+    )
+    return [sweeps.step, instructions.step, watch.step, held_against_books.step, deposits_against_books.step]
 
 
 def steps(platform: Platform) -> Sequence[Step]:

@@ -9,8 +9,9 @@ import threading
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Of one message, which arrives whole. The receipts of a block were made 36 MB for 879 TRX (FAILURES 90)."""
+ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of one message, which arrives whole and is held twice: by the library, and here. Receipts that weigh more, as the 36 MB that
+879 TRX once made (FAILURES 90), are read over HTTP, where they come in pieces."""
 TOO_LARGE: Final = "message larger than max"
 """In what the library says of an answer that was cut off at that size."""
 DETAILS_MAX: Final = 200

@@ -11,7 +11,7 @@ from core.ports.chain import UnusableAnswer
 from core.ports.unavailable import Unavailable
 from core.tron.chain import Block, BlockRef, Receipt
 from core.tron.grpc_messages import NUMBER
-from gateways.settings import NodeAddress
+from gateways.node_addresses import NodeAddress
 from gateways.tron.block_bytes import block_of, ref_of
 from gateways.tron.grpc_channel import TOO_LARGE, CallFailed, GrpcChannel
 from gateways.tron.node import SUSPENSION_S, Suspended, TronNode, suspension_named
@@ -28,6 +28,10 @@ RECEIPTS_TIMEOUTS: Final = 3
 _BLOCK, _NEWEST, _RECEIPTS = "GetBlockByNum2", "GetNowBlock2", "GetTransactionInfoByBlockNum"
 
 P = TypeVar("P")
+
+
+class TooLarge(UnusableAnswer):
+    """The answer was cut off at the most that one message may be."""
 
 
 class Calls(Protocol):
@@ -80,7 +84,10 @@ class GrpcNode(TronNode):
         return ref
 
     def _receipts_of(self, service: str, number: int) -> Sequence[Receipt]:
-        return self._call(service, _RECEIPTS, _number(number), lambda answer: receipts_of(answer, self._token))
+        try:
+            return self._call(service, _RECEIPTS, _number(number), lambda answer: receipts_of(answer, self._token))
+        except TooLarge:  # over HTTP they come in pieces, whatever they weigh
+            return super().receipts(number) if service == FULL else super().solid_receipts(number)
 
     def _call(self, service: str, method: str, question: bytes, meaning: Callable[[bytes], P]) -> P:
         """Ask and understand. Raises Unavailable, whatever the node answers."""
@@ -111,7 +118,7 @@ class GrpcNode(TronNode):
         said = failed.details or "it says nothing more"
         match failed.code:
             case "RESOURCE_EXHAUSTED" if TOO_LARGE in failed.details:
-                return UnusableAnswer(f"{asked} answers more than is taken: {said}")
+                return TooLarge(f"{asked} answers more than is taken: {said}")
             case "RESOURCE_EXHAUSTED" | "PERMISSION_DENIED":
                 seconds = suspension_named(failed.details) or SUSPENSION_S
                 self._suspend(self._calls[service].url, seconds)

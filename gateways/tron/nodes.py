@@ -35,7 +35,7 @@ from core.tron.chain import (
 )
 from gateways.steps import Step, Worked
 from gateways.telemetry.alarm_log import log_alarm
-from gateways.tron.roster import Member, OneNode, Roster
+from gateways.tron.roster import LAG_S_MAX, Member, OneNode, Roster
 from scanners.blocks import NodeFault
 
 log = logging.getLogger(__name__)
@@ -70,9 +70,10 @@ class Nodes:
         *,
         alarm: Alarm = log_alarm,
         monotonic: Callable[[], float] = time.monotonic,
+        lag_s_max: int = LAG_S_MAX,
     ) -> None:
         """`alarm` gets a fault's name and its sentence, each time."""
-        self._roster = Roster(nodes, alarm=alarm, monotonic=monotonic)
+        self.roster = self._roster = Roster(nodes, alarm=alarm, monotonic=monotonic, lag_s_max=lag_s_max)
         self._here = _Here()
         self._told = False
         self._waits_for = ""

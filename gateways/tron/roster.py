@@ -19,8 +19,9 @@ FAULT_REST_FIRST_S: Final = 10.0
 FAULT_REST_MAX_S: Final = 600.0
 """After an answer that is not true."""
 SURVEY_S: Final = 30.0
-LAG_BLOCKS_MAX: Final = 20
-"""A minute: as far as a solid block is behind the head. A node further behind the others is of no use."""
+LAG_S_MAX: Final = 60
+"""As far as a solid block is behind the head. A node further behind is of no use."""
+BLOCK_S: Final = 3
 
 
 class OneNode(Node, Network, Staking, Protocol):
@@ -48,7 +49,10 @@ class Member:
 
 
 class Roster:
-    """`members` in the order of preference. `alarm` gets a fault's name and its sentence, each time."""
+    """`members` in the order of preference. `alarm` gets a fault's name and its sentence, each time.
+
+    A node whose head is `lag_s_max` of blocks behind the others' rests.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,9 @@ class Roster:
         *,
         alarm: Alarm = log_alarm,
         monotonic: Callable[[], float] = time.monotonic,
+        lag_s_max: int = LAG_S_MAX,
     ) -> None:
+        self._lag_blocks_max = lag_s_max // BLOCK_S
         self.members = [Member(name, node) for name, node in nodes.items()]
         self.alarm = alarm
         self._monotonic = monotonic
@@ -110,7 +116,7 @@ class Roster:
             return
         highest = sorted(heads.values())[-2 if len(heads) > 2 else -1]
         for member, height in heads.items():
-            if highest - height > LAG_BLOCKS_MAX:
+            if highest - height > self._lag_blocks_max:
                 self.blame(member, Lagging(f"its head is {height}, others have {highest}"))
 
     def failed(self, member: Member, error: Unavailable) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.ledger.journal import TREASURY_ACCOUNT_ID
+from core.streams.holdings import PAYIN
 from core.tron.address import Address
 from gateways.postgres.connections import Connections
 from gateways.postgres.roles import READER
 from gateways.wiring.platform import Platform
+from projections.audit.deposit_balances import Held
 from projections.audit.on_chain import OnChain
 from projections.audit.wallet_balances import Balances
 from scanners.observer import PATIENCE_BLOCKS, SOLID
@@ -16,6 +18,16 @@ from signers.transactions.abi import balance_of_call, read_uint256
 LOOKS_MAX: Final = 20
 """So often an address is asked again because a block became solid meanwhile."""
 _WALLETS: Final = "SELECT role, address FROM system_wallets ORDER BY 1, 2"
+TOUCHED_BLOCKS: Final = 28_800
+"""A day: an address that moved since then is held against the chain also when it holds nothing."""
+_ADDRESSES: Final = (
+    "SELECT address FROM address_holdings WHERE address > %s AND (usdt_minor > 0 OR trx_sun > 0 OR block_number > %s)"
+    " ORDER BY address LIMIT %s"
+)
+_HELD: Final = (
+    "SELECT notification_id AS position, address, usdt_minor, trx_sun FROM projection_tracking"
+    " LEFT JOIN address_holdings ON address = ANY(%s::text[]) WHERE application_name = 'holdings'"
+)
 _UNRECORDED: Final = "SELECT count(*) AS reports FROM outstanding_reports WHERE due_at <= %s"
 _BALANCES: Final = (
     "SELECT bookmark.notification_id AS position, code, currency,"
@@ -67,3 +79,28 @@ class WalletSight:
         found = self._reader.execute(_BALANCES)
         position = found[0].position if found else 0
         return Balances(position, {(row.code, row.currency): row.debit_minor for row in found if row.code is not None})
+
+
+class DepositSight:
+    """The port `DepositSight` of the platform's node and views."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._reader = Connections(platform.logins[READER], connections_max=1)
+
+    def addresses(self, after: str, limit: int) -> Sequence[str]:
+        cursor = self._platform.cursors.load(SOLID)
+        since = cursor.number - TOUCHED_BLOCKS if cursor is not None else 0
+        return [row.address for row in self._reader.execute(_ADDRESSES, (after, since, limit))]
+
+    def at(self, addresses: Sequence[str]) -> Sequence[OnChain]:
+        return [at_one_block(self._platform, PAYIN, Address.from_base58(address)) for address in addresses]
+
+    def has_reached(self, block_number: int) -> bool:
+        return has_reached(self._platform, self._reader, block_number)
+
+    def held(self, addresses: Sequence[str]) -> Held:
+        rows = self._reader.execute(_HELD, (list(addresses),))
+        amounts = {(row.address, "USDT"): row.usdt_minor for row in rows if row.address is not None}
+        amounts |= {(row.address, "TRX"): row.trx_sun for row in rows if row.address is not None}
+        return Held(rows[0].position if rows else 0, amounts)

@@ -11,6 +11,7 @@ from gateways.embedded.idempotency_keys import PostgresIdempotencyKeys
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
 from gateways.platform_keys import Secrets
+from gateways.postgres.address_board import PostgresAddressBoard
 from gateways.postgres.address_pool import PostgresAddressPool
 from gateways.postgres.alarms import Alarms
 from gateways.postgres.bookmarks import PostgresBookmarks
@@ -19,6 +20,7 @@ from gateways.postgres.cursors import PostgresCursors
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.holdings import PostgresHoldings
 from gateways.postgres.lane_board import PostgresLaneBoard
+from gateways.postgres.node_board import PostgresNodeBoard
 from gateways.postgres.outstanding import PostgresOutstanding
 from gateways.postgres.roles import API
 from gateways.postgres.segments import Prompts
@@ -28,6 +30,7 @@ from gateways.queues import QUEUES
 from gateways.settings import Settings
 from gateways.tron.grpc_node import node_at
 from gateways.tron.nodes import Nodes
+from gateways.tron.roster import LAG_S_MAX
 from gateways.wiring.platform import Platform, utc_now
 
 FEW: Final = 3
@@ -52,7 +55,8 @@ def on_postgres(
     # was committed after, the cursor behind a report included, and what was taken twice is done once (I9, I11).
     hints = Connections(login, connections_max=most, options="-c synchronous_commit=off")
     alarm = Alarms(ringing)
-    node = Nodes({each.url: node_at(each, token=settings.usdt.evm) for each in settings.nodes}, alarm=alarm)
+    each_node = {each.url: node_at(each, token=settings.usdt.evm) for each in settings.nodes}
+    node = Nodes(each_node, alarm=alarm, lag_s_max=settings.lag_s_max or LAG_S_MAX)
 
     def close() -> None:
         node.close()
@@ -75,7 +79,9 @@ def on_postgres(
         pool=PostgresAddressPool(connections),
         holdings=PostgresHoldings(connections),
         wallet_board=PostgresWalletBoard(connections),
+        address_board=PostgresAddressBoard(connections),
         lane_board=PostgresLaneBoard(connections),
+        node_board=PostgresNodeBoard(connections),
         cursors=PostgresCursors(connections),
         bookmarks=PostgresBookmarks(hints),
         solid_log=PostgresSolidLog(connections),

@@ -12,11 +12,12 @@ from core.ledger.ledger import EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.clients import ApiKeys, AuditLog, IdempotencyKeys, WebhookOutbox
+from core.ports.node_states import NodeBoard
 from core.ports.payout_lanes import LaneBoard
 from core.ports.queues import Outstanding, Queue
 from core.ports.scanning import AttemptIndex, Cursors, SolidLog
 from core.ports.wallets import AddressPool, Holdings
-from core.streams.wallet_numbers import WalletBoard
+from core.streams.wallet_numbers import AddressBoard, WalletBoard
 from gateways.platform_keys import Secrets
 from gateways.postgres.connections import Login, conninfo_of
 from gateways.postgres.roles import READER
@@ -44,7 +45,9 @@ class Platform:
     pool: AddressPool
     holdings: Holdings
     wallet_board: WalletBoard
+    address_board: AddressBoard
     lane_board: LaneBoard
+    node_board: NodeBoard
     cursors: Cursors
     bookmarks: Bookmarks
     solid_log: SolidLog

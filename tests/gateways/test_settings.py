@@ -45,6 +45,10 @@ def test_variables_are_read_once_and_overridden_by_flags(monkeypatch: pytest.Mon
         ("USDT_CONTRACT", "0xdeadbeef", "34 characters"),
         ("TRON_NODE_URL", "localhost:8090", "http://"),
         ("TRON_NODE_URL", "ftp://node", "http://"),
+        ("TRON_LAG_MAX_S", "9", "between 10 and 3600"),
+        ("TRON_LAG_MAX_S", "-60", "between 10 and 3600"),
+        ("TRON_LAG_MAX_S", "3601", "between 10 and 3600"),
+        ("TRON_LAG_MAX_S", "a minute", "integer"),
         ("RATE_LIMIT", "many", "rate limit"),
         ("RATE_LIMIT", "0/minute", "at least 1"),
         ("OPERATOR_API_KEY", "short", "at least 32 characters"),
@@ -77,6 +81,22 @@ def test_a_wrong_value_is_a_sentence_that_names_the_variable(name: str, value: s
 def test_one_node_of_a_public_network_is_lone_until_somebody_vouches_for_it(given: dict[str, str], lone: bool) -> None:
     """A second node, the operator's word, or the devnet, which is one's own."""
     assert load({f"COUNTERFOIL_{name}": value for name, value in given.items()}).is_lone is lone
+
+
+@pytest.mark.parametrize(
+    ("given", "lag_s_max"),
+    [
+        ({"NETWORK": "mainnet"}, 60),
+        ({"NETWORK": "nile"}, 60),
+        ({"NETWORK": "devnet"}, None),
+        ({"NETWORK": "mainnet", "TRON_LAG_MAX_S": "0"}, 60),
+        ({"NETWORK": "mainnet", "TRON_LAG_MAX_S": "10"}, 10),
+        ({"NETWORK": "devnet", "TRON_LAG_MAX_S": "3600"}, 3_600),
+    ],
+)
+def test_how_old_a_node_s_head_may_be(given: dict[str, str], lag_s_max: int | None) -> None:
+    """A minute on public networks, no limit by the clock on a devnet, and whatever is set."""
+    assert load({f"COUNTERFOIL_{name}": value for name, value in given.items()}).lag_s_max == lag_s_max
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -15,13 +15,16 @@ import pytest
 
 from core.ledger.books import HOT_WALLET, SUSPENSE
 from core.ledger.journal import TREASURY
+from gateways.cli.chain.scan import scan_again
+from gateways.cli.console import Output
 from gateways.cli.reconcile import reconcile_when_quiet
 from gateways.cli.reconcile_chain import explainer, look_at_chain, wait_for_ledger
 from gateways.postgres.roles import READER, SIGNER
-from gateways.settings import load
-from gateways.wiring.on_chain import WalletSight
+from gateways.settings import Settings, load
+from gateways.wiring.on_chain import DepositSight, WalletSight
 from gateways.wiring.opened import open_platform
 from gateways.wiring.platform import Platform
+from projections.audit.deposit_balances import DepositBalances
 from projections.audit.on_chain import OnChain
 from projections.audit.reconcile import reconcile
 from projections.audit.wallet_balances import EVERY, WalletBalances
@@ -68,7 +71,9 @@ class _Watch:
         self.rang: list[str] = []
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
         sight, board = WalletSight(platform), platform.wallet_board
-        self._watch = WalletBalances(platform.store, sight, board, lambda: self._now, alarm=self._ring)
+        self._watch: WalletBalances | DepositBalances = WalletBalances(
+            platform.store, sight, board, lambda: self._now, alarm=self._ring
+        )
 
     def _ring(self, name: str, sentence: str) -> None:
         self.rang.append(f"{name}: {sentence}")
@@ -76,6 +81,15 @@ class _Watch:
     def look(self) -> None:
         self._now += EVERY
         self._watch.step()
+
+
+class _DepositWatch(_Watch):
+    """The same for deposit addresses."""
+
+    def __init__(self, platform: Platform) -> None:
+        super().__init__(platform)
+        sight, board = DepositSight(platform), platform.address_board
+        self._watch = DepositBalances(platform.store, sight, board, lambda: self._now, alarm=self._ring)
 
 
 def _trx_by_contracts_is_booked_or_rings(running: Installation, platform: Platform, deposit_address: str) -> None:
@@ -113,9 +127,28 @@ def _trx_by_contracts_is_booked_or_rings(running: Installation, platform: Platfo
             post(operator, "/v1/adjustments", {"reason": "from our own contract", "postings": lines})
             until(lambda: watch.look() or not _differences(operator), "the difference ends")
             assert len(watch.rang) == 1
+            _on_a_deposit_address_it_rings_until_the_block_is_read_again(running, signer, settings, deposit_address)
     finally:
         os.kill(sweeps, signal.SIGCONT)
     assert all(check.ok for check in reconcile_when_quiet(platform, HANG_S)), differences(platform)
+
+
+def _on_a_deposit_address_it_rings_until_the_block_is_read_again(
+    running: Installation, signer: Platform, settings: Settings, address: str
+) -> None:
+    before, first = at(signer, address).trx_sun, signer.node.head().number + 1
+    _forward(running, address, "4")
+    until(lambda: at(signer, address).trx_sun == before + 4_000_000, "what no receipt shows is there")
+    watch = _DepositWatch(signer)
+    until(lambda: watch.look() or watch.rang, "the address rings")
+    assert [it.partition(": ")[0] for it in watch.rang] == ["deposit_address_differs"]
+    assert "4.000000 TRX came in a way that no transaction of a block shows" in watch.rang[0]
+    assert [row.address for row in signer.address_board.standing()] == [address]
+    cleared = httpx2.request("DELETE", f"{running.devnet}/devnet/faults", timeout=HANG_S)
+    assert cleared.status_code == 200, cleared.text
+    scan_again(settings, first, None, Output())
+    until(lambda: watch.look() or not signer.address_board.standing(), "it is over when the block was read again")
+    assert len(watch.rang) == 1
 
 
 def _forward(running: Installation, address: str, trx: str) -> None:
@@ -132,7 +165,7 @@ def _differences(operator: httpx2.Client) -> list[dict[str, Any]]:
 def test_every_difference_is_explained_or_booked() -> None:
     """A transfer that nobody read is told with its reason; a fee, destroyed funds and unknown coins are in the books.
 
-    So is TRX that a contract hands on, where the node shows it; else the wallets' watch rings until it is adjusted.
+    So is TRX that a contract hands on, where the node shows it; else a watch rings until it is adjusted, or read again.
     """
     with (
         tempfile.TemporaryDirectory(prefix="cf-chain-") as folder,

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import coincurve
 import msgspec
@@ -13,10 +14,10 @@ from core.ports.unavailable import Unavailable
 from core.tron.chain import Block, BlockRef, Receipt
 from gateways.tron.node_json import MalformedAnswer
 from gateways.tron.nodes import Nodes
-from gateways.tron.roster import LAG_BLOCKS_MAX, SURVEY_S
+from gateways.tron.roster import BLOCK_S, LAG_S_MAX, SURVEY_S
 from scanners.observer import SOLID, ChainMismatch
 from tests.scanners.world import THEM, US, World
-from tests.support.chain import SOLID_LAG, block_of, transfer_log, tx_trie_root, usdt_transfer
+from tests.support.chain import SOLID_LAG, block_of, token_call, transfer_log, tx_trie_root, usdt_transfer
 
 pytestmark = pytest.mark.fast
 
@@ -94,11 +95,16 @@ def hidden(receipts: list[Receipt]) -> list[Receipt]:
 
 
 def redirected(receipts: list[Receipt]) -> list[Receipt]:
-    return [receipts[0], CHANGE(receipts[1], logs=(transfer_log(THEM, US, 7),))]
+    return [receipts[0], CHANGE(receipts[1], logs=(transfer_log(THEM, US, 7),)), *receipts[2:]]
 
 
 def failed(receipts: list[Receipt]) -> list[Receipt]:
     return [CHANGE(receipts[0], result="REVERT", failed=True, logs=()), *receipts[1:]]
+
+
+def forced(receipts: list[Receipt]) -> list[Receipt]:
+    """What the block shows as reverted has paid us a fortune."""
+    return [*receipts[:2], CHANGE(receipts[2], result="SUCCESS", failed=False, logs=(transfer_log(THEM, US, 10**12),))]
 
 
 def garbage(_: Any) -> Any:
@@ -131,6 +137,7 @@ LIES = (
     Lie("changed payee in a receipt", RECEIPTS, redirected, "contradicted"),
     Lie("hidden transfer in a receipt", RECEIPTS, hidden, "contradicted"),
     Lie("success shown as failure", RECEIPTS, failed, "wrong_receipt"),
+    Lie("failure shown as success", RECEIPTS, forced, "wrong_receipt"),
 )  # fmt: skip
 PROVABLE = [lie for lie in LIES if lie.alarm != "contradicted"]
 ONLY_ANOTHER_NODE_CAN_TELL = [lie for lie in LIES if lie.alarm == "contradicted"]
@@ -146,7 +153,8 @@ class Scene:
         self.world = World()
         self.world.chain.mine(blocks=PLACE - 1)
         self.deposit, self.strangers = usdt_transfer(1, US, AMOUNT), usdt_transfer(2, THEM, 9)
-        self.world.chain.mine(self.deposit, self.strangers, blocks=SOLID_LAG + 2)
+        reverted = token_call(3, result="REVERT")
+        self.world.chain.mine(self.deposit, self.strangers, reverted, blocks=SOLID_LAG + 2)
         self.liar = Liar(self.world.chain, lie.methods, lie.lie)
         others = {f"honest {place}": Liar(self.world.chain, "", lie.lie) for place in range(honest)}
         self.second = next(iter(others.values()), self.liar)
@@ -202,12 +210,15 @@ def test_one_honest_node_beside_the_liar_is_enough_where_the_block_proves_the_li
 
 @pytest.mark.parametrize("lie", PROVABLE, ids=lambda lie: lie.name)
 def test_a_lie_of_the_only_node_credits_nothing(lie: Lie) -> None:
-    """With one node whatever the chain's own proofs can tell is refused, and the cursor stays."""
+    """With one node whatever the chain's own proofs can tell is refused, and the cursor stays; what is true comes later."""
     scene = Scene(lie, honest=0)
     with contextlib.suppress(ChainMismatch):
         scene.run()
     assert scene.credited() == []
     assert scene.world.cursors.rows[SOLID].number < PLACE
+    scene.liar.lies.clear()
+    scene.run(60)
+    assert scene.credited() == scene.truth
 
 
 @pytest.mark.parametrize("lie", ONLY_ANOTHER_NODE_CAN_TELL, ids=lambda lie: lie.name)
@@ -258,7 +269,7 @@ def test_a_stale_head_is_noticed(honest: int) -> None:
     assert scene.alarms == []
     scene.liar.lies.update({name: lambda ref, name=name: frozen[name] for name in frozen})  # type: ignore[misc]
     late = usdt_transfer(3, US, 70)
-    scene.world.chain.mine(late, blocks=SOLID_LAG + LAG_BLOCKS_MAX)
+    scene.world.chain.mine(late, blocks=SOLID_LAG + LAG_S_MAX // BLOCK_S)
     scene.run(5)
     assert scene.world.status(late.transaction.txid) == "absent"
     scene.now += SURVEY_S
@@ -293,3 +304,14 @@ def test_another_solid_chain_that_two_nodes_have_stops_the_scanner() -> None:
         with pytest.raises(ChainMismatch):
             scene.step()
     assert scene.world.cursors.rows[SOLID] == booked
+
+
+def _lies_named(name: str) -> Lie:
+    return next(lie for lie in LIES if lie.name == name)
+
+
+@pytest.mark.parametrize("name", ["success shown as failure", "failure shown as success"])
+def test_without_the_look_at_what_the_block_proves_a_lie_of_its_ends_is_noticed(name: str) -> None:
+    """The broken variant believes receipts alone: of one node's false end something false is credited, or the truth is lost."""
+    with patch("scanners.observer.check_receipts", lambda *_: None), pytest.raises(AssertionError):
+        test_a_lie_of_the_only_node_credits_nothing(_lies_named(name))

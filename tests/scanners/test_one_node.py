@@ -141,10 +141,11 @@ def logs(*told: Any) -> Callable[[list[Receipt]], list[Receipt]]:
 
 
 OURS = transfer_log(THEM, US, 10**12)
+SUCCESS: dict[str, Any] = {"result": "SUCCESS", "failed": False, "logs": (OURS,)}
 
 
 def more_for_the_other(receipts: list[Receipt]) -> list[Receipt]:
-    return [receipts[0], CHANGE(receipts[1], logs=(*receipts[1].logs, OURS))]
+    return [receipts[0], CHANGE(receipts[1], logs=(*receipts[1].logs, OURS)), *receipts[2:]]
 
 
 def elsewhere(receipts: list[Receipt]) -> list[Receipt]:
@@ -171,6 +172,11 @@ LIES = [
     Lie("another amount", richer),
     Lie("a smaller amount", logs(transfer_log(THEM, US, 1))),
     Lie("another index", elsewhere),
+    Lie("no receipts", lambda receipts: []),
+    Lie(
+        "receipts of another block", lambda receipts: [CHANGE(it, block_number=it.block_number + 1) for it in receipts]
+    ),
+    Lie("a failed call shown as success", lambda receipts: [*receipts[:2], CHANGE(receipts[2], **SUCCESS)]),
     Lie("failed", lambda receipts: [CHANGE(receipts[0], result="REVERT", failed=True, logs=()), *receipts[1:]]),
 ]
 
@@ -178,7 +184,8 @@ LIES = [
 def lied_to(lie: Lie) -> tuple[World, Included]:
     world = world_of(lie.tell)
     deposit = direct_transfer(1, US, 5)
-    world.chain.mine(deposit, direct_transfer(2, THEM, 9), blocks=SOLID_LAG + 1)
+    reverted = token_call(3, result="REVERT")
+    world.chain.mine(deposit, direct_transfer(2, THEM, 9), reverted, blocks=SOLID_LAG + 1)
     run(world)
     return world, deposit
 

@@ -12,7 +12,8 @@ import pytest
 
 from core.ports.scanning import Cursor
 from core.tron.chain import Block, BlockRef, Producer
-from scanners.blocks import IncompleteReceipts
+from scanners.beginning import READ_MAX
+from scanners.blocks import IncompleteReceipts, NodeFault
 from scanners.branch import Branch, Seen
 from scanners.claims import SolidNotShown
 from scanners.observer import HEAD, HELD_MAX, SOLID, UNSOLID_BLOCKS_MAX, ChainMismatch, Observer
@@ -199,6 +200,39 @@ def test_what_was_called_solid_and_forked_away_is_forgotten() -> None:
     assert world.cursors.rows[SOLID].number == world.chain.solid().number
 
 
+def test_a_history_begins_at_a_block_that_is_shown_to_be_solid() -> None:
+    """A node that calls its head solid when an installation is made, and forks it away, leaves nobody at a dead end."""
+    world = World(start=None, seats=SEATS)
+    world.node = talker = Talker(world.chain)
+    hasty(talker)
+    world.restart()
+    world.chain.mine(blocks=60)
+    with contextlib.suppress(NodeFault):
+        world.observer.step()
+    assert world.cursors.rows[SOLID].number == 60 - SOLID_LAG
+    world.chain.fork(10)
+    deposit = usdt_transfer(1, US, 5)
+    world.chain.mine(deposit, blocks=2 * SEATS)
+    for _ in range(20):
+        with contextlib.suppress(NodeFault):
+            world.settle()
+    assert world.balance() == 5
+
+
+def test_a_history_begins_at_no_block_of_a_chain_of_one_producer() -> None:
+    """Of many blocks that one producer alone has made, none is where a history begins."""
+    world = World(start=None, seats=SEATS)
+    world.chain.mine(blocks=SEATS)
+    world.chain.signers = [world.chain.signers[0]] * SEATS
+    world.chain.mine(blocks=READ_MAX)
+    world.node = talker = Talker(world.chain)
+    talker.says["producers"] = World(seats=SEATS).chain.producers
+    world.restart()
+    with pytest.raises(SolidNotShown, match="show none to be solid"):
+        world.observer.step()
+    assert SOLID not in world.cursors.rows
+
+
 class Agreeing:
     """A second node that says the same as the first, whatever it says."""
 
@@ -319,6 +353,10 @@ BROKEN: dict[str, tuple[Callable[[], Any], Callable[[], None]]] = {
     "nobody is named": (
         lambda: patch("scanners.claims.Claims.check", lambda *_: None),
         test_a_later_solid_height_credits_nothing,
+    ),
+    "a history begins where the node says": (
+        lambda: patch("scanners.beginning._shown", lambda node, blocks, producers, claimed: claimed),
+        test_a_history_begins_at_a_block_that_is_shown_to_be_solid,
     ),
     "following ends after an hour": (
         lambda: patch.object(Observer, "_follow_head", _short),

@@ -1,7 +1,9 @@
 """What a stranger may put into a block stops nobody: it is credited, passed over, or rings; and what does not prove itself."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -9,10 +11,11 @@ import pytest
 from core.ports.chain import Disagreement, NoSecondOpinion, UnusableAnswer
 from core.ports.unavailable import Unavailable
 from core.tron.chain import Block, ChainTransaction, Receipt
+from core.tron.protobuf import MalformedProtobuf
 from core.tron.transactions import RAW, TRANSFER, contract_of, txid_of
-from scanners.blocks import NotWhole
+from scanners.blocks import NotWhole, read_trx_transfer
 from scanners.observer import SOLID
-from scanners.refusals import REFUSALS_MAX, REFUSED
+from scanners.refusals import REFUSALS_MAX, REFUSED, BlockRefusals
 from tests.scanners.world import THEM, US, World
 from tests.support.chain import SOLID_LAG, USDT, Included, token_call, transfer_log, trx_transfer, usdt_transfer
 
@@ -322,3 +325,44 @@ def test_a_transaction_s_tail_is_part_of_the_root() -> None:
         Included(msgspec.structs.replace(plain, tail=b"\x2a\x00"), trx_transfer(1, THEM, 5).receipt)
     )
     assert first.tx_trie_root != second.tx_trie_root
+
+
+def _stops(message: bytes, offset: int, number: int) -> int:
+    raise MalformedProtobuf("a group")
+
+
+def _group() -> None:
+    test_a_strange_transfer_to_us_is_credited("a group", carrying(sent() + b"\x7b\x08\x01\x7c"))
+
+
+BROKEN: dict[str, tuple[Callable[[], Any], Callable[[], None]]] = {
+    "a group ends the reading": (lambda: patch("core.tron.protobuf._behind_group", _stops), _group),
+    "what cannot be read ends the step": (
+        lambda: patch("scanners.blocks._trx_transfer", read_trx_transfer),
+        test_what_cannot_be_read_and_is_nobody_s_of_ours_is_passed_over,
+    ),
+    "what cannot be read and names us is passed over": (
+        lambda: patch("scanners.observer.unreadable", lambda *_: []),
+        lambda: test_what_cannot_be_read_and_names_us_rings(b"\x7b"),
+    ),
+    "what cannot be read rings, whoever it is": (
+        lambda: patch("scanners.notices._naming_us", lambda block, _: iter(block.transactions)),
+        test_what_cannot_be_read_and_is_nobody_s_of_ours_is_passed_over,
+    ),
+    "receipts that cannot be had are asked for again for ever": (
+        lambda: patch.object(BlockRefusals, "is_hopeless", lambda *_: False),
+        test_receipts_that_cannot_be_had_at_once_are_asked_for_one_by_one,
+    ),
+    "a block is refused in silence": (
+        lambda: patch("scanners.refusals.REFUSALS_MAX", 10**9),
+        lambda: test_a_block_refused_three_times_rings_and_is_kept_for_readyz(None),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_without_its_guard_a_test_of_these_fails(name: str) -> None:
+    """Each of these defects is noticed."""
+    defect, test = BROKEN[name]
+    with defect(), pytest.raises((AssertionError, ValueError, Unavailable)):
+        test()

@@ -16,6 +16,8 @@ from gateways.postgres.connections import Connections
 from gateways.postgres.roles import OBSERVER, READER
 from gateways.processes.observe import producers
 from gateways.settings import Settings
+from gateways.tron.reach import behind, lacks_blocks, lowest_block
+from gateways.tron.roster import LAG_S_MAX
 from gateways.wiring.opened import check_chain, open_platform
 from gateways.wiring.platform import Platform
 from scanners.blocks import check as check_block
@@ -24,8 +26,6 @@ from scanners.observer import SOLID
 from scanners.producers import Producers
 from scanners.waiting import ONE_NODE
 
-LAG_S_MAX: Final = 60
-"""A node's head that is older is behind the chain: a block comes every three seconds."""
 READ_MAX: Final = 60
 """Blocks that are read below a head to count what is solid: two rounds of 27 producers and more."""
 ALARMS: Final = 200
@@ -55,7 +55,11 @@ def show_nodes(settings: Settings, out: Output) -> bool:
         finally:
             login.close()
         known = producers(platform)
-        looks = [_look(name, node, known) for name, node in platform.node.members.items()]
+        read, lag_s_max = platform.cursors.load(SOLID), settings.lag_s_max or LAG_S_MAX
+        needed = None if read is None else read.number + 1
+        looks = [
+            _look(name, node, known, lag_s_max=lag_s_max, needed=needed) for name, node in platform.node.members.items()
+        ]
         for look in looks:
             of_it = [(name, times) for name, times, sentence in raised if sentence.startswith(f"{look.name}:")]
             look.faults = [f"{name} {times}x" for name, times in of_it]
@@ -100,19 +104,22 @@ def _progress(platform: Platform) -> Iterable[str]:
         yield f"{counted(waiting.number, 'solid block')} with transfers that only one node shows: not credited (one_node)."
 
 
-def _look(name: str, node: Node, known: Producers) -> Look:
+def _look(name: str, node: Node, known: Producers, *, lag_s_max: int, needed: int | None) -> Look:
+    """`needed` is the block that the scanner reads next."""
     look = Look(name=name)
     try:
         head = node.head()
         look.head, look.lag_s = head.number, max(0, round(time.time() - head.timestamp_ms / 1000))
         look.solid = node.solid().number
         look.counted = _counted(node, head, known)
-        look.lowest = _lowest(node, look.solid)
+        look.lowest = lowest_block(node, look.solid)
     except Unavailable as error:
         look.problem = str(error)
         return look
-    if look.lag_s > LAG_S_MAX:
-        look.problem = f"its head is {look.lag_s} s old: it is behind, or is catching up"
+    if look.lag_s > lag_s_max:
+        look.problem = f"it {behind(look.lag_s, head.number, None)}"
+    elif needed is not None and look.lowest > needed:
+        look.problem = f"it {lacks_blocks(look.lowest, needed)}"
     elif look.counted is not None and look.solid > look.counted + 1:
         look.problem = f"it calls block {look.solid} solid, and its blocks show {look.counted}"
     return look
@@ -135,24 +142,6 @@ def _counted(node: Node, head: BlockRef, known: Producers) -> int | None:
         if shown := known.solid(linked):
             return shown
     return None
-
-
-def _lowest(node: Node, solid: int) -> int:
-    """The first block that it has: a lite node has none below its snapshot."""
-    if _has(node, 1):
-        return 1
-    low, high = 1, solid
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _has(node, middle) else (middle, high)
-    return high
-
-
-def _has(node: Node, height: int) -> bool:
-    try:
-        return node.solid_block(height) is not None
-    except Unavailable:  # what a lite node says of a block that it does not keep
-        return False
 
 
 def command(*, json: Json = False, data: Data = None) -> bool:

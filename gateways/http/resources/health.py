@@ -23,17 +23,23 @@ class Scanner(msgspec.Struct, frozen=True):
 
 
 class Health(Answer, frozen=True):
-    """`wrong` says what is wrong, a sentence each."""
+    """`wrong` says what is wrong, a sentence each; `warnings` what is not well and holds nothing up, as one node of three."""
 
     status: Literal["ok", "not ready"]
     wrong: list[str]
+    warnings: list[str]
 
 
 BEHIND_EVENTS_MAX: Final = 10_000
 
 
 SCANNER_LAG_S_MAX: Final = 600
-"""A block is solid a minute after it was made; ten times that, and deposits are seriously late."""
+"""Of a chain whose time may be another than ours. Elsewhere it is a node's (the setting TRON_LAG_MAX_S) and SOLID_S."""
+SOLID_S: Final = 60
+"""A block is solid a minute after it was made."""
+NODES_NEEDED: Final = 2
+"""So many must agree on what is final, where more than one is configured."""
+_NODES: Final = "SELECT place, host, trouble, sentence FROM node_states ORDER BY place"
 
 
 _DRAINING: Final = "the process is ending"
@@ -48,13 +54,14 @@ _APPLIED: Final = "SELECT version, checksum FROM schema_migrations"
 @endpoint("GET", "/healthz", None, Health, public=True)
 async def healthz(api: Api) -> Reply:  # noqa: ARG001
     """The process is alive and answers. No key is needed."""
-    return reply(Health("ok", []))
+    return reply(Health("ok", [], []))
 
 
 @endpoint("GET", "/readyz", None, Health, public=True, otherwise={503: Health})
 async def readyz(api: Api) -> Reply:
     """Requests can be served now; else 503 and what is wrong. No key is needed."""
-    wrong = []
+    wrong: list[str] = []
+    warnings: list[str]
     if api.draining:
         wrong.append(_DRAINING)
     if api.writer.ended is not None:
@@ -63,9 +70,11 @@ async def readyz(api: Api) -> Reply:
     wrong += api.progress.standing().values()
     try:
         wrong += await _database(api)
+        nodes_wrong, warnings = await _nodes(api)
+        wrong += nodes_wrong
     except Unavailable:
         wrong.append("the database cannot be reached")
-    return reply(Health("not ready", wrong), 503) if wrong else reply(Health("ok", []))
+    return reply(Health("not ready", wrong, warnings), 503) if wrong else reply(Health("ok", [], warnings))
 
 
 @endpoint("GET", "/metrics", OPERATOR, str, query=Query, media_type="text/plain")
@@ -87,7 +96,8 @@ async def _database(api: Api) -> list[str]:
         if head - position > BEHIND_EVENTS_MAX
     ]
     scanner = await _scanner(api)
-    if scanner is not None and scanner.lag_s > SCANNER_LAG_S_MAX:
+    lag_s_max = api.platform.settings.lag_s_max
+    if scanner is not None and scanner.lag_s > (SCANNER_LAG_S_MAX if lag_s_max is None else lag_s_max + SOLID_S):
         wrong.append(f"the scanner is {scanner.lag_s:.0f} s behind the chain, at block {scanner.block_number}")
     wrong += [
         f"the scanner refused block {row.last_block_number} again and again and stands before it: the alarm block_refused"
@@ -95,6 +105,18 @@ async def _database(api: Api) -> list[str]:
         for row in await api.queries.fetch(REFUSED_BLOCK)
     ]
     return wrong
+
+
+async def _nodes(api: Api) -> tuple[list[str], list[str]]:
+    """What is wrong with which node, as the scanner saw it last -> (what holds up what is final, what does not)."""
+    rows = await api.queries.fetch(_NODES)
+    names = {row.place: f"node {row.place} of {len(rows)} ({row.host})" for row in rows}
+    unwell = [(row.trouble, f"{names[row.place]} {row.sentence}") for row in rows if row.trouble]
+    lost = [sentence for trouble, sentence in unwell if trouble != "lite"]
+    lite = [sentence for trouble, sentence in unwell if trouble == "lite"]
+    if lost and len(rows) - len(lost) < min(NODES_NEEDED, len(rows)):
+        return lost, lite
+    return [], lost + lite
 
 
 async def _scanner(api: Api) -> Scanner | None:

@@ -3,13 +3,16 @@
 import json
 import socket
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from core.ports.chain import CallNotMade
+from core.ports.chain import CallNotMade, UnusableAnswer
 from core.ports.scanning import Cursor
 from core.ports.unavailable import Unavailable
+from core.tron.chain import ConstantResult
 from gateways.tron.node import REFUSALS, TronNode, WrongNetwork, check_network
+from gateways.tron.node_json import CallAnswer, MalformedAnswer, called
 from gateways.tron.nodes import Nodes
 from tests.gateways.tron.test_node import BLOCK, BLOCK_ID, SIGNED_BYTES, TXID, says
 from tests.support.chain import PAYER, USDT
@@ -69,6 +72,23 @@ def test_a_constant_call_that_was_not_made_waits_without_an_alarm(
         nodes.call(bytes(PAYER), bytes(USDT), b"\x70")
     assert alarms == []
     assert nodes._roster.members[0].failures == 1  # another one's turn
+
+
+def _made_or_malformed(answer: CallAnswer) -> ConstantResult:
+    """Broken: a call that was not made is what the node should not say."""
+    try:
+        return called(answer)
+    except CallNotMade as error:
+        raise MalformedAnswer(str(error)) from error
+
+
+def test_without_its_meaning_a_slow_call_would_ring(server: HttpServer, node: TronNode) -> None:
+    """The broken variant takes a CPU timeout for a malformed answer."""
+    slow = (
+        b"class org.tron.core.vm.program.Program$OutOfTimeException : CPU timeout for 'SLOAD' operation executing".hex()
+    )
+    with patch("gateways.tron.node.called", _made_or_malformed), pytest.raises(UnusableAnswer):
+        test_a_constant_call_that_was_not_made_waits_without_an_alarm(server, node, "OTHER_ERROR", slow)
 
 
 @pytest.mark.parametrize(

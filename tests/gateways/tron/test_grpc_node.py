@@ -15,10 +15,11 @@ from core.ports.chain import UnusableAnswer
 from core.ports.unavailable import Unavailable
 from core.tron.grpc_messages import NUMBER
 from gateways import settings
-from gateways.settings import InvalidSettings, NodeAddress
+from gateways.node_addresses import NodeAddress
+from gateways.settings import InvalidSettings
 from gateways.tron import grpc_channel
 from gateways.tron.grpc_channel import CallFailed, GrpcChannel
-from gateways.tron.grpc_node import GrpcNode, node_at
+from gateways.tron.grpc_node import GrpcNode, TooLarge, node_at
 from gateways.tron.node import SUSPENSION_S, Suspended, TronNode
 from gateways.tron.nodes import Nodes
 from tests.gateways.tron.grpc_calls import GENESIS_ID, genesis, made_node
@@ -118,7 +119,7 @@ def test_the_key_goes_along(http: HttpServer, server: GrpcServer) -> None:
         (
             "RESOURCE_EXHAUSTED",
             "CLIENT: Received message larger than max (9 vs. 8)",
-            UnusableAnswer,
+            TooLarge,
             "more than is taken",
         ),
     ],
@@ -186,15 +187,19 @@ def test_a_node_that_hangs_is_given_up(http: HttpServer, server: GrpcServer, pla
 def test_an_answer_larger_than_is_taken_is_cut_off(
     http: HttpServer, server: GrpcServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library refuses it at the size that is set, and the channel goes on."""
+    """The library refuses it at the size that is set, and the channel goes on; receipts are asked for over HTTP then."""
     monkeypatch.setattr(grpc_channel, "ANSWER_BYTES_MAX", 4096)
     server.answer = told
     node = connected(http, server.url)
     node.solid()
     server.answer = lambda asked: bytes(5_000)
-    for question in (QUESTIONS[5], QUESTIONS[3]):
-        with pytest.raises(UnusableAnswer, match="more than is taken"):
-            question(node)
+    with pytest.raises(UnusableAnswer, match="more than is taken"):
+        QUESTIONS[3](node)
+    http.asked.clear()
+    monkeypatch.setattr(http, "answer", lambda asked: Answered(200, b"[]"))
+    assert [list(question(node)) for question in RECEIPTS] == [[], []]  # type: ignore[call-overload]
+    area = ("wallet", "walletsolidity")
+    assert [asked.path for asked in http.asked] == [f"/{name}/gettransactioninfobyblocknum" for name in area]
     server.answer = told
     node.solid()
     node.close()
@@ -317,7 +322,7 @@ def test_the_library_is_loaded_where_a_grpc_address_is_set() -> None:
             sys.executable,
             "-c",
             "import sys, gateways.wiring.on_postgres, gateways.devnet.server;"
-            "from gateways.tron.grpc_node import node_at; from gateways.settings import NodeAddress;"
+            "from gateways.tron.grpc_node import node_at; from gateways.node_addresses import NodeAddress;"
             "node = node_at(NodeAddress('http://a', 'http://a', '', 'grpc://a:1', 'grpc://a:1'), token=b'');"
             "assert 'grpc' not in sys.modules",
         ],

@@ -6,9 +6,10 @@ import random
 import socket
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
+from unittest.mock import patch
 
 import httpx2
 import msgspec
@@ -329,3 +330,32 @@ def test_the_depth_that_is_taken_is_enough_for_a_receipt() -> None:
     """Within the bound of nesting a field that nobody knows is skipped."""
     deep = b'{"id":"' + b"ab" * 32 + b'","odd":' + b"[" * (DEPTH_MAX - 2) + b"]" * (DEPTH_MAX - 2) + b"}"
     assert len(streamed(deep)) == 1
+
+
+class _Whole(ReceiptStream):
+    """Broken: the answer is kept until it is whole."""
+
+    def __init__(self, token: bytes) -> None:
+        super().__init__(token)
+        self._all = bytearray()
+
+    def feed(self, piece: bytes) -> None:
+        self._all += piece
+
+    def end(self) -> Sequence[Receipt]:
+        super().feed(bytes(self._all))
+        return super().end()
+
+
+def test_without_a_stream_a_hundred_megabytes_take_more_than_64() -> None:
+    """The broken variant reads an answer when it has all of it."""
+    with patch("gateways.tron.node.ReceiptStream", _Whole), pytest.raises(AssertionError):
+        test_a_hundred_megabytes_are_read_with_less_than_64()
+
+
+@pytest.mark.fast
+def test_without_its_bound_a_drip_would_be_waited_for() -> None:
+    """The broken variant asks for no progress."""
+    limits = "gateways.tron.pieces.PROGRESS_BYTES_MIN", "gateways.tron.pieces.ANSWER_BYTES_MAX"
+    with patch(limits[0], 0), patch(limits[1], 1_000), pytest.raises(AssertionError):
+        test_an_answer_that_drips_is_given_up()

@@ -13,7 +13,7 @@ from gateways import settings
 from gateways.settings import InvalidSettings
 from gateways.tron.node import Suspended
 from gateways.tron.nodes import Nodes
-from gateways.tron.roster import FAULT_REST_FIRST_S, LAG_BLOCKS_MAX, REST_FIRST_S, REST_MAX_S, SURVEY_S
+from gateways.tron.roster import BLOCK_S, FAULT_REST_FIRST_S, LAG_S_MAX, REST_FIRST_S, REST_MAX_S, SURVEY_S
 from scanners.blocks import InvalidBlock
 from tests.support.chain import SOLID_LAG, MemoryChain, person, usdt_transfer
 
@@ -202,7 +202,7 @@ def test_who_lags_is_left() -> None:
     net = Net()
     behind = net.chain.head()
     net["first"].answers["head"] = lambda: behind
-    net.chain.mine(blocks=LAG_BLOCKS_MAX)
+    net.chain.mine(blocks=LAG_S_MAX // BLOCK_S)
     net.nodes.on_one(lambda: True)()
     assert net.alarms == []
     net.chain.mine()

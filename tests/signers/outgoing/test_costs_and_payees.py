@@ -1,5 +1,9 @@
 """What a payout may cost, whom it is paid to, and whose doing costs whom."""
 
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
 import msgspec
 import pytest
 
@@ -16,7 +20,7 @@ from core.streams.payouts import (
 from core.streams.signing import SigningStopped
 from core.tron.address import ZERO_ADDRESS, Address
 from signers.keys.keys import SoftwareKey
-from signers.outgoing.hot_wallet import LIFE_MS_MIN
+from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet
 from tests.signers.outgoing.world import AMOUNT, COINS, HOT, LIFE_BLOCKS, RULES, World
 from tests.support.devnet import BLOCK_MS, SOLID_LAG, START_MS, USDT, Fate
 from tests.support.history import ACTOR, ALICE, PAYEE
@@ -205,3 +209,27 @@ def test_out_of_energy_three_times_ends_a_payout_with_its_own_code(world: World)
     assert world.balance(TREASURY, books.NETWORK_FEE, "TRX") == burned_sun + failed.burned_sun
     assert world.balance(ALICE, books.USER_LIABILITY) == -1_000 * COINS
     world.assert_books_are_the_chain()
+
+
+BROKEN: dict[str, tuple[Callable[[], Any], Callable[[World], None]]] = {
+    "out of energy ends a payout at once": (
+        lambda: patch("core.streams.payout_ends.RETRIED", ()),
+        lambda world: test_a_price_that_rose_before_the_block_is_paid_with_the_next_attempt(world, 1),
+    ),
+    "it is tried again for ever": (
+        lambda: patch("core.streams.payout_ends.RETRIES_MAX", 10**9),
+        test_out_of_energy_three_times_ends_a_payout_with_its_own_code,
+    ),
+    "bytes live beyond a maintenance": (
+        lambda: patch.object(HotWallet, "life_ms", lambda *_: RULES.lifetime_ms),
+        lambda world: test_no_payout_lives_beyond_a_maintenance(world, 45_000),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_without_its_guard_a_test_of_these_fails(name: str, world: World) -> None:
+    """Each of these defects is noticed."""
+    defect, test = BROKEN[name]
+    with defect(), pytest.raises(AssertionError):
+        test(world)

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from core.ports.unavailable import Unavailable
-from gateways.cli.chain.nodes import LAG_S_MAX, _look, _lowest
+from gateways.cli.chain.nodes import Look, _look
+from gateways.tron.reach import lowest_block
+from gateways.tron.roster import LAG_S_MAX
 from scanners.producers import Producers
 from tests.support.chain import SOLID_LAG, MemoryChain
 
@@ -32,13 +34,17 @@ class Lite:
         return None
 
 
+def looked(name: str, node: Any, known: Producers, needed: int | None = None) -> Look:
+    return _look(name, node, known, lag_s_max=LAG_S_MAX, needed=needed)
+
+
 @pytest.mark.parametrize("refuses", [True, False])
 @pytest.mark.parametrize("first", [1, 2, 17, 82])
 def test_how_far_back_a_node_reaches(first: int, refuses: bool) -> None:
     """The first block that it has is found, whatever it says of those before."""
     chain = MemoryChain()
     chain.mine(blocks=100)
-    assert _lowest(Lite(chain, first, refuses=refuses), chain.solid().number) == first  # type: ignore[arg-type]
+    assert lowest_block(Lite(chain, first, refuses=refuses), chain.solid().number) == first  # type: ignore[arg-type]
 
 
 def test_what_a_node_claims_stands_beside_what_its_blocks_show(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,13 +52,13 @@ def test_what_a_node_claims_stands_beside_what_its_blocks_show(monkeypatch: pyte
     chain = MemoryChain(seats=27)
     chain.mine(blocks=100)
     monkeypatch.setattr(time, "time", lambda: chain.head().timestamp_ms / 1000 + 3)
-    look = _look("a", chain, Producers(chain))
+    look = looked("a", chain, Producers(chain))
     assert (look.head, look.solid, look.counted, look.lag_s, look.problem) == (100, 82, 82, 3, "")
     chain.solid_lag = 5
-    assert "calls block 95 solid, and its blocks show 82" in _look("a", chain, Producers(chain)).problem
+    assert "calls block 95 solid, and its blocks show 82" in looked("a", chain, Producers(chain)).problem
     chain.solid_lag = SOLID_LAG
     monkeypatch.setattr(time, "time", lambda: chain.head().timestamp_ms / 1000 + LAG_S_MAX + 1)
-    assert "its head is 61 s old" in _look("a", chain, Producers(chain)).problem
+    assert "it is 61 s behind the chain, at block 100" in looked("a", chain, Producers(chain)).problem
 
 
 def test_a_silent_node_is_a_row_like_the_others() -> None:
@@ -62,5 +68,5 @@ def test_a_silent_node_is_a_row_like_the_others() -> None:
         def head(self) -> Any:
             raise Unavailable("http://a does not answer: refused")
 
-    look = _look("a", Silent(), Producers(MemoryChain()))  # type: ignore[arg-type]
+    look = looked("a", Silent(), Producers(MemoryChain()))  # type: ignore[arg-type]
     assert (look.head, look.problem) == (None, "http://a does not answer: refused")

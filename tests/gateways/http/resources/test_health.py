@@ -1,4 +1,4 @@
-"""How far the scanner is behind the chain: a number for machines that watch, and a reason not to be ready."""
+"""How far the scanner is behind the chain, and what is wrong with a node: numbers for machines, and reasons not to be ready."""
 
 import re
 import time
@@ -7,9 +7,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.rows import namedtuple_row
 
+from core.ports.node_states import NodeState, Trouble
 from core.ports.scanning import Cursor
 from core.tron.chain import BlockRef
+from gateways.http.progress import _PLACES
 from gateways.http.resources.health import SCANNER_LAG_S_MAX
 from gateways.postgres.roles import OBSERVER
 from gateways.wiring.platform import Platform
@@ -102,3 +105,52 @@ def test_a_scanner_that_refuses_a_block_is_not_ready_at_once(api: World, scanner
     assert alarms == ["block_refused"]
     scan(scanner, 8, age_s=60)
     assert client.get("/readyz").status_code == 200
+
+
+def state(place: int, trouble: Trouble = "", sentence: str = "", **more: int) -> NodeState:
+    return NodeState(place=place, host=f"node{place}.example", trouble=trouble, sentence=sentence, **more)
+
+
+BEHIND = "is 120 s behind the chain, at block 170, and stands there"
+
+
+@pytest.mark.parametrize(
+    ("states", "status", "wrong", "warnings"),
+    [
+        ([state(1), state(2)], 200, [], []),
+        ([state(1, "behind", BEHIND)], 503, [f"node 1 of 1 (node1.example) {BEHIND}"], []),
+        ([state(1), state(2, "behind", BEHIND)], 503, [f"node 2 of 2 (node2.example) {BEHIND}"], []),
+        ([state(1), state(2, "behind", BEHIND), state(3)], 200, [], [f"node 2 of 3 (node2.example) {BEHIND}"]),
+        (
+            [state(1, "silent", "does not answer"), state(2, "lite", "is a lite node"), state(3, "behind", BEHIND)],
+            503,
+            ["node 1 of 3 (node1.example) does not answer", f"node 3 of 3 (node3.example) {BEHIND}"],
+            ["node 2 of 3 (node2.example) is a lite node"],
+        ),
+    ],
+    ids=["well", "the only one", "one of two", "one of three", "two of three"],
+)
+def test_a_node_s_trouble_is_named(
+    api: World, scanner: Platform, states: list[NodeState], status: int, wrong: list[str], warnings: list[str]
+) -> None:
+    """Not ready where too few are left to agree on what is final, else a warning; the node by place and host."""
+    scanner.node_board.put([state(place) for place in range(1, 5)])
+    scanner.node_board.put(states)
+    answer = api.client("").get("/readyz")
+    assert answer.status_code == status
+    assert (answer.json()["wrong"], answer.json()["warnings"]) == (wrong, warnings)
+
+
+def test_the_scanner_s_place_is_held_against_what_two_nodes_call_solid(scanner: Platform) -> None:
+    """What one of several claims counts for nothing; two blocks more than the signatures show are no work that waits."""
+
+    def waiting() -> list[int]:
+        with psycopg.connect(scanner.reader_url, row_factory=namedtuple_row) as conn:
+            return [row.waiting for row in conn.execute(_PLACES) if row.name == "the process observe"]
+
+    scan(scanner, 100, age_s=60)
+    for solids, expected in (((110,), 8), ((102,), 0), ((99,), 0), ((900, 110), 8), ((900, 103, 104), 2)):
+        scanner.node_board.put([state(place, solid=solid) for place, solid in enumerate(solids, start=1)])
+        assert waiting() == [expected]
+    scanner.node_board.put([state(1, "silent", "does not answer")])
+    assert waiting() == []

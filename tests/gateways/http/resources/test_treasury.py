@@ -1,8 +1,11 @@
 """Sweeps and system wallets over HTTP: for the operator alone."""
 
+import msgspec
+
 from core.ledger import books
 from core.ledger.ledger import Ledger
 from core.streams.wallet_numbers import WalletDifference, WalletNumbers
+from gateways.postgres.address_board import PostgresAddressBoard
 from gateways.postgres.connections import Connections
 from gateways.postgres.roles import SIGNER
 from gateways.postgres.wallet_board import PostgresWalletBoard
@@ -50,6 +53,11 @@ def test_wallets_have_their_balances_and_what_the_chain_said(api: World, ledger:
     board.put([HOT])
     board.differ([WalletDifference(books.HOT_WALLET, "TRX", "T", 5, 7, 70, "by a contract"), GONE])
     board.differ([WalletDifference(books.HOT_WALLET, "TRX", "T", 5, 8, 77, "by a contract, again")])
+    addresses = PostgresAddressBoard(connections)
+    off = [WalletDifference(books.PAYIN_WALLETS, "TRX", name, 0, 2, 70, "by a contract") for name in ("A", "B", "C")]
+    addresses.differ_at(["A", "B", "C"], off)
+    addresses.differ_at(["B", "C"], [again := msgspec.structs.replace(off[1], found=3)])
+    assert sorted(addresses.standing(), key=lambda it: it.address) == [off[0], again]
     connections.close()
     wallets = {each["role"]: each for each in api.operator.shown("/v1/system-wallets")["data"]}
     booked = api.operator.shown("/v1/trial-balance")["data"]
@@ -70,6 +78,7 @@ def test_wallets_have_their_balances_and_what_the_chain_said(api: World, ledger:
     assert wallets["gas"]["differences"] == []
     numbers = api.operator.get("/metrics").text
     assert "counterfoil_wallet_differences 1.0\n" in numbers
+    assert "counterfoil_address_differences 2.0\n" in numbers
     assert 'counterfoil_wallet_usdt{wallet="hot"} 5.0\n' in numbers
     assert 'counterfoil_wallet_energy_lendable{wallet="hot"} 30.0\n' in numbers
     assert 'counterfoil_wallet_usdt{wallet="gas"}' not in numbers

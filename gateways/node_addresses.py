@@ -1,0 +1,46 @@
+"""Where Tron nodes answer, as the settings write it: texts that are checked, and what belongs to each node."""
+
+import re
+from typing import NamedTuple
+
+
+class NodeAddress(NamedTuple):
+    """Where a node answers for its head and its solid blocks, the API key it wants, and where both come by gRPC."""
+
+    url: str
+    solidity_url: str
+    api_key: str
+    grpc_url: str = ""
+    grpc_solidity_url: str = ""
+
+
+def url_text(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
+        raise ValueError("this is no URL: write http:// or https:// and a host")
+    return text
+
+
+def node_urls(text: str) -> str:
+    """Several, with commas between, or none."""
+    urls = [url_text(url.strip()) for url in text.split(",")]
+    if len(urls) > 1 and ("" in urls or len(set(urls)) < len(urls)):
+        raise ValueError("the addresses between the commas must be given, and differ: two opinions of one node are one")
+    return ",".join(urls)
+
+
+def solidity_urls(text: str) -> str:
+    """Several, with commas between; an empty one is the node's own."""
+    return ",".join(url_text(url.strip()) for url in text.split(","))
+
+
+def grpc_urls(text: str) -> str:
+    """Several, with commas between; an empty one is a node without."""
+    urls = [url.strip() for url in text.split(",")]
+    if not all(re.fullmatch(r"(grpcs?://([^/\s:\[\]]+|\[[0-9a-fA-F:]+\]):[1-9][0-9]{0,4})?", url) for url in urls):
+        raise ValueError("write it as grpc://host:port, or grpcs://host:port for TLS")
+    return ",".join(urls)
+
+
+def solidity_grpc_url(url: str) -> str:
+    """Where a node serves its solid blocks, if nothing else is said: java-tron's second port beside its first."""
+    return f"{url[:-5]}50061" if url.endswith(":50051") else url
