@@ -13,16 +13,20 @@ import msgspec
 
 from core.ledger.events import Event, New, Recorded, postings_of
 from core.ledger.guard import LIABILITY_GROWS_BY, GuardKey, guard_deltas, guard_key
+from core.ledger.history import Beside, stopped
 from core.ledger.journal import TREASURY, check_balanced
 from core.ledger.money import LINE_MAX, SUM_MAX
-from core.ledger.refusals import AmountOutOfRange, Refusal
+from core.ledger.refusals import AmountOutOfRange, Refusal, StreamStopped
 from core.ports.unavailable import Unavailable
 
 BATCH_COMMANDS_MAX = 2_000
 
 
 class Command(Protocol):
-    """A wish. It names what it must see, and decides over it without I/O."""
+    """A wish. It names what it must see, and decides over it without I/O.
+
+    It is refused where a stream that it names is stopped (core/ledger/history.py), unless it has a true attribute `settles`.
+    """
 
     def streams(self) -> Sequence[str]:
         """The streams the decision reads or writes; the first is the one whose history answers a repetition."""
@@ -141,9 +145,15 @@ class Past:
             known, folded = initial, 0
         if folded < len(history):
             for recorded in history[folded:]:
-                known = known.evolve(recorded.event)
+                if not isinstance(recorded.event, Beside):
+                    known = known.evolve(recorded.event)
             self._states[key] = initial, known, len(history)
         return known
+
+    def stopped(self, streams: Sequence[str]) -> str | None:
+        """The first of these streams that holds an event which cannot be read, and is not settled."""
+        histories = self._loaded.histories
+        return next((stream for stream in streams if stream in histories and stopped(histories[stream])), None)
 
     def balance(self, key: GuardKey) -> int | None:
         """The guarded balance in minor units, None when no such liability account is open."""
@@ -317,6 +327,8 @@ class AppendFailed(Exception):
 
 
 def _decide_one(command: Command, guards: Sequence[GuardKey], past: Past, now: datetime) -> Outcome:
+    if not getattr(command, "settles", False) and (stream := past.stopped(command.streams())) is not None:
+        return Refused(StreamStopped(stream=stream))
     decision = command.decide(past, now)
     if isinstance(decision, Refusal):
         return Refused(decision)

@@ -43,6 +43,7 @@ from core.ledger.refusals import (
 from core.streams.accounts import must_be_active
 from core.streams.addresses import UNASSIGNED, address_stream
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
+from core.streams.set_aside import freeze_stream, must_not_be_frozen
 from core.streams.treasury import WALLET_STREAMS, role_of
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
@@ -308,8 +309,9 @@ class RequestPayout(msgspec.Struct, frozen=True):
 
     def streams(self) -> list[str]:
         order = self.order
-        payee = address_stream(order.to_address)
-        return [payout_stream(order.payout_id), f"account-{order.account_id}", payee, *WALLET_STREAMS]
+        payee, account_id = address_stream(order.to_address), order.account_id
+        own = [payout_stream(order.payout_id), f"account-{account_id}", freeze_stream(account_id)]
+        return [*own, payee, *WALLET_STREAMS]
 
     def guards(self) -> list[GuardKey]:
         order = self.order
@@ -335,7 +337,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
 
     def _refusal(self, past: Past, now: datetime) -> Refusal | None:
         order = self.order
-        if inactive := must_be_active(past, order.account_id):
+        if inactive := must_be_active(past, order.account_id) or must_not_be_frozen(past, order.account_id):
             return inactive
         if role_of(order.to_address, map(past.history, WALLET_STREAMS)):
             return AddressNotPayable(address=order.to_address, reason=OWN_WALLET)

@@ -22,6 +22,7 @@ from psycopg.rows import tuple_row
 import core.streams.all_events  # noqa: F401  declares every event, so that any row can be decoded
 from core.ledger.events import Recorded, decode, encode
 from core.ledger.guard import GuardKey, guard_deltas
+from core.ledger.history import recorded
 from core.ledger.ledger import AppendFailed, Decided, InvariantBroken, Loaded
 from core.ledger.seals import GENESIS, Sealed
 from core.ports.unavailable import Unavailable
@@ -152,10 +153,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
         """Events behind a position, in order."""
         with self._reading() as conn:
             rows = conn.execute(_READ, (after, limit), binary=True).fetchall()
-        return [
-            Recorded(position, stream, version, decode(topic, state))
-            for position, stream, version, topic, state in rows
-        ]
+        return [recorded(*row) for row in rows]
 
     def histories(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
         """Whole streams, from their start."""
@@ -349,5 +347,5 @@ class PostgresEventStore(PostgresApplicationRecorder):
 def _grouped(rows: Iterable[tuple[int, str, int, str, str | bytes]]) -> dict[str, list[Recorded]]:
     grouped: dict[str, list[Recorded]] = {}
     for position, stream, version, topic, state in rows:
-        grouped.setdefault(stream, []).append(Recorded(position, stream, version, decode(topic, state)))
+        grouped.setdefault(stream, []).append(recorded(position, stream, version, topic, state))
     return grouped

@@ -9,6 +9,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from core.ledger.events import Event, Recorded
+from core.ledger.history import Beside, SetAside
 from core.ledger.journal import TREASURY
 from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
@@ -81,8 +82,15 @@ class OpenPayouts(OpenOrders):
         return iter(self._unsaid.values())
 
     def _fold(self, recorded: Recorded) -> None:
-        super()._fold(recorded)
         happened = recorded.event
+        before = self._open.get(recorded.stream)
+        super()._fold(recorded)
+        if isinstance(happened, SetAside):
+            if before is not None:
+                self._leave(account_of(before), recorded.stream)
+                self._unsaid.pop(recorded.stream, None)
+                self.earmarks.ended(recorded.stream, paid=False)
+            return
         came = inflow(happened)
         if came is not None:
             self.earmarks.arrived(*came)
@@ -90,7 +98,8 @@ class OpenPayouts(OpenOrders):
             self._note_served(recorded, happened)
         order = self._open.get(recorded.stream)
         if order is None:
-            self._forget(recorded.stream, happened)
+            if not isinstance(happened, Beside):
+                self._forget(recorded.stream, happened)
             return
         self._place(recorded, order)
         if isinstance(happened, PayoutWaiting) and happened.reason == "coins":
