@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
-import core.streams.all_events  # noqa: F401  declares every event, so that all that can be read is known
+from core.streams.all_events import topics_by_stream
 from gateways.postgres.roles import OWNER, ROLES, grants
 from gateways.postgres.view_versions import forget_left_behind
 from projections.named import rows
@@ -188,12 +188,17 @@ def _register_views(conn: psycopg.Connection) -> None:
 
 
 def _write_grants(conn: psycopg.Connection) -> None:
-    """What each role may append is what the events declare, whatever stood there before."""
+    """What each role may append, and where, is what the events declare, whatever stood there before."""
     with conn.transaction(), conn.cursor() as cursor:
         cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
         known = set(cursor.execute("SELECT role, topic FROM event_grants").fetchall())
         cursor.executemany("DELETE FROM event_grants WHERE role = %s AND topic = %s", sorted(known - grants()))
         cursor.executemany("INSERT INTO event_grants VALUES (%s, %s)", sorted(grants() - known))
+        cursor.executemany(
+            "INSERT INTO stream_topics VALUES (%s, %s) ON CONFLICT (topic) DO UPDATE SET prefix = excluded.prefix"
+            " WHERE stream_topics.prefix <> excluded.prefix",
+            list(topics_by_stream()),
+        )
 
 
 def _make_roles(conn: psycopg.Connection, passwords: Mapping[str, str]) -> None:
