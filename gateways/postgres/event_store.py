@@ -39,7 +39,7 @@ RESOLVE_BACKOFF_MAX_S: Final = 2.0
 
 # Whatever the database's default is: a snapshot taken before the lock was granted would show an old history.
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-_LOCK: Final = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+_LOCK: Final = "SELECT take_append_lock()"
 _PATIENCE: Final = b"15s"
 """So long an append may take before the server ends it and lets go of the lock (PostgreSQL 17 and newer)."""
 _LOAD: Final = Statement("begin_append", "SELECT * FROM begin_append($1::text[], $2::uuid[], $3::text)", 3)

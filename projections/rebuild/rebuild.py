@@ -48,7 +48,7 @@ SERVING: Final = "public"
 _PATH: Final = f"SET search_path = {BUILDING}, {SERVING}"
 # A version that a crash of the server takes back is built again from where it stands then.
 _SESSION: Final = "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'; SET lock_timeout = '10s'"
-_CLAIM: Final = "SELECT view FROM unnest(%s::text[]) AS view WHERE pg_try_advisory_lock(hashtextextended(view, 31))"
+_CLAIM: Final = "SELECT view FROM claim_views(%s) AS view"
 _BOOKMARKS: Final = f"SELECT application_name AS view, notification_id AS position FROM {TRACKING_TABLE}"
 _LEFT_OUT: Final = "SELECT view, position, reason FROM set_aside_events WHERE view = ANY(%s)"
 _FENCE: Final = f"SELECT notification_id FROM {TRACKING_TABLE} WHERE application_name = %s FOR UPDATE"

@@ -6,7 +6,6 @@ from uuid import uuid4
 import psycopg
 
 from core.ledger.seals import GENESIS, seal_hash
-from gateways.postgres.event_store import APPEND_LOCK
 
 AT = '"occurred_at":"2026-11-22T13:00:00Z","actor":"api-key:stranger"'
 
@@ -16,7 +15,7 @@ def insert(conn: psycopg.Connection[Any], stream: str, topic: str, fields: str, 
     state = f"{{{AT}{',' if fields else ''}{fields}}}"
     with conn.transaction():
         conn.execute("SET LOCAL ROLE counterfoil_writer")  # whom no list of topics binds
-        conn.execute("SELECT pg_advisory_xact_lock(%s)", (APPEND_LOCK,))
+        conn.execute("SELECT take_append_lock()")
         last = conn.execute("SELECT last_position, hash FROM seals ORDER BY last_position DESC LIMIT 1").fetchone()
         head, previous = (int(last[0]), bytes(last[1])) if last else (0, GENESIS)
         found = conn.execute("SELECT count(*) FROM events WHERE originator_id = %s", (stream,)).fetchone()
