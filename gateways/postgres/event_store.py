@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -36,6 +37,7 @@ APPEND_LOCK: Final = 0x436F756E74657266
 """The advisory lock that every append holds until it has committed: position order is commit order."""
 
 RESOLVE_BACKOFF_MAX_S: Final = 2.0
+_UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Whatever the database's default is: a snapshot taken before the lock was granted would show an old history.
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -194,8 +196,8 @@ class PostgresEventStore(PostgresApplicationRecorder):
             pipeline.command(_BEGIN.encode())
             pipeline.send(_LOAD, text_array(map(str.encode, streams)), columns(guards)[0], _PATIENCE)
         _, answer = pipeline.answers
-        head, head_hash, positions, names, versions, topics, states, accounts, currencies, balances = (
-            answer.get_value(0, column) for column in range(10)
+        head, head_hash, positions, names, versions, topics, states, accounts, currencies, balances, *times = (
+            answer.get_value(0, column) for column in range(12)
         )
         rows = zip(
             bigints_of(positions),
@@ -211,6 +213,8 @@ class PostgresEventStore(PostgresApplicationRecorder):
             histories=_grouped(rows),
             guards={asked[account, code]: minor for account, code, minor in found if (account, code) in asked},
             head=int.from_bytes(head or b"", "big"),
+            server_now=_time_of(times[0]),
+            last_at=_time_of(times[1]),
         )
         return loaded, head_hash or GENESIS
 
@@ -342,6 +346,15 @@ class PostgresEventStore(PostgresApplicationRecorder):
 
     def close(self) -> None:
         self.datastore.close()
+
+
+def _time_of(microseconds: bytes | None) -> datetime | None:
+    """Since 1970, as a bigint."""
+    return (
+        None
+        if microseconds is None
+        else _UNIX + timedelta(microseconds=int.from_bytes(microseconds, "big", signed=True))
+    )
 
 
 def _grouped(rows: Iterable[tuple[int, str, int, str, str | bytes]]) -> dict[str, list[Recorded]]:

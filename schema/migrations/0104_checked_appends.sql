@@ -16,11 +16,15 @@ CREATE TABLE stream_topics (
 );
 COMMENT ON TABLE stream_topics IS 'How the name of a stream begins in which a topic may stand; core/streams/all_events.py is the same list';
 
--- The last position that was appended, for the check at the end of each transaction that a seal covers it.
+-- The last position that was appended, for the check at the end of each transaction that a seal covers it; and the time of the
+-- last event, which no append may come before.
 CREATE TABLE append_head (
-    "position" bigint NOT NULL
+    "position"  bigint NOT NULL,
+    occurred_at timestamptz
 ) WITH (fillfactor = 10);
 INSERT INTO append_head VALUES (0);
+GRANT SELECT ON append_head TO counterfoil_writer, counterfoil_api, counterfoil_recorder, counterfoil_signer,
+      counterfoil_webhooks;
 
 CREATE OR REPLACE FUNCTION refuse_foreign_topics() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = public, pg_temp AS $$
@@ -41,7 +45,7 @@ BEGIN
                       HINT = 'Each process appends only its own event types (I14): see event_grants.';
         END IF;
     END IF;
-    SELECT min(notification_id), max(notification_id), count(*), max(substr(state, 17, 19) COLLATE "C")
+    SELECT min(notification_id), max(notification_id), count(*), max(split_part(substr(state, 17, 40), '"', 1) COLLATE "C")
       INTO lowest, highest, many, latest FROM added;
     IF many = 0 THEN
         RETURN NULL;
@@ -51,7 +55,7 @@ BEGIN
         RAISE EXCEPTION 'positions % to % do not follow the history', lowest, highest
             USING ERRCODE = 'integrity_constraint_violation', HINT = 'Positions follow the last seal without a gap (I3).';
     END IF;
-    UPDATE append_head SET "position" = highest;
+    UPDATE append_head SET "position" = highest, occurred_at = latest::timestamptz;
     IF appender = 'counterfoil_writer' THEN
         RETURN NULL;
     END IF;

@@ -30,11 +30,14 @@ END $$;
 REVOKE ALL ON FUNCTION claim_views(text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION claim_views(text[]) TO counterfoil_writer, counterfoil_projector;
 
-CREATE OR REPLACE FUNCTION begin_append(
+-- Columns are only ever added at the end: a program of before reads the first ones.
+DROP FUNCTION begin_append(text[], uuid[], text);
+CREATE FUNCTION begin_append(
     wanted_streams text[], wanted_accounts uuid[], patience text,
     OUT head bigint, OUT head_hash bytea,
     OUT positions bigint[], OUT streams text[], OUT versions bigint[], OUT topics text[], OUT states text[],
-    OUT accounts uuid[], OUT currencies text[], OUT balances bigint[]
+    OUT accounts uuid[], OUT currencies text[], OUT balances bigint[],
+    OUT server_us bigint, OUT last_us bigint
 ) LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
     -- Position order is commit order: no other append decides, or reads what it decides by, until this one has ended.
@@ -54,4 +57,6 @@ BEGIN
     SELECT array_agg(g.ledger_account_id), array_agg(g.currency), array_agg(g.balance_minor)
       INTO accounts, currencies, balances
       FROM guard g WHERE g.ledger_account_id = ANY (wanted_accounts);
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, (extract(epoch FROM h.occurred_at) * 1000000)::bigint
+      INTO server_us, last_us FROM append_head h;
 END $$;

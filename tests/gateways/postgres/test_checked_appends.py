@@ -1,14 +1,18 @@
 """What the database itself refuses of an INSERT into events, whoever makes it and whatever it says."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
+from core.ledger.clock import CheckedClock
 from core.ledger.ledger import Ledger
+from core.ports.unavailable import Unavailable
+from gateways.postgres.event_store import PostgresEventStore
 from gateways.postgres.roles import API
-from tests.support.history import append_history
+from tests.support.history import HOT_WALLET, append_history, execute, wallet
 from tests.support.poison import insert
 from tests.support.postgres import Database
 
@@ -46,6 +50,23 @@ def test_what_no_append_would_write_is_refused(
     with pytest.raises(psycopg.errors.IntegrityError, match=why):
         api.execute("INSERT INTO events VALUES (%s, 1, 'account.renamed/1', %s, %s)", (stream, state, position))
     assert api.execute("SELECT max(notification_id) FROM events").fetchone() == (80,)
+
+
+def test_a_wrong_clock_writes_nothing_until_it_is_set(database: Database, store: PostgresEventStore) -> None:
+    """A host an hour ahead, or behind, waits and rings; set right it writes, and a step back of seconds is smoothed."""
+    now, rung = datetime.now(UTC), list[str]()
+    clock = [now + timedelta(hours=1)]
+    ledger = Ledger(store, lambda: clock[0], None, CheckedClock("here", lambda name, _: rung.append(name)))
+    for wrong in (timedelta(hours=1), -timedelta(hours=1)):
+        clock[0] = now + wrong
+        with pytest.raises(Unavailable, match="3600 s"):
+            execute(ledger, wallet("hot", HOT_WALLET))
+    assert (store.head(), rung) == (0, ["clock_wrong"])
+    clock[0] = now
+    execute(ledger, wallet("hot", HOT_WALLET))
+    clock[0] = now - timedelta(seconds=20)
+    execute(ledger, wallet("gas", HOT_WALLET))
+    assert [recorded.event.occurred_at for recorded in store.read(0, 9)] == [now, now]
 
 
 def test_an_owner_cannot_leave_an_event_without_a_seal(database: Database, ledger: Ledger) -> None:
