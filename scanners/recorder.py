@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from core.ledger.ledger import Accepted, Command, EventStore, Failed, Ledger, Outcome, Refused, Repeated
-from core.ledger.refusals import ConflictingFacts, WrongState
+from core.ledger.refusals import ConflictingFacts, StreamStopped, WrongState
 from core.ports.alarm import Alarm
 from core.ports.queues import Outstanding, Queue, Received
 from core.ports.scanning import AttemptIndex
@@ -145,6 +145,9 @@ class Recorder:
                 self._bury(message, "deposit_facts_conflict", refusal.detail)
             case Refused(refusal=WrongState()):
                 return "again"
+            case Refused(refusal=StreamStopped() as refusal):  # no deposit is buried for what an operator will settle
+                self._alarm("deposit_waits", f"{stream} waits: {refusal.detail}")
+                return "left"
             case Refused(refusal=refusal):
                 self._bury(message, "deposit_refused", f"{stream} was refused: {refusal.detail}")
             case Failed(error=Unavailable()):

@@ -17,7 +17,8 @@ What is derived here from the events alone, and compared with what the export sa
 * every stream is a story that can be: a transfer is credited once and for its amount, a payout leaves at most once, by
   bytes that were prepared and whose hash is its transaction id, and what failed was given back; what our own wallets
   send each other, lend and stake likewise, and a sweep goes from its address to a wallet of ours;
-* balances and guard rows are what the events make them.
+* balances and guard rows are what the events make them;
+* an event that the program itself cannot read, or not fold into every view, is named; one that an operator has settled is told.
 
 An event type that this file does not know is no error: its lines count like all lines, and it is listed as
 "not known to this verifier: postings checked, story not".
@@ -81,6 +82,7 @@ DEPOSITS = "every transfer is credited once, to its owner, for its amount"
 PAYOUTS = "every payout leaves at most once, by bytes that were prepared for it"
 INSTRUCTIONS = "what our wallets send each other leaves at most once, by bytes that were prepared for it, and is booked"
 SWEEPS = "every sweep is from its address to a wallet of ours, by instructions that it gave"
+READABLE = "every event can be read, and is in every view"
 OTHERS = "every other story is one that can be"
 BALANCES = "balances are what the events make them"
 GUARD = "the guard is what the events make it"
@@ -546,6 +548,7 @@ class Receipts(Reader):
         self.findings = Findings(RECEIPTS)
         self.entries = []  # (position, account, hash) since the last checkpoint
         self.shown = {}
+        self.left_out = 0  # the position of the last event that has no entries
 
     def on_header(self, content):
         self.shown = {topic.encode(): fields for topic, fields in content["shown"].items()}
@@ -556,6 +559,8 @@ class Receipts(Reader):
             return
         position, stream, version, topic, _, raw = found
         shown = self.shown.get(topic)
+        if position == self.left_out:
+            return
         if shown is None and b'"postings"' not in raw:
             return
         try:
@@ -564,6 +569,10 @@ class Receipts(Reader):
                 self.entries.append((position, account, sha256(text.encode()).digest()))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.findings.wrong(RECEIPTS, position, f"no entry can be made of the event: {error!r}")
+
+    def on_set_aside(self, content):
+        if not content["views"]:
+            self.left_out = content["position"]
 
     def on_checkpoint(self, content):
         number, size, blind = content["number"], content["size"], bytes.fromhex(content["blind"])
@@ -646,8 +655,8 @@ class Books(Reader):
     def __init__(self, options):
         super().__init__(options)
         self.findings = Findings(
-            ENTRIES, ACCOUNTS, LIABILITIES, CUSTODY, STREAMS, DEPOSITS, PAYOUTS, INSTRUCTIONS, SWEEPS, OTHERS, BALANCES,
-            GUARD,
+            READABLE, ENTRIES, ACCOUNTS, LIABILITIES, CUSTODY, STREAMS, DEPOSITS, PAYOUTS, INSTRUCTIONS, SWEEPS, OTHERS,
+            BALANCES, GUARD,
         )  # fmt: skip
         self.kinds = {("treasury", code): kind for code, kind in TREASURY.items()}
         self.debits = {}  # (book, account, currency) -> debits minus credits
@@ -656,6 +665,8 @@ class Books(Reader):
         self.versions = {}  # stream -> its last version
         self.stories = Stories(self)
         self.unknown = {}  # topic -> how often
+        self.set_aside = {}  # position -> (why, the views that leave it out; none: all do)
+        self.settled = {}  # position -> what an operator said
         self.said_at = None  # the position of the balance lines
         self.due, self.due_pending = {}, {}  # what they are yet to say
         self.guards = set()
@@ -669,11 +680,17 @@ class Books(Reader):
         if version != known + 1:
             self.findings.wrong(STREAMS, position, f"{stream.decode()} has version {version} behind {known}")
         self.versions[stream] = version
+        if not self.set_aside.get(position, ("", ["some"]))[1]:
+            return
         try:
             state = content_of(raw)
+            if type(state["occurred_at"]) is not str or type(state["actor"]) is not str:
+                raise ValueError("it says no time, or no actor")
             postings = state.get("postings")
             if postings:
                 self.post(position, postings)
+            if topic == b"event.settled/1":
+                self.settled[state["position"]] = state["reason"]
             tell = STORIES.get(topic)
             if tell is not None:
                 check, wrong = tell(self.stories, stream.decode(), version, state)
@@ -685,6 +702,9 @@ class Books(Reader):
             self.findings.wrong(impossible.check, position, str(impossible))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             self.findings.wrong(OTHERS, position, f"{topic.decode()} is not as such events are: {error!r}")
+
+    def on_set_aside(self, content):
+        self.set_aside[content["position"]] = (content["reason"], content["views"])
 
     def post(self, position, postings):
         """Move what the lines move, and look at everything that they touch."""
@@ -765,6 +785,13 @@ class Books(Reader):
                 self.findings.wrong(GUARD, head, f"{owner[1]} of {owner[0]} has no guard row")
 
     def end(self):
+        for position, (reason, views) in sorted(self.set_aside.items()):
+            where = f"left out of {', '.join(views)}" if views else "it cannot be read, and is left out"
+            if position in self.settled:
+                said = f"position {position}: {where} ({reason}); settled by an operator: {self.settled[position]}"
+                self.findings.notes.append(said)
+            else:
+                self.findings.wrong(READABLE, position, f"{where}: {reason}")
         for topic, count in sorted(self.unknown.items()):
             name = topic.decode(errors="replace")
             self.findings.notes.append(
@@ -1388,7 +1415,7 @@ PLAIN = frozenset(
     signing.stopped/1 signing.stopped/2 signing.cause-ended/1 signing.cause-ended/2 signing.resumed/1
     token.paused/1 token.unpaused/1 token.deprecated/1 token.fee-changed/1 token.address-blacklisted/1
     token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1 wallet.outgoing-unexplained/1
-    block.accepted/1 period.ended/1
+    block.accepted/1 period.ended/1 event.settled/1 account.payouts-frozen/1 account.payouts-unfrozen/1
     """.split()
 )
 """Events that move nothing and bind nothing: they are known, and have no story to check."""

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Sequence
 
 from core.ledger.ledger import Accepted, Command, Failed, Ledger, Refused
+from core.ledger.refusals import StreamStopped
+from core.ports.unavailable import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -12,15 +14,21 @@ def append(ledger: Ledger, commands: Sequence[Command]) -> int:
     """-> how many commands changed something. Raises what a defective command raised, after its neighbours were appended.
 
     A refusal is no error here: the wish came true or was overtaken by another worker's doing, and the next step looks again.
+    But what a stopped stream refuses is waited for: raises Unavailable.
     """
     outcomes = ledger.execute(commands)
+    waits: Unavailable | None = None
     for outcome in outcomes:
         match outcome:
             case Accepted(events=events):
                 for recorded in events:
                     log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
+            case Refused(refusal=StreamStopped() as refusal):
+                waits = Unavailable(refusal.detail)
             case Refused(refusal=refusal):
                 log.info("already done by another worker: %s", refusal.detail)
             case Failed(error=error):
                 raise error
+    if waits is not None:
+        raise waits
     return sum(isinstance(outcome, Accepted) for outcome in outcomes)

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 import msgspec
 
 from core.ledger.journal import Posting
+from core.ports.unavailable import Unavailable
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -37,8 +38,8 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     event: Event
 
 
-class UnknownTopic(Exception):
-    """The history holds an event this program cannot read: run the version that wrote it, or a newer one."""
+class UnknownTopic(Unavailable):
+    """The history holds a kind of event that this program does not know: it waits for the version that does (I22)."""
 
 
 Appender = Literal["api", "recorder", "signer", "webhooks"]
@@ -106,6 +107,11 @@ def read_as(topic: str) -> str | None:
     while topic in _UPCASTERS:
         topic = _UPCASTERS[topic][0]
     return topic if topic in CLASSES else None
+
+
+def old_topics() -> frozenset[str]:
+    """Topics of before, under which nothing is written any more."""
+    return frozenset(_UPCASTERS)
 
 
 def encode(item: Event) -> tuple[str, bytes]:

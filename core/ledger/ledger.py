@@ -11,18 +11,23 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from core.ledger.clock import CheckedClock
 from core.ledger.events import Event, New, Recorded, postings_of
 from core.ledger.guard import LIABILITY_GROWS_BY, GuardKey, guard_deltas, guard_key
+from core.ledger.history import Beside, stopped
 from core.ledger.journal import TREASURY, check_balanced
 from core.ledger.money import LINE_MAX, SUM_MAX
-from core.ledger.refusals import AmountOutOfRange, Refusal
+from core.ledger.refusals import AmountOutOfRange, Refusal, StreamStopped
 from core.ports.unavailable import Unavailable
 
 BATCH_COMMANDS_MAX = 2_000
 
 
 class Command(Protocol):
-    """A wish. It names what it must see, and decides over it without I/O."""
+    """A wish. It names what it must see, and decides over it without I/O.
+
+    It is refused where a stream that it names is stopped (core/ledger/history.py), unless it has a true attribute `settles`.
+    """
 
     def streams(self) -> Sequence[str]:
         """The streams the decision reads or writes; the first is the one whose history answers a repetition."""
@@ -64,11 +69,16 @@ Outcome = Accepted | Repeated | Refused | Failed
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """What the store read under the append lock: histories, guard balances (absent: no such row), the head position."""
+    """What the store read under the append lock: histories, guard balances (absent: no such row), the head position.
+
+    `server_now` is the store's own clock, `last_at` the time of the last event; None where it knows none.
+    """
 
     histories: dict[str, list[Recorded]]
     guards: dict[GuardKey, int]
     head: int
+    server_now: datetime | None = None
+    last_at: datetime | None = None
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -141,9 +151,15 @@ class Past:
             known, folded = initial, 0
         if folded < len(history):
             for recorded in history[folded:]:
-                known = known.evolve(recorded.event)
+                if not isinstance(recorded.event, Beside):
+                    known = known.evolve(recorded.event)
             self._states[key] = initial, known, len(history)
         return known
+
+    def stopped(self, streams: Sequence[str]) -> str | None:
+        """The first of these streams that holds an event which cannot be read, and is not settled."""
+        histories = self._loaded.histories
+        return next((stream for stream in streams if stream in histories and stopped(histories[stream])), None)
 
     def balance(self, key: GuardKey) -> int | None:
         """The guarded balance in minor units, None when no such liability account is open."""
@@ -223,12 +239,22 @@ class RefusalLog(Protocol):
 
 
 class Ledger:
-    """Decides commands over a store. `clock` gives the time that the events of a batch carry; `refusals` are kept if given."""
+    """Decides commands over a store. `clock` gives the time that the events of a batch carry; `refusals` are kept if given.
 
-    def __init__(self, store: EventStore, clock: Callable[[], datetime], refusals: RefusalLog | None = None) -> None:
+    `checked_clock`, if given, holds that time against the store's own (core/ledger/clock.py).
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        clock: Callable[[], datetime],
+        refusals: RefusalLog | None = None,
+        checked_clock: CheckedClock | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._refusals = refusals
+        self._checked_clock = checked_clock
 
     def execute(self, commands: Sequence[Command]) -> list[Outcome]:
         """One outcome a command, in order. A command that fails is bisected out; its neighbours are written.
@@ -263,11 +289,18 @@ class Ledger:
             return
 
         def decide(loaded: Loaded) -> Decided:
+            self._now(loaded)
             past = Past(loaded)
             return Decided(past.accept(counts, ()), past.deltas, past.opened)
 
         self._store.append(uuid4(), [], [], decide)
         noted.done()
+
+    def _now(self, loaded: Loaded) -> datetime:
+        """The time that the events carry. Raises Unavailable while no clock can be believed."""
+        if self._checked_clock is None:
+            return self._clock()
+        return self._checked_clock.agreed(self._clock(), loaded.server_now, loaded.last_at)
 
     def _append(self, commands: Sequence[Command]) -> list[Outcome]:
         try:
@@ -277,10 +310,9 @@ class Ledger:
         except Exception as error:
             raise AppendFailed(error) from error
         outcomes: list[Outcome] = []
-        now = self._clock()
-        noted = None if self._refusals is None else self._refusals.begin(now)
+        noted: NotedRefusals | None = None
 
-        def records(past: Past) -> Iterator[Recorded]:
+        def records(past: Past, now: datetime) -> Iterator[Recorded]:
             for command, keys in zip(commands, declared, strict=True):
                 try:
                     outcome = _decide_one(command, keys, past, now)
@@ -295,8 +327,11 @@ class Ledger:
                 yield from past.accept(noted.counted(), ())
 
         def decide(loaded: Loaded) -> Decided:
+            nonlocal noted
+            now = self._now(loaded)
+            noted = None if self._refusals is None else self._refusals.begin(now)
             past = Past(loaded)
-            return Decided(records(past), past.deltas, past.opened)
+            return Decided(records(past, now), past.deltas, past.opened)
 
         self._store.append(uuid4(), streams, guards, decide)
         if noted is not None:
@@ -317,6 +352,8 @@ class AppendFailed(Exception):
 
 
 def _decide_one(command: Command, guards: Sequence[GuardKey], past: Past, now: datetime) -> Outcome:
+    if not getattr(command, "settles", False) and (stream := past.stopped(command.streams())) is not None:
+        return Refused(StreamStopped(stream=stream))
     decision = command.decide(past, now)
     if isinstance(decision, Refusal):
         return Refused(decision)

@@ -43,8 +43,17 @@ def data_of(refusal: Refusal) -> dict[str, Any]:
 
 
 def restore(code: str, data: dict[str, Any]) -> Refusal:
-    """A refusal that was recorded earlier, as it was."""
-    return msgspec.convert(data, REJECTIONS[code])
+    """A refusal that was recorded earlier, as it was; one that this program does not know is told by its code."""
+    try:
+        return msgspec.convert(data, REJECTIONS[code])
+    except (KeyError, msgspec.ValidationError):
+        return RefusedBefore(refused_code=code)
+
+
+class RefusedBefore(Refusal, frozen=True):
+    """This was refused before, with the code {refused_code}."""
+
+    refused_code: str
 
 
 class InsufficientFunds(Refusal, frozen=True):
@@ -228,3 +237,17 @@ class SigningIsStopped(Refusal, frozen=True):
     status: ClassVar[int] = 503
 
     causes: str
+
+
+class StreamStopped(Refusal, frozen=True):
+    """{stream} holds an event that cannot be read: nothing is added to it until an operator has looked at that."""
+
+    status: ClassVar[int] = 409
+
+    stream: str
+
+
+class PayoutsFrozen(Refusal, frozen=True):
+    """Nothing leaves the account until an operator has looked at its history; deposits are booked. Use another key then."""
+
+    status: ClassVar[int] = 403

@@ -1,5 +1,9 @@
-"""Importing this module declares every event there is, so that any history can be read."""
+"""Importing this module declares every event there is, so that any history can be read; and in which streams each may stand."""
 
+from collections.abc import Iterator
+from typing import Final
+
+from core.ledger.events import CLASSES, old_topics
 from core.streams import (
     accepted_blocks,
     accounts,
@@ -11,12 +15,46 @@ from core.streams import (
     periods,
     quarantine,
     refused_commands,
+    set_aside,
     signing,
     sweeps,
     treasury,
 )
 
+STREAMS: Final = {
+    "account.": "account-",
+    "account.payouts-": "freeze-",
+    "address.": "quarantine-",
+    "address.assigned": "address-",
+    "adjustment.": "adjustment-",
+    "block.": "accepted-block-",
+    "command.": "refusal-",
+    "deposit.": "deposit-",
+    "event.settled": "",
+    "instruction.": "instruction-",
+    "ledger-account.": "ledger-account-",
+    "payin.": "payin-",
+    "payout.": "payout-",
+    "period.": "period-",
+    "signing.": "signing",
+    "sweep.": "sweep-",
+    "token.": "token-",
+    "transfer.": "transfer-",
+    "wallet.": "wallet-",
+    "wallet.outgoing-": "outgoing-",
+    "wallet.permission-": "permission-",
+}
+"""How a topic begins -> how the name of its stream does; the longest counts. The database holds every append to it."""
+
+
+def topics_by_stream() -> Iterator[tuple[str, str]]:
+    """(topic, how its stream's name begins) of everything that this program reads, older versions included."""
+    for topic in sorted({*CLASSES, *old_topics()}):
+        yield topic, STREAMS[max((name for name in STREAMS if topic.startswith(name)), key=len)]
+
+
 __all__ = [
+    "STREAMS",
     "accepted_blocks",
     "accounts",
     "addresses",
@@ -27,7 +65,9 @@ __all__ = [
     "periods",
     "quarantine",
     "refused_commands",
+    "set_aside",
     "signing",
     "sweeps",
+    "topics_by_stream",
     "treasury",
 ]

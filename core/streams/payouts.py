@@ -43,6 +43,7 @@ from core.ledger.refusals import (
 from core.streams.accounts import account_stream, must_be_active
 from core.streams.addresses import UNASSIGNED, address_stream
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
+from core.streams.set_aside import freeze_stream, must_not_be_frozen
 from core.streams.treasury import WALLET_STREAMS, role_of
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
@@ -50,7 +51,7 @@ FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelle
 Priority = Literal["normal", "high"]
 """Which of one account's payouts goes first; another account's never waits for it (I20)."""
 NOT_BEFORE_MAX: Final = timedelta(days=90)
-WaitingFor = Literal["coins", "energy", "token", "not_before", "signing_stopped", "account_suspended"]
+WaitingFor = Literal["coins", "energy", "token", "not_before", "signing_stopped", "account_suspended", "account_frozen"]
 """Why a payout is not made although it is its lane's turn. "energy": or TRX; "token": the token refuses the transfer now."""
 RETRIED: Final = frozenset({"out_of_energy", "out_of_time"})
 """Failures that say nothing of the payee: the price rose before the block came (FAILURES 44), or its producer was slow."""
@@ -91,11 +92,11 @@ class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def owners(self) -> Sequence[str]:
-        return [account_stream(self.account_id)]
+        return [account_stream(self.account_id), freeze_stream(self.account_id)]
 
     def held(self, past: Past) -> Refusal | None:
-        """A suspended account's payout waits, whenever it was asked for (FAILURES 54)."""
-        return must_be_active(past, self.account_id)
+        """The payout of an account that is suspended or frozen waits, whenever it was asked for (FAILURES 54)."""
+        return must_be_active(past, self.account_id) or must_not_be_frozen(past, self.account_id)
 
     @property
     def total_minor(self) -> int:
@@ -316,8 +317,9 @@ class RequestPayout(msgspec.Struct, frozen=True):
 
     def streams(self) -> list[str]:
         order = self.order
-        payee = address_stream(order.to_address)
-        return [payout_stream(order.payout_id), f"account-{order.account_id}", payee, *WALLET_STREAMS]
+        payee, account_id = address_stream(order.to_address), order.account_id
+        own = [payout_stream(order.payout_id), f"account-{account_id}", freeze_stream(account_id)]
+        return [*own, payee, *WALLET_STREAMS]
 
     def guards(self) -> list[GuardKey]:
         order = self.order
@@ -343,7 +345,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
 
     def _refusal(self, past: Past, now: datetime) -> Refusal | None:
         order = self.order
-        if inactive := must_be_active(past, order.account_id):
+        if inactive := must_be_active(past, order.account_id) or must_not_be_frozen(past, order.account_id):
             return inactive
         if role_of(order.to_address, map(past.history, WALLET_STREAMS)):
             return AddressNotPayable(address=order.to_address, reason=OWN_WALLET)

@@ -30,6 +30,7 @@ from core.ledger.refusals import (
     WalletExists,
 )
 from core.streams.accounts import Account, account_stream, must_be_active
+from core.streams.set_aside import freeze_stream, must_not_be_frozen
 
 Role = Literal["hot", "cold", "gas"]
 
@@ -222,6 +223,7 @@ class PostTransfer(msgspec.Struct, frozen=True):
             f"transfer-{self.transfer_id}",
             f"account-{self.account_id}",
             f"account-{self.to_account_id}",
+            freeze_stream(self.account_id),
         ]
 
     def guards(self) -> list[GuardKey]:
@@ -258,7 +260,7 @@ class PostTransfer(msgspec.Struct, frozen=True):
 
     def _refusal(self, past: Past) -> Refusal | None:
         """What is the caller's own comes first, so that nothing said of it depends on whom it transfers to."""
-        inactive = must_be_active(past, self.account_id)
+        inactive = must_be_active(past, self.account_id) or must_not_be_frozen(past, self.account_id)
         if inactive:
             return inactive
         source, target = self.guards()

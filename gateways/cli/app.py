@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "signing": ("signing:app", "See what stops signing, and let it go on"),
     "alarms": ("alarms:app", "See what was raised, and the secret that signs the operator's webhooks"),
+    "set-aside": ("set_aside:app", "Events that cannot be read or folded: see them, and settle one"),
     "queue": ("queue:app", "See what waits and what was set aside, and send it again"),
     "secrets": ("secrets:app", "On AWS: give Terraform's empty secrets their values, and replace them"),
     "wallets": ("wallets:app", "The system wallets, and the address of cold storage"),

@@ -33,6 +33,9 @@ from projections.views import VIEWS
 LOOK_EVERY_S: Final = 0.2
 SAY_EVERY_PERCENT: Final = 10
 _SCHEMA: Final = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,50}")
+_LEFT_OUT: Final = (
+    "SELECT \"position\", topic, view, reason FROM set_aside_events WHERE view = '' OR view = ANY(%s) ORDER BY 1, 3"
+)
 _fork = multiprocessing.get_context("fork")
 
 
@@ -49,9 +52,13 @@ def rebuild_views(settings: Settings, names: Sequence[str], out: Output, *, work
         for worker in crew:
             worker.start()
         rows = _watch(conn, views, crew, out)
+        left_out = conn.execute(_LEFT_OUT, (views,)).fetchall()
     done = all(row.state == "done" or (row.state == "verified" and row.hold) for row in rows.values())
-    facts = {"done": done, "data": [facts_of(row) for row in rows.values()]}
-    out.show(facts, *(sentence_of(row) for row in rows.values()))
+    named = [
+        f"position {at}, {topic}, is left out of {view or 'every view'}: {why}" for at, topic, view, why in left_out
+    ]
+    facts = {"done": done, "data": [facts_of(row) for row in rows.values()], "left_out": named}
+    out.show(facts, *(sentence_of(row) for row in rows.values()), *named)
     return done
 
 

@@ -31,7 +31,7 @@ _FORGET_KEYS: Final = f"DELETE FROM queue_keys WHERE sent_at < now() - 2 * inter
 
 # Receivers of one queue take turns: without the lock a second one would skip the first one's locked rows and take later
 # messages of the same group before them.
-_TAKE_TURNS: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))"
+_TAKE_TURNS: Final = "SELECT take_queue_turn(%s)"
 _RECEIVE: Final = """
 WITH flying AS (
     SELECT DISTINCT group_id FROM queue_messages

@@ -34,7 +34,24 @@ SELECT 'the process observe', read.last_block_number, greatest(stated.solid - re
  WHERE read.id = 'solid'
 """
 
+LOCK_HELD_S: Final = 5.0
+"""So long nobody holds the lock of an append whose program is well."""
+_HOLDER: Final[LiteralString] = f"""
+SELECT l.pid, coalesce(a.usename, 'unknown') AS role, l.virtualtransaction AS turn
+  FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+   AND l.classid = {0x436F756E} AND l.objid = {0x74657266}
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 log = logging.getLogger(__name__)
+
+
+class _Holder(NamedTuple):
+    pid: int
+    role: str
+    turn: str
+    since_s: float
 
 
 class _Place(NamedTuple):
@@ -55,6 +72,7 @@ class Progress:
         self._alarm = alarm
         self._clock = clock
         self._places: dict[str, _Place] = {}
+        self._holder: _Holder | None = None
         self._rung: set[tuple[str, str]] = set()
         self._looking: asyncio.Task[None] | None = None
 
@@ -67,10 +85,21 @@ class Progress:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._looking
 
+    def held(self) -> dict[str, str]:
+        """A sentence if somebody has held the append lock for 5 s: nobody else can write."""
+        it, now = self._holder, self._clock()
+        if it is None or now - it.since_s < LOCK_HELD_S:
+            return {}
+        said = (
+            f"the append lock is held for {now - it.since_s:.0f} s by the backend {it.pid} of {it.role}: nobody can write;"
+            f" if its process does not answer, end it by SELECT pg_terminate_backend({it.pid})"
+        )
+        return {f"append lock {it.pid}": said}
+
     def standing(self) -> dict[str, str]:
-        """A sentence for each that has work and has been at one place for a minute, by its name."""
+        """A sentence for each that has work and has been at one place for a minute, by its name; and for a held lock."""
         now = self._clock()
-        return {
+        return self.held() | {
             name: f"{name} has not moved for {now - it.since_s:.0f} s, and {it.waiting} {_things(name)} wait for it"
             for name, it in sorted(self._places.items())
             if it.waiting > 0 and now - it.since_s >= STANDS_S
@@ -79,13 +108,24 @@ class Progress:
     async def look(self) -> None:
         """Where everybody is now. Raises Unavailable, Busy."""
         rows: list[Any] = await self._queries.fetch(_PLACES)
+        holders: list[Any] = await self._queries.fetch(_HOLDER)
         now = self._clock()
+        self._hold(holders, now)
         for row in rows:
             before = self._places.get(row.name)
             stays = before is not None and before.place == row.place and before.waiting > 0
             since_s = before.since_s if before is not None and stays else now
             self._places[row.name] = _Place(row.place, row.waiting, since_s)
-        await self._ring({("not_moving", name): said for name, said in self.standing().items()})
+        held = self.held()
+        wrong = {("not_moving", name): said for name, said in self.standing().items() if name not in held}
+        await self._ring(wrong | {("append_lock_held", name): said for name, said in held.items()})
+
+    def _hold(self, holders: list[Any], now: float) -> None:
+        """Who holds the append lock, and since which look: the same transaction of the same backend."""
+        before, self._holder = self._holder, None
+        for row in holders:
+            same = before is not None and (before.pid, before.turn) == (row.pid, row.turn)
+            self._holder = _Holder(row.pid, row.role, row.turn, before.since_s if before is not None and same else now)
 
     async def down(self) -> dict[str, str]:
         """A sentence for each process of this machine that does not go on, by its name."""
@@ -104,6 +144,7 @@ class Progress:
             try:
                 await self.look()
             except (Unavailable, Busy) as error:
+                self._holder = None
                 self._places.clear()  # nobody can move without the database
                 log.debug("nobody's place is known: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -22,6 +23,7 @@ from psycopg.rows import tuple_row
 import core.streams.all_events  # noqa: F401  declares every event, so that any row can be decoded
 from core.ledger.events import Recorded, decode, encode
 from core.ledger.guard import GuardKey, guard_deltas
+from core.ledger.history import recorded
 from core.ledger.ledger import AppendFailed, Decided, InvariantBroken, Loaded
 from core.ledger.seals import GENESIS, Sealed
 from core.ports.unavailable import Unavailable
@@ -35,10 +37,11 @@ APPEND_LOCK: Final = 0x436F756E74657266
 """The advisory lock that every append holds until it has committed: position order is commit order."""
 
 RESOLVE_BACKOFF_MAX_S: Final = 2.0
+_UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Whatever the database's default is: a snapshot taken before the lock was granted would show an old history.
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-_LOCK: Final = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+_LOCK: Final = "SELECT take_append_lock()"
 _PATIENCE: Final = b"15s"
 """So long an append may take before the server ends it and lets go of the lock (PostgreSQL 17 and newer)."""
 _LOAD: Final = Statement("begin_append", "SELECT * FROM begin_append($1::text[], $2::uuid[], $3::text)", 3)
@@ -152,10 +155,7 @@ class PostgresEventStore(PostgresApplicationRecorder):
         """Events behind a position, in order."""
         with self._reading() as conn:
             rows = conn.execute(_READ, (after, limit), binary=True).fetchall()
-        return [
-            Recorded(position, stream, version, decode(topic, state))
-            for position, stream, version, topic, state in rows
-        ]
+        return [recorded(*row) for row in rows]
 
     def histories(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
         """Whole streams, from their start."""
@@ -196,8 +196,8 @@ class PostgresEventStore(PostgresApplicationRecorder):
             pipeline.command(_BEGIN.encode())
             pipeline.send(_LOAD, text_array(map(str.encode, streams)), columns(guards)[0], _PATIENCE)
         _, answer = pipeline.answers
-        head, head_hash, positions, names, versions, topics, states, accounts, currencies, balances = (
-            answer.get_value(0, column) for column in range(10)
+        head, head_hash, positions, names, versions, topics, states, accounts, currencies, balances, *times = (
+            answer.get_value(0, column) for column in range(12)
         )
         rows = zip(
             bigints_of(positions),
@@ -213,6 +213,8 @@ class PostgresEventStore(PostgresApplicationRecorder):
             histories=_grouped(rows),
             guards={asked[account, code]: minor for account, code, minor in found if (account, code) in asked},
             head=int.from_bytes(head or b"", "big"),
+            server_now=_time_of(times[0]),
+            last_at=_time_of(times[1]),
         )
         return loaded, head_hash or GENESIS
 
@@ -346,8 +348,17 @@ class PostgresEventStore(PostgresApplicationRecorder):
         self.datastore.close()
 
 
+def _time_of(microseconds: bytes | None) -> datetime | None:
+    """Since 1970, as a bigint."""
+    return (
+        None
+        if microseconds is None
+        else _UNIX + timedelta(microseconds=int.from_bytes(microseconds, "big", signed=True))
+    )
+
+
 def _grouped(rows: Iterable[tuple[int, str, int, str, str | bytes]]) -> dict[str, list[Recorded]]:
     grouped: dict[str, list[Recorded]] = {}
     for position, stream, version, topic, state in rows:
-        grouped.setdefault(stream, []).append(Recorded(position, stream, version, decode(topic, state)))
+        grouped.setdefault(stream, []).append(recorded(position, stream, version, topic, state))
     return grouped

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
-import core.streams.all_events  # noqa: F401  declares every event, so that all that can be read is known
+from core.streams.all_events import topics_by_stream
 from gateways.postgres.roles import OWNER, ROLES, grants
 from gateways.postgres.view_versions import forget_left_behind
 from projections.named import rows
@@ -43,6 +43,28 @@ UNBEARABLE: Final = {
     "session_replication_role": ("replica", "no trigger would guard the history"),
 }
 """Settings of a server, a database or a role that nothing here can be run with: (the value, why)."""
+
+
+_SHARED: Final = (
+    r"proname ~ '^(pg_(try_)?advisory_|lo_|lowrite$|loread$)' AND pronamespace = 'pg_catalog'::regnamespace"
+)
+_REVOKE: Final = f"""
+DO $$
+DECLARE
+    each regprocedure;
+BEGIN
+    FOR each IN SELECT oid FROM pg_proc
+                 WHERE {_SHARED} AND has_function_privilege('public', oid, 'EXECUTE')
+                   AND pg_has_role(current_user, proowner, 'USAGE') LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO {OWNER}, CURRENT_USER', each);
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', each);
+    END LOOP;
+END $$
+"""
+_OPEN_TO_ALL: Final = (
+    f"SELECT DISTINCT proname AS name FROM pg_proc WHERE {_SHARED} AND proname LIKE 'pg%%advisory%%'"
+    " AND has_function_privilege('public', oid, 'EXECUTE') ORDER BY 1"
+)
 
 
 class SchemaMismatch(Exception):
@@ -77,6 +99,7 @@ def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
         _forget_versions(conn)
         _register_views(conn)
         _write_grants(conn)
+        _revoke_from_public(conn)
         return done
 
 
@@ -188,12 +211,28 @@ def _register_views(conn: psycopg.Connection) -> None:
 
 
 def _write_grants(conn: psycopg.Connection) -> None:
-    """What each role may append is what the events declare, whatever stood there before."""
+    """What each role may append, and where, is what the events declare, whatever stood there before."""
     with conn.transaction(), conn.cursor() as cursor:
         cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
         known = set(cursor.execute("SELECT role, topic FROM event_grants").fetchall())
         cursor.executemany("DELETE FROM event_grants WHERE role = %s AND topic = %s", sorted(known - grants()))
         cursor.executemany("INSERT INTO event_grants VALUES (%s, %s)", sorted(grants() - known))
+        cursor.executemany(
+            "INSERT INTO stream_topics VALUES (%s, %s) ON CONFLICT (topic) DO UPDATE SET prefix = excluded.prefix"
+            " WHERE stream_topics.prefix <> excluded.prefix",
+            list(topics_by_stream()),
+        )
+
+
+def _revoke_from_public(conn: psycopg.Connection) -> None:
+    """Take from the public what could hold the append lock, and large objects, which no view of ours counts."""
+    conn.execute(_REVOKE)
+    open_to_all = rows(conn, _OPEN_TO_ALL).fetchall()
+    if open_to_all:
+        log.warning(
+            "any role may call %s and so hold up every append: let a superuser revoke EXECUTE on them from PUBLIC",
+            ", ".join(row.name for row in open_to_all),
+        )
 
 
 def _make_roles(conn: psycopg.Connection, passwords: Mapping[str, str]) -> None:

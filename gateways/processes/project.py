@@ -23,7 +23,14 @@ def steps(platform: Platform) -> Sequence[Step]:
         login = datastore(platform.logins[PROJECTOR])
         queues = {name: platform.queues[f"project-{name}"] for name in names}
         views = [VIEWS[name] for name in names]
-        return Projector(views, PostgresEventStore(login), ViewTracking(login), queues, on_applied=on_applied).step
+        return Projector(
+            views,
+            PostgresEventStore(login),
+            ViewTracking(login),
+            queues,
+            on_applied=on_applied,
+            on_set_aside=lambda found: platform.alarm("event_set_aside", found.sentence),
+        ).step
 
     if platform.settings.mode == "aws":  # each waits at its own queue, which brings it the events
         return [projector([name]) for name in VIEWS]

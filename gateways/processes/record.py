@@ -12,6 +12,7 @@ from gateways.wiring.platform import Platform
 
 
 def steps(platform: Platform) -> Sequence[Step]:
+    from gateways.postgres.set_aside_events import Freezes
     from scanners.recorder import Recorder
 
     recorder = Recorder(
@@ -23,7 +24,7 @@ def steps(platform: Platform) -> Sequence[Step]:
         key=platform.secrets.deposit_fact_keys,
         alarm=platform.alarm,
     )
-    return [recorder.step]
+    return [recorder.step, Freezes(platform.transaction, platform.ledger).step]
 
 
 PROCESS: Final = Process(

@@ -1,8 +1,11 @@
 """Every port on the tables of one Postgres: the whole platform on one machine, and the ground of the one on AWS."""
 
+import os
+import socket
 from collections.abc import Mapping
 from typing import Final
 
+from core.ledger.clock import CheckedClock
 from core.ledger.ledger import Ledger
 from core.streams.refused_commands import RefusedCommands
 from gateways.embedded.api_keys import PostgresApiKeys
@@ -40,6 +43,11 @@ ALARM_WAIT_S: Final = 2.0
 """So long an alarm may hold up who raises it while the database is shut; then the log has it alone."""
 
 
+def host_name(role: str) -> str:
+    """This host and process, for whoever is rung."""
+    return f"{socket.gethostname()} ({role.removeprefix('counterfoil_')}, pid {os.getpid()})"
+
+
 def on_postgres(
     settings: Settings, secrets: Secrets, logins: Mapping[str, Login], role: str
 ) -> tuple[Platform, Connections]:
@@ -70,7 +78,7 @@ def on_postgres(
         secrets=secrets,
         clock=utc_now,
         store=store,
-        ledger=Ledger(store, utc_now, RefusedCommands() if role == API else None),
+        ledger=Ledger(store, utc_now, RefusedCommands() if role == API else None, CheckedClock(host_name(role), alarm)),
         node=node,
         api_keys=PostgresApiKeys(connections),
         idempotency_keys=PostgresIdempotencyKeys(connections),

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from psycopg.errors import UniqueViolation
 
+from core.ledger.history import SetAside, read
 from core.ledger.seals import Sealed
 from core.ports.bookmarks import Bookmarks
 from core.proofs.checkpoints import ArchivedCheckpoint, Checkpoint, CheckpointArchive, ReceiptNote, encoded
@@ -168,6 +169,8 @@ def publish_key(transaction: Transaction, key: NoteKey, purpose: str) -> None:
 
 
 def entries_in(stored: Sealed) -> Iterator[Entry]:
-    """The receipt entries of a stored event."""
+    """The receipt entries of a stored event; one that is set aside has none."""
     position, stream, version, topic, state = stored
+    if isinstance(read(stream, topic, state), SetAside):
+        return iter(())
     return entries_of(position, stream, version, topic, json.loads(state))

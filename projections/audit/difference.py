@@ -12,7 +12,8 @@ from typing import Any, Final, LiteralString
 import msgspec
 from psycopg import Connection
 
-from core.ledger.events import decode, postings_of
+from core.ledger.events import postings_of
+from core.ledger.history import read
 from core.ledger.journal import TREASURY, AccountType, Posting, ledger_account_id, signed
 from projections.named import rows
 from projections.stored_events import all_events
@@ -99,7 +100,7 @@ def _causes(
 ) -> Iterator[tuple[tuple[str, str, str], Cause, list[Posting]]]:
     """((book, code, currency), the event, its lines there), in the order of the history."""
     for position, stream, version, topic, state in all_events(conn, after, upto):
-        happened = decode(topic, state)
+        happened = read(stream, topic, state)
         lines = sorted(postings_of(happened), key=_key)
         for key, of_one in groupby(lines, _key):
             kind, reference, reason = described(happened)

@@ -3,7 +3,7 @@
 schema/verify.py, which shares no line with this program, checks such a file. The same snapshot gives the same bytes.
 
     header, then by position: event, seal behind its last event, checkpoint behind its last event, balances at their
-    bookmark; guard rows, end.
+    bookmark; guard rows, end. Before an event that is set aside stands why: it is in no view, or not in those named.
 
 `state` is the last field of an event line and stands there byte for byte as it was hashed; where it holds a line break,
 which no event of this program does, it stands as the string `text` instead. `hash` is the leaf that the Merkle tree holds.
@@ -17,7 +17,8 @@ from typing import Any, Final
 from psycopg import Connection, IsolationLevel
 from psycopg.rows import class_row
 
-from core.ledger.events import SHOWN
+from core.ledger.events import SHOWN, UnknownTopic
+from core.ledger.history import SetAside, read
 from core.ledger.journal import TREASURY, TREASURY_ACCOUNT_ID
 from core.ledger.seals import Seal, Sealed, canonical
 from core.proofs.merkle import TILE_WIDTH, hashes_in, leaf_hash
@@ -41,6 +42,7 @@ _BALANCES: Final = (
     "SELECT account_id, code, currency, type, amount_minor, pending_minor FROM balances"
     " ORDER BY account_id, code, currency"
 )
+_LEFT_OUT: Final = 'SELECT "position", view, reason FROM set_aside_events WHERE view <> \'\' ORDER BY "position", view'
 _GUARD: Final = "SELECT ledger_account_id, currency, balance_minor FROM guard ORDER BY ledger_account_id, currency"
 
 Line = bytes
@@ -72,12 +74,15 @@ class _Export:
         self._conn = conn
         self._counts = {"events": 0, "seals": 0, "checkpoints": 0}
         self._tile: tuple[int, list[bytes]] = (-1, [])
+        self._left_out: dict[int, dict[str, str]] = {}
 
     def lines(self) -> Iterator[Line]:
         head = self._number(_HEAD)
         keys = [{"purpose": row.purpose, "key": row.key} for row in rows(self._conn, _KEYS)]
         shown = {topic: list(fields) for topic, fields in SHOWN.items()}
         yield _line({"kind": "header", "format": FORMAT, "head": head, "keys": keys, "shown": shown})
+        for row in rows(self._conn, _LEFT_OUT):
+            self._left_out.setdefault(row.position, {})[row.view] = row.reason
         yield from self._history()
         for row in rows(self._conn, _GUARD):
             fields = row._asdict() | {"ledger_account_id": str(row.ledger_account_id)}
@@ -97,6 +102,7 @@ class _Export:
             for stored in all_events(self._conn):
                 position, *_ = stored
                 self._counts["events"] += 1
+                yield from self._set_aside(stored)
                 yield self._event(stored)
                 while checkpoint is not None and checkpoint.size <= position:
                     yield self._checkpoint(checkpoint)
@@ -112,6 +118,20 @@ class _Export:
             while seal is not None:
                 yield self._seal(seal)
                 seal = seals.fetchone()
+
+    def _set_aside(self, stored: Sealed) -> Iterator[Line]:
+        """Why this event is left out, if it is. One of a newer version is not: this program does not know it, no more."""
+        position, stream, _, topic, state = stored
+        try:
+            event = read(stream, topic, state)
+        except UnknownTopic:
+            return
+        views = self._left_out.get(position, {})
+        if isinstance(event, SetAside):
+            yield _line({"kind": "set_aside", "position": position, "reason": event.reason, "views": []})
+        elif views:
+            reason = "; ".join(dict.fromkeys(views.values()))
+            yield _line({"kind": "set_aside", "position": position, "reason": reason, "views": list(views)})
 
     def _event(self, stored: Sealed) -> Line:
         position, stream, version, topic, state = stored

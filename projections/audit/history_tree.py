@@ -5,7 +5,7 @@ It is derived (I4): a tile is what the events say, and a tree that is lost grows
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -57,6 +57,7 @@ class _Timed(msgspec.Struct):
 
 
 _TIMED: Final = msgspec.json.Decoder(_Timed)
+_UNTIMED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class HistoryTree:
@@ -109,7 +110,7 @@ class HistoryTree:
         until: datetime | None = next((latest_at for (latest_at,) in known), None)
         latest: dict[int, datetime] = {}
         for position, *_, state in events:
-            at = _TIMED.decode(state).occurred_at
+            at = _time_of(state) or until or _UNTIMED
             until = at if until is None or at > until else until
             latest[(position - 1) // TILE_WIDTH] = until
         return latest
@@ -148,3 +149,12 @@ def tile_nodes(conn: Connection[Any]) -> Nodes:
         return found[0]
 
     return TileNodes(read)
+
+
+def _time_of(state: bytes) -> datetime | None:
+    """When it happened; None where a row that was set aside does not say so."""
+    try:
+        at = _TIMED.decode(state).occurred_at
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return at if at.tzinfo is not None else None

@@ -19,7 +19,8 @@ import msgspec
 from psycopg import Connection
 
 from core.ledger.books import CLIENT_CHART, TREASURY_CHART
-from core.ledger.events import Event, decode, postings_of
+from core.ledger.events import Event, postings_of
+from core.ledger.history import read
 from core.ledger.journal import TREASURY, AccountType, Posting
 from core.streams.accounts import AccountRegistered, AccountRenamed, LedgerAccountOpened
 from projections.audit.export import snapshot
@@ -111,7 +112,7 @@ def journal(conn: Connection[Any], form: Form, book: str | None = None, period: 
         walk = _Walk(form, book, period, checkpoints)
         with closing(all_events(conn)) as events:
             for position, stream, version, topic, state in events:
-                happened = decode(topic, state)
+                happened = read(stream, topic, state)
                 if not walk.goes_on(happened.occurred_at):
                     break
                 yield walk.event(position, f"{stream}/{version}", happened).encode()

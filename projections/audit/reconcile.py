@@ -13,12 +13,14 @@ from psycopg import Connection, IsolationLevel
 from psycopg.rows import class_row
 
 from core.ledger.books import CLIENT_ASSET, CUSTODY_CONTROL
-from core.ledger.events import Recorded, decode
+from core.ledger.events import Recorded
 from core.ledger.guard import guard_deltas
+from core.ledger.history import SetAside, Settling, recorded
 from core.ledger.journal import TREASURY_ACCOUNT_ID
 from core.ledger.seals import BrokenSeal, Seal, Sealed, verify
 from projections.audit.on_chain import Booked, Explain, OnChain, sentence
 from projections.engine.batch import Folds
+from projections.engine.set_aside import Unfoldable
 from projections.named import rows
 from projections.stored_events import all_events
 from projections.views.balances import BALANCES, BalanceRow, BalancesView
@@ -40,6 +42,10 @@ _POSTED: Final = (
     f"SELECT ledger_account_id, currency, sum({_SIGNED})::bigint AS total_minor FROM postings GROUP BY 1, 2"
 )
 _BALANCES: Final = "SELECT ledger_account_id, currency, amount_minor, pending_minor FROM balances"
+_LEFT_OUT: Final = (
+    "SELECT position, topic, stream, string_agg(concat_ws(': ', nullif(view, ''), reason), '; ' ORDER BY view) AS reason"
+    " FROM set_aside_events GROUP BY position, topic, stream"
+)
 _GUARD: Final = "SELECT ledger_account_id, currency, balance_minor FROM guard"
 
 _FORBIDDEN: Final[Mapping[str, str]] = {
@@ -140,7 +146,7 @@ def _reconcile(
     bookmarks = {row.view: row.position for row in found}
     booked = None if on_chain is None else Booked(on_chain)
     replay = _Replay(conn, {"balances": bookmarks["balances"], "journal": bookmarks["journal"]}, progress, booked)
-    checks = [replay.verify_seals(), *_forbidden(conn), _compare_guard(conn, replay)]
+    checks = [replay.verify_seals(), _set_aside(conn, replay), *_forbidden(conn), _compare_guard(conn, replay)]
     checks += [
         _compare_balances(conn, replay, bookmarks["balances"]),
         _compare_postings(conn, replay, bookmarks["journal"]),
@@ -166,6 +172,9 @@ class _Replay:
         self._balances = self._folds.rows(BALANCES)
         self.position = 0
         self.guard: dict[Key, int] = {}
+        self.set_aside: dict[int, str] = {}
+        """What cannot be read, or not be folded into balances, by position."""
+        self.settled: set[int] = set()
         self.at: dict[str, dict[Key, tuple[int, int]]] = {name: {} for name, upto in bookmarks.items() if upto == 0}
 
     def verify_seals(self) -> Check:
@@ -186,12 +195,19 @@ class _Replay:
     def _folded(self) -> Iterator[Sealed]:
         for stored in all_events(self._conn):
             position, stream, version, topic, state = stored
-            self._apply(Recorded(position, stream, version, decode(topic, state)))
+            self._apply(recorded(position, stream, version, topic, state))
             yield stored
 
     def _apply(self, record: Recorded) -> None:
-        position = record.position
-        self._folds.apply([record])
+        position, event = record.position, record.event
+        if isinstance(event, SetAside):
+            self.set_aside[position] = f"{event.topic} in {record.stream} cannot be read: {event.reason}"
+        elif isinstance(event, Settling):
+            self.settled.add(event.position)
+        try:
+            self._folds.apply([record])
+        except Unfoldable as error:
+            self.set_aside[position] = f"{record.stream}: {error}"
         if self._booked is not None:
             self._booked.apply(record.event)
         for change in guard_deltas(record.event):
@@ -228,6 +244,17 @@ class _Replay:
     def _row(self, key: Key) -> BalanceRow | None:
         account, currency = key
         return self._balances[account.bytes, currency]
+
+
+def _set_aside(conn: Connection[Any], replay: _Replay) -> Check:
+    """Every event can be read and folded; one that cannot is named, and differs until an operator has settled it."""
+    found = replay.set_aside | {
+        row.position: f"{row.topic} in {row.stream}: {row.reason}" for row in rows(conn, _LEFT_OUT)
+    }
+    lasting = [f"position {at}: {said}" for at, said in sorted(found.items()) if at not in replay.settled]
+    settled = sorted(replay.settled & found.keys())
+    note = f"settled by an operator, and left out: positions {', '.join(map(str, settled))}" if settled else ""
+    return limited("every event can be read and is in every view", lasting, note)
 
 
 def _forbidden(conn: Connection[Any]) -> Iterator[Check]:

@@ -1,14 +1,19 @@
 """One batch of events on its way into the tables of some views: read what the folds will look at, fold, write."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
+import psycopg
 from psycopg import Cursor
 
 from core.ledger.events import Event, Recorded
+from core.ports.unavailable import Unavailable
 from projections.engine.rows import Changes, Kept, Load, Rows
+from projections.engine.set_aside import Found, LeftOut, Unfoldable, Unwritable, keep
 from projections.engine.tables import Key, Table
 from projections.engine.view import View
 
@@ -16,6 +21,8 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 COPY_ROWS_MIN: Final = 200
 """From so many new rows on, COPY is faster than an INSERT from arrays, though it costs a round trip more."""
+_OF_THE_EVENT: Final = ("22", "23", "54")
+"""Classes of SQLSTATE that a value brings about: it is out of range, forbidden, too large."""
 
 
 class Folds:
@@ -23,10 +30,10 @@ class Folds:
 
     def __init__(self, rows: Mapping[View, Rows]) -> None:
         self._rows = rows
-        self._folds: dict[type[Event], list[Callable[[Recorded], None]]] = {}
+        self._folds: dict[type[Event], list[tuple[str, Callable[[Recorded], None]]]] = {}
         for view in rows:
             for kind in view.events:
-                self._folds.setdefault(kind, []).append(partial(view.fold, rows[view]))
+                self._folds.setdefault(kind, []).append((view.name, partial(view.fold, rows[view])))
 
     @classmethod
     def of(cls, views: Iterable[View], load: Load | None = None) -> Self:
@@ -42,17 +49,21 @@ class Folds:
         """The rows of one table of theirs."""
         return next(rows[table] for view, rows in self._rows.items() if table in view.tables)
 
-    def needs(self, records: Sequence[Recorded]) -> dict[Table[Any], list[Key]]:
-        """What to read before, by table."""
+    def needs(self, records: Sequence[Recorded], left_out: LeftOut | None = None) -> dict[Table[Any], list[Key]]:
+        """What to read before, by table. Raises Unfoldable."""
         wanted: dict[Table[Any], dict[Key, None]] = {}
         for view, rows in self._rows.items():
             if rows.complete:
                 continue
             for record in records:
-                if type(record.event) in view.events:
+                if type(record.event) not in view.events or (left_out and (view.name, record.position) in left_out):
+                    continue
+                try:
                     for table, key in view.needs(record):
                         if rows[table].looks_up and key not in rows[table]:
                             wanted.setdefault(table, {})[key] = None
+                except Exception as error:
+                    raise Unfoldable(view.name, record, error) from error
         return {table: list(keys) for table, keys in wanted.items()}
 
     def learn(self, table: Table[Any], keys: Sequence[Key], rows: Sequence[Any]) -> None:
@@ -61,15 +72,21 @@ class Folds:
             if table in view.tables:
                 kept[table].learn(keys, rows)
 
-    def apply(self, records: Sequence[Recorded]) -> None:
-        """Fold the events into the rows, in order."""
+    def apply(self, records: Sequence[Recorded], left_out: LeftOut | None = None) -> None:
+        """Fold the events into the rows, in order. Raises Unfoldable: then the rows are worth nothing any more."""
         if records[0].position == 1:
             for view, rows in self._rows.items():
                 view.open(rows, records[0])
-        folds = self._folds
-        for record in records:
-            for fold in folds.get(type(record.event), ()):
-                fold(record)
+        folds, name = self._folds, ""
+        try:
+            for record in records:
+                for name, fold in folds.get(type(record.event), ()):
+                    if not left_out or (name, record.position) not in left_out:
+                        fold(record)
+        except (Unavailable, psycopg.Error, MemoryError):  # of a look-up: not the event's fault
+            raise
+        except Exception as error:
+            raise Unfoldable(name, record, error) from error
 
     def take(self) -> list[Changes]:
         """What is to be written since the last time, view by view."""
@@ -87,18 +104,52 @@ def load_with(cursor: Cursor[Any]) -> Load:
 
 
 def project(
-    cursor: Cursor[Any], views: Iterable[View], records: Sequence[Recorded], *, copy_rows_min: int = COPY_ROWS_MIN
-) -> None:
-    """Read, fold and write one batch."""
-    folds = Folds.of(views, load_with(cursor))
-    read_ahead(cursor, folds, records)
-    folds.apply(records)
-    write(cursor, folds.take(), copy_rows_min=copy_rows_min)
+    cursor: Cursor[Any],
+    views: Sequence[View],
+    records: Sequence[Recorded],
+    *,
+    left_out: LeftOut | None = None,
+    may_leave_out: Callable[[Sequence[tuple[str, int]]], bool] | None = None,
+    copy_rows_min: int = COPY_ROWS_MIN,
+) -> list[Found]:
+    """Read, fold and write one batch -> what of it was set aside. `left_out` takes what a view cannot fold.
+
+    `may_leave_out` decides over that, and puts it there; without it, everything may. Raises Unfoldable where it may not,
+    and Unwritable: then the transaction is worth nothing any more.
+    """
+    left_out = {} if left_out is None else left_out
+    with writable():
+        while True:
+            folds = Folds.of(views, load_with(cursor))
+            try:
+                read_ahead(cursor, folds, records, left_out)
+                folds.apply(records, left_out)
+                break
+            except Unfoldable as found:  # nothing is written yet: once more, without it
+                if may_leave_out is None:
+                    left_out[found.view, found.position] = found.reason
+                elif not may_leave_out([(found.view, found.position)]):
+                    raise
+        write(cursor, folds.take(), copy_rows_min=copy_rows_min)
+    return keep(cursor, [view.name for view in views], records, left_out)
 
 
-def read_ahead(cursor: Cursor[Any], folds: Folds, records: Sequence[Recorded]) -> None:
-    """Read what the folds will look at: all of it in one round trip."""
-    needs = folds.needs(records)
+@contextmanager
+def writable() -> Iterator[None]:
+    """Raises Unwritable for what one of the events must have brought about."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate is None or not error.sqlstate.startswith(_OF_THE_EVENT):
+            raise
+        raise Unwritable(str(error)) from error
+    except (OverflowError, struct.error, UnicodeError) as error:
+        raise Unwritable(str(error)) from error
+
+
+def read_ahead(cursor: Cursor[Any], folds: Folds, records: Sequence[Recorded], left_out: LeftOut | None = None) -> None:
+    """Read what the folds will look at: all of it in one round trip. Raises Unfoldable."""
+    needs = folds.needs(records, left_out)
     with cursor.connection.pipeline():
         answered = [table.select(cursor.connection.cursor(), keys) for table, keys in needs.items()]
     for (table, keys), answer in zip(needs.items(), answered, strict=True):

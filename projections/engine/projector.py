@@ -1,13 +1,16 @@
 """Step: bring views up to the history. Messages are hints at most; the event store is the truth (I3, I11)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
+
+from psycopg import Cursor
 
 from core.ledger.events import Recorded
 from core.ledger.ledger import EventStore
 from core.ports.queues import Queue
 from projections.engine.batch import project
 from projections.engine.segments import MalformedSegment, Segment
+from projections.engine.set_aside import Found, LeftOut, Unwritable, one_line
 from projections.engine.tracking import Overtaken, ViewTracking
 from projections.engine.view import View
 
@@ -39,14 +42,16 @@ class Projector:
         *,
         batch_events_max: int = BATCH_EVENTS_MAX,
         on_applied: Callable[[Sequence[str], Sequence[Recorded]], None] = lambda *_: None,
+        on_set_aside: Callable[[Found], None] = lambda _: None,
     ) -> None:
-        """`on_applied` hears which views have which events, once they are there."""
+        """`on_applied` hears which views have which events, once they are there, `on_set_aside` of each that is left out."""
         self._views = {view.name: view for view in views}
         self._store = store
         self._tracking = tracking
         self._queues = [(queues or {})[name] for name in self._views if queues]
         self._batch_events_max = batch_events_max
         self._on_applied = on_applied
+        self._on_set_aside = on_set_aside
         self._bookmarks: dict[str, int] | None = None
 
     def step(self) -> bool:
@@ -98,15 +103,39 @@ class Projector:
 
     def _apply(self, views: Sequence[View], bookmark: int, records: Sequence[Recorded]) -> None:
         check_contiguous(bookmark, records)
-        last, names = records[-1].position, [view.name for view in views]
-        assert self._bookmarks is not None
         try:
-            self._tracking.advance(names, bookmark, last, lambda cursor: project(cursor, views, records))
+            self._project(views, bookmark, records, {})
         except Overtaken:
             self._bookmarks = None
-        else:
-            self._bookmarks |= dict.fromkeys(names, last)
-            self._on_applied(names, records)
+
+    def _project(self, views: Sequence[View], bookmark: int, records: Sequence[Recorded], left_out: LeftOut) -> None:
+        """Apply them. What the database refuses is halved until the one event, and the one view, is left that it is."""
+        last, names = records[-1].position, [view.name for view in views]
+        found: list[Found] = []
+
+        def work(cursor: Cursor[Any]) -> None:
+            found[:] = project(cursor, views, records, left_out=left_out)
+
+        try:
+            self._tracking.advance(names, bookmark, last, work)
+        except Unwritable as refused:
+            if len(records) > 1:
+                middle = len(records) // 2
+                self._project(views, bookmark, records[:middle], {})
+                self._project(views, records[middle - 1].position, records[middle:], {})
+            elif len(views) > 1:
+                for view in views:
+                    self._project([view], bookmark, records, {})
+            elif (names[0], last) in left_out:
+                raise  # what is refused is not the event's doing
+            else:
+                self._project(views, bookmark, records, {(names[0], last): one_line(str(refused))})
+            return
+        assert self._bookmarks is not None
+        self._bookmarks |= dict.fromkeys(names, last)
+        self._on_applied(names, records)
+        for each in found:
+            self._on_set_aside(each)
 
 
 def check_contiguous(after: int, records: Sequence[Recorded]) -> None:

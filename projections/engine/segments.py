@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from core.ledger.events import Recorded, decode
+from core.ledger.events import Recorded
+from core.ledger.history import recorded
 from core.ledger.seals import Sealed, seal_hash
 
 SEGMENT_BYTES_MAX: Final = 250_000
@@ -65,11 +66,7 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
     def after(self, position: int) -> Sequence[Recorded]:
         """Its events behind a position, decoded."""
-        return [
-            Recorded(position=own, stream=stream, version=version, event=decode(topic, state))
-            for own, stream, version, topic, state in self.events
-            if own > position
-        ]
+        return [recorded(*fields) for fields in self.events if fields[0] > position]
 
     def _sealed(self) -> Iterable[Sealed]:
         for position, stream, version, topic, state in self.events:

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from psycopg import Connection
 
-from core.ledger.events import TOPICS, Recorded, decode
+from core.ledger.events import TOPICS, Recorded
+from core.ledger.history import recorded
 from core.ledger.money import format_amount
 from core.streams.signing import SIGNING, Signing
 from projections.named import rows
@@ -72,7 +73,7 @@ class Chain(NamedTuple):
 def history_of(conn: Connection[Any], stream: str) -> list[Recorded]:
     """The stream's events, in today's form."""
     return [
-        Recorded(position, name, version, decode(topic, state))
+        recorded(position, name, version, topic, state)
         for position, name, version, topic, state in events_of(conn, stream)
     ]
 
@@ -85,8 +86,8 @@ def chain_of(conn: Connection[Any]) -> Chain:
 def stopped_by(conn: Connection[Any]) -> tuple[str, ...]:
     """The causes that stop signing now."""
     signing = Signing()
-    for recorded in history_of(conn, SIGNING):
-        signing = signing.evolve(recorded.event)
+    for record in history_of(conn, SIGNING):
+        signing = signing.evolve(record.event)
     return signing.causes
 
 

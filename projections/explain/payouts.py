@@ -78,6 +78,7 @@ WAITING: Final = {
     "not_before": "its client wants it later",
     "signing_stopped": "signing is stopped",
     "account_suspended": "its account is suspended",
+    "account_frozen": "its account's history holds an event that nobody has looked at yet",
 }
 """What a payout waits for although it is its lane's turn."""
 _OVER: Final = "Nothing more happens to it."

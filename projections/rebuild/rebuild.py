@@ -17,10 +17,11 @@ from psycopg.errors import LockNotAvailable, UndefinedTable
 
 from core.ledger.ledger import EventStore
 from core.ports.unavailable import Unavailable
-from projections.engine.batch import Folds, project, read_ahead, write
+from projections.engine.batch import Folds, project, read_ahead, writable, write
 from projections.engine.outages import is_outage
 from projections.engine.projector import check_contiguous
 from projections.engine.rows import Rows
+from projections.engine.set_aside import LeftOut, Unfoldable, Unwritable, keep
 from projections.engine.tables import Key, Table
 from projections.engine.tracking import TRACKING_TABLE
 from projections.engine.view import View
@@ -47,8 +48,9 @@ SERVING: Final = "public"
 _PATH: Final = f"SET search_path = {BUILDING}, {SERVING}"
 # A version that a crash of the server takes back is built again from where it stands then.
 _SESSION: Final = "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'; SET lock_timeout = '10s'"
-_CLAIM: Final = "SELECT view FROM unnest(%s::text[]) AS view WHERE pg_try_advisory_lock(hashtextextended(view, 31))"
+_CLAIM: Final = "SELECT view FROM claim_views(%s) AS view"
 _BOOKMARKS: Final = f"SELECT application_name AS view, notification_id AS position FROM {TRACKING_TABLE}"
+_LEFT_OUT: Final = "SELECT view, position, reason FROM set_aside_events WHERE view = ANY(%s)"
 _FENCE: Final = f"SELECT notification_id FROM {TRACKING_TABLE} WHERE application_name = %s FOR UPDATE"
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -83,6 +85,10 @@ class Rebuild:
         self._claimed: set[str] = set()
         self._rows: dict[str, Rows] = {}
         self._at_work: Sequence[str] = ()
+        self._left_out: LeftOut = {}
+        """What these views cannot fold, and do not where they serve (I4)."""
+        self._narrow: int | None = None
+        """So few events at a time while one is looked for whose rows the database refuses."""
         self.share_percent = 100
         """The part of the time that the work may take; whoever calls `step` sees to it."""
 
@@ -188,6 +194,7 @@ class Rebuild:
             return True
         ends = [*aims.values(), *(position for position in building.values() if position > after)]
         limit = min(max(1, self.share_percent * self._segment_events_max // 100), min(ends) - after)
+        limit = min(limit, self._narrow or limit)
         begun, self._at_work = self._clock_ns(), group
         folds = self._folds(group, after)
         try:
@@ -195,10 +202,12 @@ class Rebuild:
                 rebuilds.must_be(conn, group, "building")
                 records = self._store.read(after, limit)
                 check_contiguous(after, records)
-                if not folds.complete:
-                    read_ahead(cursor, folds, records)
-                folds.apply(records)
-                write(cursor, folds.take(), copy_rows_min=1)
+                with writable():
+                    if not folds.complete:
+                        read_ahead(cursor, folds, records, self._left_out)
+                    folds.apply(records, self._left_out)
+                    write(cursor, folds.take(), copy_rows_min=1)
+                keep(cursor, group, records, self._left_out)
                 rate = len(records) * 10**9 // max(self._clock_ns() - begun, 1)
                 before = going[group[0]].events_per_second
                 rebuilds.note(
@@ -209,12 +218,37 @@ class Rebuild:
                     events_per_second=(9 * before + rate) // 10 if before else rate,
                     share_percent=self.share_percent,
                 )
-        except BaseException:
+        except BaseException as error:
             for view in group:
                 self._rows.pop(view, None)  # what is in memory was not written
+            if self._is_left_out(error, group, after, limit):
+                return True
             raise
+        self._narrow = None if self._narrow is None or 2 * self._narrow > self._segment_events_max else 2 * self._narrow
         folds.forget(ROWS_KEPT_MAX, self._load)
         return True
+
+    def _is_left_out(self, error: BaseException, group: Sequence[str], after: int, limit: int) -> bool:
+        """Whether to fold the segment again, without what the serving version leaves out, too.
+
+        Another event that a new version cannot fold is that version's defect.
+        """
+        if isinstance(error, Unfoldable):
+            return self._leave_out([(error.view, error.position)])
+        if not isinstance(error, Unwritable):
+            return False
+        if self._leave_out([(view, after + place) for view in group for place in range(1, limit + 1)]):
+            return True
+        self._narrow = max(1, limit // 2)  # together, rows may pass a bound that each event by itself keeps
+        return limit > 1
+
+    def _leave_out(self, asked: Sequence[tuple[str, int]]) -> bool:
+        """Leave out those of them that the serving versions do -> whether there are any that were not left out yet."""
+        with self._connect() as conn:
+            known = {(row.view, row.position): row.reason for row in rows(conn, _LEFT_OUT, (list(self._views),))}
+        new = {key: known[key] for key in asked if key in known and key not in self._left_out}
+        self._left_out |= new
+        return bool(new)
 
     def _folds(self, group: Sequence[str], after: int) -> Folds:
         """The group's rows in memory: all there are, if it began here."""
@@ -312,7 +346,7 @@ class Rebuild:
             check_contiguous(position, records)
             with conn.transaction(), conn.cursor() as cursor:
                 rebuilds.must_be(conn, [view.name], row.state)
-                project(cursor, [view], records)
+                project(cursor, [view], records, left_out=self._left_out, may_leave_out=self._leave_out)
                 position = records[-1].position
                 rebuilds.note(conn, [view.name], position=position, aim=max(upto, position))
         return position

@@ -1,9 +1,11 @@
 """What is to leave our wallets and is not over: payouts and instructions alike, folded in memory from the event store."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from core.ledger.events import Recorded
+from core.ledger.history import Beside, SetAside, Settling
 from core.ledger.ledger import Command, EventStore
 from core.ports.bookmarks import Bookmarks
 from core.streams.attempts import (
@@ -65,6 +67,8 @@ class OpenOrder:
         """The chain time at which to broadcast again."""
         self.rung: frozenset[str] = frozenset()
         """The alarms that were raised because it waits."""
+        self.set_aside: frozenset[int] = frozenset()
+        """The positions in its stream that cannot be read and are not settled."""
         self.hindered: tuple[WaitingFor, int] | None = None
         """What keeps it from being made, and since when (chain time, ms)."""
         self._actor = actor
@@ -143,6 +147,8 @@ class OpenOrders(OpenStreams):
         super().__init__(store, bookmarks, bookmark)
         self._opens = opens
         self._open: dict[str, OpenOrder] = {}
+        self._stopped_orders: dict[str, OpenOrder] = {}
+        """Those in whose stream something was set aside, until it is settled."""
 
     def __iter__(self) -> Iterator[OpenOrder]:
         return iter(self._open.values())
@@ -151,7 +157,10 @@ class OpenOrders(OpenStreams):
         return len(self._open)
 
     def _fold(self, recorded: Recorded) -> None:
-        known = self._open.get(recorded.stream)
+        if isinstance(recorded.event, Beside):
+            self._stop_or_go_on(recorded.stream, recorded)
+            return
+        known = self._open.get(recorded.stream) or self._stopped_orders.get(recorded.stream)
         if known is None:
             known = next(filter(None, (opens(recorded) for opens in self._opens)), None)
             if known is None:
@@ -159,7 +168,22 @@ class OpenOrders(OpenStreams):
             self._open[recorded.stream] = known
         known.evolve(recorded)
         if known.over:
-            del self._open[recorded.stream]
+            self._open.pop(recorded.stream, None)
+            self._stopped_orders.pop(recorded.stream, None)
+
+    def _stop_or_go_on(self, stream: str, recorded: Recorded) -> None:
+        """An order is no order while its stream is stopped (core/ledger/history.py): nothing of it may be decided."""
+        if isinstance(recorded.event, SetAside):
+            known = self._open.pop(stream, None) or self._stopped_orders.get(stream)
+            if known is not None:
+                known.set_aside |= {recorded.position}
+                self._stopped_orders[stream] = known
+        elif isinstance(recorded.event, Settling) and stream in self._stopped_orders:
+            known = self._stopped_orders[stream]
+            known.set_aside -= {recorded.event.position}
+            if not known.set_aside:
+                self._open[stream] = self._stopped_orders.pop(stream)
 
     def _oldest(self) -> int | None:
-        return next((order.position for order in self), None)
+        stopped = (order.position for order in self._stopped_orders.values())
+        return min((*stopped, *islice((order.position for order in self), 1)), default=None)

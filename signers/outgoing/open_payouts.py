@@ -6,9 +6,10 @@ one that has just begun at the low-water mark take the same turns.
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from core.ledger.events import Event, Recorded
+from core.ledger.history import Beside, SetAside
 from core.ledger.journal import TREASURY
 from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
@@ -25,10 +26,14 @@ from core.streams.payouts import (
     PayoutPrepared,
     PayoutRequested,
     PayoutWaiting,
+    WaitingFor,
 )
+from core.streams.set_aside import Freeze, freeze_stream
 from signers.outgoing.earmarks import Earmarks, inflow
 from signers.outgoing.lanes import HIGH_EVERY, Lane, Place
 from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions, payouts
+
+S = TypeVar("S", Account, Freeze)
 
 
 class _Served(NamedTuple):
@@ -54,8 +59,8 @@ class OpenPayouts(OpenOrders):
         self._unsaid: dict[str, OpenOrder] = {}
         """Of that, what its client was not told of."""
         self._served: dict[str, _Served] = {}
-        self._accounts: dict[str, Account] = {}
-        """Of those for whom something waited."""
+        self._accounts: dict[str, Any] = {}
+        """Of those for whom something waited: what may hold their payouts, by its stream."""
 
     def order(self, key: str) -> OpenOrder:
         """By its stream."""
@@ -79,29 +84,44 @@ class OpenPayouts(OpenOrders):
         since_high = served.since_high if served.high_requested_at >= oldest else HIGH_EVERY
         return Lane(account_id, places, max(served.at, oldest), since_high)
 
-    def is_suspended(self, order: OpenOrder) -> bool:
-        """Whether its account may have nothing paid now. The treasury's instructions are no account's."""
-        return isinstance(order.wish, PayoutOrder) and self.account(order.wish).status != "active"
+    def held(self, order: OpenOrder) -> WaitingFor | None:
+        """Why its account may have nothing paid now, or None. The treasury's instructions are no account's."""
+        if not isinstance(order.wish, PayoutOrder):
+            return None
+        if self.account(order.wish).status != "active":
+            return "account_suspended"
+        frozen = self._known(freeze_stream(order.wish.account_id), Freeze()).waiting
+        return "account_frozen" if frozen else None
 
     def account(self, wish: PayoutOrder) -> Account:
-        """Whose payout it is, as far as this worker has read. Only the first look at an account asks the store."""
-        stream = account_stream(wish.account_id)
+        """Whose payout it is, as far as this worker has read."""
+        return self._known(account_stream(wish.account_id), Account())
+
+    def _known(self, stream: str, nothing: S) -> S:
+        """A stream's state. Only the first look at it asks the store."""
         if stream not in self._accounts:
-            account = Account()
             for recorded in self._store.histories([stream]).get(stream, ()):
-                account = account.evolve(recorded.event)
-            self._accounts[stream] = account
-        return self._accounts[stream]
+                if not isinstance(recorded.event, Beside):
+                    nothing = nothing.evolve(recorded.event)
+            self._accounts[stream] = nothing
+        return self._accounts[stream]  # type: ignore[no-any-return]
 
     def unsaid(self) -> Iterator[OpenOrder]:
         """What is not wanted yet, and its client was not told that it waits."""
         return iter(self._unsaid.values())
 
     def _fold(self, recorded: Recorded) -> None:
-        super()._fold(recorded)
         happened = recorded.event
-        if recorded.stream in self._accounts:
+        if recorded.stream in self._accounts and not isinstance(happened, Beside):
             self._accounts[recorded.stream] = self._accounts[recorded.stream].evolve(happened)
+        before = self._open.get(recorded.stream)
+        super()._fold(recorded)
+        if isinstance(happened, SetAside):
+            if before is not None:
+                self._leave(account_of(before), recorded.stream)
+                self._unsaid.pop(recorded.stream, None)
+                self.earmarks.ended(recorded.stream, paid=False)
+            return
         came = inflow(happened)
         if came is not None:
             self.earmarks.arrived(*came)
@@ -109,7 +129,8 @@ class OpenPayouts(OpenOrders):
             self._note_served(recorded, happened)
         order = self._open.get(recorded.stream)
         if order is None:
-            self._forget(recorded.stream, happened)
+            if not isinstance(happened, Beside):
+                self._forget(recorded.stream, happened)
             return
         self._place(recorded, order)
         if isinstance(happened, PayoutWaiting) and happened.reason == "coins":

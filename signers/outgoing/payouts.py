@@ -7,7 +7,7 @@ makes an idle worker look at the history, which it would have looked at anyway.
 Whatever else is to leave the hot wallet goes this way, too: one worker knows of all that is in flight.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -116,7 +116,8 @@ class Payouts(Outgoing):
         commands = self._told_later(head)
         looked_at, short = self._looked
         lanes, held = self._held_apart(self._lanes.lanes(head.timestamp_ms))
-        commands += self._heads_hindered(held, "account_suspended", head)
+        for reason, of_it in held.items():
+            commands += self._heads_hindered(of_it, reason, head)
         if looked_at == solid.number:
             lanes = [] if short is None else [lane for lane in lanes if lane.account_id not in short]
         if not lanes:
@@ -136,12 +137,14 @@ class Payouts(Outgoing):
             commands += self._short(wallet, order, lacking_minor, head)
         return commands
 
-    def _held_apart(self, lanes: Sequence[Lane]) -> tuple[list[Lane], list[Lane]]:
-        """Lanes that may have turns, and those of suspended accounts, whose payouts wait until they are active again."""
-        found: tuple[list[Lane], list[Lane]] = [], []
+    def _held_apart(self, lanes: Sequence[Lane]) -> tuple[list[Lane], dict[WaitingFor, list[Lane]]]:
+        """Lanes that may have turns, and by reason those whose account may have nothing paid now."""
+        free: list[Lane] = []
+        held: defaultdict[WaitingFor, list[Lane]] = defaultdict(list)
         for lane in lanes:
-            found[self._lanes.is_suspended(self._lanes.order(head_of(lane).key))].append(lane)
-        return found
+            reason = self._lanes.held(self._lanes.order(head_of(lane).key))
+            (free if reason is None else held[reason]).append(lane)
+        return free, held
 
     def _make(
         self, wallet: HotWallet, found: Turn, lanes: Sequence[Lane], head: BlockRef, solid: BlockRef
@@ -272,7 +275,7 @@ class Payouts(Outgoing):
         return self._heads_hindered(lanes, "energy", head)
 
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
-        if attempt.from_address != self._key.address.base58 or self._lanes.is_suspended(order):
+        if attempt.from_address != self._key.address.base58 or self._lanes.held(order):
             return None
         return self._key
 

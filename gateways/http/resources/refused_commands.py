@@ -4,7 +4,7 @@ from typing import Any, Final, LiteralString
 
 import msgspec
 
-from core.ledger.events import decode
+from core.ledger.history import SetAside, read
 from core.ledger.refusals import REJECTIONS, restore
 from core.streams.accounts import OPERATOR
 from core.streams.payouts import PayoutOrder, PayoutRefused
@@ -73,7 +73,7 @@ async def list_refused_commands(call: Call, page: RefusalsPage) -> Reply:
 
 
 def _told(row: Any) -> RefusedCommand:
-    happened = decode(row.topic, row.state)
+    happened = read(row.stream, row.topic, row.state)
     known: dict[str, Any] = {"position": row.position, "occurred_at": happened.occurred_at, "actor": happened.actor}
     match happened:
         case RefusalsCounted():
@@ -82,6 +82,9 @@ def _told(row: Any) -> RefusedCommand:
             return RefusedCommand(**known, account_id=of, since=happened.since, until=happened.until, counts=counts)
         case CommandRefused():
             known |= {name: getattr(happened, name) for name in ("account_id", "command", "stream", "wish")}
+        case SetAside():
+            of = next(iter(happened.accounts), OPERATOR)
+            return RefusedCommand(**known, account_id=of, stream=row.stream, detail=happened.reason)
         case PayoutRefused():
             known |= _of_payout(happened.order, row.stream)
         case _:

@@ -14,12 +14,15 @@ pytestmark = pytest.mark.fast
 
 
 class Places:
-    """The one question of `Progress`, answered by hand: (name, place, waiting) each."""
+    """The questions of `Progress`, answered by hand: (name, place, waiting) each; (pid, role, turn) of who holds the lock."""
 
     def __init__(self) -> None:
         self.rows = [("the view balances", 10, 0), ("the process relay", 10, 0)]
+        self.holders: list[tuple[int, str, str]] = []
 
-    async def fetch(self, _: str) -> list[Any]:
+    async def fetch(self, query: str) -> list[Any]:
+        if "pg_locks" in query:
+            return [SimpleNamespace(pid=pid, role=role, turn=turn) for pid, role, turn in self.holders]
         return [SimpleNamespace(name=name, place=place, waiting=waiting) for name, place, waiting in self.rows]
 
 
@@ -71,3 +74,18 @@ def test_a_process_that_is_down_rings_and_an_api_alone_is_well(tmp_path: Path) -
     watched.look(0)
     watched.look(0)
     assert watched.rang == [("process_down", "record ended with 3, the 2. time in a row")]
+
+
+def test_a_lock_that_is_held_for_five_seconds_rings_with_who_holds_it() -> None:
+    """Once for each holder; appends that follow each other are none, and one that ends is forgotten."""
+    watched = Watched()
+    for turn in range(5):
+        watched.places.holders = [(77, "counterfoil_api", f"3/{turn}")]
+        assert watched.look(4) == {}
+    assert watched.look(4) == {}
+    [said] = watched.look(1).values()
+    assert "held for 5 s by the backend 77 of counterfoil_api" in said
+    watched.look(5)
+    assert [name for name, _ in watched.rang] == ["append_lock_held"]
+    watched.places.holders = []
+    assert watched.look(5) == {}

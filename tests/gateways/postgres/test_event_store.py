@@ -19,7 +19,6 @@ from core.ledger.seals import BrokenSeal
 from core.ports.unavailable import Unavailable
 from core.streams.accounts import AccountRenamed
 from core.streams.treasury import SystemWalletRegistered
-from gateways.postgres import event_store as adapter
 from gateways.postgres.append import EVENTS_CHANNEL
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from tests.gateways.histories import everything, guard_rows, replayed_guard, verified_head, verify_all
@@ -124,7 +123,7 @@ def test_a_follower_sees_every_event_of_concurrent_writers_once_and_in_order(dat
 
 def test_without_the_append_lock_writers_collide(database: Database) -> None:
     """The test above can fail: writers that do not take turns claim the same positions, and the tables refuse them."""
-    lock = f"PERFORM pg_advisory_xact_lock({adapter.APPEND_LOCK});"
+    lock = "PERFORM take_append_lock();"
     with psycopg.connect(database.owner_url) as conn:
         [(made,)] = conn.execute("SELECT pg_get_functiondef('begin_append'::regproc)").fetchall()
         assert lock in made

@@ -7,7 +7,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from core.ledger.ledger import Ledger
+from gateways.postgres.event_store import APPEND_LOCK
 from gateways.postgres.migrate import OWNER, ROLES
+from gateways.postgres.roles import LOGINS, MAY_APPEND
 from gateways.postgres.server import EmbeddedPostgres
 from tests.gateways.histories import verified_head
 from tests.support.history import (
@@ -76,3 +78,23 @@ def test_only_the_writer_writes(database: Database) -> None:
             for table in ("events", "seals", "guard"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     conn.execute(f"INSERT INTO {table} SELECT * FROM {table}")
+
+
+@pytest.mark.parametrize("role", LOGINS)
+def test_only_who_appends_can_take_the_append_lock(database: Database, role: str) -> None:
+    """No process may take a lock by its number, or keep a large object; those that append have the one function for theirs."""
+    with psycopg.connect(database.role_urls[role], autocommit=True) as conn:
+        for call in (
+            f"pg_advisory_lock({APPEND_LOCK})",
+            f"pg_try_advisory_xact_lock_shared({APPEND_LOCK})",
+            f"pg_advisory_xact_lock({APPEND_LOCK >> 32}, {APPEND_LOCK & 0x7FFFFFFF})",
+            "lo_create(0)",
+            "lo_from_bytea(0, 'x')",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                conn.execute(f"SELECT {call}")
+        if MAY_APPEND.get(role):
+            conn.execute("SELECT take_append_lock()")
+        else:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                conn.execute("SELECT take_append_lock()")

@@ -38,6 +38,11 @@ def test_migrations_are_numbered_once_each() -> None:
     assert versions[0] == 1
 
 
+EMPTY = '{"occurred_at":"2026-01-01T00:00:00Z","actor":"x"}'
+"""An event without fields of its own."""
+SEAL_OF_1 = "INSERT INTO seals SELECT gen_random_uuid(), 1, 1, sha256(''), sha256('')"
+
+
 def test_a_second_run_does_nothing(empty_database: str) -> None:
     """The first applies everything, the second nothing, and the database is then at this version."""
     with pytest.raises(SchemaMismatch, match="counterfoil migrate"):
@@ -137,9 +142,10 @@ def test_an_owner_who_is_no_superuser_is_enough() -> None:
 def test_a_history_that_cannot_be_read_is_left_alone(database: Database) -> None:
     """A program that does not know a stored event refuses to migrate, names it and its last position, and changes nothing."""
     with psycopg.connect(database.owner_url, autocommit=True) as conn:
-        conn.execute("SET ROLE counterfoil_writer")
-        conn.execute("INSERT INTO events VALUES ('account-x', 1, 'account.registered/9', '{}', 1)")
-        conn.execute("RESET ROLE")
+        with conn.transaction():
+            conn.execute("SET LOCAL ROLE counterfoil_writer")
+            conn.execute("INSERT INTO events VALUES ('account-x', 1, 'account.registered/9', %s, 1)", (EMPTY,))
+            conn.execute(SEAL_OF_1)
         before = conn.execute("SELECT count(*) FROM schema_migrations").fetchone()
         with pytest.raises(SchemaMismatch, match=r"account\.registered/9 \(1, the last at position 1\)"):
             migrate(database.owner_url)
@@ -151,8 +157,8 @@ def test_census_counts_types_and_versions(database: Database, ledger: Ledger) ->
     head = append_history(ledger)
     with psycopg.connect(database.owner_url) as conn:
         conn.execute("SET ROLE counterfoil_writer")
-        conn.execute("INSERT INTO events VALUES ('payout-x', 1, 'payout.expired/1', '{}', %s)", (head + 1,))
-        conn.execute("INSERT INTO events VALUES ('payout-y', 1, 'payout.expired/3', '{}', %s)", (head + 2,))
+        conn.execute("INSERT INTO events VALUES ('payout-x', 1, 'payout.expired/1', %s, %s)", (EMPTY, head + 1))
+        conn.execute("INSERT INTO events VALUES ('payout-y', 1, 'payout.expired/3', %s, %s)", (EMPTY, head + 2))
         counted = {each.topic: each for each in census(conn)}
         conn.rollback()
     assert sum(each.events for each in counted.values()) == head + 2

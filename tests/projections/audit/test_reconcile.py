@@ -18,6 +18,7 @@ from tests.support.history import ALICE_ADDRESS, BOB_ADDRESS, HOT_WALLET, PAYEE,
 from tests.support.postgres import Database
 from tests.support.views import project
 
+READABLE = "every event can be read and is in every view"
 SEALS = "positions are contiguous, every event is sealed, and the seals chain"
 BOOKS = "every book's debits equal its credits, per currency"
 ENTRIES = "every journal entry's debits equal its credits"
@@ -77,6 +78,7 @@ def test_clean(database: Database, owner: psycopg.Connection) -> None:
     assert found.ok
     assert [check.name for check in found.checks] == [
         SEALS,
+        READABLE,
         BOOKS,
         ENTRIES,
         RUNNING,

@@ -6,11 +6,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.ledger.events import Recorded
+from core.ledger.events import TOPICS, Recorded
 from core.ledger.ledger import Ledger
 from gateways.postgres.event_store import PostgresEventStore
 from projections.engine.projector import Projector
 from projections.engine.rows import Rows
+from projections.engine.set_aside import Unfoldable
 from projections.engine.tracking import ViewTracking
 from projections.rebuild import rebuilds
 from projections.views import VIEWS
@@ -70,10 +71,14 @@ def test_a_broken_fold_fails_alone(
     before = live_rows(tracking)
     wish(database, [BALANCES])
     rebuild = worker(database, store, [Broken()])
-    with pytest.raises(AssertionError, match="this fold is wrong"):
+    with pytest.raises(Unfoldable, match="this fold is wrong"):
         finish(rebuild)
     row = rows(database, ALL)["balances"]
-    assert (row.state, row.error) == ("failed", "AssertionError: this fold is wrong")
+    [event] = [record.event for record in store.read(49, 1)]
+    assert (row.state, row.error) == (
+        "failed",
+        f"Unfoldable: balances cannot fold {TOPICS[type(event)]} at position 50: AssertionError: this fold is wrong",
+    )
     assert not rebuild.step()
     rebuild.close()
     assert live_rows(tracking) == before

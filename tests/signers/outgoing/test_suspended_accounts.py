@@ -1,10 +1,11 @@
-"""What a suspended account asked for before is not made after: it waits, is told so, and goes on when the account does."""
+"""What an account asked for before it was suspended or frozen waits, and is made when the account may pay again."""
 
 import pytest
 
 from core.ledger.ledger import Accepted
 from core.streams.accounts import ChangeAccount
 from core.streams.payouts import CancelPayout, PayoutWaiting
+from core.streams.set_aside import FreezePayouts, SettleEvent
 from signers.outgoing.payouts import SAID_AFTER_MS
 from tests.signers.outgoing.world import AMOUNT, COINS, HOT, LIFE_BLOCKS, World
 from tests.support.devnet import BLOCK_MS
@@ -39,6 +40,20 @@ def test_a_payout_asked_for_before_the_suspension_waits_for_its_end(world: World
     world.live()
     assert world.payout(wished).state == "confirmed"
     assert paid(world) == [7 * COINS, AMOUNT]
+
+
+def test_a_frozen_account_s_payout_waits_until_an_operator_has_looked(world: World) -> None:
+    """An event that names the account was set aside after the request: nothing is paid until that is settled."""
+    wished = world.request("p1")
+    world.ledger.execute([FreezePayouts(ALICE, 3, "transfer-x", ACTOR)])
+    world.live(SAID_AFTER_MS // BLOCK_MS + 2)
+    assert world.payout(wished).state == "requested"
+    [waiting] = world.events(PayoutWaiting)
+    assert isinstance(waiting, PayoutWaiting)
+    assert waiting.reason == "account_frozen"
+    world.ledger.execute([SettleEvent(3, "transfer-x", (ALICE,), "looked", ACTOR)])
+    world.live()
+    assert world.payout(wished).state == "confirmed"
 
 
 def test_what_was_prepared_and_not_signed_dies_unsigned(world: World) -> None:
@@ -81,7 +96,7 @@ def test_a_worker_that_looked_too_early_is_refused_by_the_decision(world: World,
     if signed:
         world.worker.step()
     set_status(world, "suspended")
-    world.worker._lanes.is_suspended = lambda order: False  # type: ignore[method-assign]
+    world.worker._lanes.held = lambda order: None  # type: ignore[method-assign]
     for _ in range(5):
         world.worker.step()
     assert world.payout(wished).attempts.signature is None
