@@ -122,12 +122,15 @@ class Payouts(Outgoing):
         if not lanes:
             self._lacking = self._lacking if looked_at == solid.number else {}
             return commands
+        room = self._room(self._key.address.base58, head)
+        if not room:
+            return commands + self._heads_hindered(lanes, "signing_stopped", head)
         wallet = HotWallet.look(self._chain, self._pool, self._key.address, self._token, self._rules, self._in_flight())
         if wallet.life_ms(head) < min(LIFE_MS_MIN, self._rules.lifetime_ms):
             return commands  # the maintenance is near
         if looked_at != solid.number:
             self._looked, self._lacking = (solid.number, frozenset()), {}
-        found = turn(lanes, wallet.free_minor, self._lanes.earmarks.set_aside, BATCH)
+        found = turn(lanes, wallet.free_minor, self._lanes.earmarks.set_aside, room)
         commands += self._make(wallet, found, lanes, head, solid)
         for key, lacking_minor in found.short.items():
             order = self._lanes.order(key)
@@ -147,7 +150,7 @@ class Payouts(Outgoing):
             if account_of(order) in passed:
                 continue
             made = len(order.attempts.made)
-            code = "not_mined" if made >= self._rules.attempts_max else self._unpayable(wallet, order)
+            code = "not_mined" if order.attempts.left >= self._rules.attempts_max else self._unpayable(wallet, order)
             if code is not None:
                 commands.append(self._give_up(order, code))
                 continue
