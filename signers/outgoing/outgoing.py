@@ -36,7 +36,7 @@ from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key, KeyNotHeld
 from signers.outcomes import append
-from signers.outgoing.open_orders import OpenOrder, OpenOrders
+from signers.outgoing.open_orders import SIGNING_STOPPED, OpenOrder, OpenOrders
 from signers.outgoing.owners import check_owner
 from signers.outgoing.settlement import proof_of_death, reference_block, solid_receipt
 from signers.outgoing.shut_keys import ShutKeys
@@ -275,6 +275,11 @@ class Outgoing(ABC):
 
     def _key_failed(self, address: str, error: Exception, head: BlockRef) -> None:
         """It rests; what others sign, and what was sent before, goes on."""
+        for order in self._open:
+            alive = order.attempts.alive
+            waits = alive is not None and alive.from_address == address and order.attempts.signature is None
+            if waits and (order.hindered is None or order.hindered[0] != SIGNING_STOPPED):
+                order.hindered = (SIGNING_STOPPED, head.timestamp_ms)
         self._say(f"the key of {address} cannot sign, and is tried again: {error}")
         if self._shut.failed(address, head.timestamp_ms):
             self._alarm(

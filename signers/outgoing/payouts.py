@@ -38,7 +38,7 @@ from signers.keys.keys import Key
 from signers.outgoing.funds import CoinsShort, Shortage, TransferRefused
 from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet, PayoutRules
 from signers.outgoing.lanes import Lane, Turn, head_of, turn
-from signers.outgoing.open_orders import OpenOrder
+from signers.outgoing.open_orders import SIGNING_STOPPED, OpenOrder
 from signers.outgoing.open_payouts import OpenPayouts, account_of
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
 from signers.transactions.build import LIFETIME_MS_MAX, Intent
@@ -123,8 +123,10 @@ class Payouts(Outgoing):
             self._lacking = self._lacking if looked_at == solid.number else {}
             return commands
         room = self._room(self._key.address.base58, head)
-        if not room:
-            return commands + self._heads_hindered(lanes, "signing_stopped", head)
+        if room < BATCH:
+            commands += self._heads_hindered(lanes, SIGNING_STOPPED, head)
+            if not room:
+                return commands
         wallet = HotWallet.look(self._chain, self._pool, self._key.address, self._token, self._rules, self._in_flight())
         if wallet.life_ms(head) < min(LIFE_MS_MIN, self._rules.lifetime_ms):
             return commands  # the maintenance is near
@@ -245,7 +247,7 @@ class Payouts(Outgoing):
 
     def _while_stopped(self, head: BlockRef) -> list[Command]:
         lanes = self._lanes.lanes(head.timestamp_ms)
-        return self._told_later(head) + self._heads_hindered(lanes, "signing_stopped", head)
+        return self._told_later(head) + self._heads_hindered(lanes, SIGNING_STOPPED, head)
 
     def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
         for order in self._open:

@@ -1,4 +1,4 @@
-"""Keys that cannot sign now, because who holds them does not answer or does not let us: each is tried again, less and less often.
+"""Keys that cannot sign now, because who holds them does not answer or does not let us: each is tried again, ever less often.
 
 In chain time, so that the same history does the same. While a key cannot sign, hardly anything is prepared for it: bytes that
 nobody signs die, and an order would be tried in vain.

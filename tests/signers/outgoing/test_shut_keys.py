@@ -82,12 +82,15 @@ def test_a_key_that_is_shut_for_hours_uses_up_no_payout(world: World, key: Movab
 
 
 def test_its_client_is_told_what_a_payout_waits_for(world: World, key: MovableKey) -> None:
-    """After a minute without bytes of its own, as for everything else that holds it up."""
+    """After a minute, as of everything else that holds it up: each client whose payouts nobody signs."""
     key.reason = REASONS[0]
-    for number in range(2):
-        world.request(f"p{number}", COINS, account_id=world.client(f"client {number}", 10 * COINS))
-    world.live(4 * LIFE_BLOCKS)
-    assert {event.reason for event in world.events(PayoutWaiting)} == {"signing_stopped"}
+    clients = [world.client(f"client {number}", 10 * COINS) for number in range(3)]
+    for account_id in clients:
+        world.request("p", COINS, account_id=account_id)
+    world.live(2 * LIFE_BLOCKS)
+    told = world.events(PayoutWaiting)
+    assert {event.reason for event in told} == {"signing_stopped"}
+    assert sorted(event.account_id for event in told) == sorted(clients)
 
 
 def test_a_restarted_worker_takes_the_same_up(world: World, key: MovableKey) -> None:
