@@ -7,7 +7,7 @@ nobody signs die, and an order would be tried in vain.
 from typing import Final, NamedTuple
 
 PAUSE_FIRST_MS: Final = 3_000
-PAUSE_MAX_MS: Final = 60_000
+PAUSE_MAX_MS: Final = 30_000
 """Between two tries at a key; doubled each time."""
 RINGS_AFTER_MS: Final = 60_000
 

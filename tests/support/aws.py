@@ -59,11 +59,11 @@ def aws_url() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def refusing(url: str, service: str, code: str, status: int = 400, **only: str) -> Iterator[None]:
-    """The emulator at `url` refuses every call of a service, or those of an `operation` or a `process`, in this block."""
+def refusing(url: str, services: str, code: str, status: int = 400, **only: str) -> Iterator[None]:
+    """The emulator at `url` refuses every call of these services, or those of an `operation` or a `process`, in this block."""
     with httpx2.Client(base_url=url, timeout=HANG_S) as client:
-        fault = {"service": service, "code": code, "status": status, **only}
-        client.put(FAILS, json=[fault]).raise_for_status()
+        faults = [{"service": service, "code": code, "status": status, **only} for service in services.split()]
+        client.put(FAILS, json=faults).raise_for_status()
         try:
             yield
         finally:

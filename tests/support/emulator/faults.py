@@ -8,7 +8,7 @@ FAILS: Final = "/what-fails"
 
 
 class Failing:
-    """The emulator behind a list of faults: {service, code, status, operation?, process?} each. An empty list ends them all."""
+    """The emulator behind a list of faults: {code, status, service?, operation?, process?} each. None ends all."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -24,7 +24,7 @@ class Failing:
             return self._app(environ, start_response)
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))  # else it is taken for the next request
         code, status = fault["code"], fault["status"]
-        if fault["service"] == "s3":
+        if fault.get("service") == "s3":
             kind, body = "application/xml", f"<Error><Code>{code}</Code><Message>on command</Message></Error>"
         else:
             kind, body = "application/x-amz-json-1.1", json.dumps({"__type": code, "message": "on command"})
