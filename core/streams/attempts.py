@@ -74,6 +74,8 @@ class Attempts(msgspec.Struct, frozen=True):
     """The last attempt was given to a node."""
     dead: bool = False
     """The last attempt can never be mined, proven; or it was, and did nothing but burn its fee."""
+    left: int = 0
+    """How many were given to a node: one that never left says nothing of what it was to do."""
     failed: tuple[str, ...] = ()
     """The txids of those that were mined in vain and were no end."""
 
@@ -95,7 +97,7 @@ class Attempts(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, signature=signature)
 
     def broadcast(self) -> Self:
-        return msgspec.structs.replace(self, sent=True)
+        return msgspec.structs.replace(self, sent=True, left=self.left + 1)
 
     def expired(self) -> Self:
         return msgspec.structs.replace(self, dead=True)

@@ -9,7 +9,8 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from core.proofs.checkpoints import ArchiveConflict
-from gateways.aws.session import Aws, code_of, reaching
+from gateways.aws.outages import code_of, reaching
+from gateways.aws.session import Aws
 
 _FOLDER: Final = "checkpoints/"
 _TAKEN: Final = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -26,7 +27,7 @@ class S3Archive:
     def put(self, number: int, content: bytes) -> None:
         key = f"{_FOLDER}{number:012d}.json"
         try:
-            with reaching(_BUCKET):
+            with reaching(_BUCKET, *_TAKEN):
                 self._s3.put_object(
                     Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*", ContentType="application/json"
                 )

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from core.ports.queues import DeadLetter
 from gateways.aws.bodies import bytes_of
-from gateways.aws.session import reaching
+from gateways.aws.outages import reaching
 
 LOOK_S: Final = 30
 """Letters that are looked at are hidden from others for so long, if the one who looks dies over it."""

@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 
 from core.ports.unavailable import Unavailable
 from gateways.aws.names import Table
-from gateways.aws.session import Aws, code_of, reaching
+from gateways.aws.outages import OURS, code_of, reaching
+from gateways.aws.session import Aws
 
 Item = dict[str, Any]
 Key = Mapping[str, str]
@@ -30,6 +31,7 @@ ROUNDS_MAX: Final = 8
 """How often what a batch left over is asked for again."""
 _NAME: Final = re.compile(r"#(\w+)")
 _CONDITION: Final = "ConditionalCheckFailed"
+_CANCELLED: Final = "TransactionCanceledException"
 
 
 class ConditionFailed(Exception):
@@ -159,12 +161,14 @@ class Items:
     def transact(self, actions: Sequence[Item]) -> None:
         """All or none. Raises Cancelled, or Unavailable when it was in the way of another."""
         try:
-            with reaching(self.name):
+            with reaching(self.name, _CANCELLED):
                 self._dynamodb.transact_write_items(TransactItems=list(actions))
         except ClientError as error:
-            if code_of(error) != "TransactionCanceledException":
+            if code_of(error) != _CANCELLED:
                 raise
             codes = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+            if OURS & set(codes):
+                raise
             if set(codes) - {None, "None", _CONDITION, "TransactionConflict"}:
                 raise Unavailable(f"{self.name} cancelled a transaction: {codes}") from error
             raise Cancelled(frozenset(n for n, code in enumerate(codes) if code == _CONDITION)) from error

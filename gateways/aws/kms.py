@@ -7,10 +7,12 @@ from botocore.exceptions import ClientError
 
 from core.tron.address import Address, InvalidAddress
 from gateways.aws.names import key_alias, payin_alias
-from gateways.aws.session import Aws, code_of, reaching
+from gateways.aws.outages import code_of, reaching
+from gateways.aws.session import Aws
 from signers.keys.keys import KeyNotHeld
 from signers.keys.kms import PREFIX, KmsKey
 
+_NO_KEY: Final = "NotFoundException"
 WALLET_KEY: Final = {"KeySpec": "ECC_SECG_P256K1", "KeyUsage": "SIGN_VERIFY"}
 
 
@@ -86,10 +88,10 @@ class Kms:
 
     def _ask(self, name: str, operation: Any, **given: Any) -> Any:
         try:
-            with reaching("KMS"):
+            with reaching(f"the key {name} in KMS", _NO_KEY):
                 return operation(**given)
         except ClientError as error:
-            if code_of(error) == "NotFoundException":
+            if code_of(error) == _NO_KEY:
                 raise KeyNotHeld(
                     f"there is no key {name} in KMS: terraform makes it; AWS_REGION or AWS_PREFIX may differ"
                 ) from error

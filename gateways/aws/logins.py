@@ -11,7 +11,7 @@ from gateways.postgres.connections import Login
 from gateways.postgres.database import Database
 from gateways.postgres.roles import LOGINS
 from gateways.settings import Settings
-from gateways.user_error import UserError
+from gateways.user_error import NotReady, UserError
 
 FRESH_S: Final = 5.0
 """A connection is refused because its password was replaced: the next one, a moment later, finds the new one."""
@@ -39,5 +39,5 @@ def database_of(settings: Settings, secrets: SecretStore) -> Database:
 
 def _field(fields: Mapping[str, str], name: str, field: str) -> str:
     if not fields.get(field):
-        raise UserError(f"the secret {name} has no {field}: it must be a JSON object with username and password")
+        raise NotReady(f"the secret {name} has no {field}: it must be a JSON object with username and password")
     return fields[field]

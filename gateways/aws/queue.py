@@ -12,17 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from core.ports.queues import DeadLetter, Message, Received
-from core.ports.unavailable import Unavailable
 from gateways.aws.bodies import bytes_of, key_of, text_of
 from gateways.aws.dead_letters import DeadLetters
 from gateways.aws.names import MESSAGE_BYTES_MAX, VISIBILITY_S, dead_queue_name, queue_name
-from gateways.aws.session import Aws, code_of, reaching
+from gateways.aws.outages import reaching, refuse_failures
+from gateways.aws.session import Aws
 from gateways.lease import held
 from gateways.telemetry.turns import trace_header
-from gateways.user_error import UserError
 
 BATCH_MAX: Final = 10
 """Entries of one call."""
@@ -189,24 +186,9 @@ class SqsQueue:
 
     def _url(self, name: str) -> str:
         if name not in self._urls:
-            try:
-                with reaching(name):
-                    self._urls[name] = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
-            except ClientError as error:
-                if "NonExistentQueue" in code_of(error) or "QueueDoesNotExist" in code_of(error):
-                    raise UserError(f"there is no queue {name}: terraform makes it; AWS_PREFIX may differ") from error
-                raise
+            with reaching(name):
+                self._urls[name] = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
         return self._urls[name]
-
-
-def refuse_failures(name: str, answer: dict[str, Any], forgiven: frozenset[str] = frozenset()) -> None:
-    """Raises Unavailable for entries of a batch that the service failed, ValueError for those that it refused."""
-    failed = [entry for entry in answer.get("Failed", []) if entry["Code"].rpartition(".")[2] not in forgiven]
-    for entry in failed:
-        if entry.get("SenderFault"):
-            raise ValueError(f"{name} refuses an entry: {entry['Code']} {entry.get('Message', '')}")
-    if failed:
-        raise Unavailable(f"{name} failed {len(failed)} entries: {failed[0]['Code']}")
 
 
 def _batches(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

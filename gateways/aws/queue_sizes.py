@@ -6,7 +6,8 @@ Terraform's provider makes them for a quarter of it; `counterfoil migrate` widen
 from typing import Final
 
 from gateways.aws.names import MESSAGE_BYTES_MAX, dead_queue_name, queue_name
-from gateways.aws.session import Aws, reaching
+from gateways.aws.outages import reaching
+from gateways.aws.session import Aws
 from gateways.queues import QUEUES
 
 _SIZE: Final = "MaximumMessageSize"

@@ -17,19 +17,23 @@ from botocore.exceptions import ClientError
 from core.ports.unavailable import Unavailable
 from core.rotation import ROTATION_OVERLAP
 from gateways.aws.names import FOR_API, FOR_FACTS, FOR_WEBHOOKS, RETENTION_S, secret_name
-from gateways.aws.session import Aws, code_of, reaching
+from gateways.aws.outages import code_of, reaching
+from gateways.aws.session import Aws
 from gateways.platform_keys import Secrets
-from gateways.user_error import NotReady, UserError
+from gateways.user_error import NotReady
 
 log = logging.getLogger(__name__)
 
 FRESH_S: Final = 60.0
 """So long a rotation may go unnoticed."""
+REST_FIRST_S: Final = 2.0
+"""Of a secret that could not be read again; doubled each time, up to FRESH_S."""
 KNOWN_EVERYWHERE: Final = timedelta(seconds=2 * FRESH_S)
 FACTS_OVERLAP: Final = timedelta(seconds=RETENTION_S)
 """As long as a queue keeps a message that was proven with the key before."""
 NOW: Final = "AWSCURRENT"
 BEFORE: Final = "AWSPREVIOUS"
+_NO_VALUE: Final = "ResourceNotFoundException"
 
 
 class _Read(NamedTuple):
@@ -48,13 +52,15 @@ class SecretStore:
         self._prefix = aws.prefix
         self._monotonic = monotonic
         self._known: dict[tuple[str, str], _Read] = {}
+        self._resting: dict[tuple[str, str], tuple[float, float]] = {}
+        """(pause, until when) of what could not be read again."""
         self._lock = threading.Lock()
 
     def fields(self, name: str, *, fresh_s: float = FRESH_S) -> Mapping[str, str]:
-        """The current version. Raises UserError when there is none."""
+        """The current version. Raises NotReady when there is none."""
         found = self._read(name, NOW, fresh_s).fields
         if not found:
-            raise NotReady(f"the secret {self._id(name)} has no value yet: run `counterfoil secrets make`")
+            raise self._no_value(name)
         return found
 
     def versions(self, name: str, overlap: timedelta, now: datetime) -> Sequence[Mapping[str, str]]:
@@ -85,31 +91,52 @@ class SecretStore:
             known = self._known.get((name, stage))
             if known is not None and self._monotonic() - known.at_s < fresh_s:
                 return known
+            if known is not None and known.fields and self._rests(name, stage):
+                return known
             try:
                 read = self._ask(name, stage)
-            except Unavailable as error:
+                if stage == NOW and not read.fields and known is not None and known.fields:
+                    raise self._no_value(name)
+            except (Unavailable, NotReady) as error:
                 if known is None:
                     raise
+                self._rest(name, stage)
                 log.warning(
                     "the secret %s could not be read again, the value known so far stays in use: %s", name, error
                 )
                 return known
+            self._resting.pop((name, stage), None)
             self._known[name, stage] = read
             return read
+
+    def _rests(self, name: str, stage: str) -> bool:
+        """Whether it was asked for in vain a moment ago: nobody waits for the same failure again and again."""
+        _, until_s = self._resting.get((name, stage), (0.0, 0.0))
+        return self._monotonic() < until_s
+
+    def _rest(self, name: str, stage: str) -> None:
+        pause_s, _ = self._resting.get((name, stage), (REST_FIRST_S / 2, 0.0))
+        pause_s = min(2 * pause_s, FRESH_S)
+        self._resting[name, stage] = (pause_s, self._monotonic() + pause_s)
+
+    def _no_value(self, name: str) -> NotReady:
+        return NotReady(f"the secret {self._id(name)} has no value: run `counterfoil secrets make`")
 
     def _ask(self, name: str, stage: str) -> _Read:
         at_s = self._monotonic()
         try:
-            with reaching("Secrets Manager"):
+            with reaching(f"the secret {self._id(name)}", _NO_VALUE):
                 answer = self._manager.get_secret_value(SecretId=self._id(name), VersionStage=stage)
         except ClientError as error:
-            if code_of(error) == "ResourceNotFoundException":  # of a secret, or of its version
+            if code_of(error) == _NO_VALUE:  # of a secret, or of its version
                 return _Read({}, datetime.fromtimestamp(0, UTC), at_s)
             raise
         try:
             fields = msgspec.json.decode(answer["SecretString"], type=dict[str, str | int | None])
         except (KeyError, msgspec.DecodeError):
-            raise UserError(f"the secret {self._id(name)} is no JSON object of strings") from None
+            raise NotReady(
+                f"the secret {self._id(name)} is no JSON object of strings: restore its last version"
+            ) from None
         texts = {key: value for key, value in fields.items() if isinstance(value, str)}
         return _Read(texts, answer["CreatedDate"].astimezone(UTC), at_s)
 
@@ -165,13 +192,11 @@ class AwsSecrets(Secrets):
 
 
 def key_in(name: str, fields: Mapping[str, str], field: str) -> bytes:
-    """32 bytes in hex. Raises UserError, which quotes nothing of it."""
+    """32 bytes in hex. Raises NotReady, which quotes nothing of it."""
     try:
         key = bytes.fromhex(fields[field])
     except (KeyError, ValueError):
         key = b""
     if len(key) != 32:
-        raise UserError(
-            f"the field {field} of the secret {name} is no key of 32 bytes in hex: restore its last version"
-        )
+        raise NotReady(f"the field {field} of the secret {name} is no key of 32 bytes in hex: restore its last version")
     return key

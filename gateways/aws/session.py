@@ -1,24 +1,13 @@
-"""Clients of AWS services: where they answer, how long they may take, and which of their errors pass by themselves."""
+"""Clients of AWS services: where they answer, and how long they may take."""
 
 import multiprocessing
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    ClientError,
-    ConnectionError,  # noqa: A004 (botocore's)
-    CredentialRetrievalError,
-    HTTPClientError,
-    MetadataRetrievalError,
-    NoCredentialsError,
-    NoRegionError,
-)
+from botocore.exceptions import NoRegionError
 
-from core.ports.unavailable import Unavailable
 from gateways.settings import Settings
 from gateways.user_error import UserError
 
@@ -28,46 +17,6 @@ READ_S: Final = 15
 TRIES_MAX: Final = 5
 """Per call, with botocore's exponential backoff and jitter; then the loop backs off."""
 CONNECTIONS_MAX: Final = 32
-
-SHUT_CODES: Final = frozenset(
-    {
-        "DependencyTimeoutException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InternalError",
-        "InternalFailure",
-        "InternalServerError",
-        "InternalServiceError",
-        "InternalServiceErrorException",
-        "KMSInternalException",
-        "KeyUnavailableException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "SlowDown",
-        "Throttled",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-        "OverLimit",
-        "PurgeQueueInProgress",
-        "AWS.SimpleQueueService.PurgeQueueInProgress",
-    }
-)
-"""Errors that pass without anybody's help. All others are defects: a wrong name, a right that is missing."""
-_UNREACHABLE: Final = (
-    ConnectionError,
-    HTTPClientError,
-    CredentialRetrievalError,
-    MetadataRetrievalError,
-    NoCredentialsError,  # a machine's own come from a service of its own, which may be slow
-)
 
 
 class Aws:
@@ -92,22 +41,3 @@ class Aws:
             return self._session.client(service, endpoint_url=self._endpoint, config=config)
         except NoRegionError as error:
             raise UserError("which AWS region is not said: set COUNTERFOIL_AWS_REGION") from error
-
-
-def code_of(error: ClientError) -> str:
-    """The service's own word for what went wrong."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-@contextmanager
-def reaching(what: str) -> Iterator[None]:
-    """Raises Unavailable for an error that passes by itself; all others come through."""
-    try:
-        yield
-    except ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code_of(error) in SHUT_CODES or status >= 500:
-            raise Unavailable(f"{what} refuses for now: {error}") from error
-        raise
-    except _UNREACHABLE as error:
-        raise Unavailable(f"{what} cannot be reached: {error}") from error

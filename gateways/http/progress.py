@@ -127,14 +127,15 @@ class Progress:
             same = before is not None and (before.pid, before.turn) == (row.pid, row.turn)
             self._holder = _Holder(row.pid, row.role, row.turn, before.since_s if before is not None and same else now)
 
-    async def down(self) -> dict[str, str]:
-        """A sentence for each process of this machine that does not go on, by its name."""
+    async def down(self, *, waiting: bool = True) -> dict[str, str]:
+        """A sentence for each process of this machine that does not go on, by its name; `waiting`: or waits for a minute."""
         if self._signs == Path(""):
             return {}
-        return {said.partition(" ")[0]: said for said in await asyncio.to_thread(look_after, self._signs, but="api")}
+        found = await asyncio.to_thread(look_after, self._signs, but="api", waiting=waiting)
+        return {said.partition(" ")[0]: said for said in found}
 
     async def _ring(self, wrong: dict[tuple[str, str], str]) -> None:
-        wrong |= {("process_down", name): said for name, said in (await self.down()).items()}
+        wrong |= {("process_down", name): said for name, said in (await self.down(waiting=False)).items()}
         for kind, name in sorted(wrong.keys() - self._rung):
             await asyncio.to_thread(self._alarm, kind, wrong[kind, name])
         self._rung = set(wrong)

@@ -42,11 +42,28 @@ A server that is a standby refuses to write all the same, and everything waits u
 _SESSION_OPTIONS: Final = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
 
 
+NETWORK: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+"""A network that swallows packets, as a failover does, ends a wait for an answer. libpq ignores these on a unix socket."""
+RECONNECT_S: Final = 0.25
+"""How long a pool tries by itself to get a connection; then the next who wants one tries. A pool that goes on by itself
+doubles its pauses, and after an outage of five minutes would let nobody in for two more."""
+
+
 def conninfo_of(login: Login) -> str:
-    """The connection string that holds now, with the settings that every session depends on."""
+    """The connection string that holds now, with what every session and every connection depends on."""
     url = login if isinstance(login, str) else login()
-    own = str(conninfo_to_dict(url).get("options") or "")
-    return url if _SESSION_OPTIONS in own else make_conninfo(url, options=f"{own} {_SESSION_OPTIONS}".strip())
+    given = conninfo_to_dict(url)
+    own = str(given.get("options") or "")
+    if _SESSION_OPTIONS in own:
+        return url
+    network: dict[str, Any] = {name: value for name, value in NETWORK.items() if name not in given}
+    return make_conninfo(url, options=f"{own} {_SESSION_OPTIONS}".strip(), **network)
 
 
 def uuid_of(text: str) -> UUID | None:
@@ -76,6 +93,7 @@ class Connections:
             max_size=connections_max,
             open=False,
             timeout=wait_s,
+            reconnect_timeout=RECONNECT_S,
             max_idle=IDLE_S,
             kwargs={"row_factory": namedtuple_row},
         )

@@ -28,7 +28,7 @@ from core.ledger.ledger import AppendFailed, Decided, InvariantBroken, Loaded
 from core.ledger.seals import GENESIS, Sealed
 from core.ports.unavailable import Unavailable
 from gateways.postgres.append import Batch, columns
-from gateways.postgres.connections import Login, conninfo_of, live
+from gateways.postgres.connections import RECONNECT_S, Login, conninfo_of, live
 from gateways.postgres.pipeline import Pipeline, Statement
 from projections.engine.binary import bigints_of, text_array, values_of
 from projections.engine.outages import is_outage, reachable
@@ -72,14 +72,6 @@ _SESSION_OPTIONS: Final = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-# A network that swallows packets must end a wait for an answer (libpq ignores these on a unix socket).
-_TCP_OPTIONS: Final = {
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-    "connect_timeout": "5",
-}
 
 
 class InDoubt(Exception):
@@ -103,8 +95,9 @@ def datastore(login: Login, *, connections_max: int = 4, open_timeout_s: float =
         get_password_func=None if isinstance(login, str) else lambda: _password(login),
     )
     options = " ".join(f"-c {name}={value}" for name, value in _SESSION_OPTIONS.items())
+    store.pool.reconnect_timeout = RECONNECT_S
     assert isinstance(store.pool.kwargs, dict)
-    store.pool.kwargs.update({**_TCP_OPTIONS, **given, "options": f"{options} {given.get('options') or ''}".strip()})
+    store.pool.kwargs.update({**given, "options": f"{options} {given.get('options') or ''}".strip()})
     return store
 
 

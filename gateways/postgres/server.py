@@ -65,10 +65,10 @@ class EmbeddedPostgres:
         """Whether its process is there."""
         return _runs(self._data / "postmaster.pid")
 
-    def ensure_running(self) -> None:
-        """Start the server again if it has ended, however it ended."""
+    def ensure_running(self, *, patience_s: float = START_S) -> None:
+        """Start the server again if it has ended, however it ended: tried for so long, and once at least."""
         with self._server._lock:
-            self._patiently(self._server.ensure_postgres_running)
+            self._patiently(self._server.ensure_postgres_running, patience_s)
 
     def stop(self) -> None:
         """Stop the server; committed data stays."""
@@ -77,9 +77,9 @@ class EmbeddedPostgres:
         # Not the wheel's own way: it waits for every process that ever attached, killed ones included.
         pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self._data, user=self._server.system_user)
 
-    def _patiently(self, start: Callable[[], T]) -> T:
+    def _patiently(self, start: Callable[[], T], patience_s: float = START_S) -> T:
         """A server that was killed replays its log first, and cannot start before its last process has ended."""
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + patience_s
         while True:
             _forget_zombie(self._data / "postmaster.pid")
             try:

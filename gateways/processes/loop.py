@@ -10,13 +10,16 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import psycopg
 
 from core.ports.unavailable import Unavailable
 from gateways.postgres.connections import Login, conninfo_of
+from gateways.processes.waits import Waits
 from gateways.steps import Step, pause_of
+from gateways.user_error import NotReady
 from projections.engine.outages import is_outage
 
 log = logging.getLogger(__name__)
@@ -81,27 +84,32 @@ def run(
     *,
     idle_s: float = IDLE_S,
     on_round: Callable[[], None] = lambda: None,
+    waits: Waits | None = None,
+    first: int = 0,
 ) -> None:
-    """Until `stop`: every step in turn. Unavailable backs off with jitter; anything else is a defect and goes up.
+    """Until `stop`: every step in turn. What is unavailable or not ready backs off with jitter; a defect goes up.
 
-    `on_round` is called at every round.
+    `on_round` is called at every round. `waits` is told of each step that cannot work, by its number from `first` on.
     """
+    waits = waits or Waits("the loop", lambda *_: None)
     backoff_s = BACKOFF_FIRST_S
     while not stop.is_set():
         on_round()
         busy = down = False
         pause_s = 0.0
-        for step in steps:
+        for number, step in enumerate(steps, first):
             if stop.is_set():
                 return
             try:
                 worked = step()
+                waits.end(number)
                 busy = bool(worked) or busy
                 pause_s = max(pause_s, pause_of(worked))
-            except (Unavailable, psycopg.Error) as error:
+            except (Unavailable, NotReady, psycopg.Error) as error:
                 if isinstance(error, psycopg.Error) and not is_outage(error):
                     raise
                 down = True
+                waits.begin(number, str(error))
                 log.warning("%s; trying again in about %.1f s", error, backoff_s)
         if down:
             stop.wait(backoff_s * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
@@ -120,6 +128,7 @@ def run_side_by_side(
     *,
     idle_s: float = IDLE_S,
     on_round: Callable[[], None] = lambda: None,
+    waits: Waits | None = None,
 ) -> None:
     """Each step in a loop of its own, for steps that wait at their own queues. The first defect stops all, and goes up.
 
@@ -130,7 +139,8 @@ def run_side_by_side(
 
     def follow(number: int, step: Step) -> None:
         try:
-            run([step], TimedWait(stop), stop, idle_s=idle_s, on_round=lambda: rounds.add(number))
+            came_round = partial(rounds.add, number)
+            run([step], TimedWait(stop), stop, idle_s=idle_s, on_round=came_round, waits=waits, first=number)
         except BaseException as defect:  # raised below, in the thread that was asked
             defects.append(defect)
             stop.set()

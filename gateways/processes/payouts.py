@@ -24,7 +24,7 @@ def steps(platform: Platform) -> Sequence[Step]:
     importlib.import_module(
         "tronpy.proto.tron_pb2"
     )  # the second opinion takes a second to load: not at the first payout
-    held = open_keys(platform)
+    held = open_keys(platform, awaited=True)
     register(platform, held)
     payouts = Payouts(
         platform.ledger,

@@ -12,12 +12,13 @@ from gateways.postgres.roles import READER
 from gateways.processes.loop import NotifyWait, Rest, TimedWait, keep_loaded, run, run_side_by_side, stop_on_signals
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
+from gateways.processes.waits import Waits
 from gateways.settings import Settings
 from gateways.telemetry.alarm_log import alarm_name
 from gateways.telemetry.life_signs import LifeSign, folder_of
 from gateways.telemetry.logs import configure
 from gateways.telemetry.tracing import open_tracing
-from gateways.user_error import UserError
+from gateways.user_error import NotReady, UserError
 from gateways.wiring.audited import audited, run_noted
 from gateways.wiring.counted import counted
 from gateways.wiring.opened import open_platform
@@ -51,7 +52,7 @@ def run_with(name: str, platform: Platform) -> None:
             acting = platform if process.serve is not None else audited(platform, name)
             with run_noted(platform, name):
                 _run(process, traced(acting, process.role, tracing))
-    except Unavailable:
+    except (Unavailable, NotReady):
         raise
     except Exception as error:
         platform.alarm(alarm_name(error), f"{name} has stopped: {error}")
@@ -76,9 +77,14 @@ def _run(process: Process, platform: Platform) -> None:
     rest: Rest = TimedWait(stop)
     if process.follows_events:
         rest = NotifyWait(platform.logins[READER], [EVENTS_CHANNEL], stop)
+    waits = Waits(process.name, platform.alarm)
+
+    def on_round() -> None:
+        sign.renew(waits.sentence())
+
     idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
     with sign.ending():
         if process.waits_at_queues and platform.settings.mode == "aws":
-            run_side_by_side(steps, stop, idle_s=AT_QUEUE_IDLE_S, on_round=sign.renew)
+            run_side_by_side(steps, stop, idle_s=AT_QUEUE_IDLE_S, on_round=on_round, waits=waits)
         else:
-            run(steps, rest, stop, idle_s=idle_s, on_round=sign.renew)
+            run(steps, rest, stop, idle_s=idle_s, on_round=on_round, waits=waits)

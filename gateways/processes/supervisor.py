@@ -4,6 +4,7 @@ Children are forked from one warm parent, so that they start in milliseconds and
 parent, even when it is killed.
 """
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -83,13 +84,19 @@ class Child:
             else:
                 log.warning("%s: starting it again in %.0f s", said, pause_s)
         if now >= self._due:
-            self._due = 0.0
-            self._process = self._start()
+            try:
+                self._process = self._start()
+            except OSError as error:  # no memory, no process to be had: that ends, too
+                self._due = now + PAUSE_FIRST_S
+                log.error("%s could not be started, and is tried again: %s", self.name, error)
+            else:
+                self._due = 0.0
 
     def _say(self, said: str) -> None:
         """Into the sign of life, which the process itself clears when it goes on."""
         if self._sign is not None and self._ends > 1:
-            self._sign.write_text(f"{DOWN}{said}", encoding="utf-8")
+            with contextlib.suppress(OSError):  # a disk that is full takes no word of it
+                self._sign.write_text(f"{DOWN}{said}", encoding="utf-8")
 
     def stop(self) -> None:
         if self.alive:

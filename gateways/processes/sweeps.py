@@ -106,7 +106,7 @@ def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
 def steps(platform: Platform) -> Sequence[Step]:
     check_chain(platform)
     importlib.import_module("tronpy.proto.tron_pb2")
-    held = open_keys(platform, deposits=True)
+    held = open_keys(platform, deposits=True, awaited=True)
     register(platform, held)
     return [platform.node.on_one(step) for step in _workers(platform, held)]
 

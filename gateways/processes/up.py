@@ -42,7 +42,8 @@ _ANY_ADDRESS: Final = "SELECT EXISTS (SELECT FROM addresses WHERE wallet = 'payi
 LOCK: Final = "up.lock"
 SIGNS: Final = "pulse"
 LOOKS_BETWEEN: Final = 10
-"""The server is looked at every so many looks at the processes."""
+"""The server is looked at every so many looks at the processes, and where it cannot be started less and less often."""
+LOOKS_BETWEEN_MAX: Final = 50
 
 log = logging.getLogger(__name__)
 
@@ -117,16 +118,27 @@ def _signs(settings: Settings) -> Path:
 
 def _server_kept(database: Database) -> Callable[[], None]:
     """What starts a server of ours again when it has ended, whoever ended it."""
-    server, rest = database.server, itertools.cycle(range(LOOKS_BETWEEN))
+    server, looks = database.server, itertools.count()
+    due, pause = 0, LOOKS_BETWEEN
+    down = False
 
     def keep() -> None:
-        if server is None or next(rest) or server.runs:
+        nonlocal due, pause, down
+        look = next(looks)
+        if server is None or look < due:
             return
-        log.error("ALARM database_down: Postgres has ended; starting it again")
+        due = look + LOOKS_BETWEEN
+        if server.runs:
+            pause, down = LOOKS_BETWEEN, False
+            return
+        if not down:
+            log.error("ALARM database_down: Postgres has ended; starting it again")
+        down = True
         try:
-            server.ensure_running()
-        except Exception as error:  # the next look tries again: what ended it may last
-            log.error("Postgres could not be started: %s", error)
+            server.ensure_running(patience_s=0)  # the processes are looked after, too
+        except Exception as error:  # a later look tries again: what ended it may last
+            due, pause = look + pause, min(2 * pause, LOOKS_BETWEEN_MAX)
+            log.error("Postgres could not be started, and is tried again: %s", error)
 
     return keep
 

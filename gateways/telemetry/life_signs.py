@@ -4,9 +4,9 @@ A worker touches its file at every round of its loop, so one that hangs within a
 seen. The API is asked over HTTP.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,8 @@ STALE_S: Final = 180.0
 """A round's steps are bounded and its pauses short; whoever has not come round for so long hangs."""
 DOWN: Final = "down: "
 """Begins the sign of a process that its supervisor starts again and again."""
+WAITS: Final = "waits: "
+"""Begins the sign of a process that goes on, but waits for something outside."""
 ASK_S: Final = 3.0
 
 
@@ -26,19 +28,24 @@ class LifeSign:
 
     def __init__(self, folder: Path | None, name: str) -> None:
         self._file = None if folder is None else folder / name
-        self._has_begun = False
+        self._said: str | None = None
 
-    def renew(self) -> None:
-        """The process has come round."""
+    def renew(self, waits: str = "") -> None:
+        """The process has come round; `waits` says what it waits for outside, a sentence that begins with its name.
+
+        A disk that takes nothing is one more thing to wait for.
+        """
         if self._file is None:
             return
-        if self._has_begun:
-            self._file.touch()
-        else:
-            self._file.write_text("", encoding="utf-8")
-            self._has_begun = True
+        said = f"{WAITS}{waits}" if waits else ""
+        with contextlib.suppress(OSError):
+            if said == self._said:
+                self._file.touch()
+            else:
+                self._file.write_text(said, encoding="utf-8")
+                self._said = said
 
-    @contextmanager
+    @contextlib.contextmanager
     def serving(self, host: str, port: int) -> Iterator[None]:
         """The process is a server: it is asked where it listens."""
         if self._file is not None:
@@ -47,7 +54,7 @@ class LifeSign:
         with self.ending():
             yield
 
-    @contextmanager
+    @contextlib.contextmanager
     def ending(self) -> Iterator[None]:
         """A process that ends in order takes its sign along; one that was killed leaves it, and is missed."""
         try:
@@ -65,10 +72,11 @@ def folder_of(setting: Path) -> Path | None:
     return setting
 
 
-def look_after(setting: Path, *, but: str = "") -> list[str]:
+def look_after(setting: Path, *, but: str = "", waiting: bool = True) -> list[str]:
     """What does not go on; empty when all is well. A folder without signs is not well: nothing has begun. Raises UserError.
 
-    `but` is who asks, and need not be asked: where it is alone, all is well.
+    `but` is who asks, and need not be asked: where it is alone, all is well. Without `waiting`, who waits for something
+    outside is well: starting it again would end no outage.
     """
     folder = folder_of(setting)
     if folder is None:
@@ -78,20 +86,22 @@ def look_after(setting: Path, *, but: str = "") -> list[str]:
     signs = sorted(each for each in folder.iterdir() if each.name != but)
     if not signs and not but:
         return [f"no process shows itself in {folder}"]
-    return [said for said in map(_wrong_with, signs) if said]
+    return [said for said in (_wrong_with(sign, waiting=waiting) for sign in signs) if said]
 
 
-def _wrong_with(sign: Path) -> str:
+def _wrong_with(sign: Path, *, waiting: bool) -> str:
     try:
         said, seen_at = sign.read_text(encoding="utf-8"), sign.stat().st_mtime
     except FileNotFoundError:
         return ""  # it has just ended in order
     if said.startswith(DOWN):
         return said.removeprefix(DOWN)
-    if said:
+    if said and not said.startswith(WAITS):
         return _unanswered(sign.name, said)
     silent_s = time.time() - seen_at
-    return f"{sign.name} has not come round for {silent_s:.0f} s" if silent_s > STALE_S else ""
+    if silent_s > STALE_S:
+        return f"{sign.name} has not come round for {silent_s:.0f} s"
+    return said.removeprefix(WAITS) if waiting else ""
 
 
 def _unanswered(name: str, url: str) -> str:

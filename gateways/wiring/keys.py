@@ -1,18 +1,29 @@
 """Which keys the signers hold, on one machine and on AWS: the wallets' by role, the deposit addresses' by their ids."""
 
+import logging
 from collections.abc import Mapping
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.streams.treasury import Role
+from core.ledger.ledger import EventStore
+from core.ports.unavailable import Unavailable
+from core.streams.treasury import WALLET_STREAMS, Role, SystemWalletRegistered
+from core.tron.address import Address
 from gateways.aws.seed import open_seed
 from gateways.settings import Settings
 from gateways.steps import Step
+from gateways.user_error import NotReady
 from gateways.wiring.platform import Platform
-from signers.keys.keys import Key, Keys
+from signers.keys.awaited import AwaitedKeys
+from signers.keys.keys import Key, KeyNotHeld, Keys
 
 if TYPE_CHECKING:
     from gateways.aws.kms import Kms
     from signers.keys.keystore import Keystore
+
+
+log = logging.getLogger(__name__)
 
 
 class HeldKeys(NamedTuple):
@@ -25,17 +36,39 @@ class HeldKeys(NamedTuple):
         return self.keys.key(self.wallets[role])
 
 
-def open_keys(platform: Platform, *, deposits: bool = False) -> HeldKeys:
+def open_keys(platform: Platform, *, deposits: bool = False, awaited: bool = False) -> HeldKeys:
     """The wallets' keys, and with `deposits` those of deposit addresses, for which AWS must unwrap a seed.
 
-    Raises KeystoreUnusable, KeyNotHeld, UserError.
+    With `awaited` keys that cannot be opened now are opened where they first sign, if the wallets are known from before:
+    who has them watches what was sent meanwhile. Raises KeystoreUnusable, KeyNotHeld, UserError, Unavailable.
     """
     if platform.settings.mode == "aws":
-        return _in_kms(platform.settings, deposits=deposits)
+        opening = partial(_in_kms, platform.settings, deposits=deposits)
+        try:
+            return opening()
+        except (Unavailable, NotReady, KeyNotHeld) as error:
+            known = registered_wallets(platform.store)
+            if not awaited or not {"hot", "gas"} <= known.keys():
+                raise
+            log.warning("the keys cannot be opened yet, what was sent is seen through meanwhile: %s", error)
+            addresses = dict(known.values())
+            return HeldKeys(
+                AwaitedKeys(lambda: opening().keys, addresses), {role: key_id for role, (key_id, _) in known.items()}
+            )
     from signers.keys.keystore import GAS, HOT
 
     wallets: dict[Role, str] = {"hot": f"keystore:{HOT}", "gas": f"keystore:{GAS}"}
     return HeldKeys(open_keystore(platform.settings), wallets)
+
+
+def registered_wallets(store: EventStore) -> Mapping[Role, tuple[str, Address]]:
+    """Role -> (key id, address) of each system wallet that has a key of ours, as the history has them."""
+    found: dict[Role, tuple[str, Address]] = {}
+    for recorded in chain.from_iterable(store.histories(WALLET_STREAMS).values()):
+        wallet = recorded.event
+        if isinstance(wallet, SystemWalletRegistered) and wallet.key_id is not None:
+            found[wallet.role] = (wallet.key_id, Address.from_base58(wallet.address))
+    return found
 
 
 def open_keystore(settings: Settings) -> "Keystore":

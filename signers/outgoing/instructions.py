@@ -108,8 +108,11 @@ class Instructions(Outgoing):
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         commands: list[Command] = []
         funds: Funds | None = None
+        rooms: dict[str, int] = {}
         for order in islice(self._unprepared(), BATCH):
-            made, wallet = len(order.attempts.made), _instruction(order).wallet
+            made, wallet, owner = len(order.attempts.made), _instruction(order).wallet, _instruction(order).owner
+            if rooms.setdefault(owner, self._room(owner, head)) <= 0:
+                continue
             if made >= (1 if wallet == "cold" else self._rules.attempts_max):
                 commands.append(self._give_back(order, "not mined"))
                 continue
@@ -130,6 +133,7 @@ class Instructions(Outgoing):
                 self._wait(order, shortage)
             else:
                 if attempt is not None:
+                    rooms[owner] -= 1
                     commands.append(order.prepare(attempt))
         return commands
 
@@ -252,7 +256,7 @@ class Instructions(Outgoing):
             except (Withdrawn, CallNotMade):
                 return None
         key_id = self._pool.key_ids([intent.owner.evm]).get(intent.owner.evm)
-        return self._keys.key(key_id) if key_id else None
+        return _Awaited(intent.owner, self._keys, key_id) if key_id else None
 
     def _limits(self, head: BlockRef) -> Limits:
         return Limits(
@@ -261,6 +265,18 @@ class Instructions(Outgoing):
             lifetime_ms_max=min(self._rules.lifetime_ms + NODE_LAG_MS_MAX, LIFETIME_MS_MAX),
             fee_limit_sun_max=self._rules.fee_limit_sun_max,
         )
+
+
+class _Awaited:
+    """A deposit address' key, which is opened where it signs: to open one may fail as signing may."""
+
+    def __init__(self, address: Address, keys: Keys, key_id: str) -> None:
+        self.address = address
+        self._keys = keys
+        self._key_id = key_id
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        return self._keys.key(self._key_id).sign_digest(digest)
 
 
 def _instruction(order: OpenOrder) -> Instruction:

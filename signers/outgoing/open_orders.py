@@ -31,6 +31,9 @@ Wish = PayoutOrder | Instruction
 """What was recorded of an order: a client's payout, or the treasury's instruction."""
 
 
+SIGNING_STOPPED: Final[WaitingFor] = "signing_stopped"
+
+
 class _Kind(NamedTuple):
     """What payouts and instructions do differently."""
 
@@ -80,8 +83,13 @@ class OpenOrder:
 
     def evolve(self, recorded: Recorded) -> None:
         self.state = self.state.evolve(recorded.event)
-        if isinstance(recorded.event, STEPS[type(self.wish)].prepared):
-            self.look_at, self.send_at_ms, self.rung, self.hindered = 0, 0, frozenset(), None
+        steps = STEPS[type(self.wish)]
+        if isinstance(recorded.event, steps.prepared):
+            self.look_at, self.send_at_ms, self.rung = 0, 0, frozenset()
+            if self.hindered and self.hindered[0] != SIGNING_STOPPED:
+                self.hindered = None
+        elif isinstance(recorded.event, steps.signed):
+            self.hindered = None  # bytes that nobody signs are no way out
 
     @property
     def attempts(self) -> Attempts:

@@ -8,7 +8,7 @@
                  | expired      proven dead by our own log of solid blocks: it may be prepared anew, with other bytes
 
 While signing is stopped (core/streams/signing.py) nothing is prepared, signed or sent for the first time; what was broadcast is
-sent again and settled as ever.
+sent again and settled as ever. The same holds for one wallet while its key cannot sign (shut_keys.py).
 
 Every action starts from what is durable and ends in one append; nothing that this process remembers is needed again. So
 a crash between any two lines is a restart, and two workers at once get in each other's way but not in the books': the
@@ -27,17 +27,19 @@ from core.ledger.ledger import Command, EventStore, Ledger
 from core.ports.alarm import Alarm
 from core.ports.chain import Disagreement, Node, NoSecondOpinion, SecondOpinion
 from core.ports.scanning import SolidLog
+from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, Purpose
 from core.streams.signing import SIGNING, Signing
 from core.tron.address import Address
 from core.tron.chain import BlockRef
-from signers.keys.keys import Key
+from signers.keys.keys import Key, KeyNotHeld
 from signers.outcomes import append
-from signers.outgoing.open_orders import OpenOrder, OpenOrders
+from signers.outgoing.open_orders import SIGNING_STOPPED, OpenOrder, OpenOrders
 from signers.outgoing.owners import check_owner
 from signers.outgoing.settlement import proof_of_death, reference_block, solid_receipt
+from signers.outgoing.shut_keys import ShutKeys
 from signers.transactions.build import assemble
 from signers.transactions.intents import envelope_of, receiver_of
 from signers.transactions.signer import Limits, SignatureRefused, sign
@@ -97,6 +99,7 @@ class Outgoing(ABC):
         self._opinion = opinion
         self._token = token
         self._open = orders
+        self._shut = ShutKeys()
         self._said = ""
         """What was last logged about waiting: a wallet may be short for hours."""
         self._kept_from: int | None = -1
@@ -237,7 +240,7 @@ class Outgoing(ABC):
         for order in self._open:
             attempt = order.attempts.alive
             if len(unsigned) < BATCH and attempt is not None and not order.attempts.sent:
-                key = self._key_of(order, attempt) if attempt.expiration_ms > head.timestamp_ms else None
+                key = self._key_for(order, attempt, head)
                 if key is not None:
                     unsigned.append((order, attempt, key))
         if not unsigned:
@@ -249,10 +252,51 @@ class Outgoing(ABC):
         for order, attempt, key in unsigned:
             if order.attempts.signature is None:
                 intent, raw_data = order.intent(key.address, self._token), bytes.fromhex(attempt.raw_data)
-                signed = sign(intent, envelope_of(attempt), self._narrowed(limits, order), raw_data, key)
+                narrowed = self._narrowed(limits, order)
+                if self._shut.rests(attempt.from_address, head.timestamp_ms):
+                    continue
+                try:
+                    signed = sign(intent, envelope_of(attempt), narrowed, raw_data, key)
+                except (Unavailable, KeyNotHeld) as error:  # the key's: nothing else is asked in there
+                    self._key_failed(attempt.from_address, error, head)
+                    continue
+                self._shut.signed(attempt.from_address)
                 commands.append(order.sign(signed.txid, signed.signature.hex()))
             commands.append(order.broadcast(attempt.txid))
         return commands
+
+    def _key_for(self, order: OpenOrder, attempt: Attempt, head: BlockRef) -> Key | None:
+        """The key that signs this now; None also where it is too late, or too early to try the key again."""
+        if attempt.expiration_ms <= head.timestamp_ms:
+            return None
+        if order.attempts.signature is None and self._shut.rests(attempt.from_address, head.timestamp_ms):
+            return None
+        return self._key_of(order, attempt)
+
+    def _key_failed(self, address: str, error: Exception, head: BlockRef) -> None:
+        """It rests; what others sign, and what was sent before, goes on."""
+        for order in self._open:
+            alive = order.attempts.alive
+            waits = alive is not None and alive.from_address == address and order.attempts.signature is None
+            if waits and (order.hindered is None or order.hindered[0] != SIGNING_STOPPED):
+                order.hindered = (SIGNING_STOPPED, head.timestamp_ms)
+        self._say(f"the key of {address} cannot sign, and is tried again: {error}")
+        if self._shut.failed(address, head.timestamp_ms):
+            self._alarm(
+                "key_unavailable",
+                f"the key of {address} cannot sign: {error}. What was sent is seen through, all else of this wallet waits"
+                " and goes on by itself when the key signs again",
+            )
+
+    def _room(self, address: str, head: BlockRef) -> int:
+        """How many orders of a wallet may be prepared now: while its key is shut one at a time, to try the key with."""
+        if not self._shut.is_shut(address):
+            return BATCH
+        if self._shut.rests(address, head.timestamp_ms):
+            return 0
+        tried = (order.attempts.alive for order in self._open if not order.attempts.sent)
+        waits = (it for it in tried if it is not None and it.from_address == address)
+        return 0 if any(it.expiration_ms > head.timestamp_ms for it in waits) else 1
 
     def _narrowed(self, limits: Limits, order: OpenOrder) -> Limits:
         """A payout goes to whom the client named; everything else between wallets of ours, in the directions there are."""

@@ -37,7 +37,7 @@ from signers.keys.keys import Key
 from signers.outgoing.funds import CoinsShort, Shortage, TransferRefused
 from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet, PayoutRules
 from signers.outgoing.lanes import Lane, Turn, head_of, turn
-from signers.outgoing.open_orders import OpenOrder
+from signers.outgoing.open_orders import SIGNING_STOPPED, OpenOrder
 from signers.outgoing.open_payouts import OpenPayouts, account_of
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
 from signers.transactions.build import LIFETIME_MS_MAX, Intent
@@ -123,12 +123,17 @@ class Payouts(Outgoing):
         if not lanes:
             self._lacking = self._lacking if looked_at == solid.number else {}
             return commands
+        room = self._room(self._key.address.base58, head)
+        if room < BATCH:
+            commands += self._heads_hindered(lanes, SIGNING_STOPPED, head)
+            if not room:
+                return commands
         wallet = HotWallet.look(self._chain, self._pool, self._key.address, self._token, self._rules, self._in_flight())
         if wallet.life_ms(head) < min(LIFE_MS_MIN, self._rules.lifetime_ms):
             return commands  # the maintenance is near
         if looked_at != solid.number:
             self._looked, self._lacking = (solid.number, frozenset()), {}
-        found = turn(lanes, wallet.free_minor, self._lanes.earmarks.set_aside, BATCH)
+        found = turn(lanes, wallet.free_minor, self._lanes.earmarks.set_aside, room)
         commands += self._make(wallet, found, lanes, head, solid)
         for key, lacking_minor in found.short.items():
             order = self._lanes.order(key)
@@ -157,7 +162,7 @@ class Payouts(Outgoing):
             if account_of(order) in passed:
                 continue
             made = len(order.attempts.made)
-            code = "not_mined" if made >= self._rules.attempts_max else self._unpayable(wallet, order)
+            code = "not_mined" if order.attempts.left >= self._rules.attempts_max else self._unpayable(wallet, order)
             if code is not None:
                 commands.append(self._give_up(order, code))
                 continue
@@ -248,7 +253,7 @@ class Payouts(Outgoing):
 
     def _while_stopped(self, head: BlockRef) -> list[Command]:
         lanes = self._lanes.lanes(head.timestamp_ms)
-        return self._told_later(head) + self._heads_hindered(lanes, "signing_stopped", head)
+        return self._told_later(head) + self._heads_hindered(lanes, SIGNING_STOPPED, head)
 
     def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
         for order in self._open:

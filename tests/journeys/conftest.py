@@ -1,5 +1,6 @@
 """A whole installation, started as an operator starts it: `counterfoil up` in a process of its own."""
 
+import contextlib
 import os
 import re
 import signal
@@ -37,10 +38,11 @@ PERMISSIONS = [
 class Installation:
     """`counterfoil up` on a data folder: start it, kill it, start it again."""
 
-    def __init__(self, data: Path, *options: str, **settings: str) -> None:
+    def __init__(self, data: Path, *options: str, block_ms: int = 60, **settings: str) -> None:
         """`options` are the command's, beside those that every journey gives."""
         self.data = data
         self.options = options
+        self.block_ms = block_ms
         self.settings = settings
         self._process: subprocess.Popen[str] | None = None
         self.output: list[str] = []
@@ -51,7 +53,7 @@ class Installation:
         command = [sys.executable, "-m", "gateways", "up", "--data", str(self.data), "--http-port", "0"]
         self.output = []
         self._process = subprocess.Popen(
-            [*command, "--devnet-port", "0", "--block-ms", "60", *self.options],
+            [*command, "--devnet-port", "0", "--block-ms", str(self.block_ms), *self.options],
             cwd=ROOT,
             env={**environment, "COLUMNS": "200"},
             stdout=subprocess.PIPE,
@@ -92,6 +94,15 @@ class Installation:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def child(self, name: str) -> int | None:
+        """The pid of one of its processes: the one that writes this log. Only where there is /proc."""
+        log = str(self.data / "logs" / f"{name}.log")
+        for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/1") == log:
+                    return int(pid)
+        return None
 
     def kill(self) -> None:
         """SIGKILL the supervisor; its children notice and end."""

@@ -1,7 +1,12 @@
 """Every key in KMS, and database logins replaced while everything runs."""
 
+import os
+import signal
+from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
+import httpx2
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -15,17 +20,19 @@ from gateways.postgres.roles import LOGINS
 from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
 from tests.journeys.aws import asked, beyond_its_access, command, installation, reconcile
-from tests.journeys.conftest import get, post
-from tests.support.aws import REAL
+from tests.journeys.conftest import Installation, get, post
+from tests.journeys.load import PAYEE, Load, everything
+from tests.support.aws import REAL, refusing
 from tests.support.patience import until
-
-PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
 def test_a_journey_with_every_key_in_kms_over_replaced_logins(aws_settings: Settings) -> None:
-    """Deposits and payouts go on behind new passwords without a restart; the old ones are refused; who did it is known."""
-    with installation(aws_settings, payin_keys="kms") as running:
+    """Deposits and payouts go on behind new passwords without a restart; the old ones are refused; who did it is known.
+
+    A key that is disabled and credentials that nobody knows end by themselves, and cost no client a 500.
+    """
+    with installation(aws_settings, payin_keys="kms", rate_limit="100000 per 1 minute") as running:
         running.faucet(running.hot_wallet(), usdt="1000", trx="1000")
         company = running.company()
         until(lambda: _posted(company, "/v1/payins", {"client_reference": "1"}), "the first key's address is ready")
@@ -64,6 +71,8 @@ def test_a_journey_with_every_key_in_kms_over_replaced_logins(aws_settings: Sett
             ("deposit-addresses.made", "system"),
             ("payout.broadcast", "system"),
         } <= acts, acts
+        if not REAL:
+            _outages(running, company, address)
         reconcile(running)
         if not REAL:
             calls = asked(running, Aws(aws_settings))
@@ -87,6 +96,27 @@ def test_a_journey_with_every_key_in_kms_over_replaced_logins(aws_settings: Sett
 def test_what_a_process_may_not_ask_is_seen(call: tuple[str, str, str, str]) -> None:
     """The check of the journeys can fail."""
     assert beyond_its_access(call, "p-")
+
+
+def _outages(running: Installation, company: httpx2.Client, address: str) -> None:
+    url, log = running.settings["aws_endpoint_url"], running.data / "logs" / "payouts.log"
+    running.faucet(address, usdt="1000")
+    until(lambda: Decimal(_amount(company)) > 1_000, "there is something to pay out")
+    with Load(company) as load:
+        load.until_served("orders are taken")
+        with refusing(url, "kms", "DisabledException"):
+            until(lambda: "cannot sign" in log.read_text(), "the key is disabled")
+            os.kill(running.child("payouts") or 0, signal.SIGKILL)
+            until(lambda: "the keys cannot be opened yet" in log.read_text(), "payouts are watched without a key")
+            late = post(company, "/v1/payouts", {"to_address": PAYEE, "amount": "1"})["id"]
+        with refusing(url, "dynamodb kms s3 secretsmanager sqs", "UnrecognizedClientException"):
+            load.until_refused("nobody knows the credentials")
+        load.until_served("the credentials are known again")
+    until(lambda: get(company, f"/v1/payouts/{late}")["state"] == "confirmed", "the key signs again")
+    assert not {status for _, status in load.answers if status >= 500 and status != 503}
+    until(lambda: Decimal(_amount(company)) == 1_015 - len(load.orders), "each order has left its account once")
+    paid = {"confirmed": len(load.orders) + 2}
+    until(lambda: Counter(each["state"] for each in everything(company, "/v1/payouts")) == paid, "all are confirmed")
 
 
 def _hang_up_on_everybody(owner_url: str) -> None:

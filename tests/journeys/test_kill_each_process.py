@@ -24,18 +24,6 @@ PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 VICTIMS = ("devnet", *PROCESSES)
 
 
-def child(running: Installation, name: str) -> int | None:
-    """The pid of a process of the installation: the one that writes this log."""
-    log = str(running.data / "logs" / f"{name}.log")
-    for pid in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split():
-        try:
-            if os.readlink(f"/proc/{pid}/fd/1") == log:
-                return int(pid)
-        except OSError:
-            continue  # it has just ended
-    return None
-
-
 def again(act: Callable[[], Any]) -> Any:
     """What a client does: the same request until it is answered; the door may be shut for a moment."""
 
@@ -65,9 +53,9 @@ def test_a_kill_of_each_process_in_turn_loses_and_doubles_nothing() -> None:
             until(lambda: again(lambda: _mined(running, txids[-1])), "the customer's payment is in a block")
             wish = {"to_address": PAYEE, "amount": "5"}
             payouts.append(again(lambda: post(company, "/v1/payouts", wish, name))["id"])  # noqa: B023
-            victim = until(lambda: child(running, name), f"{name} runs")  # noqa: B023
+            victim = until(lambda: running.child(name), f"{name} runs")  # noqa: B023
             os.kill(victim, signal.SIGKILL)
-            until(lambda: child(running, name) not in (None, victim), f"{name} runs again")  # noqa: B023
+            until(lambda: running.child(name) not in (None, victim), f"{name} runs again")  # noqa: B023
             repeated = again(lambda: post(company, "/v1/payouts", wish, name))["id"]  # noqa: B023
             assert repeated == payouts[-1]
         count = len(VICTIMS)

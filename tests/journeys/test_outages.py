@@ -1,4 +1,7 @@
-"""A database's day under load: each outage ends by itself when its cause ends (I19, FAILURES 46, 47, 51)."""
+"""A day under load: each outage ends by itself when its cause ends (I19, FAILURES 46, 47, 51).
+
+Each lasts until it is seen. OUTAGE_S=300 holds each for five minutes.
+"""
 
 import contextlib
 import os
@@ -13,59 +16,20 @@ from pathlib import Path
 
 import httpx2
 import psycopg
+import pytest
 
 from gateways.postgres.server import EmbeddedPostgres
 from gateways.settings import load
 from gateways.wiring.opened import visiting
-from tests.journeys.conftest import ROOT, Installation, get, post
+from tests.journeys.conftest import ROOT, Installation, post
+from tests.journeys.load import Load, everything
 from tests.support.patience import HANG_S, until
 
-PAUSE_S = 0.05
-PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
+HELD_S = float(os.environ.get("OUTAGE_S", "0"))
+DISK_MIB = 300
 FULL = "ALTER DATABASE postgres CONNECTION LIMIT 0"
 OPEN = "ALTER DATABASE postgres CONNECTION LIMIT -1"
 HANG_UP = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-
-
-class Load:
-    """A client that asks and orders all the time, and keeps what it was answered."""
-
-    def __init__(self, company: httpx2.Client) -> None:
-        self._company = company
-        self._stop = threading.Event()
-        self.answers: Counter[tuple[str, int]] = Counter()
-        self.orders: set[str] = set()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> "Load":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(HANG_S)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            name = f"p{len(self.orders)}"
-            with contextlib.suppress(httpx2.TransportError):
-                wish = {"to_address": PAYEE, "amount": "1"}
-                answer = self._company.post("/v1/payouts", json=wish, headers={"idempotency-key": name})
-                self.answers["POST", answer.status_code] += 1
-                if answer.status_code in (200, 201, 202):
-                    self.orders.add(answer.json()["id"])
-                for path in ("/v1/balances", "/v1/payouts?limit=1"):
-                    self.answers["GET", self._company.get(path).status_code] += 1
-            self._stop.wait(PAUSE_S)
-
-    def until_served(self, what: str) -> None:
-        """Until three more orders were taken, and three more questions answered."""
-        orders, asked = len(self.orders), self.answers["GET", 200]
-        until(lambda: len(self.orders) >= orders + 3 and self.answers["GET", 200] >= asked + 3, what)
-
-    def until_refused(self, what: str) -> None:
-        refused = self.answers["POST", 503]
-        until(lambda: self.answers["POST", 503] > refused, what)
 
 
 @contextlib.contextmanager
@@ -107,59 +71,148 @@ def second_up(running: Installation) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_every_outage_of_the_database_ends_by_itself() -> None:
-    """Nobody let in, cut connections, a killed server, a second `up`, a folder with a space: no 500, no hand, nothing twice."""
-    with (
-        tempfile.TemporaryDirectory(prefix="cf out ") as folder,
-        Installation(Path(folder) / "data folder", rate_limit="100000 per 1 minute") as running,
-    ):
-        running.faucet(running.hot_wallet(), usdt="10000", trx="30000")
-        company = running.company()
-        address = post(company, "/v1/payins", {"client_reference": "1"})["address"]["tron_address_base58"]
-        running.faucet(address, usdt="5000")
-        until(lambda: "5000.000000" in company.get("/v1/balances").text, "the deposit is credited")
-        with Load(company) as load:
-            load.until_served("orders are taken")
-            second = second_up(running)
-            assert (second.returncode, "another `counterfoil up` runs in" in second.stderr) == (2, True), second.stderr
-            load.until_served("the second `up` has touched nothing")
+class Day:
+    """One installation under load, to which one thing after the other happens."""
 
-            with owner(running) as conn:
-                conn.execute(FULL)
-                conn.execute(HANG_UP)
-                load.until_refused("the server takes nobody")
-                running.faucet(address, usdt="7")
-                conn.execute(OPEN)
-            load.until_served("a server that took nobody takes everybody again")
+    def __init__(self, running: Installation, *, may_fill: bool) -> None:
+        self.running = running
+        self.may_fill = may_fill
+        running.faucet(running.hot_wallet(), usdt="100000", trx="300000")
+        self.company = running.company()
+        address = post(self.company, "/v1/payins", {"client_reference": "1"})["address"]["tron_address_base58"]
+        self.address: str = address
+        self.deposits = 0
+        self.deposit("50000")
+        until(lambda: "50000.000000" in self.company.get("/v1/balances").text, "the deposit is credited")
+        self.load = Load(self.company)
+        self.server = EmbeddedPostgres(running.data / "postgres")
 
-            for _ in range(3):
-                with owner(running) as conn:
-                    conn.execute(HANG_UP)
-                load.until_served("every connection was cut")
+    def deposit(self, usdt: str = "7") -> None:
+        self.running.faucet(self.address, usdt=usdt)
+        self.deposits += 1
 
-            server = EmbeddedPostgres(running.data / "postgres")
-            os.kill(server.pid, signal.SIGKILL)
-            load.until_served("the server was killed, and is started again by its owner")
+    def hold(self, *, deposit: bool = True) -> None:
+        """The outage lasts; a deposit may come in the meantime."""
+        if deposit:
+            self.deposit()
+        threading.Event().wait(HELD_S)
+
+    def settle(self) -> None:
+        """Every deposit is credited once, every payout sent once, nobody needs a hand, and no client saw a 500."""
+        running, company, load = self.running, self.company, self.load
         until(lambda: is_ready(running), "all is ready")
         assert not {(what, status) for what, status in load.answers if status >= 500 and status != 503}
-        paid = len(load.orders)
         states = Counter[str]()
 
         def all_paid() -> bool:
             states.clear()
-            cursor: dict[str, str] = {}
-            while True:
-                page = get(company, "/v1/payouts", limit=100, **cursor)
-                states.update(each["state"] for each in page["data"])
-                if not page["has_more"]:
-                    return states == {"confirmed": paid}
-                cursor = {"after": page["next_cursor"]}
+            states.update(each["state"] for each in everything(company, "/v1/payouts"))
+            return states == {"confirmed": len(load.orders)}
 
         try:
-            until(all_paid, f"{paid} payouts are confirmed")
+            until(all_paid, f"{len(load.orders)} payouts are confirmed")
         except AssertionError as error:
             log = (running.data / "logs" / "payouts.log").read_text(encoding="utf-8")
             raise AssertionError(f"{error}; they are {states}; payouts says {log[-1500:]}") from error
-        assert {each["status"] for each in get(company, "/v1/deposits")["data"]} == {"confirmed"}
+        until(lambda: len(everything(company, "/v1/deposits", status="confirmed")) == self.deposits, "all are credited")
         until(lambda: reconciled(running), "books, views and chain agree")
+        assert "ALARM process_down" not in "".join(running.output)
+
+
+@pytest.fixture(scope="module")
+def day() -> Iterator[Day]:
+    with tempfile.TemporaryDirectory(prefix="cf out ") as folder, contextlib.ExitStack() as ending:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", folder]
+        may_fill = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+        if may_fill:
+            ending.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
+        Path(folder).chmod(0o755)
+        running = ending.enter_context(
+            Installation(Path(folder) / "data folder", block_ms=150, rate_limit="100000 per 1 minute")
+        )
+        day = Day(running, may_fill=may_fill)
+        yield day
         assert running.stop() == 0
+
+
+def no_second_up(day: Day) -> None:
+    second = second_up(day.running)
+    assert (second.returncode, "another `counterfoil up` runs in" in second.stderr) == (2, True), second.stderr
+    day.load.until_served("the second `up` has touched nothing")
+
+
+def nobody_let_in(day: Day) -> None:
+    with owner(day.running) as conn:
+        conn.execute(FULL)
+        conn.execute(HANG_UP)
+        day.load.until_refused("the server takes nobody")
+        day.hold()
+        conn.execute(OPEN)
+
+
+def cut_connections(day: Day) -> None:
+    for _ in range(3):
+        with owner(day.running) as conn:
+            conn.execute(HANG_UP)
+        day.load.until_served("every connection was cut")
+
+
+def a_killed_server(day: Day) -> None:
+    os.kill(day.server.pid, signal.SIGKILL)
+    day.deposit()
+
+
+def a_standby(day: Day) -> None:
+    """The server is stopped, and comes back as one that only reads, until it is promoted."""
+    standby = day.running.data / "postgres" / "standby.signal"
+    standby.touch()
+    owned = (day.running.data / "postgres" / "PG_VERSION").stat()
+    os.chown(standby, owned.st_uid, owned.st_gid)
+    day.server.stop()
+    until(lambda: day.server.runs, "its owner has started it again")
+    day.load.until_refused("nothing is written to a standby")
+    asked = day.load.answers["GET", 200]
+    until(lambda: day.load.answers["GET", 200] > asked, "a standby is read")
+    day.hold()
+    with owner(day.running) as conn:
+        until(lambda: conn.execute("SELECT pg_promote()").fetchone() == (True,), "it is promoted")
+
+
+def no_node(day: Day) -> None:
+    """The node hangs up on everybody; orders are taken all the same."""
+    with httpx2.Client(base_url=f"{day.running.devnet}/devnet", timeout=HANG_S) as devnet:
+        devnet.post("/faults", json={"kind": "drop_connection", "path": "/wallet*", "times": None}).raise_for_status()
+        until(lambda: devnet.get("/faults").json()["struck"].get("drop_connection", 0) > 5, "nobody reaches the node")
+        day.load.until_served("orders are taken without a node")
+        day.hold()
+        devnet.delete("/faults").raise_for_status()
+
+
+def test_every_outage_ends_by_itself(day: Day) -> None:
+    """Nobody let in, cut connections, a killed server, a standby, no node, a second `up`: no 500, no hand, nothing twice."""
+    with day.load as load:
+        load.until_served("orders are taken")
+        for outage in (no_second_up, nobody_let_in, cut_connections, a_killed_server, a_standby, no_node):
+            outage(day)
+            load.until_served(f"{outage.__name__} has ended")
+    day.settle()
+
+
+def test_a_full_disk_ends_by_itself(day: Day) -> None:
+    """Nothing can be written until somebody makes room; then all goes on, and nothing is lost or done twice."""
+    if not day.may_fill:
+        pytest.skip("no tmpfs can be mounted here: fill a small disk by hand")
+    ballast = day.running.data / "ballast"
+    day.load = Load(day.company, before=day.load)
+    with day.load as load:
+        load.until_served("orders are taken")
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 16)):
+                pass
+        load.until_refused("the disk is full")
+        day.hold(deposit=False)  # the devnet's disk is full, too
+        ballast.unlink()
+        load.until_served("there is room again")
+        until(lambda: is_ready(day.running), "the devnet is back")
+        day.deposit()
+    day.settle()

@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from gateways.aws import names
 from gateways.aws.session import Aws
 from gateways.queues import QUEUES
 from gateways.settings import Settings, load
+from tests.support.emulator.faults import FAILS
+from tests.support.patience import HANG_S
 
 ROOT = Path(__file__).parents[2]
 REAL = os.environ.get("COUNTERFOIL_TEST_AWS") == "1"
@@ -53,6 +56,18 @@ def aws_url() -> Iterator[str]:
         return
     with emulator() as url:
         yield url
+
+
+@contextlib.contextmanager
+def refusing(url: str, services: str, code: str, status: int = 400, **only: str) -> Iterator[None]:
+    """The emulator at `url` refuses every call of these services, or those of an `operation` or a `process`, in this block."""
+    with httpx2.Client(base_url=url, timeout=HANG_S) as client:
+        faults = [{"service": service, "code": code, "status": status, **only} for service in services.split()]
+        client.put(FAILS, json=faults).raise_for_status()
+        try:
+            yield
+        finally:
+            client.put(FAILS, json=[]).raise_for_status()
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ from gateways.http.fields import Query, Read, field_errors
 from gateways.http.group_commit import Busy, WritingEnded
 from gateways.http.strict_json import InvalidJson, is_clean, parse
 from gateways.telemetry.request_span import request_span
+from gateways.user_error import NotReady
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("counterfoil.access")
@@ -188,7 +189,7 @@ def problem_reply(error: Exception, request_id: str) -> Reply:
     if refused is None:
         log.error("a request failed", exc_info=error, extra={"request_id": request_id})
         refused = RequestRefused(InternalError())
-    elif isinstance(error, Unavailable):
+    elif isinstance(error, Unavailable | NotReady):
         log.warning("a request was refused: %s", error, extra={"request_id": request_id})
     body = msgspec.json.encode(problem_of(refused.refusal, request_id, refused.errors))
     headers = {**headers_of(refused.refusal), **refused.headers}
@@ -206,7 +207,7 @@ def _refusal_of(error: Exception) -> RequestRefused | None:
             return error
         case Busy():
             return RequestRefused(Overloaded())
-        case Unavailable():
+        case Unavailable() | NotReady():
             return RequestRefused(ServiceUnavailable())
         case WritingEnded():
             return RequestRefused(WritingHasEnded())

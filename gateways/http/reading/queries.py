@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from core.ports.unavailable import Unavailable
 from gateways.http.errors import PositionBeyondHead, ProjectionBehind, RequestRefused
 from gateways.http.group_commit import Busy
-from gateways.postgres.connections import Login, has_ended, with_options
+from gateways.postgres.connections import RECONNECT_S, Login, conninfo_of, has_ended, with_options
 from projections.engine.outages import is_outage
 
 POOL_WAIT_S: Final = 1.0
@@ -54,7 +54,7 @@ class Queries:
     def __init__(self, login: Login, connections_max: int) -> None:
         async def conninfo() -> str:
             """Asked for each new connection; a secret store that answers late must not hold up the event loop."""
-            url = login if isinstance(login, str) else await asyncio.to_thread(login)
+            url = conninfo_of(login) if isinstance(login, str) else await asyncio.to_thread(conninfo_of, login)
             return make_conninfo(url, options=with_options(url, _OPTIONS))
 
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
@@ -63,6 +63,7 @@ class Queries:
             max_size=connections_max,
             max_waiting=WAITING_PER_CONNECTION * connections_max,
             timeout=POOL_WAIT_S,
+            reconnect_timeout=RECONNECT_S,
             kwargs={
                 "autocommit": True,
                 "prepare_threshold": 1,

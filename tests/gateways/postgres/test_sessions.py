@@ -1,12 +1,16 @@
 """A session depends on nothing that a database or a role was set to, and outlives connections that a server has ended."""
 
+import contextlib
+
 import psycopg
 import pytest
 
+from core.ports.unavailable import Unavailable
 from gateways.postgres.connections import SESSION, Connections, conninfo_of
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.migrate import UnbearableSetting, check, migrate
 from gateways.postgres.roles import API
+from tests.support.patience import until
 from tests.support.postgres import Database
 
 STRANGE = {
@@ -98,3 +102,28 @@ def test_the_settings_of_a_session_are_said_once() -> None:
     login = conninfo_of("host=/tmp dbname=books options='-c role=api'")
     assert conninfo_of(login) == login
     assert "-c role=api" in login
+
+
+def test_a_pool_lets_somebody_in_as_soon_as_an_outage_ends(database: Database) -> None:
+    """However long it was: pools that double their pauses would let nobody in for minutes after the twelfth try."""
+    tries, down = 0, True
+
+    def login() -> str:
+        nonlocal tries
+        tries += 1
+        return "host=/nonexistent user=x dbname=x" if down else database.role_urls[API]
+
+    tables = Connections(login, wait_s=0.05)
+
+    def reads() -> bool:
+        with contextlib.suppress(Unavailable):
+            return bool(tables.execute("SELECT 1"))
+        return False
+
+    try:
+        until(lambda: reads() or tries > 12, "many have tried in vain")
+        tries, down = 0, False
+        until(reads, "the outage has ended")
+        assert tries < 12
+    finally:
+        tables.close()

@@ -10,7 +10,9 @@ import pytest
 from core.ports.unavailable import Unavailable
 from gateways.processes import loop
 from gateways.processes.loop import NotifyWait, TimedWait, run, run_side_by_side, stop_on_signals
+from gateways.processes.waits import ALARM, Waits
 from gateways.telemetry.numbers import Numbers
+from gateways.user_error import NotReady
 from tests.support.patience import HANG_S
 from tests.support.postgres import Database
 from tests.support.spans import KeptSpans
@@ -82,6 +84,39 @@ def test_a_shut_door_is_backed_off_from_and_tried_again(stop: threading.Event, m
     for number, pause in enumerate(pauses):
         longest = min(loop.BACKOFF_FIRST_S * 2**number, loop.BACKOFF_MAX_S)
         assert longest / 2 <= pause <= longest
+
+
+@pytest.mark.fast
+def test_an_outage_that_lasts_shows_and_rings_once(stop: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in its first minute, and once however long it is; when it ends it shows no more, and the next one rings again."""
+    now_s, rang, shown = 0.0, list[str](), list[str]()
+    waits = Waits("payouts", lambda name, said: rang.append(f"{name}: {said}"), lambda: now_s)
+
+    def rest(timeout: float | None = None) -> bool:
+        nonlocal now_s
+        now_s += timeout or 0
+        return stop.is_set()
+
+    monkeypatch.setattr(stop, "wait", rest)
+    errors = [Unavailable("KMS refuses for now"), NotReady("the secret has no value")]
+
+    def shut() -> bool:
+        if len(shown) in (100, 200):
+            return False
+        raise errors[len(shown) % 2]
+
+    run(
+        [shut, lambda: True],
+        Rest(stop, 3),
+        stop,
+        on_round=lambda: shown.append(waits.sentence()) or (len(shown) > 200 and stop.set()),
+        waits=waits,
+    )
+    assert [each.split(":")[0] for each in rang] == [ALARM] * 2
+    first = next(number for number, each in enumerate(shown) if each)
+    assert 5 < first < 30
+    assert all(each.startswith("payouts has waited for") for each in shown[first:100])
+    assert not shown[101]
 
 
 @pytest.mark.fast

@@ -80,3 +80,26 @@ def test_while_it_is_down_its_sign_says_so(
     assert "ALARM process_down" in caplog.text
     LifeSign(signs, "record").renew()
     assert look_after(signs) == []
+
+
+def test_what_the_machine_has_not_ends_nobody(
+    child: Child, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No room for its sign, no process to be had: both are waited for."""
+    child._sign = tmp_path  # no file that could be written
+    for _ in range(3):
+        pause_of(child, clock)
+    until(lambda: not child.alive, "it has ended")
+    clock.now += PAUSE_MAX_S
+    child.revive()
+    clock.now += PAUSE_MAX_S
+    start = child._start
+
+    def none() -> None:
+        raise BlockingIOError("no process to be had")
+
+    monkeypatch.setattr(child, "_start", none)
+    child.revive()
+    assert "could not be started" in caplog.text
+    monkeypatch.setattr(child, "_start", start)
+    assert pause_of(child, clock) >= 1

@@ -54,6 +54,18 @@ def test_nothing_begun_is_not_well(tmp_path: Path) -> None:
     assert "no process" in look_after(tmp_path / "new")[0]
 
 
+def test_who_waits_is_named_and_alive(tmp_path: Path) -> None:
+    """A process that waits for something outside says so; nobody is to start it again for that, unless it hangs."""
+    sign = LifeSign(tmp_path, "payouts")
+    sign.renew("payouts has waited for 61 s: KMS refuses for now")
+    assert look_after(tmp_path) == ["payouts has waited for 61 s: KMS refuses for now"]
+    assert look_after(tmp_path, waiting=False) == []
+    grow_old(tmp_path, "payouts")
+    assert look_after(tmp_path, waiting=False)[0].startswith("payouts has not come round")
+    sign.renew()
+    assert look_after(tmp_path) == []
+
+
 def test_a_killed_process_is_missed(tmp_path: Path) -> None:
     """What ends in order is forgotten; what was killed leaves a sign that grows old."""
     LifeSign(tmp_path, "relay").renew()

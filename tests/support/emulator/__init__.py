@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.emulator.faults import FAILS, Failing
+
 
 def mended_dynamodb() -> None:
     """One operation at a time: a conditional write is one step, and a transaction undoes nobody else's writes."""
@@ -84,6 +86,8 @@ class Listening:
                 self._asked.clear()
             start_response("200 OK", [("content-type", "application/json")])
             return [json.dumps(sorted(self._asked)).encode()]
+        if environ["PATH_INFO"] == FAILS:
+            return self._app(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         found = re.search(r"app/counterfoil-([\w-]+)", environ.get("HTTP_USER_AGENT", ""))
@@ -133,7 +137,7 @@ def serve(*, mended: bool = True) -> Any:
             """Say nothing."""
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    app = Listening(DomainDispatcherApplication(create_backend_app))
+    app = Listening(Failing(DomainDispatcherApplication(create_backend_app)))
     return make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
 
 

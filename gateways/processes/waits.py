@@ -1,0 +1,51 @@
+"""How long a process has waited for something outside: shown in its sign of life, and rung once where it lasts."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from core.ports.alarm import Alarm
+
+LASTS_S: Final = 60.0
+"""After so long a wait shows and rings."""
+ALARM: Final = "outage_lasts"
+
+
+class Waits:
+    """Of one process. Each step waits for itself; the first try that succeeds ends its wait."""
+
+    def __init__(self, name: str, alarm: Alarm, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._alarm = alarm
+        self._clock = clock
+        self._since: dict[int, float] = {}
+        self._reason: dict[int, str] = {}
+        self._rung: set[int] = set()
+        self._lock = threading.Lock()
+
+    def begin(self, step: int, reason: str) -> None:
+        """The step with this number cannot work now; said again at every try."""
+        with self._lock:
+            since_s = self._since.setdefault(step, self._clock())
+            self._reason[step] = reason
+            rings = self._clock() - since_s >= LASTS_S and step not in self._rung
+            if rings:
+                self._rung.add(step)
+        if rings:
+            self._alarm(ALARM, f"{self._name} has waited for a minute, and goes on by itself when this ends: {reason}")
+
+    def end(self, step: int) -> None:
+        """The step could work."""
+        with self._lock:
+            self._since.pop(step, None)
+            self._reason.pop(step, None)
+            self._rung.discard(step)
+
+    def sentence(self) -> str:
+        """What has lasted longest; empty while nothing has lasted for a minute."""
+        with self._lock:
+            step = min(self._since, key=self._since.__getitem__, default=None)
+            if step is None or self._clock() - self._since[step] < LASTS_S:
+                return ""
+            return f"{self._name} has waited for {self._clock() - self._since[step]:.0f} s: {self._reason[step]}"
