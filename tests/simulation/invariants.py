@@ -10,9 +10,10 @@ from core.ledger.events import decode, postings_of
 from core.ledger.guard import guard_deltas
 from core.ledger.journal import TREASURY, Unbalanced, check_balanced
 from core.ledger.seals import BrokenSeal, verify
+from core.streams.accounts import AccountReactivated, AccountSuspendedEvent
 from core.streams.addresses import AddressAssigned
 from core.streams.deposits import Deposit, DepositConfirmed
-from core.streams.payouts import FINAL, Payout, PayoutRequested
+from core.streams.payouts import FINAL, Payout, PayoutPrepared, PayoutRequested, PayoutSigned
 from core.streams.signing import SIGNING, Cause, Signing
 from core.tron.address import Address
 from gateways.devnet.chain.genesis import USDT
@@ -32,6 +33,7 @@ def check(system: System) -> None:
     _books(system.store)
     _deposits(system)
     _payouts(system)
+    _suspended(system.store)
     check_treasury(system)
     _chain_balances(system)
     _progress(system)
@@ -49,6 +51,21 @@ def signing_causes(store: Store) -> tuple[Cause, ...]:
     for recorded in store.histories([SIGNING]).get(SIGNING, ()):
         signing = signing.evolve(recorded.event)
     return signing.causes
+
+
+def _suspended(store: Store) -> None:
+    suspended: set[str] = set()
+    for recorded in store.events:
+        match recorded.event:
+            case AccountSuspendedEvent(account_id=account_id):
+                suspended.add(account_id)
+            case AccountReactivated(account_id=account_id):
+                suspended.discard(account_id)
+            case PayoutPrepared(account_id=account_id) | PayoutSigned(account_id=account_id):
+                if account_id in suspended:
+                    raise Broken(
+                        "FAILURES 54", f"{recorded.stream} is made at {recorded.position} for a suspended account"
+                    )
 
 
 def _payout_states(store: Store) -> dict[str, Payout]:

@@ -38,6 +38,7 @@ from signers.outcomes import append
 from signers.outgoing.instructions import ACTOR as SWEEPER
 from signers.outgoing.instructions import Instructions
 from signers.outgoing.needs import Need
+from signers.outgoing.open_payouts import OpenPayouts
 from signers.outgoing.payouts import ACTOR, Payouts
 from signers.outgoing.trials import Trial, trial_of
 from signers.sweeps.open_sweeps import OpenSweep
@@ -280,6 +281,13 @@ def _trial_alone(*asked: Any, **options: Any) -> Trial:
     return Trial(trial.energy, trial.energy)
 
 
+@contextmanager
+def _held_by_nothing() -> Iterator[None]:
+    """FAILURES 54: who may not ask any more is paid what it asked for before."""
+    with patch.object(PayoutOrder, "held", lambda *_: None), patch.object(OpenPayouts, "held", lambda *_: None):
+        yield
+
+
 def _refused(self: CheckedBlocks, block: Block, fault: NotWhole) -> None:
     """FAILURES 38: a block whose root cannot be rebuilt is none."""
     raise fault
@@ -330,6 +338,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "the fee limit is what the trial took": Mutant(
         patch=lambda: patch("signers.outgoing.hot_wallet.trial_of", _trial_alone), seed=32
     ),
+    "a suspended account's payouts are made": Mutant(patch=_held_by_nothing),
     "own transfers are booked as unexplained": Mutant(
         patch=lambda: patch("core.ledger.books.own_coins_arrived", books.unexplained_inbound)
     ),

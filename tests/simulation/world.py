@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -32,6 +32,7 @@ from tests.simulation.treasury import open_treasury
 from tests.support.memory import Crash
 
 ACTOR: Final = "api-key:simulation"
+STATUSES: Final[Sequence[Literal["active", "suspended"]]] = ("suspended", "suspended", "active")
 STAKE_ID: Final = str(derived_id("instruction", "simulation", "stake"))
 QUIET_STEPS_MAX: Final = 400
 SETTLE_BLOCKS_MAX: Final = 500
@@ -132,6 +133,8 @@ class World:
         system.devnet.clear_faults()
         system.facts.lost_deletes = system.work.lost_deletes = 0
         self.strangers.feed()
+        for account_id in self.accounts:
+            system.act(ChangeAccount(account_id, ACTOR, status="active"))
         self._owner("unpause()")
         self._owner("setParams(uint256,uint256)", 0, 0)
         for payee in (*PAYEES, system.hot, *self.deposit_addresses):
@@ -297,6 +300,12 @@ class World:
         if isinstance(self.system.act(RegisterAccount(account_id, "Client", None, ACTOR)), Accepted):
             self.accounts.append(account_id)
 
+    def do_suspend(self, draw: random.Random) -> None:
+        """The operator suspends a client, who has just asked for something or not, or lets it act again."""
+        if draw.random() < 0.7:
+            self.do_payout(draw)
+        self.system.act(ChangeAccount(draw.choice(self.accounts), ACTOR, status=draw.choice(STATUSES)))
+
     def do_payin(self, draw: random.Random) -> None:
         if not self.accounts:
             return
@@ -383,6 +392,7 @@ ACTIONS: Final[dict[str, tuple[int, Callable[[World, random.Random], None]]]] = 
     "starve": (1, World.do_starve),
     "fund": (1, World.do_fund),
     "register": (1, World.do_register),
+    "suspend": (2, World.do_suspend),
     "payin": (2, World.do_payin),
     "payout": (9, World.do_payout),
     "cancel": (1, World.do_cancel),
