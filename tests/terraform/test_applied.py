@@ -20,8 +20,8 @@ from gateways.aws.queue_sizes import widen
 from gateways.processes.registry import PROCESSES
 from gateways.processes.terraform import is_signer
 from gateways.settings import load
-from tests.support.applied import ACCOUNT, APPROVER, CUSTODIAN, IMAGE_DIGEST, PREFIX, Applied, applied, role_arn
-from tests.support.iam import Context, Policy, Request, allowed
+from tests.terraform.applied import ACCOUNT, APPROVER, CUSTODIAN, IMAGE_DIGEST, PREFIX, Applied, applied, role_arn
+from tests.terraform.iam import Context, Policy, Request, allowed
 
 ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/administrator"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"

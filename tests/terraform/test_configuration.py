@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.terraform import MODULES, SOURCE, Terraform, terraform, terraform_binary
+from tests.terraform.terraform import MODULES, SOURCE, Terraform, terraform, terraform_binary
 
 __all__ = ["terraform"]
 

@@ -24,8 +24,8 @@ from cryptography.x509.oid import NameOID
 from gateways.aws.session import Aws
 from gateways.settings import load
 from tests.support.aws import CREDENTIALS, REGION, emulator
-from tests.support.iam import Policy
-from tests.support.terraform import Terraform, prepared, provider_mirror, terraform_binary
+from tests.terraform.iam import Policy
+from tests.terraform.terraform import Terraform, prepared, provider_mirror, terraform_binary
 
 ACCOUNT: Final = "123456789012"
 CUSTODIAN: Final = f"arn:aws:iam::{ACCOUNT}:role/custodian"
