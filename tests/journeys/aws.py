@@ -22,7 +22,7 @@ from tests.support.patience import HANG_S
 
 
 @contextmanager
-def installation(settings: Settings, **more: str) -> Iterator[Installation]:
+def installation(settings: Settings, *, block_ms: int = 60, **more: str) -> Iterator[Installation]:
     """`counterfoil up` on the emulator, with a Postgres of its own. `more` are settings."""
     with tempfile.TemporaryDirectory(prefix="cf-aws-") as folder:
         Path(folder).chmod(0o755)
@@ -35,6 +35,7 @@ def installation(settings: Settings, **more: str) -> Iterator[Installation]:
             with made_everything(settings, server.url):
                 running = Installation(
                     Path(folder) / "data",
+                    block_ms=block_ms,
                     mode="aws",
                     aws_endpoint_url=settings.aws_endpoint_url,
                     aws_region=settings.aws_region,
