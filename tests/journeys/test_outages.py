@@ -21,8 +21,8 @@ import pytest
 from gateways.postgres.server import EmbeddedPostgres
 from gateways.settings import load
 from gateways.wiring.opened import visiting
-from tests.journeys.conftest import ROOT, Installation, post
-from tests.journeys.load import Load, everything
+from tests.journeys.conftest import ROOT, Installation, get, post
+from tests.journeys.load import PAYEE, Load, everything
 from tests.support.patience import HANG_S, until
 
 HELD_S = float(os.environ.get("OUTAGE_S", "0"))
@@ -77,7 +77,7 @@ class Day:
     def __init__(self, running: Installation, *, may_fill: bool) -> None:
         self.running = running
         self.may_fill = may_fill
-        running.faucet(running.hot_wallet(), usdt="100000", trx="300000")
+        running.faucet(running.hot_wallet(), usdt="10000", trx="300000")
         self.company = running.company()
         address = post(self.company, "/v1/payins", {"client_reference": "1"})["address"]["tron_address_base58"]
         self.address: str = address
@@ -127,9 +127,8 @@ def day() -> Iterator[Day]:
         if may_fill:
             ending.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
         Path(folder).chmod(0o755)
-        running = ending.enter_context(
-            Installation(Path(folder) / "data folder", block_ms=150, rate_limit="100000 per 1 minute")
-        )
+        data, limit = Path(folder) / "data folder", "100000 per 1 minute"
+        running = ending.enter_context(Installation(data, block_ms=150, rate_limit=limit, sweep_interval_s="0"))
         day = Day(running, may_fill=may_fill)
         yield day
         assert running.stop() == 0
@@ -216,3 +215,29 @@ def test_a_full_disk_ends_by_itself(day: Day) -> None:
         until(lambda: is_ready(day.running), "the devnet is back")
         day.deposit()
     day.settle()
+
+
+def test_a_payout_that_the_wallet_lacks_holds_up_nobody_else(day: Day) -> None:
+    """Another client's goes at once, the same client's once an operator puts it first; the large one is short, and says so."""
+    rich, other = day.company, day.running.company("Other Ltd")
+    address = post(other, "/v1/payins", {"client_reference": "1"})["address"]["tron_address_base58"]
+    day.running.faucet(address, usdt="5")
+    until(lambda: "5.000000" in other.get("/v1/balances").text, "the deposit is credited")
+    large = post(rich, "/v1/payouts", {"to_address": PAYEE, "amount": "20000"})["id"]
+    behind = post(rich, "/v1/payouts", {"to_address": PAYEE, "amount": "1"})["id"]
+    small = post(other, "/v1/payouts", {"to_address": PAYEE, "amount": "1"})["id"]
+    until(lambda: state_of(other, small) == "confirmed", "the other client's payout is confirmed")
+    with day.running.operator() as operator:
+        lanes = until(
+            lambda: [each for each in get(operator, "/v1/payout-lanes")["data"] if each["short_minor"]], "it is short"
+        )
+        assert [(each["name"], each["waiting"]) for each in lanes] == [("Acme Exchange", 2)]
+        post(operator, f"/v1/payouts/{behind}/expedite", {"reason": "they asked"})
+    until(lambda: state_of(rich, behind) == "confirmed", "the expedited one is confirmed")
+    assert state_of(rich, large) == "requested"
+    post(rich, f"/v1/payouts/{large}/cancel", {})
+
+
+def state_of(company: httpx2.Client, payout_id: str) -> str:
+    """Empty while the view does not know it yet."""
+    return str(company.get(f"/v1/payouts/{payout_id}").json().get("state", ""))
