@@ -89,13 +89,30 @@ class Fuse(msgspec.Struct):
 
 
 class Keystore:
-    """The port `Keys` of a seed: every id has its key."""
+    """The port `Keys` of a seed: every id has its key, none of which signs before `shut_until_ms`."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, now_ms: Callable[[], int]) -> None:
         self._seed = seed
+        self._now_ms = now_ms
+        self.shut_until_ms = 0
 
     def key(self, key_id: str) -> Key:
-        return SoftwareKey(sha256(f"{self._seed}/{key_id}".encode()).digest())
+        key = SoftwareKey(sha256(f"{self._seed}/{key_id}".encode()).digest())
+        return RemoteKey(key, lambda: self._now_ms() < self.shut_until_ms)
+
+
+class RemoteKey:
+    """One that somebody else holds, who does not always answer."""
+
+    def __init__(self, key: Key, is_shut: Callable[[], bool]) -> None:
+        self.address = key.address
+        self._key = key
+        self._is_shut = is_shut
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        if self._is_shut():
+            raise Unavailable("the key service does not answer")
+        return self._key.sign_digest(digest)
 
 
 class System:
@@ -122,7 +139,7 @@ class System:
         }
         self.grpc = BY_GRPC[seed // 4 % len(BY_GRPC)]
         """Which of them are asked by gRPC."""
-        self.keys = Keystore(seed)
+        self.keys = Keystore(seed, lambda: self.now_ms)
         self.hot: Address = self.keys.key("keystore:hot").address
         self.gas: Address = self.keys.key("keystore:gas").address
         self.store, self.pool, self.log = Store(), Pool(), MemorySolidLog()

@@ -18,6 +18,7 @@ from core.ledger.refusals import IdempotencyKeyReused
 from core.streams.accounts import ChangeAccount, RegisterAccount
 from core.streams.addresses import RequestPayin
 from core.streams.instructions import Freeze, GiveInstruction, Instruction
+from core.streams.payout_turns import ExpeditePayout
 from core.streams.payouts import CancelPayout, PayoutOrder, RequestPayout
 from core.streams.treasury import PostTransfer
 from core.tron.address import Address
@@ -131,6 +132,7 @@ class World:
         for backend in system.backends.values():
             backend.clear()
         system.devnet.clear_faults()
+        system.keys.shut_until_ms = 0
         system.facts.lost_deletes = system.work.lost_deletes = 0
         self.strangers.feed()
         for account_id in self.accounts:
@@ -192,8 +194,10 @@ class World:
                 self.system.step(process)
 
     def do_kill(self, draw: random.Random) -> None:
-        """A process dies between two steps."""
+        """A process dies between two steps; perhaps nobody signs for minutes then."""
         self.system.restart(draw.choice(list(self.system.processes)))
+        if draw.random() < 0.5:
+            self.system.keys.shut_until_ms = self.system.now_ms + draw.randint(10_000, 600_000)
 
     def do_mine(self, draw: random.Random) -> None:
         self.system.mine(draw.choice((1, 1, 1, 2, 3, 8)), draw.choice((0, 0, 0, 1)))
@@ -353,6 +357,8 @@ class World:
         if self.orders:
             order = self.orders[draw.choice(sorted(self.orders))]
             self.system.act(CancelPayout(order, ACTOR))
+            urgent = self.orders[draw.choice(sorted(self.orders))]
+            self.system.act(ExpeditePayout(urgent, "operator:simulation", reason="they asked"))
 
     def do_transfer(self, draw: random.Random) -> None:
         source, target = draw.choice(self.accounts), draw.choice(self.accounts)

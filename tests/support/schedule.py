@@ -11,13 +11,14 @@ from xdist.workermanage import WorkerController
 
 SECONDS: Final = {
     "tests/terraform/test_applied.py": 100,
+    "tests/journeys/test_outages.py": 90,
+    "tests/journeys/test_keys_on_aws.py": 60,
     "tests/journeys/test_demo.py": 55,
     "tests/journeys/test_purged_aws.py": 41,
     "tests/simulation/test_crash_walk_of_a_sweep.py": 40,
     "tests/simulation/test_mutants.py": 35,
     "tests/signers/sweeps/test_a_thousand_deposits.py": 35,
     "tests/journeys/test_cold_storage.py": 34,
-    "tests/journeys/test_keys_on_aws.py": 30,
     "tests/simulation/test_simulation.py": 28,
     "tests/journeys/test_treasury.py": 27,
     "tests/terraform/test_configuration.py": 22,

@@ -1,13 +1,16 @@
 """While a key cannot sign, what was sent is seen through, nothing is used up, and all goes on by itself afterwards."""
 
+import contextlib
+
 import msgspec
 import pytest
 
 from core.ports.unavailable import Unavailable
+from core.streams.attempts import Attempt, Attempts
 from core.streams.payouts import PayoutExpired, PayoutPrepared, PayoutWaiting
-from core.tron.chain import BroadcastAnswer
+from core.tron.chain import BlockRef, BroadcastAnswer
 from signers.keys.keys import KeyNotHeld
-from signers.outgoing.outgoing import REBROADCAST_MS
+from signers.outgoing.outgoing import REBROADCAST_MS, Outgoing
 from tests.signers.outgoing.world import AMOUNT, COINS, HOT, LIFE_BLOCKS, RULES, World
 from tests.signers.payments import KEY
 from tests.support.devnet import BLOCK_MS, Fate
@@ -79,6 +82,44 @@ def test_a_key_that_is_shut_for_hours_uses_up_no_payout(world: World, key: Movab
     assert {world.payout(each).state for each in orders} == {"confirmed"}
     assert len(world.node.transfers_from(HOT)) == len(orders)
     world.assert_books_are_the_chain()
+
+
+def test_counting_what_never_left_would_fail_payouts(
+    world: World, key: MovableKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken variant: each attempt counts when it is prepared."""
+    prepared = Attempts.prepared
+
+    def counted(self: Attempts, attempt: Attempt) -> Attempts:
+        return msgspec.structs.replace(prepared(self, attempt), left=self.left + 1)
+
+    monkeypatch.setattr(Attempts, "prepared", counted)
+    key.reason = REASONS[0]
+    wished = world.request("p1")
+    world.live(5 * LIFE_BLOCKS)
+    assert world.payout(wished).state == "failed"
+
+
+def test_a_step_that_ended_at_the_key_would_send_nothing_again(
+    world: World, key: MovableKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken variant: the key's trouble is the step's."""
+
+    def ends(_: Outgoing, address: str, error: Exception, head: BlockRef) -> None:
+        raise error
+
+    monkeypatch.setattr(Outgoing, "_key_failed", ends)
+    world.node.fate = Fate(arrives=False, answer=BroadcastAnswer("unclear", "timeout"))
+    sent = world.request("p1")
+    world.work()
+    key.reason = REASONS[0]
+    world.request("p2")
+    world.node.fate = Fate()
+    for _ in range(REBROADCAST_MS // BLOCK_MS + LIFE_BLOCKS):
+        with contextlib.suppress(Unavailable):
+            world.work()
+        world.node.mine()
+    assert world.payout(sent).state != "confirmed"
 
 
 def test_its_client_is_told_what_a_payout_waits_for(world: World, key: MovableKey) -> None:
