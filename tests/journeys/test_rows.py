@@ -11,10 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.gateways.poison import insert
 from tests.journeys.conftest import ROOT, Installation, get, post
 from tests.journeys.test_outages import PAYEE, owner
 from tests.support.patience import until
-from tests.support.poison import insert
 
 
 @pytest.fixture(scope="module")
