@@ -13,7 +13,8 @@ import pytest
 
 from tests.gateways.poison import insert
 from tests.journeys.conftest import ROOT, Installation, get, post
-from tests.journeys.test_outages import PAYEE, owner
+from tests.journeys.load import PAYEE
+from tests.journeys.test_outages import owner
 from tests.support.patience import until
 
 
