@@ -58,7 +58,7 @@ def refusal(code: str, status: int = 400) -> ClientError:
 
 @pytest.mark.fast
 @pytest.mark.parametrize("code", [*OUTSIDE, *REMEDIES, *KEY, "AWS.SimpleQueueService.NonExistentQueue"])
-def test_what_comes_from_outside_is_waited_for(code: str) -> None:
+def test_each_code_that_comes_from_outside_is_waited_for(code: str) -> None:
     """Busy, unknown credentials, a right, a key, a clock, a thing that is not there, and what nobody knows."""
     with pytest.raises(Unavailable, match="the books refuses for now"), reaching("the books"):
         raise refusal(code)
