@@ -9,6 +9,7 @@ from core.tron.chain import BlockRef
 
 LOOK_EVERY: Final = timedelta(seconds=30)
 APART_MAX: Final = timedelta(minutes=2)
+_UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SAME_PACE: Final = timedelta(seconds=15)
 """Between two looks the chain's time passes as the host's does, to so much: else a node is catching up, or stands."""
 
@@ -44,11 +45,11 @@ class ChainClock:
             side = "ahead of" if apart > timedelta(0) else "behind"
             self._alarm(
                 "clock_wrong",
-                f"the clock of {self._host} is {round(abs(apart).total_seconds())} s {side} fresh blocks"
+                f"the clock of {self._host} is {abs(apart) // timedelta(seconds=1)} s {side} fresh blocks"
                 f" ({head.number}): set it, or, if it is right, every configured node is that late",
             )
         return False
 
 
 def _time_of(block: BlockRef) -> datetime:
-    return datetime.fromtimestamp(block.timestamp_ms / 1000, UTC)
+    return _UNIX + timedelta(milliseconds=block.timestamp_ms)

@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.fast
 
 TESTS = Path(__file__).parent
-ROWS = 37
+ROWS = 39
 _LINE = re.compile(r"\| (\d+) \| ([^|]+) \| ([^|]+) \|")
 
 

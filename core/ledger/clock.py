@@ -49,4 +49,4 @@ class CheckedClock:
 
 
 def _seconds(apart: timedelta) -> int:
-    return round(apart.total_seconds())
+    return (apart + timedelta(milliseconds=500)) // timedelta(seconds=1)

@@ -12,6 +12,7 @@ from core.ports.alarm import Alarm
 from core.ports.unavailable import Unavailable
 from gateways.http.group_commit import Busy
 from gateways.http.reading.queries import Queries
+from gateways.postgres.event_store import APPEND_LOCK
 from gateways.telemetry.life_signs import look_after
 
 LOOK_EVERY_S: Final = 5.0
@@ -40,7 +41,7 @@ _HOLDER: Final[LiteralString] = f"""
 SELECT l.pid, coalesce(a.usename, 'unknown') AS role, l.virtualtransaction AS turn
   FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-   AND l.classid = {0x436F756E} AND l.objid = {0x74657266}
+   AND l.classid = {APPEND_LOCK >> 32} AND l.objid = {APPEND_LOCK & 0xFFFFFFFF}
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple, TypeVar
 
 from core.ledger.events import Event, Recorded
-from core.ledger.history import Beside, SetAside
+from core.ledger.history import Beside, SetAside, stopped
 from core.ledger.journal import TREASURY
 from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
@@ -61,6 +61,8 @@ class OpenPayouts(OpenOrders):
         self._served: dict[str, _Served] = {}
         self._accounts: dict[str, Any] = {}
         """Of those for whom something waited: what may hold their payouts, by its stream."""
+        self._stopped: dict[str, bool] = {}
+        """The same: whether their streams are stopped. Looked up again when one is, or goes on."""
 
     def order(self, key: str) -> OpenOrder:
         """By its stream."""
@@ -91,7 +93,13 @@ class OpenPayouts(OpenOrders):
         if self.account(order.wish).status != "active":
             return "account_suspended"
         frozen = self._known(freeze_stream(order.wish.account_id), Freeze()).waiting
-        return "account_frozen" if frozen else None
+        return "account_frozen" if frozen or self._is_stopped(account_stream(order.wish.account_id)) else None
+
+    def _is_stopped(self, stream: str) -> bool:
+        """Whether an account's own stream holds what cannot be read: every step of its payouts would be refused."""
+        if stream not in self._stopped:
+            self._stopped[stream] = stopped(self._store.histories([stream]).get(stream, ()))
+        return self._stopped[stream]
 
     def account(self, wish: PayoutOrder) -> Account:
         """Whose payout it is, as far as this worker has read."""
@@ -114,6 +122,8 @@ class OpenPayouts(OpenOrders):
         happened = recorded.event
         if recorded.stream in self._accounts and not isinstance(happened, Beside):
             self._accounts[recorded.stream] = self._accounts[recorded.stream].evolve(happened)
+        if isinstance(happened, Beside):
+            self._stopped.pop(recorded.stream, None)
         before = self._open.get(recorded.stream)
         super()._fold(recorded)
         if isinstance(happened, SetAside):

@@ -21,6 +21,7 @@ SECONDS: Final = {
     "tests/journeys/test_cold_storage.py": 34,
     "tests/simulation/test_simulation.py": 28,
     "tests/journeys/test_treasury.py": 27,
+    "tests/journeys/test_rows.py": 25,
     "tests/terraform/test_configuration.py": 22,
     "tests/journeys/test_kill_each_process.py": 21,
     "tests/journeys/test_audit.py": 20,

@@ -5,15 +5,23 @@ from datetime import UTC, datetime
 import pytest
 
 import core.streams.all_events  # noqa: F401  declares every event
-from core.ledger.events import Recorded, UnknownTopic
+from core.ledger.events import Event, Recorded, UnknownTopic
 from core.ledger.history import SetAside, read, stopped
 from core.ledger.ledger import Loaded, Past, Refused, Repeated, _decide_one
-from core.ledger.refusals import StreamStopped
+from core.ledger.refusals import PayoutsFrozen, StreamStopped
 from core.ports.unavailable import Unavailable
-from core.streams.accounts import ChangeAccount, account_stream
-from core.streams.set_aside import EventSettled, FreezePayouts, SettleEvent, freeze_stream
+from core.streams.accounts import AccountRegistered, ChangeAccount, account_stream
+from core.streams.payouts import PayoutRefused, RequestPayout
+from core.streams.set_aside import (
+    AccountPayoutsFrozen,
+    AccountPayoutsUnfrozen,
+    EventSettled,
+    FreezePayouts,
+    SettleEvent,
+    freeze_stream,
+)
 from tests.core.record_events import recorded as examples
-from tests.support.history import ALICE
+from tests.support.history import ALICE, order
 
 pytestmark = pytest.mark.fast
 
@@ -117,3 +125,24 @@ def test_settling_is_done_once_and_holds_against_a_late_freeze() -> None:
     assert [it.stream for it in FreezePayouts(ALICE, 1, "x", "system:recorder").decide(history, NOW)] == [
         freeze_stream(ALICE)
     ]
+
+
+def test_a_frozen_account_pays_nothing_out() -> None:
+    """A payout is refused while what was set aside waits, with its own code, and bytes of earlier ones are not made."""
+    registered = AccountRegistered(occurred_at=NOW, actor="operator:a", account_id=ALICE, name="A", webhook_url=None)
+    frozen = AccountPayoutsFrozen(occurred_at=NOW, actor="system:recorder", account_id=ALICE, position=9, stream="x")
+    free = AccountPayoutsUnfrozen(occurred_at=NOW, actor="operator:a", account_id=ALICE, position=9)
+    wish = order(ALICE, "wish", 5)
+
+    def looked(*happened: Event) -> Past:
+        rows = {account_stream(ALICE): [Recorded(1, account_stream(ALICE), 1, registered)]}
+        rows[freeze_stream(ALICE)] = [
+            Recorded(at, freeze_stream(ALICE), at - 1, event) for at, event in enumerate(happened, start=2)
+        ]
+        return Past(Loaded(rows, {}, 1 + len(happened)))
+
+    [refused] = RequestPayout(wish, 1, "api-key:a").decide(looked(frozen), NOW)  # type: ignore[misc]
+    assert isinstance(refused.event, PayoutRefused)
+    assert refused.event.code == "payouts_frozen"
+    assert wish.held(looked(frozen)) == PayoutsFrozen()
+    assert wish.held(looked(frozen, free)) is None

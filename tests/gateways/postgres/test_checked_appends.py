@@ -12,8 +12,8 @@ from core.ledger.ledger import Ledger
 from core.ports.unavailable import Unavailable
 from gateways.postgres.event_store import PostgresEventStore
 from gateways.postgres.roles import API
+from tests.gateways.poison import insert
 from tests.support.history import HOT_WALLET, append_history, execute, wallet
-from tests.support.poison import insert
 from tests.support.postgres import Database
 
 GOOD = '{"occurred_at":"2026-01-01T00:00:00Z","actor":"x"}'

@@ -24,8 +24,8 @@ from projections.engine.set_aside import Found
 from projections.engine.tracking import ViewTracking
 from projections.views import VIEWS
 from schema import verify
+from tests.gateways.poison import insert
 from tests.support.history import ALICE, BOB, USDT, append_history, execute, fund, order, request_payout
-from tests.support.poison import insert
 from tests.support.postgres import Database
 from tests.support.rebuilding import rebuilt
 from tests.support.views import live_rows
