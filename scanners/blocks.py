@@ -6,6 +6,7 @@ successful receipt, where the node keeps them (FAILURES 41).
 """
 
 import contextlib
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -107,7 +108,7 @@ class ImpossibleAmount(Exception):
     """A transfer to us of more than an account can hold: no such coin exists, so a person must look."""
 
 
-class Transfer(msgspec.Struct, frozen=True):
+class Transfer(msgspec.Struct, frozen=True, gc=False):
     """A transfer in a block, between two 20-byte addresses; whether one of them is ours is not known here.
 
     `log_index` is what TransferFact says of it.
@@ -247,9 +248,10 @@ def block_id(number: int, header_raw: bytes) -> str:
 
 def tx_trie_root(transactions: Sequence[ChainTransaction]) -> bytes:
     """Merkle root over whole transactions, ret included; an odd node moves up unhashed; 32 zero bytes for none."""
-    level = [sha256(_whole(transaction)) for transaction in transactions]
+    sha256 = hashlib.sha256  # a block has hundreds: each call in between is dear
+    level = [sha256(_whole(transaction)).digest() for transaction in transactions]
     while len(level) > 1:
-        pairs = [sha256(left + right) for left, right in zip(level[::2], level[1::2], strict=False)]
+        pairs = [sha256(left + right).digest() for left, right in zip(level[::2], level[1::2], strict=False)]
         level = pairs + level[len(pairs) * 2 :]
     return level[0] if level else _NO_TRANSACTIONS
 
