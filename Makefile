@@ -67,7 +67,7 @@ simulate: $(DEV)
 
 simulate-many: $(DEV)
 > @$(BIN)/python -m tests.simulation 1 --many 2000
-> @FUZZ_CASES=100000 EVERY_PLACE=1 $(BIN)/python -m pytest -n 2 tests/scanners/test_fuzz.py tests/simulation/test_crash_walk*.py
+> @FUZZ_CASES=100000 EVERY_PLACE=1 $(BIN)/python -m pytest -n 2 tests/scanners/test_fuzz.py tests/gateways/tron/test_plain_forms.py tests/simulation/test_crash_walk*.py
 
 live: export NODE := $(NODE)
 live: export SOLIDITY := $(SOLIDITY)

@@ -6,6 +6,7 @@ successful receipt, where the node keeps them (FAILURES 41).
 """
 
 import contextlib
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -16,7 +17,7 @@ from core.ports.unavailable import Unavailable
 from core.streams.deposits import TransferFact, internal_index
 from core.tron.address import TRANSFER_TOPIC, Address, InvalidAddress
 from core.tron.chain import Block, BlockRef, ChainTransaction, Log, Receipt
-from core.tron.protobuf import MalformedProtobuf, write_varint
+from core.tron.protobuf import MalformedProtobuf, field_key, write_varint
 from core.tron.secp256k1 import sha256
 from core.tron.transactions import (
     CONTRACT_RESULTS,
@@ -29,6 +30,7 @@ from core.tron.transactions import (
     only_contract,
     txid_of,
 )
+from scanners.plain_transfers import plain_transfer
 
 AMOUNT_MAX: Final = 2**63 - 1
 _TRANSFER_TOPIC: Final = bytes.fromhex(TRANSFER_TOPIC)
@@ -41,6 +43,8 @@ _VM_TYPE: Final = b"SmartContract"
 _VM_TYPES: Final = (30, 31)
 """CreateSmartContract and TriggerSmartContract: what the virtual machine runs, and has a result for."""
 
+_RAW_KEYS: Final = [field_key(1, size) for size in range(1_024)]
+"""What stands before raw_data of so many bytes."""
 _RETS: Final = {"": b""} | {
     name: SIGNED.encode({"ret": [RESULT.encode({"contractRet": number})]})
     for number, name in enumerate(CONTRACT_RESULTS)
@@ -104,7 +108,7 @@ class ImpossibleAmount(Exception):
     """A transfer to us of more than an account can hold: no such coin exists, so a person must look."""
 
 
-class Transfer(msgspec.Struct, frozen=True):
+class Transfer(msgspec.Struct, frozen=True, gc=False):
     """A transfer in a block, between two 20-byte addresses; whether one of them is ours is not known here.
 
     `log_index` is what TransferFact says of it.
@@ -150,8 +154,10 @@ def transfers(block: Block, receipts: Sequence[Receipt], usdt: bytes) -> list[Tr
         if receipt.failed:
             continue
         if receipt.result == "SUCCESS":
-            found.extend(_usdt_transfers(receipt, usdt))
-            found.extend(_internal_transfers(receipt))
+            if receipt.logs:
+                found.extend(_usdt_transfers(receipt, usdt))
+            if receipt.internal:
+                found.extend(_internal_transfers(receipt))
         elif transaction.contract_ret == "SUCCESS" and not receipt.result and (sent := _trx_transfer(transaction)):
             found.append(sent)
     return found
@@ -242,9 +248,10 @@ def block_id(number: int, header_raw: bytes) -> str:
 
 def tx_trie_root(transactions: Sequence[ChainTransaction]) -> bytes:
     """Merkle root over whole transactions, ret included; an odd node moves up unhashed; 32 zero bytes for none."""
-    level = [sha256(_whole(transaction)) for transaction in transactions]
+    sha256 = hashlib.sha256  # a block has hundreds: each call in between is dear
+    level = [sha256(_whole(transaction)).digest() for transaction in transactions]
     while len(level) > 1:
-        pairs = [sha256(left + right) for left, right in zip(level[::2], level[1::2], strict=False)]
+        pairs = [sha256(left + right).digest() for left, right in zip(level[::2], level[1::2], strict=False)]
         level = pairs + level[len(pairs) * 2 :]
     return level[0] if level else _NO_TRANSACTIONS
 
@@ -252,6 +259,9 @@ def tx_trie_root(transactions: Sequence[ChainTransaction]) -> bytes:
 def _whole(transaction: ChainTransaction) -> bytes:
     """A transaction as its block holds it. By hand: the message's table would take four times as long (make bench)."""
     tail = _RETS.get(transaction.contract_ret) if transaction.tail is None else transaction.tail
+    raw_data, signatures = transaction.raw_data, transaction.signatures
+    if len(raw_data) < len(_RAW_KEYS) and len(signatures) == 1 and len(signatures[0]) == 65:  # nearly all of them
+        return b"".join((_RAW_KEYS[len(raw_data)], raw_data, b"\x12\x41", signatures[0], tail or b""))
     whole = bytearray(b"\x0a")
     write_varint(whole, len(transaction.raw_data))
     whole += transaction.raw_data
@@ -277,17 +287,16 @@ def _internal_transfers(receipt: Receipt) -> Iterator[Transfer]:
 
 
 def _is_transfer(log: Log) -> bool:
-    return (
-        [len(topic) for topic in log.topics] == [32, 32, 32]
-        and log.topics[0] == _TRANSFER_TOPIC
-        and len(log.data) == 32
-    )
+    topics = log.topics
+    return len(topics) == 3 and topics[0] == _TRANSFER_TOPIC and len(topics[1]) == len(topics[2]) == len(log.data) == 32
 
 
 def _trx_transfer(transaction: ChainTransaction) -> Transfer | None:
     """None for another contract, and for what cannot be read: `unreadable` in notices.py tells whom that concerns."""
     if _TRANSFER_TYPE not in transaction.raw_data:
         return None
+    if (plain := plain_transfer(transaction.raw_data)) and plain[2]:
+        return Transfer(transaction.txid, None, *plain, "TRX")
     with contextlib.suppress(MalformedProtobuf, InvalidAddress):
         return read_trx_transfer(transaction)
     return None

@@ -17,7 +17,7 @@ class BlockRef(msgspec.Struct, frozen=True):
     timestamp_ms: int
 
 
-class ChainTransaction(msgspec.Struct, frozen=True):
+class ChainTransaction(msgspec.Struct, frozen=True, gc=False):
     """A transaction as the block holds it: raw_data bytes, signatures, and the node's ret (contractRet).
 
     `tail` is what its stored bytes hold behind the signatures, where that is more than a ret with contractRet alone.
@@ -50,7 +50,7 @@ class Producer(msgspec.Struct, frozen=True):
     latest_block: int
 
 
-class Log(msgspec.Struct, frozen=True):
+class Log(msgspec.Struct, frozen=True, gc=False):
     """One event log: the contract's 20 bytes, topics and data as bytes; its index counts all logs of the transaction."""
 
     address: bytes
@@ -75,7 +75,7 @@ class InternalTransfer(msgspec.Struct, frozen=True):
     amount_sun: int
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """A TransactionInfo. `result` is "SUCCESS", a contract result such as "REVERT", or "" for what the VM did not run."""
 
     txid: str

@@ -254,6 +254,14 @@ def _behind_group(message: bytes, offset: int, number: int) -> int:
     return offset
 
 
+def field_key(number: int, size: int) -> bytes:
+    """What stands before a field's `size` bytes: its number and wire type, and the length."""
+    out = bytearray()
+    write_varint(out, number << 3 | BYTES)
+    write_varint(out, size)
+    return bytes(out)
+
+
 def write_varint(out: bytearray, number: int) -> None:
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

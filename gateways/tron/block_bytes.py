@@ -3,6 +3,7 @@
 What is no such message raises MalformedProtobuf or MalformedAnswer; nothing is repaired.
 """
 
+import re
 from typing import Any, Final
 
 from core.tron.chain import Block, BlockRef, ChainTransaction
@@ -22,6 +23,9 @@ _PLAIN_TAILS: Final = {b"": ""} | {
     for number, name in enumerate(CONTRACT_RESULTS)
 }
 """What stands behind the signatures of nearly every transaction, and what it says."""
+_BEHIND_RAW: Final = re.compile(rb"\x12\x41(.{65})((?:\x2a\x02\x18.)?)\x12\x20(.{32})(?:\x22\x02\x08\x01)?", re.DOTALL)
+"""One signature and a ret with contractRet alone; behind the transaction its txid, and that it was there."""
+_PLAIN_BYTES_MIN: Final = 80
 
 
 def block_of(answer: bytes) -> Block | None:
@@ -30,7 +34,8 @@ def block_of(answer: bytes) -> Block | None:
         return None
     transactions: list[ChainTransaction] = []
     header_bytes = block_id = b""
-    for number, wire, item in read_fields(answer):
+    rest = answer[_leading_transactions(answer, transactions) :]
+    for number, wire, item in read_fields(rest):
         if wire != BYTES or isinstance(item, int):
             continue
         if number == _TRANSACTIONS:
@@ -94,6 +99,53 @@ def _read_header(header_bytes: bytes, block_id: bytes) -> tuple[BlockRef, dict[s
         timestamp_ms=fields.get("timestamp", 0),
     )
     return ref, header, raw
+
+
+def _leading_transactions(answer: bytes, transactions: list[ChainTransaction]) -> int:
+    """Read the transactions that an answer begins with -> the offset of the first field that is none."""
+    offset, end = 0, len(answer)
+    while offset + 2 < end and answer[offset] == 0x0A:
+        length, start = answer[offset + 1], offset + 2
+        if length > 0x7F:
+            if answer[start] < 0x80:
+                length, start = length & 0x7F | answer[start] << 7, start + 1
+            else:
+                length, start = read_varint(answer, offset + 1)
+        if start + length > end:
+            break
+        offset = start + length
+        transactions.append(_plain(answer, start, offset) or _transaction(answer[start:offset]))
+    return offset
+
+
+def _plain(answer: bytes, start: int, end: int) -> ChainTransaction | None:
+    """A transaction that is written as nearly all are: one signature and a ret, then its txid, in the order of the fields.
+
+    None for any other. What is read is what `_transaction` would read; that takes several times as long (make bench).
+    """
+    if end - start < _PLAIN_BYTES_MIN or answer[start] != 0x0A:
+        return None
+    size, raw = answer[start + 1], start + 2
+    if size > 0x7F:
+        size, raw = size & 0x7F | answer[raw] << 7, raw + 1
+        if not 0 < answer[raw - 1] < 0x80:
+            return None
+    behind = raw + size
+    if answer[raw] != 0x0A:
+        return None
+    size, raw = answer[raw + 1], raw + 2
+    if size > 0x7F:
+        size, raw = size & 0x7F | answer[raw] << 7, raw + 1
+        if not 0 < answer[raw - 1] < 0x80:
+            return None
+    found = _BEHIND_RAW.fullmatch(answer, raw + size, end)
+    if found is None or found.end(2) != behind:
+        return None
+    signature, tail, txid = found.groups()
+    contract_ret = _PLAIN_TAILS.get(tail)
+    if contract_ret is None:
+        return None
+    return ChainTransaction(txid.hex(), answer[raw : raw + size], (signature,), contract_ret)
 
 
 def _transaction(extention: bytes) -> ChainTransaction:
