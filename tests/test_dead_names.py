@@ -10,7 +10,7 @@ import pytest
 
 from tests.test_house_rules import ROOT, SOURCES
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.long]
 
 REGISTERING = {
     "endpoint": "the router calls it",

@@ -295,26 +295,28 @@ def _refused(self: CheckedBlocks, block: Block, fault: NotWhole) -> None:
 
 MUTANTS: Final[dict[str, Mutant]] = {
     "the cursor moves before the queue has the facts": Mutant({"observer": EarlyCursor}, seed=6),
-    "what the queue has taken counts as recorded": Mutant({"observer": TellOnce}, seed=4),
+    "what the queue has taken counts as recorded": Mutant({"observer": TellOnce}, seed=15),
     "deposits are keyed by txid only": Mutant(
         patch=lambda: patch("core.streams.deposits.deposit_stream", lambda txid, log_index: f"deposit-{txid}")
     ),
-    "what stands at the head is credited": Mutant({"observer": CreditDetected}),
+    "what stands at the head is credited": Mutant({"observer": CreditDetected}, seed=4),
     "receipts are not checked for completeness": Mutant(patch=_unchecked_receipts),
     "any contract's transfers are credited": Mutant(
         patch=lambda: patch("scanners.blocks._usdt_transfers", _every_log), seed=5
     ),
     "transfers of zero are credited": Mutant(patch=lambda: patch("scanners.blocks._usdt_transfers", _zero_too)),
-    "what a fork took away is not reported": Mutant(patch=lambda: patch.object(Branch, "orphans", lambda _: ())),
+    "what a fork took away is not reported": Mutant(
+        patch=lambda: patch.object(Branch, "orphans", lambda _: ()), seed=4
+    ),
     "an unclear answer is refunded": Mutant({"payouts": RefundOnUnclear}),
     "a payout is signed again without proof of death": Mutant(
-        patch=lambda: patch("signers.outgoing.outgoing.proof_of_death", _hasty_proof), seed=3
+        patch=lambda: patch("signers.outgoing.outgoing.proof_of_death", _hasty_proof), seed=5
     ),
     "bytes are sent before they are recorded": Mutant({"payouts": UnrecordedBytes}, seed=14),
     "energy that was lent is not taken back": Mutant({"sweeps": ForgetsLoans}),
     "a sweep is sent without a look at its energy": Mutant({"sweeps": BlindSweeps, "instructions": BlindInstructions}),
     "TRX that contracts hand on is not read": Mutant(
-        patch=lambda: patch("scanners.blocks._internal_transfers", lambda receipt: ()), seed=6
+        patch=lambda: patch("scanners.blocks._internal_transfers", lambda receipt: ()), seed=2
     ),
     "TRX that contracts hand on is booked on one node's word": Mutant(
         patch=lambda: patch.object(Nodes, "agree_on_internal", lambda self, number, internal: internal)
@@ -329,16 +331,16 @@ MUTANTS: Final[dict[str, Mutant]] = {
         patch=lambda: patch.object(CheckedBlocks, "_let_pass", _refused)
     ),
     "a type has the one prefix": Mutant(
-        patch=lambda: patch("scanners.blocks._TRANSFER_TYPE", b"type.googleapis.com/protocol.TransferContract"), seed=4
+        patch=lambda: patch("scanners.blocks._TRANSFER_TYPE", b"type.googleapis.com/protocol.TransferContract")
     ),
     "one node's receipts are enough": Mutant(
-        patch=lambda: patch.object(Nodes, "agree_on_receipts", lambda *_: None), seed=17
+        patch=lambda: patch.object(Nodes, "agree_on_receipts", lambda *_: None), seed=6
     ),
-    "an answer that cannot be read ends the process": Mutant(patch=_as_it_reads, seed=2),
+    "an answer that cannot be read ends the process": Mutant(patch=_as_it_reads),
     "the fee limit is what the trial took": Mutant(
-        patch=lambda: patch("signers.outgoing.hot_wallet.trial_of", _trial_alone), seed=32
+        patch=lambda: patch("signers.outgoing.hot_wallet.trial_of", _trial_alone), seed=91
     ),
-    "a suspended account's payouts are made": Mutant(patch=_held_by_nothing),
+    "a suspended account's payouts are made": Mutant(patch=_held_by_nothing, seed=15),
     "own transfers are booked as unexplained": Mutant(
         patch=lambda: patch("core.ledger.books.own_coins_arrived", books.unexplained_inbound)
     ),

@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.__main__ import failure_of
 from tests.simulation.mutants import MUTANTS
 
-SEEDS_MAX = 60
+SEEDS_MAX = 100
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -67,6 +67,7 @@ def test_what_is_no_bundle_is_a_report(body: bytes) -> None:
     assert (part.body, part.group) == (body, "g")
 
 
+@pytest.mark.long
 @pytest.mark.fast
 @settings(max_examples=200)
 @given(st.data())

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.patience import HANG_S
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.long]
 
 ROOT = Path(__file__).parents[3]
 KEY = "counterfoil/devnet+2b6a4198+AWIPxuEEOW+uUB9XBoaar7dBNTw2hxKdGmBK3aPcOSd/"

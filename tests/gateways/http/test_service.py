@@ -37,6 +37,7 @@ def test_the_kept_document_is_the_generated_one() -> None:
     assert json.loads(KEPT.read_text()) == document()
 
 
+@pytest.mark.long
 @pytest.mark.fast
 def test_the_document_is_openapi() -> None:
     """It is valid OpenAPI 3.1, and every schema in it is a valid JSON Schema."""

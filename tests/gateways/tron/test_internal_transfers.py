@@ -124,6 +124,7 @@ def test_a_destroyed_contract_s_tokens_are_passed_over() -> None:
     assert read(heir, internal(6), piece=1_000) == [(0, 5), (1, 6)]
 
 
+@pytest.mark.long
 def test_thousands_of_them_are_read_with_little_memory() -> None:
     """40,000 calls without a value, and one with: 15 MB of JSON are read in some MiB."""
     printed = json.dumps(internal(0)).encode()
