@@ -13,6 +13,7 @@ import msgspec
 
 from core.ledger.events import Recorded, encode
 from core.ledger.guard import GuardKey
+from core.ledger.history import recorded
 from core.ledger.ledger import Decided, Loaded
 from core.ledger.seals import GENESIS, Seal, Sealed, seal_hash
 from core.ports.queues import Message, Received
@@ -61,13 +62,23 @@ class Store:
         self.seals.append(Seal(sealed[0][0], sealed[-1][0], previous, seal_hash(previous, sealed)))
         self.sealed += sealed
         self.guards = after
-        for recorded in records:
-            history = self._streams[recorded.stream]
-            assert recorded.version == len(history) + 1, f"{recorded.stream} has version {recorded.version} twice"
-            history.append(recorded)
-            self.events.append(recorded)
-            if isinstance(recorded.event, PayoutPrepared | InstructionPrepared):
-                self._attempts[recorded.event.attempt.txid] = recorded.stream
+        for record in records:
+            history = self._streams[record.stream]
+            assert record.version == len(history) + 1, f"{record.stream} has version {record.version} twice"
+            history.append(record)
+            self.events.append(record)
+            if isinstance(record.event, PayoutPrepared | InstructionPrepared):
+                self._attempts[record.event.attempt.txid] = record.stream
+
+    def poison(self, stream: str, topic: str, state: bytes) -> None:
+        """A row that somebody put there past the program, sealed as any."""
+        position, version = self.head() + 1, len(self._streams[stream]) + 1
+        row = (position, stream, version, topic, state)
+        previous = self.seals[-1].hash if self.seals else GENESIS
+        self.seals.append(Seal(position, position, previous, seal_hash(previous, [row])))
+        self.sealed.append(row)
+        self.events.append(recorded(*row))
+        self._streams[stream].append(self.events[-1])
 
     def read(self, after: int, limit: int) -> list[Recorded]:
         return self.events[after : after + limit]

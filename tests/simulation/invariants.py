@@ -6,8 +6,9 @@ The chain is read from the devnet's own blocks, never through the product's scan
 from collections import Counter, defaultdict
 
 from core.ledger import books
-from core.ledger.events import decode, postings_of
+from core.ledger.events import postings_of
 from core.ledger.guard import guard_deltas
+from core.ledger.history import read
 from core.ledger.journal import TREASURY, Unbalanced, check_balanced
 from core.ledger.seals import BrokenSeal, verify
 from core.streams.accounts import AccountReactivated, AccountSuspendedEvent
@@ -85,8 +86,8 @@ def _history(system: System) -> None:
     for recorded, (position, stream, version, topic, state) in zip(store.events, store.sealed, strict=True):
         if (recorded.position, recorded.stream, recorded.version) != (position, stream, version):
             raise Broken("I3", f"{recorded} stands where {stream}/{version} was sealed")
-        if decode(topic, state) != recorded.event:
-            raise Broken("I4", f"{recorded.event} reads back as {decode(topic, state)}")
+        if read(stream, topic, state) != recorded.event:
+            raise Broken("I4", f"{recorded.event} reads back as {read(stream, topic, state)}")
 
 
 def _books(store: Store) -> None:

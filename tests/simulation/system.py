@@ -31,6 +31,7 @@ from signers.outgoing.instructions import Instructions
 from signers.outgoing.payouts import Payouts
 from signers.sweeps.sweeps import Sweeps
 from signers.sweeps.worth import SweepRules
+from tests.simulation import poison
 from tests.simulation.backends import Backend
 from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
 from tests.support.memory import Crash, MemoryCursors, MemoryHoldings, MemoryOutstanding, MemorySolidLog
@@ -267,7 +268,8 @@ class System:
             key=FACT_KEY,
             alarm=self._alarm,
         )
-        return recorder.step
+        freezes = poison.Freezes(self.store, Ledger(store, self.now))
+        return lambda: recorder.step() | freezes.step()
 
     def _relay(self) -> Callable[[], bool]:
         queues = [self._through(self.segments)], self._through(self.work)

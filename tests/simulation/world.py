@@ -6,34 +6,26 @@ So the same list is the same run, and a list with some actions taken out is a ru
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from core.ledger import books
 from core.ledger.journal import derived_id
-from core.ledger.ledger import Accepted, Refused, Repeated
-from core.ledger.refusals import IdempotencyKeyReused
-from core.streams.accounts import ChangeAccount, RegisterAccount
-from core.streams.addresses import RequestPayin
+from core.streams.accounts import ChangeAccount
 from core.streams.instructions import Freeze, GiveInstruction, Instruction
-from core.streams.payout_turns import ExpeditePayout
-from core.streams.payouts import CancelPayout, PayoutOrder, RequestPayout
-from core.streams.treasury import PostTransfer
+from core.streams.payouts import PayoutOrder
 from core.tron.address import Address
 from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.node import CannotFork
+from tests.simulation import poison
+from tests.simulation.clients import ACTOR, Clients
 from tests.simulation.customers import COINS, PAYEES, PAYMENTS, Customers, Payment
 from tests.simulation.faults import arm
 from tests.simulation.invariants import Broken, check, open_payouts
 from tests.simulation.strangers import Strangers
 from tests.simulation.system import PROCESSES, Fuse, System
 from tests.simulation.treasury import open_treasury
-from tests.support.memory import Crash
 
-ACTOR: Final = "api-key:simulation"
-STATUSES: Final[Sequence[Literal["active", "suspended"]]] = ("suspended", "suspended", "active")
 STAKE_ID: Final = str(derived_id("instruction", "simulation", "stake"))
 QUIET_STEPS_MAX: Final = 400
 SETTLE_BLOCKS_MAX: Final = 500
@@ -53,7 +45,7 @@ class Action(msgspec.Struct, frozen=True):
         return f"{self.name}({self.draw})"
 
 
-class World:
+class World(Clients):
     """A system with customers, clients and weather. `trace` hears a line about each thing that happens."""
 
     def __init__(self, seed: int, *, trace: Callable[[str], None] | None = None, **system: Any) -> None:
@@ -135,6 +127,8 @@ class World:
         system.keys.shut_until_ms = 0
         system.facts.lost_deletes = system.work.lost_deletes = 0
         self.strangers.feed()
+        for settlement in poison.settlements(system.store):
+            system.act(settlement)
         for account_id in self.accounts:
             system.act(ChangeAccount(account_id, ACTOR, status="active"))
         self._owner("unpause()")
@@ -259,6 +253,19 @@ class World:
         )
         self._owner(signature, *words)
 
+    def do_poison(self, draw: random.Random) -> None:
+        """Somebody writes past the program: into a stream that there is, or into one of its own."""
+        streams = sorted({record.stream for record in self.system.store.events})
+        stream = draw.choice(
+            (*streams, f"adjustment-{derived_id('adjustment', 'poison', str(self.system.store.head()))}")
+        )
+        self.system.store.poison(stream, *poison.unreadable(draw, draw.choice(self.accounts)))
+
+    def do_look(self, _: random.Random) -> None:
+        """The operator has looked at what was set aside, and lets its streams go on."""
+        for settlement in poison.settlements(self.system.store):
+            self.system.act(settlement)
+
     # Customers
 
     def do_pay(self, draw: random.Random) -> None:
@@ -271,21 +278,9 @@ class World:
 
     # Strangers
 
-    def do_odd(self, draw: random.Random) -> None:
-        self.strangers.send_odd(draw, draw.choice(self._targets()))
-
     def do_payee(self, draw: random.Random) -> None:
         """A payee's wallet is filled or emptied, at any moment of its payout."""
         draw.choice((self.strangers.pay_payee, self.strangers.empty_payee))(draw)
-
-    def do_promise(self, draw: random.Random) -> None:
-        self.strangers.promise(draw)
-
-    def do_vote(self, draw: random.Random) -> None:
-        self.strangers.vote(draw)
-
-    def do_starve(self, draw: random.Random) -> None:
-        self.strangers.starve(draw, draw.randint(1, 3))
 
     def do_fund(self, draw: random.Random) -> None:
         self.system.devnet.give_usdt(self.system.hot, draw.randint(1, 100 * COINS))
@@ -297,77 +292,6 @@ class World:
         """Where customers pay to."""
         return (*self.deposit_addresses, *self.deposit_addresses, self.system.hot)
 
-    # Clients
-
-    def do_register(self, draw: random.Random) -> None:
-        account_id = str(derived_id("account", str(self.seed), str(len(self.accounts))))
-        if isinstance(self.system.act(RegisterAccount(account_id, "Client", None, ACTOR)), Accepted):
-            self.accounts.append(account_id)
-
-    def do_suspend(self, draw: random.Random) -> None:
-        """The operator suspends a client, who has just asked for something or not, or lets it act again."""
-        if draw.random() < 0.7:
-            self.do_payout(draw)
-        self.system.act(ChangeAccount(draw.choice(self.accounts), ACTOR, status=draw.choice(STATUSES)))
-
-    def do_payin(self, draw: random.Random) -> None:
-        if not self.accounts:
-            return
-        try:
-            ready = self.system.pool.take()
-        except Crash:
-            return
-        if ready is None:
-            return
-        account_id = self.accounts[draw.randrange(len(self.accounts))]
-        payin_id = str(derived_id("payin", account_id, ready.base58))
-        wish = (payin_id, account_id, ready.base58, ready.hex, ready.key_id, books.USER_LIABILITY, None, ACTOR)
-        self.system.act(RequestPayin(*wish))
-        self.deposit_addresses.append(Address.from_base58(ready.base58))
-
-    def do_payout(self, draw: random.Random) -> None:
-        """A wish, sometimes one that was made before, sometimes with the key of another one."""
-        account_id = draw.choice(self.accounts)
-        key = str(draw.randint(0, 30))
-        fresh = PayoutOrder(
-            payout_id=str(derived_id("payout", account_id, key)),
-            account_id=account_id,
-            ledger_account=books.USER_LIABILITY,
-            to_address=draw.choice((*PAYEES, *PAYEES, *self.deposit_addresses, self.system.hot, USDT)).base58,
-            amount_minor=draw.choice((5 * COINS, draw.randint(1, 80 * COINS))),
-            fee_minor=draw.choice((0, COINS // 2)),
-            currency="USDT",
-            client_reference=None,
-            priority="high" if int(key) % 3 == 0 else "normal",
-            not_before=self.system.now() + timedelta(seconds=10 * int(key)) if int(key) % 7 == 0 else None,
-        )
-        known = self.orders.setdefault((account_id, key), fresh)
-        order = fresh if draw.random() < 0.2 else known
-        outcome = self.system.act(RequestPayout(order, minimum_minor=1, actor=ACTOR))
-        same = (order.to_address, order.amount_minor) == (known.to_address, known.amount_minor)
-        if outcome is None or same:
-            return
-        if not (isinstance(outcome, Refused) and isinstance(outcome.refusal, IdempotencyKeyReused)):
-            stream = self.system.store.histories([f"payout-{order.payout_id}"])
-            first = next(iter(stream.values()))[0].event.order  # type: ignore[attr-defined]
-            if (first.to_address, first.amount_minor) != (order.to_address, order.amount_minor):
-                raise Broken("idempotency", f"payout {order.payout_id} was wished twice, differently: {outcome}")
-
-    def do_cancel(self, draw: random.Random) -> None:
-        if self.orders:
-            order = self.orders[draw.choice(sorted(self.orders))]
-            self.system.act(CancelPayout(order, ACTOR))
-            urgent = self.orders[draw.choice(sorted(self.orders))]
-            self.system.act(ExpeditePayout(urgent, "operator:simulation", reason="they asked"))
-
-    def do_transfer(self, draw: random.Random) -> None:
-        source, target = draw.choice(self.accounts), draw.choice(self.accounts)
-        transfer_id = str(derived_id("transfer", source, str(draw.randint(0, 10))))
-        codes = (books.USER_LIABILITY, target, books.USER_LIABILITY)
-        self.system.act(ChangeAccount(target, ACTOR, accept_transfers=draw.random() < 0.9))
-        outcome = self.system.act(PostTransfer(transfer_id, source, *codes, draw.randint(1, 50 * COINS), ACTOR))
-        assert outcome is None or isinstance(outcome, Accepted | Repeated | Refused), outcome
-
 
 CALLS: Final[dict[str, tuple[str, ...]]] = {
     "observe": ("", "send", "send", "save", "append"),
@@ -377,7 +301,7 @@ CALLS: Final[dict[str, tuple[str, ...]]] = {
     "relay": ("", "send", "save"),
 }
 """Where a crash is aimed at: a process and one of its calls, or any."""
-ACTIONS: Final[dict[str, tuple[int, Callable[[World, random.Random], None]]]] = {
+ACTIONS: Final[dict[str, tuple[float, Callable[[World, random.Random], None]]]] = {
     "step": (20, World.do_step),
     "work": (10, World.do_work),
     "mine": (12, World.do_mine),
@@ -391,13 +315,16 @@ ACTIONS: Final[dict[str, tuple[int, Callable[[World, random.Random], None]]]] = 
     "purge": (3, World.do_purge),
     "owner": (2, World.do_owner),
     "pay": (16, World.do_pay),
-    "odd": (3, World.do_odd),
+    "odd": (3, lambda world, draw: world.strangers.send_odd(draw, draw.choice(world._targets()))),
     "payee": (3, World.do_payee),
-    "promise": (2, World.do_promise),
-    "vote": (1, World.do_vote),
-    "starve": (1, World.do_starve),
+    "promise": (2, lambda world, draw: world.strangers.promise(draw)),
+    "vote": (1, lambda world, draw: world.strangers.vote(draw)),
+    "starve": (1, lambda world, draw: world.strangers.starve(draw, draw.randint(1, 3))),
     "fund": (1, World.do_fund),
     "register": (1, World.do_register),
+    "poison": (1, World.do_poison),
+    "look": (1, World.do_look),
+    "crowd": (0.1, World.do_crowd),
     "suspend": (2, World.do_suspend),
     "payin": (2, World.do_payin),
     "payout": (9, World.do_payout),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
+from core.ledger.history import SetAside, read
 from core.ledger.ledger import Ledger
 from gateways.postgres.event_store import PostgresEventStore
 from projections.audit.export import export
@@ -60,6 +61,8 @@ def impossible_stories(rows: Iterable[tuple[int, str, int, str, bytes]]) -> list
     """What the verifier's reader of books has to say of a whole history (position, stream, version, topic, state)."""
     books = verifier().Books(None)
     for position, stream, version, topic, state in rows:
+        if isinstance(read(stream, topic, state), SetAside):
+            books.on_set_aside({"position": position, "reason": "it cannot be read", "views": []})
         known = f'{{"kind":"event","position":{position},"stream":{json.dumps(stream)},"version":{version}'
         head = f'{known},"topic":{json.dumps(topic)},"hash":"{"0" * 64}","state":'
         books.event(position, head.encode() + state + b"}\n")
