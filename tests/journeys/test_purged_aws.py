@@ -18,7 +18,6 @@ from gateways.processes.registry import PROCESSES
 from gateways.settings import Settings
 from tests.journeys.aws import asked, beyond_its_access, installation, reconcile
 from tests.journeys.conftest import Installation, get, post
-from tests.journeys.test_kill_each_process import child
 from tests.support.aws import REAL, emptied
 from tests.support.http_server import Answered, HttpServer, serving
 from tests.support.patience import until
@@ -29,7 +28,7 @@ PAYEE = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 @contextmanager
 def halted(running: Installation, *processes: str) -> Iterator[None]:
     """These processes stand still while the block runs."""
-    pids = [until(lambda name=name: child(running, name), f"{name} runs") for name in processes]
+    pids = [until(lambda name=name: running.child(name), f"{name} runs") for name in processes]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:

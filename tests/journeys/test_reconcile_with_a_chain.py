@@ -29,7 +29,6 @@ from projections.audit.on_chain import OnChain
 from projections.audit.reconcile import reconcile
 from projections.audit.wallet_balances import EVERY, WalletBalances
 from tests.journeys.conftest import Installation, get, post
-from tests.journeys.test_kill_each_process import child
 from tests.support.patience import HANG_S, until
 
 
@@ -104,7 +103,7 @@ def _trx_by_contracts_is_booked_or_rings(running: Installation, platform: Platfo
 
     armed = httpx2.post(f"{running.devnet}/devnet/faults", json={"kind": "no_internal"}, timeout=HANG_S)
     assert armed.status_code == 200, armed.text
-    sweeps = until(lambda: child(running, "sweeps"), "sweeps runs")
+    sweeps = until(lambda: running.child("sweeps"), "sweeps runs")
     settings = load({}, data=running.data, tron_node_url=running.devnet)
     os.kill(sweeps, signal.SIGSTOP)  # it watches the wallets as well, at its own times
     try:
@@ -181,7 +180,7 @@ def test_every_difference_is_explained_or_booked() -> None:
         with looking(running) as platform:
             assert all(check.ok for check in reconcile_when_quiet(platform, HANG_S))
 
-            observe = until(lambda: child(running, "observe"), "observe runs")
+            observe = until(lambda: running.child("observe"), "observe runs")
             os.kill(observe, signal.SIGSTOP)
             try:
                 running.faucet(first, usdt="5")

@@ -294,15 +294,15 @@ def _refused(self: CheckedBlocks, block: Block, fault: NotWhole) -> None:
 
 
 MUTANTS: Final[dict[str, Mutant]] = {
-    "the cursor moves before the queue has the facts": Mutant({"observer": EarlyCursor}, seed=6),
-    "what the queue has taken counts as recorded": Mutant({"observer": TellOnce}, seed=15),
+    "the cursor moves before the queue has the facts": Mutant({"observer": EarlyCursor}, seed=8),
+    "what the queue has taken counts as recorded": Mutant({"observer": TellOnce}, seed=10),
     "deposits are keyed by txid only": Mutant(
         patch=lambda: patch("core.streams.deposits.deposit_stream", lambda txid, log_index: f"deposit-{txid}")
     ),
     "what stands at the head is credited": Mutant({"observer": CreditDetected}, seed=4),
-    "receipts are not checked for completeness": Mutant(patch=_unchecked_receipts),
+    "receipts are not checked for completeness": Mutant(patch=_unchecked_receipts, seed=13),
     "any contract's transfers are credited": Mutant(
-        patch=lambda: patch("scanners.blocks._usdt_transfers", _every_log), seed=5
+        patch=lambda: patch("scanners.blocks._usdt_transfers", _every_log), seed=3
     ),
     "transfers of zero are credited": Mutant(patch=lambda: patch("scanners.blocks._usdt_transfers", _zero_too)),
     "what a fork took away is not reported": Mutant(
@@ -310,7 +310,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "an unclear answer is refunded": Mutant({"payouts": RefundOnUnclear}),
     "a payout is signed again without proof of death": Mutant(
-        patch=lambda: patch("signers.outgoing.outgoing.proof_of_death", _hasty_proof), seed=5
+        patch=lambda: patch("signers.outgoing.outgoing.proof_of_death", _hasty_proof), seed=12
     ),
     "bytes are sent before they are recorded": Mutant({"payouts": UnrecordedBytes}, seed=14),
     "energy that was lent is not taken back": Mutant({"sweeps": ForgetsLoans}),
@@ -319,13 +319,13 @@ MUTANTS: Final[dict[str, Mutant]] = {
         patch=lambda: patch("scanners.blocks._internal_transfers", lambda receipt: ()), seed=2
     ),
     "TRX that contracts hand on is booked on one node's word": Mutant(
-        patch=lambda: patch.object(Nodes, "agree_on_internal", lambda self, number, internal: internal)
+        patch=lambda: patch.object(Nodes, "agree_on_internal", lambda self, number, internal: internal), seed=13
     ),
     "what a node calls solid is solid": Mutant(
         patch=lambda: patch.object(Observer, "_counted", lambda _self, _linked, solid: solid.number), seed=2
     ),
     "bytes build on what a node calls solid": Mutant(
-        patch=lambda: patch("signers.outgoing.outgoing.reference_block", lambda _log, solid: solid), seed=2
+        patch=lambda: patch("signers.outgoing.outgoing.reference_block", lambda _log, solid: solid), seed=21
     ),
     "a stranger's unknown fields make a block unreadable": Mutant(
         patch=lambda: patch.object(CheckedBlocks, "_let_pass", _refused)
@@ -334,13 +334,13 @@ MUTANTS: Final[dict[str, Mutant]] = {
         patch=lambda: patch("scanners.blocks._TRANSFER_TYPE", b"type.googleapis.com/protocol.TransferContract")
     ),
     "one node's receipts are enough": Mutant(
-        patch=lambda: patch.object(Nodes, "agree_on_receipts", lambda *_: None), seed=6
+        patch=lambda: patch.object(Nodes, "agree_on_receipts", lambda *_: None), seed=5
     ),
     "an answer that cannot be read ends the process": Mutant(patch=_as_it_reads),
     "the fee limit is what the trial took": Mutant(
-        patch=lambda: patch("signers.outgoing.hot_wallet.trial_of", _trial_alone), seed=91
+        patch=lambda: patch("signers.outgoing.hot_wallet.trial_of", _trial_alone), seed=35
     ),
-    "a suspended account's payouts are made": Mutant(patch=_held_by_nothing, seed=15),
+    "a suspended account's payouts are made": Mutant(patch=_held_by_nothing, seed=3),
     "own transfers are booked as unexplained": Mutant(
         patch=lambda: patch("core.ledger.books.own_coins_arrived", books.unexplained_inbound)
     ),
