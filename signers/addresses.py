@@ -9,6 +9,8 @@ from itertools import islice
 from typing import Final, Protocol, TypeVar
 
 from core.ledger.ledger import Accepted, Failed, Ledger, Refused, Repeated
+from core.ledger.refusals import StreamStopped
+from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressPool, ReadyAddress
 from core.streams.treasury import RegisterWallet, Role
 from core.tron.address import Address
@@ -106,7 +108,8 @@ class KeyedAddresses:
 def register_wallets(ledger: Ledger, pool: AddressPool, keys: Keys, wallets: Mapping[Role, str]) -> None:
     """Role -> key id: each wallet's address into the pool, then into the history; done before, it changes nothing.
 
-    Raises WrongKeys if a role is already played by another address, or an address already plays another role.
+    Raises WrongKeys if a role is already played by another address, or an address already plays another role; Unavailable
+    while a wallet's stream is stopped.
     """
     commands = []
     for role, key_id in wallets.items():
@@ -118,6 +121,8 @@ def register_wallets(ledger: Ledger, pool: AddressPool, keys: Keys, wallets: Map
         commands.append(RegisterWallet(role=role, address=address.base58, key_id=key_id, actor=ACTOR))
     for outcome in ledger.execute(commands):
         match outcome:
+            case Refused(refusal=StreamStopped() as refusal):  # whose wallet it is cannot be told until that is settled
+                raise Unavailable(refusal.detail)
             case Refused(refusal=refusal):
                 raise WrongKeys(f"{refusal.detail} Open the keystore that holds its key.")
             case Failed(error=error):

@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from core.ledger.events import Event
+from core.ledger.history import recorded
 from core.ledger.ledger import Ledger
+from core.ports.unavailable import Unavailable
 from core.ports.wallets import ReadyAddress
+from core.streams.set_aside import SettleEvent
 from core.streams.treasury import SystemWalletRegistered, Wallet, wallet_stream
 from core.tron.address import Address
 from signers.addresses import BATCH, Addresses, WrongKeys, register_wallets
@@ -166,6 +169,19 @@ def test_a_wallets_row_stands_before_its_event(keys: Keystore, pool: Pool, ledge
     assert known == [["gas", "hot"]]
 
 
+def test_a_wallet_s_stopped_stream_is_waited_for(
+    keys: Keystore, pool: Pool, ledger: Ledger, store: MemoryStore
+) -> None:
+    """No key is wrong for a row that nobody can read: the process waits until an operator has settled it."""
+    register_wallets(ledger, pool, keys, WALLETS)
+    stream = wallet_stream("gas")
+    store.events.append(recorded(store.head() + 1, stream, 2, "wallet.registered/1", "{"))
+    with pytest.raises(Unavailable, match="wallet-gas"):
+        register_wallets(ledger, pool, keys, WALLETS)
+    ledger.execute([SettleEvent(store.head(), stream, (), "looked at", "operator:a")])
+    register_wallets(ledger, pool, keys, WALLETS)
+
+
 def test_a_role_played_by_another_address_is_an_error(
     keys: Keystore, pool: Pool, ledger: Ledger, store: MemoryStore, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -175,8 +191,8 @@ def test_a_role_played_by_another_address_is_an_error(
     with pytest.raises(WrongKeys, match=keys.key("keystore:hot").address.base58):
         register_wallets(ledger, pool, stranger, WALLETS)
     wallet = Wallet()
-    for recorded in store.histories([wallet_stream("hot")])[wallet_stream("hot")]:
-        wallet = wallet.evolve(recorded.event)
+    for record in store.histories([wallet_stream("hot")])[wallet_stream("hot")]:
+        wallet = wallet.evolve(record.event)
     assert wallet.registered == registered(store)["hot"]
     assert registered(store)["hot"].address == keys.key("keystore:hot").address.base58
 
