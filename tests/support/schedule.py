@@ -45,7 +45,13 @@ ON_ONE_INSTALLATION: Final = (
     "tests/journeys/test_guides.py",
     "tests/journeys/test_readme.py",
 )
-ONE_BY_ONE: Final = ("tests/journeys/test_demo.py", "tests/simulation/test_crash_walk.py")
+ONE_BY_ONE: Final = (
+    "tests/journeys/test_demo.py",
+    "tests/scanners/test_fuzz.py",
+    "tests/simulation/test_crash_walk.py",
+    "tests/simulation/test_crash_walk_of_a_sweep.py",
+    "tests/simulation/test_mutants.py",
+)
 
 
 def unit_of(nodeid: str) -> str:
