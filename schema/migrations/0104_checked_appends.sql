@@ -1,5 +1,5 @@
 -- What an INSERT into events can check for little is checked when it is made, for every role: else whoever can append can
--- stop its readers. Measured with tests/bench/engine.py: appends are as fast as before.
+-- stop its readers. Measured with tests/bench/engine.py: what it costs is less than two runs of the bench differ by.
 
 -- A JSON object that begins with its time (UTC) and its actor, as every event is written, and of a bearable size. Rows from
 -- before are not looked at: what cannot be read of them is set aside.
