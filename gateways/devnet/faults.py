@@ -59,6 +59,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "no_internal": frozenset({"gettransactioninfobyblocknum", "gettransactioninfobyid"}),
     "empty_block": frozenset(),
     "no_block": frozenset(),
+    "lite": frozenset(),
     "omit_tx": frozenset(),
     "forge_transfer": frozenset(),
     "accept_then_timeout": BROADCASTS,
@@ -88,6 +89,7 @@ _DEFAULTS: Final[Mapping[str, dict[str, Any]]] = {
     "early_solid": {"times": None, "blocks": 5},
     "trx_cache": {"times": None},
     "no_internal": {"times": None},
+    "lite": {"times": None, "blocks": 1},
 }
 
 Answer = Any
@@ -286,6 +288,16 @@ def _no_block(_: Fault, answer: Answer) -> Answer:
     return {} if isinstance(answer, dict) and ("blockID" in answer or "block" in answer) else answer
 
 
+def _lite(fault: Fault, answer: Answer) -> Answer:
+    """Nothing of the blocks below `blocks` but the first, as of a node that was begun from a light snapshot (FAILURES 45)."""
+    if isinstance(answer, list):
+        return [info for info in answer if info.get("blockNumber", fault.blocks) >= fault.blocks]
+    if isinstance(answer, dict) and "block_header" in answer:
+        number = answer["block_header"]["raw_data"].get("number", 0)
+        return {} if 0 < number < fault.blocks else answer
+    return answer
+
+
 def _omit_tx(fault: Fault, answer: Answer) -> Answer:
     """Without one transaction, the last where none is named: from blocks, from lists of receipts, or by its own id."""
     if isinstance(answer, list):
@@ -344,6 +356,7 @@ _DISTORTIONS: Final[Mapping[str, Callable[[Fault, Answer], Answer]]] = {
     "heavy_infos": _heavy_infos,
     "empty_block": _empty_block,
     "no_block": _no_block,
+    "lite": _lite,
     "omit_tx": _omit_tx,
     "forge_transfer": _forge_transfer,
 }

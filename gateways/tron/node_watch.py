@@ -98,16 +98,20 @@ class NodeWatch:
 
     def _ask(self, member: Member) -> _Seen | None:
         """None for one that does not answer, or did not a moment ago and rests."""
-        if not self._roster.is_well(member):
+        rests = not self._roster.is_well(member)
+        if rests and member.silent:
             return None
         try:
             if not self._roster.is_of_this_network(member):
                 return None
             seen = _Seen(member.node.head(), member.node.solid().number)
         except Unavailable as error:
-            self._roster.failed(member, error)
+            if not rests:
+                self._roster.failed(member, error)
             return None
-        member.failures = 0
+        member.silent = False
+        if not rests:
+            member.failures = 0
         return seen
 
     def _state(
@@ -123,7 +127,11 @@ class NodeWatch:
         if lag_s > (LAG_S_MAX if self._lag_s_max is None else self._lag_s_max):
             return _with(state, "behind", behind(lag_s, it.head.number, before))
         if needed is not None and needed <= it.solid and not self._has(member, needed):
+            if known.lowest is not None and known.lowest <= needed:  # it kept more when it was searched
+                known.lowest = known.search = known.searched_at = None
             return _with(state, "lacks_blocks", lacks_blocks(known.lowest, needed))
+        if member.faults and not self._roster.is_well(member):
+            return _with(state, "untrue", _UNTRUE)
         if known.lowest is not None and known.lowest > 1:
             return _with(state, "lite", f"is a lite node: its first block is {known.lowest}")
         return state
@@ -173,6 +181,7 @@ class NodeWatch:
             self._alarm(f"node_{state.trouble}", f"{member.name}: it {state.sentence}. {advice[0].upper()}{advice[1:]}")
 
 
+_UNTRUE: Final = "rests: what it said was not true, and an alarm named it"
 _PAST: Final[dict[Trouble, str]] = {
     "silent": "is silent",
     "behind": "is behind",
@@ -183,8 +192,6 @@ _PAST: Final[dict[Trouble, str]] = {
 def _why_not(member: Member, roster: Roster) -> tuple[Trouble, str]:
     if member.genesis and not roster.is_of_this_network(member):
         return "other_network", "is of another network"
-    if member.faults and not member.failures:
-        return "untrue", "rests: what it said was not true, and an alarm named it"
     return "silent", "does not answer"
 
 

@@ -290,6 +290,7 @@ class Nodes:
         except Unavailable as error:
             self._roster.failed(member, error)
             raise
+        member.silent = False
         if self._here.member is None:
             member.failures = 0
         return answer

@@ -45,6 +45,8 @@ class Member:
         self.failures = 0
         self.faults = 0
         self.rests_until = 0.0
+        self.silent = False
+        """The last question had no answer: it rests for that, not for what it said."""
         self.genesis = ""
 
 
@@ -122,6 +124,7 @@ class Roster:
     def failed(self, member: Member, error: Unavailable) -> None:
         """Silence, or no answer of a node's shape."""
         member.failures += 1
+        member.silent = True
         rest_s = min(REST_FIRST_S * 2 ** min(member.failures - 1, 20), REST_MAX_S)
         if isinstance(error, Suspended):
             rest_s = error.seconds

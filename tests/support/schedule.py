@@ -43,6 +43,7 @@ SECONDS: Final = {
 ON_ONE_INSTALLATION: Final = (
     "tests/journeys/test_audit.py",
     "tests/journeys/test_guides.py",
+    "tests/journeys/test_lite_node.py",
     "tests/journeys/test_readme.py",
 )
 ONE_BY_ONE: Final = (
