@@ -89,7 +89,7 @@ _DEFAULTS: Final[Mapping[str, dict[str, Any]]] = {
     "early_solid": {"times": None, "blocks": 5},
     "trx_cache": {"times": None},
     "no_internal": {"times": None},
-    "lite": {"times": None, "blocks": 1},
+    "lite": {"times": None},
 }
 
 Answer = Any
@@ -102,7 +102,7 @@ class BadFault(ValueError):
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
     """One armed fault: its kind, and what that kind takes. `seconds` is how long a timeout or a suspension lasts, `txid`
     the transaction that is omitted or whose receipt is forged, `to` and `amount_minor` what the forged log says, `returned`
-    how many bytes a contract returned in each heavy receipt.
+    how many bytes a contract returned in each heavy receipt, `below` the height under which a lite node has no block.
     """
 
     kind: str
@@ -111,6 +111,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     code: str = ""
     message: str = ""
     blocks: int = 0
+    below: int = 0
     seconds: float | None = None
     txid: str = ""
     to: str = ""
@@ -289,12 +290,12 @@ def _no_block(_: Fault, answer: Answer) -> Answer:
 
 
 def _lite(fault: Fault, answer: Answer) -> Answer:
-    """Nothing of the blocks below `blocks` but the first, as of a node that was begun from a light snapshot (FAILURES 45)."""
+    """Nothing of the blocks below a height but the first, as of a node that was begun from a light snapshot (FAILURES 45)."""
     if isinstance(answer, list):
-        return [info for info in answer if info.get("blockNumber", fault.blocks) >= fault.blocks]
+        return [info for info in answer if info.get("blockNumber", fault.below) >= fault.below]
     if isinstance(answer, dict) and "block_header" in answer:
         number = answer["block_header"]["raw_data"].get("number", 0)
-        return {} if 0 < number < fault.blocks else answer
+        return {} if 0 < number < fault.below else answer
     return answer
 
 

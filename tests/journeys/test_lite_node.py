@@ -32,7 +32,7 @@ def test_a_lite_node_is_named_with_the_block_that_it_lacks(installation: Install
             installation.faucet(address, usdt="7")
             paid = head(installation)
             until(lambda: head(installation) > paid + BLOCKS, "what was paid lies below the solid block")
-            armed = httpx2.post(faults, json={"kind": "lite", "blocks": head(installation)}, timeout=HANG_S)
+            armed = httpx2.post(faults, json={"kind": "lite", "below": head(installation)}, timeout=HANG_S)
             assert armed.status_code == 200, armed.text
         finally:
             os.kill(observe, signal.SIGCONT)
