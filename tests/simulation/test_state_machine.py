@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from tests.simulation.invariants import check
 from tests.simulation.world import ACTIONS, Action, World
 
-NAMES = [name for name, (weight, _) in ACTIONS.items() for _ in range(weight)]
+NAMES = [name for name, (weight, _) in ACTIONS.items() for _ in range(max(1, round(weight)))]
 
 
 class Hostile(RuleBasedStateMachine):
