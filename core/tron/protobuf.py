@@ -254,6 +254,25 @@ def _behind_group(message: bytes, offset: int, number: int) -> int:
     return offset
 
 
+def leading_fields(message: bytes, key: int) -> Iterator[tuple[int, int]]:
+    """Where each of the fields with this key, of one byte and of bytes, begins and ends, as long as no other comes between.
+
+    What is cut off is left to whoever reads the rest. Raises MalformedProtobuf.
+    """
+    offset, end = 0, len(message)
+    while offset + 2 < end and message[offset] == key:
+        length, start = message[offset + 1], offset + 2
+        if length > 0x7F:
+            if message[start] < 0x80:
+                length, start = length & 0x7F | message[start] << 7, start + 1
+            else:
+                length, start = read_varint(message, offset + 1)
+        if start + length > end:
+            return
+        offset = start + length
+        yield start, offset
+
+
 def field_key(number: int, size: int) -> bytes:
     """What stands before a field's `size` bytes: its number and wire type, and the length."""
     out = bytearray()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from psycopg import Connection
 
@@ -50,12 +50,25 @@ def set_aside_events(transaction: Transaction, *, settled: bool, limit: int = 1_
         return structs(conn, SetAsideEvent, _LAST, (settled, limit)).fetchall()
 
 
+class Waiting(Protocol):
+    """What was set aside and waits for an operator: where it stands, and the accounts that it names."""
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def stream(self) -> str: ...
+
+    @property
+    def accounts(self) -> Sequence[str] | None: ...
+
+
 class Freezes:
     """Step: freezes the payouts of every account that something set aside names. Known freezes change nothing."""
 
-    def __init__(self, transaction: Transaction, ledger: Ledger, *, look_every: int = 5) -> None:
-        """A look every so many calls: the step shares a loop that has no pause of its own."""
-        self._transaction = transaction
+    def __init__(self, waiting: Callable[[], Sequence[Waiting]], ledger: Ledger, *, look_every: int = 5) -> None:
+        """A look at what is `waiting` every so many calls: the step shares a loop that has no pause of its own."""
+        self._waiting = waiting
         self._ledger = ledger
         self._look_every = look_every
         self._calls = 0
@@ -68,7 +81,7 @@ class Freezes:
             return False
         waiting = [
             FreezePayouts(account_id=account_id, position=each.position, stream=each.stream, actor=ACTOR)
-            for each in set_aside_events(self._transaction, settled=False)
+            for each in self._waiting()
             for account_id in each.accounts or ()
         ]
         new = [freeze for freeze in waiting if (freeze.position, freeze.account_id) not in self._done][:FREEZES_MAX]

@@ -29,12 +29,12 @@ def steps(platform: Platform) -> Sequence[Step]:
         lag_s_max=platform.settings.lag_s_max,
         alarm=platform.alarm,
     )
-    found = [platform.node.on_one(observer(platform).step), watch.step]
+    everywhere = [platform.node.on_one(observer(platform).step), watch.step]
     if platform.settings.network == "devnet":  # whose time is what somebody says it is
-        return found
+        return everywhere
     from scanners.chain_clock import ChainClock
 
-    return [*found, ChainClock(platform.node.head, platform.clock, platform.alarm, host_name(OBSERVER)).step]
+    return [*everywhere, ChainClock(platform.node.head, platform.clock, platform.alarm, host_name(OBSERVER)).step]
 
 
 def observer(platform: Platform) -> "Observer":

@@ -1,6 +1,7 @@
 """The process `record`: turns what was observed into events."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from gateways.aws.names import FOR_FACTS
@@ -12,7 +13,7 @@ from gateways.wiring.platform import Platform
 
 
 def steps(platform: Platform) -> Sequence[Step]:
-    from gateways.postgres.set_aside_events import Freezes
+    from gateways.postgres.set_aside_events import Freezes, set_aside_events
     from scanners.recorder import Recorder
 
     recorder = Recorder(
@@ -24,7 +25,8 @@ def steps(platform: Platform) -> Sequence[Step]:
         key=platform.secrets.deposit_fact_keys,
         alarm=platform.alarm,
     )
-    return [recorder.step, Freezes(platform.transaction, platform.ledger).step]
+    waiting = partial(set_aside_events, platform.transaction, settled=False)
+    return [recorder.step, Freezes(waiting, platform.ledger).step]
 
 
 PROCESS: Final = Process(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from core.tron.chain import Block, BlockRef, ChainTransaction
 from core.tron.grpc_messages import BLOCK_HEADER, TRANSACTION_EXTENTION
-from core.tron.protobuf import BYTES, Field, MalformedProtobuf, Message, read_fields, read_varint
+from core.tron.protobuf import BYTES, Field, MalformedProtobuf, Message, leading_fields, read_fields, read_varint
 from core.tron.transactions import CONTRACT_RESULTS, HEADER_RAW, RESULT, SIGNED
 from gateways.tron.node_json import MalformedAnswer
 
@@ -26,6 +26,8 @@ _PLAIN_TAILS: Final = {b"": ""} | {
 _BEHIND_RAW: Final = re.compile(rb"\x12\x41(.{65})((?:\x2a\x02\x18.)?)\x12\x20(.{32})(?:\x22\x02\x08\x01)?", re.DOTALL)
 """One signature and a ret with contractRet alone; behind the transaction its txid, and that it was there."""
 _PLAIN_BYTES_MIN: Final = 80
+_FIRST_KEY: Final = 0x0A
+"""Before field 1, of bytes: a transaction in a block, what is stored of it, its raw_data."""
 
 
 def block_of(answer: bytes) -> Block | None:
@@ -103,19 +105,10 @@ def _read_header(header_bytes: bytes, block_id: bytes) -> tuple[BlockRef, dict[s
 
 def _leading_transactions(answer: bytes, transactions: list[ChainTransaction]) -> int:
     """Read the transactions that an answer begins with -> the offset of the first field that is none."""
-    offset, end = 0, len(answer)
-    while offset + 2 < end and answer[offset] == 0x0A:
-        length, start = answer[offset + 1], offset + 2
-        if length > 0x7F:
-            if answer[start] < 0x80:
-                length, start = length & 0x7F | answer[start] << 7, start + 1
-            else:
-                length, start = read_varint(answer, offset + 1)
-        if start + length > end:
-            break
-        offset = start + length
-        transactions.append(_plain(answer, start, offset) or _transaction(answer[start:offset]))
-    return offset
+    end = 0
+    for start, end in leading_fields(answer, _FIRST_KEY):
+        transactions.append(_plain(answer, start, end) or _transaction(answer[start:end]))
+    return end
 
 
 def _plain(answer: bytes, start: int, end: int) -> ChainTransaction | None:
@@ -123,21 +116,15 @@ def _plain(answer: bytes, start: int, end: int) -> ChainTransaction | None:
 
     None for any other. What is read is what `_transaction` would read; that takes several times as long (make bench).
     """
-    if end - start < _PLAIN_BYTES_MIN or answer[start] != 0x0A:
+    if end - start < _PLAIN_BYTES_MIN or answer[start] != _FIRST_KEY:
         return None
-    size, raw = answer[start + 1], start + 2
-    if size > 0x7F:
-        size, raw = size & 0x7F | answer[raw] << 7, raw + 1
-        if not 0 < answer[raw - 1] < 0x80:
-            return None
-    behind = raw + size
-    if answer[raw] != 0x0A:
+    size, stored = _length(answer, start)
+    behind = stored + size
+    if size < 0 or answer[stored] != _FIRST_KEY:
         return None
-    size, raw = answer[raw + 1], raw + 2
-    if size > 0x7F:
-        size, raw = size & 0x7F | answer[raw] << 7, raw + 1
-        if not 0 < answer[raw - 1] < 0x80:
-            return None
+    size, raw = _length(answer, stored)
+    if size < 0:
+        return None
     found = _BEHIND_RAW.fullmatch(answer, raw + size, end)
     if found is None or found.end(2) != behind:
         return None
@@ -146,6 +133,15 @@ def _plain(answer: bytes, start: int, end: int) -> ChainTransaction | None:
     if contract_ret is None:
         return None
     return ChainTransaction(txid.hex(), answer[raw : raw + size], (signature,), contract_ret)
+
+
+def _length(answer: bytes, key_at: int) -> tuple[int, int]:
+    """Of the field behind a key of one byte: its length, if two bytes say it in the one shortest way, else -1; its start."""
+    size = answer[key_at + 1]
+    if size <= 0x7F:
+        return size, key_at + 2
+    high = answer[key_at + 2]
+    return (size & 0x7F | high << 7 if 0 < high < 0x80 else -1), key_at + 3
 
 
 def _transaction(extention: bytes) -> ChainTransaction:

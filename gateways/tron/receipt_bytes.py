@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from core.tron.chain import Log, Receipt
 from core.tron.grpc_messages import AMOUNT_ENTRY
-from core.tron.protobuf import BYTES, VARINT, read_fields, read_varint
+from core.tron.protobuf import BYTES, VARINT, leading_fields, read_fields, read_varint
 from gateways.tron.block_bytes import hash_of, result_name
 from gateways.tron.internal_transfers import INTERNAL_MAX, InternalTransfers
 from gateways.tron.node_json import MalformedAnswer
@@ -105,20 +105,11 @@ class _Reader:
 
     def leading(self, answer: bytes, receipts: list[Receipt]) -> int:
         """Read the receipts that an answer begins with -> the offset of the first field that is none."""
-        offset, end, plain = 0, len(answer), 0
-        while offset + 2 < end and answer[offset] == _INFO_KEY:
-            length, start = answer[offset + 1], offset + 2
-            if length > 0x7F:
-                if answer[start] < 0x80:
-                    length, start = length & 0x7F | answer[start] << 7, start + 1
-                else:
-                    length, start = read_varint(answer, offset + 1)
-            if start + length > end:
-                break
-            offset = start + length
-            receipt = self._plain(answer, start, offset)
+        end = plain = 0
+        for start, end in leading_fields(answer, _INFO_KEY):
+            receipt = self._plain(answer, start, end)
             if receipt is None:
-                receipt = self.receipt(answer[start:offset])
+                receipt = self.receipt(answer[start:end])
                 self.count(1)
             else:
                 plain += 1
@@ -126,7 +117,7 @@ class _Reader:
             if len(receipts) > RECEIPTS_MAX:
                 raise MalformedAnswer(f"it has more than {RECEIPTS_MAX} receipts")
         self.count(plain * _PLAIN_FIELDS)
-        return offset
+        return end
 
     def _plain(self, answer: bytes, start: int, end: int) -> Receipt | None:
         """A receipt of the usual form; None for any other, which `receipt` reads. The caller counts its fields."""

@@ -15,8 +15,8 @@ from core.ledger.ledger import EventStore
 from core.ledger.money import format_amount
 from core.ports.alarm import Alarm
 from core.streams.holdings import movements
-from core.streams.wallet_numbers import AddressBoard, WalletDifference
-from projections.audit.on_chain import TRX, Difference, OnChain, sentence
+from core.streams.wallet_numbers import AddressBoard
+from projections.audit.on_chain import TRX, Difference, OnChain, row_of, sentence
 from projections.audit.wallet_balances import EVERY, PAGE, SOON
 
 ADDRESSES_PER_ROUND: Final = 20
@@ -130,7 +130,7 @@ class DepositBalances:
         looked = {each.address for each in look.found}
         others = {key: amount for key, amount in self._seen.items() if key[0] not in looked}
         self._seen = dict(list({**others, **amounts}.items())[:DIFFERENCES_MAX])
-        self._board.differ_at(sorted(looked), [_row(each) for each in standing.values()])
+        self._board.differ_at(sorted(looked), [row_of(each, explain) for each in standing.values()])
         for key, each in standing.items():
             if told.get(key) != amounts[key]:
                 self._alarm("deposit_address_differs", sentence(each, explain))
@@ -165,13 +165,6 @@ class DepositBalances:
                     booked[moved.address, moved.currency] += moved.delta_minor if counts else -moved.delta_minor
             after = records[-1].position
         return booked
-
-
-def _row(each: Difference) -> WalletDifference:
-    said = sentence(each, explain)
-    return WalletDifference(
-        each.account, each.currency, each.address or "", each.booked, each.found, each.block_number, said
-    )
 
 
 def explain(each: Difference) -> str:

@@ -15,6 +15,7 @@ from core.ledger.events import Event, postings_of
 from core.ledger.journal import TREASURY
 from core.ledger.money import format_amount
 from core.streams.holdings import PAYIN, movements
+from core.streams.wallet_numbers import WalletDifference
 
 TRX: Final = "TRX"
 ROLES: Final = {code: role for role, code in WALLET_ACCOUNTS.items() if role != PAYIN}
@@ -120,6 +121,14 @@ class Booked:
             booked, there = self._accounts[code, currency], sum(each.amounts()[currency] for each in found)
             if booked != there:
                 yield Difference(code, address, currency, booked, there, self._of_role[ROLES[code]])
+
+
+def row_of(each: Difference, explain: Explain) -> WalletDifference:
+    """As a board shows it."""
+    said = sentence(each, explain)
+    return WalletDifference(
+        each.account, each.currency, each.address or "", each.booked, each.found, each.block_number, said
+    )
 
 
 def sentence(each: Difference, explain: Explain | None) -> str:

@@ -17,8 +17,8 @@ from core.ledger.journal import TREASURY
 from core.ledger.ledger import EventStore
 from core.ledger.money import format_amount
 from core.ports.alarm import Alarm
-from core.streams.wallet_numbers import WalletBoard, WalletDifference
-from projections.audit.on_chain import ROLES, TRX, Difference, OnChain, block_of, sentence
+from core.streams.wallet_numbers import WalletBoard
+from projections.audit.on_chain import ROLES, TRX, Difference, OnChain, block_of, row_of, sentence
 
 EVERY: Final = timedelta(minutes=10)
 SOON: Final = timedelta(seconds=30)
@@ -112,7 +112,7 @@ class WalletBalances:
         amounts = {key: each.found - each.booked for key, each in off.items()}
         standing = {key: each for key, each in off.items() if self._seen.get(key) == amounts[key]}
         self._seen = amounts
-        self._board.differ([_row(each) for each in standing.values()])
+        self._board.differ([row_of(each, explain) for each in standing.values()])
         for key, each in standing.items():
             if self._told.get(key) != amounts[key]:
                 self._alarm("wallet_differs", sentence(each, explain))
@@ -166,13 +166,6 @@ def _blocks(found: Sequence[OnChain]) -> dict[str, int]:
         code: max((each.block_number for each in found if each.role == role), default=0) for code, role in ROLES.items()
     }
     return blocks | {STAKED: max((each.block_number for each in found), default=0)}
-
-
-def _row(each: Difference) -> WalletDifference:
-    said = sentence(each, explain)
-    return WalletDifference(
-        each.account, each.currency, each.address or "", each.booked, each.found, each.block_number, said
-    )
 
 
 def explain(each: Difference) -> str:

@@ -93,10 +93,10 @@ class OpenPayouts(OpenOrders):
         if self.account(order.wish).status != "active":
             return "account_suspended"
         frozen = self._known(freeze_stream(order.wish.account_id), Freeze()).waiting
-        return "account_frozen" if frozen or self._is_stopped(account_stream(order.wish.account_id)) else None
+        return "account_frozen" if frozen or any(map(self._is_stopped, order.wish.owners)) else None
 
     def _is_stopped(self, stream: str) -> bool:
-        """Whether an account's own stream holds what cannot be read: every step of its payouts would be refused."""
+        """Whether a stream that each step names holds what cannot be read: every step would be refused."""
         if stream not in self._stopped:
             self._stopped[stream] = stopped(self._store.histories([stream]).get(stream, ()))
         return self._stopped[stream]

@@ -1,14 +1,12 @@
-"""Rows that nobody can read, put into the history past the program; who freezes accounts for them, and who looks at them."""
+"""Rows that nobody can read, put into the history past the program, and the operator who looks at them."""
 
 import json
 import random
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from core.ledger.events import Recorded
 from core.ledger.history import SetAside
-from core.ledger.ledger import Failed, Ledger
-from core.streams.set_aside import FreezePayouts, SettleEvent
+from core.streams.set_aside import EventSettled, SettleEvent
 from tests.simulation.durable import Store
 
 ACTOR: Final = "operator:simulation"
@@ -35,42 +33,26 @@ def unreadable(draw: random.Random, account_id: str) -> tuple[str, bytes]:
     return draw.choice(_TOPICS[:-1] if state.startswith(b"{") and b"postings" in state else _TOPICS), state
 
 
-def waiting(store: Store) -> Iterator[tuple[Recorded, SetAside]]:
-    """What is set aside and was not settled."""
-    settled = {
-        (record.stream, record.event.position)
-        for record in store.events
-        if type(record.event).__name__ == "EventSettled"
-    }
-    for record in store.events:
-        if isinstance(record.event, SetAside) and (record.stream, record.position) not in settled:
-            yield record, record.event
+class Waiting(NamedTuple):
+    """What was set aside and not settled, and the accounts that it names."""
+
+    position: int
+    stream: str
+    accounts: Sequence[str]
 
 
-class Freezes:
-    """What the process `record` does beside its work, on the history itself: no projector is in the simulation."""
-
-    def __init__(self, store: Store, ledger: Ledger) -> None:
-        self._store = store
-        self._ledger = ledger
-
-    def step(self) -> bool:
-        freezes = [
-            FreezePayouts(
-                account_id=account_id, position=record.position, stream=record.stream, actor="system:recorder"
-            )
-            for record, found in waiting(self._store)
-            for account_id in found.accounts
-        ]
-        for outcome in self._ledger.execute(freezes):
-            if isinstance(outcome, Failed):
-                raise outcome.error
-        return False
+def waiting(store: Store) -> list[Waiting]:
+    settled = {(it.stream, it.event.position) for it in store.events if isinstance(it.event, EventSettled)}
+    return [
+        Waiting(it.position, it.stream, it.event.accounts)
+        for it in store.events
+        if isinstance(it.event, SetAside) and (it.stream, it.position) not in settled
+    ]
 
 
 def settlements(store: Store) -> list[SettleEvent]:
     """An operator has looked at everything."""
     return [
-        SettleEvent(record.position, record.stream, found.accounts, "nobody knows who wrote it", ACTOR)
-        for record, found in waiting(store)
+        SettleEvent(it.position, it.stream, tuple(it.accounts), "nobody knows who wrote it", ACTOR)
+        for it in waiting(store)
     ]

@@ -19,6 +19,7 @@ from core.tron.address import Address
 from gateways.devnet import node as devnet
 from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.state import committee
+from gateways.postgres.set_aside_events import Freezes
 from gateways.processes.relay import Relay
 from gateways.tron.nodes import Nodes
 from scanners.observer import Observer
@@ -31,9 +32,9 @@ from signers.outgoing.instructions import Instructions
 from signers.outgoing.payouts import Payouts
 from signers.sweeps.sweeps import Sweeps
 from signers.sweeps.worth import SweepRules
-from tests.simulation import poison
 from tests.simulation.backends import Backend
 from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
+from tests.simulation.poison import waiting
 from tests.support.memory import Crash, MemoryCursors, MemoryHoldings, MemoryOutstanding, MemorySolidLog
 
 EVERY_PLACE: Final = bool(os.environ.get("EVERY_PLACE"))
@@ -268,7 +269,7 @@ class System:
             key=FACT_KEY,
             alarm=self._alarm,
         )
-        freezes = poison.Freezes(self.store, Ledger(store, self.now))
+        freezes = Freezes(lambda: waiting(self.store), Ledger(store, self.now), look_every=1)
         return lambda: recorder.step() | freezes.step()
 
     def _relay(self) -> Callable[[], bool]:

@@ -65,6 +65,17 @@ def test_omit_tx(client: Client) -> None:
     assert client.armed == []
 
 
+def test_lite_node(client: Client) -> None:
+    """Below a height there is no block and no receipt but block 0, and what is above it is as ever."""
+    number = client.busy_block()
+    client.devnet.node.mine(2)
+    client.arm("lite", below=number + 1)
+    assert client.block(number) == {}
+    assert client.infos(number) == []
+    assert client.block(number + 1)["block_header"]["raw_data"]["number"] == number + 1
+    assert client.block(0)["blockID"]
+
+
 def test_omit_one_tx_for_ever(client: Client) -> None:
     """A named transaction is missing from blocks, receipts and its own look-ups until the faults are cleared."""
     number = client.busy_block()

@@ -106,6 +106,20 @@ def test_one_that_lags_is_named_while_the_others_are_fresh() -> None:
     assert len(watched.node_alarms()) == 2
 
 
+def test_one_that_rests_for_its_answers_is_not_called_silent() -> None:
+    """It was blamed, rests, and answers: what it lacks is named; a silent one that rests is not asked."""
+    watched = Watched()
+    assert watched.look() == ["", "", ""]
+    member = watched.nodes.roster.members[1]
+    watched.talkers[1].first = 160
+    watched.nodes.roster.failed(member, Unavailable("once"))
+    for _ in range(6):
+        watched.nodes.roster.blame(member, InvalidBlock("it has no block 151"))
+    assert watched.look()[1] == "silent: does not answer"
+    member.silent = False
+    assert watched.look(timedelta(seconds=15))[1].startswith("lacks_blocks: has not the block 151")
+
+
 def test_the_limit_is_the_setting_s() -> None:
     """What is behind by a minute is well for who allows five."""
     watched = Watched(lag_s_max=300)

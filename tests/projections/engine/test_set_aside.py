@@ -3,6 +3,7 @@
 import json
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_a_poison_row_stops_its_stream_and_nothing_else(
     assert {each.position: set(each.accounts or ()) for each in waiting(database)}[at["unreadable"]] == {ALICE}
 
     login = Connections(database.role_urls[RECORDER], connections_max=1)
-    freezes = Freezes(login.transaction, ledger, look_every=1)
+    freezes = Freezes(partial(set_aside_events, login.transaction, settled=False), ledger, look_every=1)
     assert not freezes.step()
     head = store.head()
     assert not freezes.step()

@@ -5,7 +5,7 @@ import pytest
 from core.ledger.events import Recorded
 from core.ledger.history import recorded
 from core.ledger.ledger import Accepted
-from core.streams.set_aside import FreezePayouts, SettleEvent
+from core.streams.set_aside import FreezePayouts, SettleEvent, freeze_stream
 from tests.signers.outgoing.world import COINS, World
 from tests.support.history import ALICE
 
@@ -39,7 +39,7 @@ def test_a_stopped_payout_waits_and_others_are_paid(world: World) -> None:
     assert world.payout(wished).state == "confirmed"
 
 
-@pytest.mark.parametrize("how", ["its own stream", "a freeze"])
+@pytest.mark.parametrize("how", ["its own stream", "its freezes' stream", "a freeze"])
 def test_a_stopped_account_waits_and_others_are_paid(world: World, how: str) -> None:
     """What was asked for before is not made, nothing spins or ends, and all goes on once it is settled."""
     wished = world.request("p1")
@@ -48,9 +48,12 @@ def test_a_stopped_account_waits_and_others_are_paid(world: World, how: str) -> 
         stream = "payout-junk"
         at = poison(world, stream, "payout.requested/2")
         world.ledger.execute([FreezePayouts(ALICE, at, stream, "system:recorder")])
-    else:
+    elif how == "its own stream":
         stream = f"account-{ALICE}"
         at = poison(world, stream, "account.renamed/1")
+    else:
+        stream = freeze_stream(ALICE)
+        at = poison(world, stream, "account.payouts-frozen/1")
     world.live()
     assert world.payout(wished).state == "requested"
     assert world.payout(other).state == "confirmed"
