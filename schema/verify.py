@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 """Check a Counterfoil history, with nothing but Python's standard library and no line of Counterfoil's own code.
 
-    python3 verify.py history EXPORT.ndjson --key KEY [--archive FOLDER]     everything below, by position
-    python3 verify.py receipt RECEIPT.json --key KEY                         one client's proof, offline
-    python3 verify.py statement FILE --key KEY                               a signed statement, JSON or CSV
+    python3 verify.py history EXPORT.ndjson --key KEY [--archive FOLDER] [--seen NOTE]    everything below, by position
+    python3 verify.py receipt RECEIPT.json --key KEY                                      one client's proof, offline
+    python3 verify.py statement FILE --key KEY                                            a signed statement, JSON or CSV
 
 EXPORT is what `counterfoil audit export` writes. KEY is a verifier key (`counterfoil audit keys`), which you should have had
-from the operator by another way than the export. FOLDER is the archive of checkpoints outside the database.
+from the operator by another way than the export. FOLDER is the archive of checkpoints outside the database. NOTE is a
+checkpoint that you kept from an earlier day (`GET /v1/checkpoints`): whoever rewrote the history since has not that one.
+
+Only what is signed is proven. What stands behind the last checkpoint, and everything where no key is given, is nobody's word:
+the last line says so, and the exit code is 1. `--unsigned-tail SECONDS` lets an end pass that is so young, by the time that
+the export says it was made at and the time that the last checkpoint signs; you know whether that time can be.
 
 What is derived here from the events alone, and compared with what the export says:
 
@@ -21,7 +26,8 @@ What is derived here from the events alone, and compared with what the export sa
 * an event that the program itself cannot read, or not fold into every view, is named; one that an operator has settled is told.
 
 An event type that this file does not know is no error: its lines count like all lines, and it is listed as
-"not known to this verifier: postings checked, story not".
+"not known to this verifier: postings checked, story not". A kind of line that it does not know is one: a newer verifier
+reads it. A check says `holds` of what it has looked at; where the history has nothing for it to look at, it says `none`.
 
 Three readers go through the file at the same time, each in a process of its own: the hashes, the receipts, the books.
 """
@@ -36,8 +42,10 @@ import multiprocessing
 import re
 import sys
 import time
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 FORMAT = "counterfoil-export/1"
 TOLD_MAX = 100  # findings of one check that are told; the others are counted
@@ -49,11 +57,12 @@ RECEIPT_LEAVES = 1024
 
 
 class Findings:
-    """What does not hold, by check, each with its position. A check without findings holds."""
+    """What does not hold, by check, each with its position. A check without findings holds of what it has looked at."""
 
     def __init__(self, *checks):
         self.checks = {check: [] for check in checks}
         self.more = dict.fromkeys(checks, 0)
+        self.seen = dict.fromkeys(checks, 0)  # how much each has looked at: nothing holds of nothing
         self.notes = []
 
     def wrong(self, check, position, sentence):
@@ -72,6 +81,7 @@ HASHES = "every event is the one whose hash is kept"
 SEALS = "every event is sealed, and the seals chain"
 CHECKPOINTS = "every checkpoint is signed and is of this history"
 ARCHIVE = "the archive has this history's checkpoints"
+KEPT = "the checkpoints that you kept are of this history"
 RECEIPTS = "the receipts that clients hold are of this history"
 ENTRIES = "every entry balances per book and currency, in amounts above zero"
 ACCOUNTS = "every line is posted to an account that was opened"
@@ -272,7 +282,7 @@ def consistent(old_size, old_root, size, root, path):
 
 TEXT = rb'"([^"\\]*(?:\\.[^"\\]*)*)"'
 EVENT = re.compile(
-    rb'\{"kind":"event","position":(\d+),"stream":' + TEXT + rb',"version":(\d+),"topic":' + TEXT
+    rb'\{"kind":"event","position":(\d{1,18}),"stream":' + TEXT + rb',"version":(\d{1,18}),"topic":' + TEXT
     + rb',"hash":"([0-9a-f]{64})","(state|text)":(.*)\}\n'
 )  # fmt: skip
 
@@ -305,12 +315,46 @@ def event_of(line):
     return int(position), unquoted(stream), int(version), unquoted(topic), kept, state
 
 
+KINDS = {
+    "header": {"format": str, "made_at": str, "head": int, "keys": list, "shown": dict},
+    "set_aside": {"position": int, "reason": str, "views": list},
+    "seal": {"first": int, "last": int, "previous": str, "hash": str},
+    "checkpoint": {"number": int, "size": int, "blind": str, "note": str, "receipts": list},
+    "balance": {
+        "position": int, "book": str, "account": str, "type": str, "currency": str,
+        "amount_minor": int, "pending_minor": int,
+    },
+    "guard": {"position": int, "ledger_account_id": str, "currency": str, "balance_minor": int},
+    "end": {"head": int, "events": int, "seals": int, "checkpoints": int},
+}  # fmt: skip
+"""Every kind of line beside events, and exactly what stands in it: what nobody looks at is no part of an export."""
+
+MISSHAPEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What it raises to read something of another form."""
+
+
+def wrong_form(number, content):
+    """What is wrong with the form of a line, or None."""
+    if type(content) is not dict or content.get("kind") not in KINDS:
+        kind = content.get("kind") if type(content) is dict else content
+        return f"it is of no kind that this verifier knows: {str(kind)[:40]!r}"
+    kind, fields = content["kind"], KINDS[content["kind"]]
+    for name in content:
+        if name != "kind" and name not in fields:
+            return f"{kind} has no {name[:40]!r} that this verifier knows"
+    for name, form in fields.items():
+        if type(content.get(name)) is not form and (name != "made_at" or name in content):
+            return f"{kind} needs {name}"  # the first exports did not say when they were made
+    if (kind == "header") != (number == 1):
+        return f"it is {kind}: an export begins with its header, and has one"
+    return None
+
+
 class Reader:
     """Goes through an export line by line."""
 
     def __init__(self, options):
         self.options = options
-        self.header = {}
 
     def read(self, path):
         gc.disable()  # nothing here refers to itself, and looking for it would cost a third of the time
@@ -321,22 +365,28 @@ class Reader:
                 else:
                     self.other(number, line)
         self.end()
-        return self.findings
 
     def other(self, number, line):
         try:
             content = json.loads(line)
-            kind = content["kind"]
-            if number == 1:
-                self.header = content
-            handle = getattr(self, f"on_{kind}", None)
-            if handle is not None:
+            wrong = wrong_form(number, content)
+        except MISSHAPEN as error:
+            content, wrong = {}, f"it cannot be read: {error}"
+        if wrong:
+            self.unknown_line(number, wrong)
+        handle = getattr(self, f"on_{content.get('kind')}", None) if type(content) is dict else None
+        if handle is not None:
+            try:
                 handle(content)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            self.damaged(number, f"line {number} cannot be read: {error}")
+            except MISSHAPEN as error:
+                self.damaged(content["kind"], f"line {number} cannot be read: {error!r}")
 
-    def damaged(self, number, sentence):
-        """The reader of hashes tells of lines; the others pass over them."""
+    def unknown_line(self, number, sentence):
+        """The reader of hashes tells of these; the others pass over them."""
+
+    def result(self):
+        """What goes from the reader's process to the one that judges."""
+        return SimpleNamespace(findings=self.findings)
 
 
 # The hashes ----------------------------------------------------------------------------------------------------------
@@ -347,36 +397,47 @@ class Hashes(Reader):
 
     def __init__(self, options):
         super().__init__(options)
-        self.findings = Findings(ORDER, HASHES, SEALS, CHECKPOINTS, ARCHIVE)
+        self.findings = Findings(ORDER, HASHES, SEALS, CHECKPOINTS, ARCHIVE, KEPT)
         self.position = 0  # of the last event
         self.counts = {"events": 0, "seals": 0, "checkpoints": 0}
-        self.ended = False
+        self.begun = self.ended = False
         self.tree = Tree()
         self.sealed = 0  # up to there
         self.previous = bytes(32)
         self.digest = sha256(self.previous)
         self.keys = [Key(text) for text in options.key]
         self.last_checkpoint = None  # (number, size, time)
-        self.roots = {}  # by size, where the archive has a checkpoint
+        self.signed = (0, "")  # how far somebody whose key is known has signed, and the time that was signed with it
+        self.made_at = None  # as the export says
+        self.roots = {}  # by size, where the archive, or the auditor, has a checkpoint
         self.notes = {}  # by number
         self.archive = list(read_archive(options.archive)) if options.archive else []
-        self.archived_sizes = set()
-        for name, content in self.archive:
-            try:
-                self.archived_sizes.add(Checkpoint(json.loads(content)["checkpoint"].split("\n\n")[0] + "\n").size)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                self.findings.wrong(ARCHIVE, 0, f"{name} is no checkpoint")
+        self.kept = [found for path in options.seen for found in read_kept(path)]
+        self.awaited = set()  # sizes at which the root is to be remembered
+        for check, others in ((ARCHIVE, self.archive), (KEPT, self.kept)):
+            for name, content in others:
+                try:
+                    note = json.loads(content)["checkpoint"] if check == ARCHIVE else content
+                    self.awaited.add(Checkpoint(note.split("\n\n")[0] + "\n").size)
+                except MISSHAPEN:
+                    self.findings.wrong(check, 0, f"{name} is no checkpoint")
 
-    def damaged(self, number, sentence):
-        self.findings.wrong(ORDER, self.position, f"{sentence} (behind position {self.position})")
+    def unknown_line(self, number, sentence):
+        self.findings.wrong(ORDER, self.position, f"line {number}, behind position {self.position}: {sentence}")
+
+    def damaged(self, kind, sentence):
+        check = {"seal": SEALS, "checkpoint": CHECKPOINTS}.get(kind, ORDER)
+        self.findings.wrong(check, self.position, f"{sentence} (behind position {self.position})")
 
     def event(self, number, line):
         found = event_of(line)
         if found is None:
-            self.damaged(number, f"line {number} is no event line as the format has it")
+            self.unknown_line(number, "it is no event line as the format has it")
             return
         position, stream, version, topic, kept, state = found
         self.counts["events"] += 1
+        if self.ended:
+            self.findings.wrong(ORDER, position, f"line {number} stands behind the export's end")
         expected = self.position + 1
         if position < expected:
             self.findings.wrong(ORDER, position, f"it stands behind position {self.position}")
@@ -404,12 +465,13 @@ class Hashes(Reader):
             self.findings.wrong(HASHES, position, f"the event is not the one that was kept ({topic.decode()})")
         self.tree.add(leaf.digest())
         self.digest.update(data)
-        if position in self.archived_sizes:
+        if position in self.awaited:
             self.roots[position] = self.tree.root()
 
     def on_header(self, content):
         if content.get("format") != FORMAT:
             self.findings.wrong(ORDER, 0, f"this is no {FORMAT}, but {content.get('format')!r}")
+        self.made_at, self.begun = content.get("made_at"), True
         if not self.keys:
             self.keys = [Key(each["key"]) for each in content["keys"] if each["purpose"] == "checkpoints"]
             self.findings.notes.append("the keys are the export's own: give --key to be sure who signed")
@@ -456,12 +518,20 @@ class Hashes(Reader):
                 f"{where}: an event between {before[1] + 1} and {size}, or before, is not the one that was signed"
             )
             self.findings.wrong(CHECKPOINTS, size, sentence)
+        elif size == self.tree.size:
+            self.reach(signed)
         told = [[f"{signed.origin}/receipts", str(number), signed.time, root] for root in signed.receipts]
         if receipts != told:
             self.findings.wrong(CHECKPOINTS, size, f"{where}: the notes of its receipts are not those that it names")
         self.last_checkpoint = (number, size, signed.time)
 
+    def reach(self, signed):
+        """So far the history is the one that was signed."""
+        self.signed = max(self.signed, (signed.size, signed.time))
+
     def on_end(self, content):
+        if self.ended:
+            self.findings.wrong(ORDER, self.position, "the export has more than one end")
         self.ended = True
         if content["head"] != self.position:
             self.findings.wrong(
@@ -474,16 +544,23 @@ class Hashes(Reader):
                 )
 
     def end(self):
+        if not self.begun:
+            self.findings.wrong(ORDER, 0, "the export has no header")
         if not self.ended:
             self.findings.wrong(ORDER, self.position, "the export is cut off here: its last line is missing")
         if self.sealed < self.position:
             self.findings.wrong(SEALS, self.sealed + 1, f"positions {self.sealed + 1} to {self.position} have no seal")
-        covered = self.last_checkpoint[1] if self.last_checkpoint else 0
-        if covered < self.position:
-            self.findings.notes.append(f"positions {covered + 1} to {self.position} wait for the next checkpoint")
         self.check_archive()
+        self.check_kept()
+        seen = {ORDER: "events", HASHES: "events", SEALS: "seals", CHECKPOINTS: "checkpoints"}
+        self.findings.seen.update({check: self.counts[name] for check, name in seen.items()})
+        self.findings.seen.update({ARCHIVE: len(self.archive), KEPT: len(self.kept)})
         self.findings.notes.insert(0, f"{self.counts['events']:,} events, {self.counts['seals']:,} seals,"
                                       f" {self.counts['checkpoints']:,} checkpoints")  # fmt: skip
+
+    def result(self):
+        told = ("findings", "position", "signed", "made_at", "counts")
+        return SimpleNamespace(**{name: getattr(self, name) for name in told})
 
     def check_archive(self):
         """Every archived checkpoint is signed, adds to the one before, and is of this history."""
@@ -493,7 +570,7 @@ class Hashes(Reader):
                 kept = json.loads(content)
                 signed = Checkpoint(open_note(kept["checkpoint"], self.keys))
                 path = [base64.b64decode(step, validate=True) for step in kept["consistency"]]
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except MISSHAPEN as error:
                 self.findings.wrong(ARCHIVE, 0, f"{name}: {error}")
                 continue
             where = f"{name}, checkpoint {signed.number} over {signed.size} events"
@@ -507,10 +584,29 @@ class Hashes(Reader):
                 self.findings.wrong(ARCHIVE, signed.size, f"{where} is not of this history")
             elif self.notes.get(signed.number) != kept["checkpoint"]:
                 self.findings.wrong(ARCHIVE, signed.size, f"{where} is another one in the export")
+            else:
+                self.reach(signed)
             before = signed
         if self.archive and self.last_checkpoint and before and self.last_checkpoint[0] > before.number:
             behind = self.last_checkpoint[0] - before.number
             self.findings.notes.append(f"{behind} checkpoints are not in the archive yet")
+
+    def check_kept(self):
+        """Every checkpoint that the auditor kept is signed and of this history, whatever the export has of it."""
+        for name, note in self.kept:
+            try:
+                signed = Checkpoint(open_note(note, self.keys))
+            except MISSHAPEN as error:
+                self.findings.wrong(KEPT, 0, f"{name}: {error}")
+                continue
+            where = f"{name}, checkpoint {signed.number} over {signed.size} events"
+            if signed.size > self.tree.size:
+                sentence = f"{where}: the history ends at {self.tree.size}, what you have seen is not in it"
+                self.findings.wrong(KEPT, self.tree.size, sentence)
+            elif self.roots.get(signed.size) != signed.root:
+                self.findings.wrong(KEPT, signed.size, f"{where} is not of this history: it was rewritten since")
+            else:
+                self.reach(signed)
 
 
 class Checkpoint:
@@ -533,6 +629,20 @@ def read_archive(folder):
         raise SystemExit(f"there is no checkpoint in {folder}")
     for path in paths:
         yield path.name, path.read_bytes()
+
+
+def read_kept(path):
+    """(name, note) of every checkpoint in a file: a note, an archived checkpoint, or what GET /v1/checkpoints answered."""
+    text = Path(path).read_bytes().decode()
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return [(Path(path).name, text)]
+    several = found["data"] if type(found) is dict and "data" in found else [found]
+    notes = [each.get("note") or each.get("checkpoint") for each in several if type(each) is dict]
+    if not notes or not all(type(note) is str for note in notes):
+        raise ValueError(f"{path} holds no checkpoint")
+    return [(Path(path).name, note) for note in notes]
 
 
 # The receipts --------------------------------------------------------------------------------------------------------
@@ -567,8 +677,11 @@ class Receipts(Reader):
             state = content_of(raw)
             for account, text in entries_of(stream.decode(), version, topic.decode(), state, shown):
                 self.entries.append((position, account, sha256(text.encode()).digest()))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except MISSHAPEN as error:
             self.findings.wrong(RECEIPTS, position, f"no entry can be made of the event: {error!r}")
+
+    def damaged(self, kind, sentence):
+        self.findings.wrong(RECEIPTS, self.left_out, sentence)
 
     def on_set_aside(self, content):
         if not content["views"]:
@@ -581,6 +694,7 @@ class Receipts(Reader):
             salt = hmac.digest(blind, position.to_bytes(8, "big") + account.encode(), "sha256")
             leaves.append(sha256(b"\x00" + salt + entry).digest())
         leaves.sort()
+        self.findings.seen[RECEIPTS] += len(self.entries)
         self.entries = []
         roots = []
         for tree, start in enumerate(range(0, len(leaves), RECEIPT_LEAVES)):
@@ -665,8 +779,10 @@ class Books(Reader):
         self.versions = {}  # stream -> its last version
         self.stories = Stories(self)
         self.unknown = {}  # topic -> how often
+        self.entries = 0
         self.set_aside = {}  # position -> (why, the views that leave it out; none: all do)
         self.settled = {}  # position -> what an operator said
+        self.position = 0  # of the last event
         self.said_at = None  # the position of the balance lines
         self.due, self.due_pending = {}, {}  # what they are yet to say
         self.guards = set()
@@ -676,6 +792,7 @@ class Books(Reader):
         if found is None:
             return
         position, stream, version, topic, _, raw = found
+        self.position = position
         known = self.versions.get(stream, 0)
         if version != known + 1:
             self.findings.wrong(STREAMS, position, f"{stream.decode()} has version {version} behind {known}")
@@ -686,22 +803,29 @@ class Books(Reader):
             state = content_of(raw)
             if type(state["occurred_at"]) is not str or type(state["actor"]) is not str:
                 raise ValueError("it says no time, or no actor")
+            self.findings.seen[READABLE] += 1
             postings = state.get("postings")
             if postings:
+                self.entries += 1
                 self.post(position, postings)
             if topic == b"event.settled/1":
                 self.settled[state["position"]] = state["reason"]
             tell = STORIES.get(topic)
             if tell is not None:
                 check, wrong = tell(self.stories, stream.decode(), version, state)
+                self.findings.seen[check] += 1
                 if wrong:
                     self.findings.wrong(check, position, wrong)
             elif topic not in PLAIN:
                 self.unknown[topic] = self.unknown.get(topic, 0) + 1
         except Impossible as impossible:
             self.findings.wrong(impossible.check, position, str(impossible))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except MISSHAPEN as error:
             self.findings.wrong(OTHERS, position, f"{topic.decode()} is not as such events are: {error!r}")
+
+    def damaged(self, kind, sentence):
+        check = {"balance": BALANCES, "guard": GUARD}.get(kind, READABLE)
+        self.findings.wrong(check, self.position, sentence)
 
     def on_set_aside(self, content):
         self.set_aside[content["position"]] = (content["reason"], content["views"])
@@ -741,6 +865,9 @@ class Books(Reader):
     def on_balance(self, content):
         """What the table says; it stands behind the event that it reflects."""
         position = content["position"]
+        self.findings.seen[BALANCES] += 1
+        if position != self.position or self.said_at not in (None, position):
+            self.findings.wrong(BALANCES, position, f"its balances stand behind position {self.position}")
         if self.said_at is None:
             self.said_at = position
             self.due = dict(self.debits)
@@ -761,6 +888,7 @@ class Books(Reader):
             )
 
     def on_guard(self, content):
+        self.findings.seen[GUARD] += 1
         owner = self.ids.get(content["ledger_account_id"])
         if owner is None or self.kinds[owner] != "liability" or (owner, content["currency"]) in self.guards:
             self.findings.wrong(GUARD, content["position"], f"{content['ledger_account_id']} has no row in the events")
@@ -785,6 +913,9 @@ class Books(Reader):
                 self.findings.wrong(GUARD, head, f"{owner[1]} of {owner[0]} has no guard row")
 
     def end(self):
+        liabilities = sum(kind == "liability" and book != "treasury" for (book, _), kind in self.kinds.items())
+        self.findings.seen.update({ENTRIES: self.entries, ACCOUNTS: self.entries, CUSTODY: self.entries})
+        self.findings.seen.update({LIABILITIES: liabilities, STREAMS: len(self.versions)})
         for position, (reason, views) in sorted(self.set_aside.items()):
             where = f"left out of {', '.join(views)}" if views else "it cannot be read, and is left out"
             if position in self.settled:
@@ -1489,42 +1620,96 @@ READERS = (Books, Receipts, Hashes)
 
 
 def read(reader, options):
-    return reader(options).read(options.file)
+    """-> what is left of a reader when it has read: its findings, and what the reader of hashes says beside them."""
+    made = reader(options)
+    made.read(options.file)
+    return made.result()
 
 
 def verify_history(options):
-    """Every reader in a process of its own -> whether everything holds."""
+    """Every reader in a process of its own -> whether everything holds, and is signed."""
     began = time.monotonic()
     with multiprocessing.Pool(len(READERS)) as pool:
-        found = pool.starmap(read, [(reader, options) for reader in READERS])
+        readers = pool.starmap(read, [(reader, options) for reader in READERS])
     seconds = time.monotonic() - began
-    holds = all(findings.ok for findings in found)
+    found = [reader.findings for reader in reversed(readers)]
+    proven, sentence = judge(readers[-1], all(findings.ok for findings in found), options)
     if options.json:
-        told = {
-            check: [{"position": position, "wrong": sentence} for position, sentence in wrong]
-            for findings in reversed(found)
-            for check, wrong in findings.checks.items()
-        }
-        print(
-            json.dumps(
-                {"holds": holds, "checks": told, "notes": [n for f in reversed(found) for n in f.notes]}, indent=2
-            )
-        )
-        return holds
-    for findings in reversed(found):
+        show_json(readers[-1], found, proven, sentence)
+        return proven
+    for findings in found:
         for check, wrong in findings.checks.items():
-            if check == ARCHIVE and not options.archive:
+            if check in (ARCHIVE, KEPT) and not (options.archive if check == ARCHIVE else options.seen):
                 continue
-            print(f"{'WRONG' if wrong else 'holds'}  {check}")
-            for position, sentence in wrong:
-                print(f"         position {position}: {sentence}")
+            print(f"{'WRONG' if wrong else 'holds' if findings.seen[check] else 'none '}  {check}")
+            for position, told in wrong:
+                print(f"         position {position}: {told}")
             if findings.more[check]:
                 print(f"         and {findings.more[check]} more")
-    for findings in reversed(found):
+    for findings in found:
         for note in findings.notes:
             print(f"note   {note}")
-    print(f"{'everything holds' if holds else 'something does not hold'} ({seconds:.1f} s)")
-    return holds
+    if readers[-1].made_at:
+        print(f"note   the export says that it was made at {readers[-1].made_at}")
+    print(f"{sentence} ({seconds:.1f} s)")
+    return proven
+
+
+def judge(hashes, holds, options):
+    """-> (whether this proves the history, the sentence that says so): what nobody signed is no success."""
+    head, (signed, when) = hashes.position, hashes.signed
+    if not holds:
+        return False, "something does not hold"
+    if not hashes.counts["events"]:
+        return False, "NOT PROVEN: the export holds no event, so there is nothing that could hold"
+    if not options.key:
+        return False, "NOT PROVEN: without --key nobody that you know has signed this; what it says of itself holds"
+    if signed == head:
+        return True, f"everything holds, and is signed up to its last position {head}, at {when}"
+    behind = f"positions {signed + 1} to {head} are signed by nobody"
+    if not signed:
+        return False, f"NOT PROVEN: {behind}; export again when there is a checkpoint"
+    if options.unsigned_tail is None:
+        return False, (
+            f"NOT PROVEN: {behind}; what holds is signed up to {signed}, at {when}."
+            " Export again after the next checkpoint, or allow a young end with --unsigned-tail SECONDS"
+        )
+    if not hashes.made_at:
+        return False, f"NOT PROVEN: {behind}, and the export does not say when it was made"
+    age = (moment(hashes.made_at) - moment(when)).total_seconds()
+    if not 0 <= age <= options.unsigned_tail:
+        return False, (
+            f"NOT PROVEN: {behind}; by what the export says it was made {age:,.0f} s after the last checkpoint,"
+            f" at {hashes.made_at}, and {options.unsigned_tail} s are allowed"
+        )
+    return True, (
+        f"everything holds, and is signed up to position {signed}, at {when};"
+        f" {behind}, as you allowed of an export made {age:,.0f} s later"
+    )
+
+
+def moment(text):
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
+
+
+def show_json(hashes, found, proven, sentence):
+    told = {
+        check: [{"position": position, "wrong": sentence} for position, sentence in wrong]
+        for findings in found
+        for check, wrong in findings.checks.items()
+    }
+    facts = {
+        "holds": proven,
+        "verdict": sentence,
+        "head": hashes.position,
+        "signed_to": hashes.signed[0],
+        "signed_at": hashes.signed[1] or None,
+        "made_at": hashes.made_at,
+        "checks": told,
+        "none": [check for findings in found for check, seen in findings.seen.items() if not seen],
+        "notes": [note for findings in found for note in findings.notes],
+    }
+    print(json.dumps(facts, indent=2))
 
 
 def verify_receipt(options):
@@ -1533,7 +1718,7 @@ def verify_receipt(options):
     receipt = json.loads(Path(options.file).read_text(encoding="utf-8"))
     try:
         when = check_receipt(receipt, [Key(text) for text in options.key])
-    except (ValueError, KeyError, TypeError) as error:
+    except MISSHAPEN as error:
         print(f"WRONG  {error}")
         return False
     print(f"holds  signed at {when}, checkpoint {receipt['checkpoint']}:\n{receipt['entry']}")
@@ -1545,7 +1730,7 @@ def verify_statement(options):
         raise SystemExit("a statement is checked with --key")
     try:
         text = check_statement(Path(options.file).read_bytes(), [Key(text) for text in options.key])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MISSHAPEN as error:
         print(f"WRONG  {error}")
         return False
     print(f"holds  {text}")
@@ -1565,6 +1750,10 @@ def main():
         command.add_argument("--key", action="append", default=[], help="a verifier key; several if one was replaced")
         if name == "history":
             command.add_argument("--archive", help="the folder of archived checkpoints")
+            command.add_argument("--seen", action="append", default=[], help="a checkpoint that you kept; several")
+            command.add_argument(
+                "--unsigned-tail", type=int, metavar="SECONDS", help="how young an unsigned end may be"
+            )
             command.add_argument("--json", action="store_true", help="findings as JSON")
     options = parser.parse_args()
     run = {"history": verify_history, "receipt": verify_receipt, "statement": verify_statement}[options.command]

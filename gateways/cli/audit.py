@@ -1,10 +1,8 @@
 """What the command line does for an auditor: prove the database, hand out keys, export."""
 
-import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -12,26 +10,22 @@ import psycopg
 from cyclopts import App, Parameter
 
 from core.ledger.journal import TREASURY
-from core.proofs.notes import NoteKey
 from core.streams.accounts import account_stream
 from gateways.cli.acts import note_command
 from gateways.cli.audit_diff import ACCOUNT, book_of, show_difference
+from gateways.cli.audit_verify import Asked, verify_database, verify_export
 from gateways.cli.console import Data, Json, Output, Table, progress
 from gateways.cli.installation import opened_database, settings_with
-from gateways.cli.reconcile import checks_table, facts_of
-from gateways.embedded.checkpoint_archive import FolderArchive
 from gateways.postgres.connections import Connections
 from gateways.postgres.roles import READER
 from gateways.settings import Settings
 from gateways.user_error import UserError
-from gateways.wiring.notes import open_archive, open_signer
-from gateways.wiring.opened import open_platform
+from gateways.wiring.notes import open_signer
+from gateways.wiring.platform import utc_now
 from projections.audit.export import export
 from projections.audit.history_tree import GROW_EVENTS_MAX, HistoryTree
 from projections.audit.plain_text import Period, journal
 from projections.audit.plain_text_forms import FORMS
-from projections.audit.reconcile import reconcile
-from projections.audit.verify import published_keys, verify
 from projections.named import rows
 
 _KEYS: Final = "SELECT purpose, key FROM note_keys ORDER BY purpose, since"
@@ -40,7 +34,7 @@ _KEYS: Final = "SELECT purpose, key FROM note_keys ORDER BY purpose, since"
 def export_history(settings: Settings, output: Path | None) -> None:
     """Write the export, to standard output where no file is named: a file appears whole or not at all."""
     with opened_database(settings) as database, psycopg.connect(database.url(READER)) as conn:
-        _write(export(conn), output)
+        _write(export(conn, utc_now()), output)
 
 
 def export_journal(
@@ -76,54 +70,6 @@ def _write(lines: Iterable[bytes], output: Path | None) -> None:
             if number % 10_000 == 0:
                 bar.update(task, completed=number)
     temporary.replace(output)
-
-
-def verify_export(file: Path, keys: Sequence[str], archive: Path | None, *, as_json: bool = False) -> int:
-    """Let the stand-alone verifier look, in a process that has nothing of this one -> its exit code.
-
-    Raises NoteRefused for a key that is none, and OSError for a file that cannot be read.
-    """
-    for key in keys:
-        NoteKey.parse(key)
-    file.open("rb").close()
-    verifier = Path(str(resources.files("schema") / "verify.py"))
-    arguments = [argument for key in keys for argument in ("--key", key)]
-    arguments += ["--archive", str(archive)] if archive else []
-    arguments += ["--json"] if as_json else []
-    command = [sys.executable, "-I", str(verifier), "history", str(file), *arguments]
-    return subprocess.run(command, check=False).returncode  # noqa: S603  our own file
-
-
-def verify_database(settings: Settings, keys: Sequence[str], archive: Path | None, out: Output) -> bool:
-    """Print every check with its differences -> whether all hold. Everything but the chain, which reconcile asks."""
-    trusted = [NoteKey.parse(key) for key in keys]
-    with (
-        opened_database(settings) as database,
-        open_platform(settings, READER, database) as platform,
-        psycopg.connect(platform.reader_url) as conn,
-        progress() as bar,
-    ):
-        task = bar.add_task("replaying", total=None)
-        replayed = reconcile(conn, None, lambda at, of: bar.update(task, completed=at, total=of))
-        if not trusted:
-            trusted = published_keys(conn)
-            conn.rollback()
-        task = bar.add_task("hashing", total=None)
-        kept = FolderArchive(archive) if archive else open_archive(settings)
-        proven = verify(conn, trusted, kept.contents(), lambda at, of: bar.update(task, completed=at, total=of))
-    checks = [*replayed.checks, *proven]
-    holds = all(check.ok for check in checks)
-    facts = {
-        "holds": holds,
-        "position": replayed.position,
-        "keys": [str(key) for key in trusted],
-        "keys_are_the_databases_own": not keys,
-        "checks": facts_of(checks),
-    }
-    own = [] if keys else ["the keys are the database's own: give --key to be sure who signed", ""]
-    verdict = f"{replayed.position} events; " + ("everything holds" if holds else "something does not hold")
-    out.show(facts, *own, checks_table(checks), "", verdict)
-    return holds
 
 
 def show_keys(settings: Settings, out: Output) -> None:
@@ -201,13 +147,22 @@ def _verify(
     key: Annotated[
         list[str] | None, Parameter(help="A key that signs checkpoints, as `audit keys` prints it; several if replaced")
     ] = None,
+    seen: Annotated[
+        list[Path] | None,
+        Parameter(help="A file with checkpoints kept from an earlier day, as GET /v1/checkpoints answers; several"),
+    ] = None,
+    unsigned_tail: Annotated[
+        int | None,
+        Parameter(help="So many seconds after the last checkpoint its signature may be missing; else it is needed"),
+    ] = None,
     json: Json = False,
     data: Data = None,
 ) -> int | bool:
-    """Is the history, in the database or in an export, the one that was signed? Exit 1 and every difference if not."""
+    """Is the history, in the database or in an export, the one that was signed? Exit 1 if not, or if nobody signed it."""
+    asked = Asked(key or (), archive, seen or (), unsigned_tail)
     if file is not None:
-        return verify_export(file, key or [], archive, as_json=json)
-    return verify_database(settings_with(data=data), key or [], archive, Output(as_json=json))
+        return verify_export(file, asked, as_json=json)
+    return verify_database(settings_with(data=data), asked, Output(as_json=json))
 
 
 @app.command(name="diff")

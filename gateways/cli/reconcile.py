@@ -75,9 +75,9 @@ def _show(bar: "Progress", task: "TaskID", at: int, of: int) -> None:
 
 
 def checks_table(checks: Sequence[Check]) -> Table:
-    """A line a check that holds, a line a difference of one that does not."""
+    """A line a check that holds, a line a difference of one that does not; `none` where it had nothing to look at."""
     rows = [
-        ("ok" if check.ok else "WRONG", check.name, said)
+        ("WRONG" if not check.ok else "none" if check.empty else "ok", check.name, said)
         for check in checks
         for said in (check.differences or (check.note,))
     ]
@@ -87,7 +87,13 @@ def checks_table(checks: Sequence[Check]) -> Table:
 def facts_of(checks: Sequence[Check]) -> list[dict[str, Any]]:
     """The same for JSON."""
     return [
-        {"name": each.name, "holds": each.ok, "differences": list(each.differences), "note": each.note}
+        {
+            "name": each.name,
+            "holds": each.ok,
+            "empty": each.empty,
+            "differences": list(each.differences),
+            "note": each.note,
+        }
         for each in checks
     ]
 

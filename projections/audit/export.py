@@ -1,9 +1,10 @@
 """The history as NDJSON: every event as it is stored, seals, checkpoints, and what the tables say, for whoever trusts nobody.
 
-schema/verify.py, which shares no line with this program, checks such a file. The same snapshot gives the same bytes.
+schema/verify.py, which shares no line with this program, checks such a file. One snapshot and one time give the same bytes.
 
-    header, then by position: event, seal behind its last event, checkpoint behind its last event, balances at their
-    bookmark; guard rows, end. Before an event that is set aside stands why: it is in no view, or not in those named.
+    header with the time of the export, then by position: event, seal behind its last event, checkpoint behind its last event,
+    balances at their bookmark; guard rows, end. Before an event that is set aside stands why: it is in no view, or not in
+    those named.
 
 `state` is the last field of an event line and stands there byte for byte as it was hashed; where it holds a line break,
 which no event of this program does, it stands as the string `text` instead. `hash` is the leaf that the Merkle tree holds.
@@ -12,6 +13,7 @@ which no event of this program does, it stands as the string `text` instead. `ha
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 
 from psycopg import Connection, IsolationLevel
@@ -21,6 +23,7 @@ from core.ledger.events import SHOWN, UnknownTopic
 from core.ledger.history import SetAside, read
 from core.ledger.journal import TREASURY, TREASURY_ACCOUNT_ID
 from core.ledger.seals import Seal, Sealed, canonical
+from core.proofs.checkpoints import shown as shown_time
 from core.proofs.merkle import TILE_WIDTH, hashes_in, leaf_hash
 from projections.audit.checkpoints import COLUMNS, SignedCheckpoint
 from projections.named import rows, structs
@@ -48,10 +51,13 @@ _GUARD: Final = "SELECT ledger_account_id, currency, balance_minor FROM guard OR
 Line = bytes
 
 
-def export(conn: Connection[Any]) -> Iterator[Line]:
-    """Every line, its line break included. `conn` needs a reader's rights; it must be outside a transaction."""
+def export(conn: Connection[Any], made_at: datetime) -> Iterator[Line]:
+    """Every line, its line break included, in an export of that time.
+
+    `conn` needs a reader's rights; it must be outside a transaction.
+    """
     with snapshot(conn):
-        yield from _Export(conn).lines()
+        yield from _Export(conn).lines(made_at)
 
 
 @contextmanager
@@ -76,11 +82,12 @@ class _Export:
         self._tile: tuple[int, list[bytes]] = (-1, [])
         self._left_out: dict[int, dict[str, str]] = {}
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self, made_at: datetime) -> Iterator[Line]:
         head = self._number(_HEAD)
         keys = [{"purpose": row.purpose, "key": row.key} for row in rows(self._conn, _KEYS)]
         shown = {topic: list(fields) for topic, fields in SHOWN.items()}
-        yield _line({"kind": "header", "format": FORMAT, "head": head, "keys": keys, "shown": shown})
+        known = {"format": FORMAT, "made_at": shown_time(made_at), "head": head}
+        yield _line({"kind": "header", **known, "keys": keys, "shown": shown})
         for row in rows(self._conn, _LEFT_OUT):
             self._left_out.setdefault(row.position, {})[row.view] = row.reason
         yield from self._history()

@@ -96,11 +96,15 @@ _REFERENCES: Final = (
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that must hold; every difference is a sentence. `note` says what could not be compared."""
+    """One thing that must hold; every difference is a sentence. `note` says what could not be compared.
+
+    `empty`: there was nothing to compare, so that nothing is said to hold.
+    """
 
     name: str
     differences: tuple[str, ...] = ()
     note: str = ""
+    empty: bool = False
 
     @property
     def ok(self) -> bool:
@@ -320,8 +324,8 @@ def _references(conn: Connection[Any], bookmarks: Mapping[str, int]) -> Check:
     return limited("what one view says of another is there", differences, note)
 
 
-def limited(name: str, differences: Sequence[str], note: str = "") -> Check:
+def limited(name: str, differences: Sequence[str], note: str = "", *, empty: bool = False) -> Check:
     shown = list(differences[:DIFFERENCES_MAX])
     if len(differences) > DIFFERENCES_MAX:
         shown.append(f"and {len(differences) - DIFFERENCES_MAX} more")
-    return Check(name, tuple(shown), note)
+    return Check(name, tuple(shown), note, empty)

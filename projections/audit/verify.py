@@ -5,8 +5,10 @@ One reading of the history in one snapshot; memory grows with the events of one 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from psycopg import Connection, IsolationLevel
 
 from core.ledger.seals import Sealed, canonical
@@ -31,6 +33,16 @@ _KEYS: Final = "SELECT key FROM note_keys WHERE purpose = 'checkpoints' ORDER BY
 TREE: Final = "every event is the one in the tree"
 SIGNED: Final = "every checkpoint is of this history"
 ARCHIVE: Final = "the archive outside has this history's checkpoints"
+KEPT: Final = "the checkpoints that were kept are of this history"
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What was compared, and how far the history is signed: behind `signed_to` an event is nobody's word."""
+
+    checks: tuple[Check, ...]
+    head: int
+    signed_to: int
+    signed_at: datetime | None
 
 
 def published_keys(conn: Connection[Any]) -> list[NoteKey]:
@@ -43,13 +55,17 @@ def verify(
     keys: Sequence[NoteKey],
     archive: Iterable[tuple[int, bytes]],
     progress: Progress | None = None,
-) -> tuple[Check, ...]:
-    """Compare everything. `conn` needs SELECT on events and the checkpoints' tables; it must be outside a transaction."""
+    kept: Sequence[str] = (),
+) -> Verified:
+    """Compare everything, the notes of checkpoints that somebody kept as well.
+
+    `conn` needs SELECT on events and the checkpoints' tables; it must be outside a transaction.
+    """
     conn.isolation_level = IsolationLevel.REPEATABLE_READ
     conn.read_only = True
     try:
         with conn.transaction():
-            return _Reading(conn, keys, progress).checks(archive)
+            return _Reading(conn, keys, progress, kept).verified(archive)
     finally:
         conn.isolation_level = None
         conn.read_only = None
@@ -58,7 +74,9 @@ def verify(
 class _Reading:
     """One reading of the history, with the tree and the checkpoints beside it."""
 
-    def __init__(self, conn: Connection[Any], keys: Sequence[NoteKey], progress: Progress | None) -> None:
+    def __init__(
+        self, conn: Connection[Any], keys: Sequence[NoteKey], progress: Progress | None, kept: Sequence[str]
+    ) -> None:
         self._conn = conn
         self._keys = keys
         self._progress = progress or (lambda *_: None)
@@ -68,8 +86,12 @@ class _Reading:
         self._waiting = list(reversed(self._signed))
         self._entries: list[Any] = []
         self._wrong: list[str] = []
+        self._kept_wrong: list[str] = []
+        self._kept = self._opened(kept)
+        self._signed_to = 0
+        self._signed_at: datetime | None = None
 
-    def checks(self, archive: Iterable[tuple[int, bytes]]) -> tuple[Check, ...]:
+    def verified(self, archive: Iterable[tuple[int, bytes]]) -> Verified:
         [sizes] = rows(self._conn, _SIZES)
         head, in_tree = sizes.head, sizes.tiled
         self._check_order()
@@ -92,11 +114,34 @@ class _Reading:
         if in_tree > size:
             self._tiles.differences.append(f"the tree holds {in_tree - size} events behind position {size}")
         behind = f"positions {in_tree + 1} to {size} are not in the tree yet" if in_tree < size else ""
-        return (
-            limited(TREE, self._tiles.differences, behind),
-            limited(SIGNED, self._wrong, self._uncovered(size)),
+        checks = [
+            limited(TREE, self._tiles.differences, behind, empty=size == 0),
+            limited(SIGNED, self._wrong, self._uncovered(size), empty=not self._signed),
             self._check_archive(archive),
-        )
+        ]
+        if self._kept or self._kept_wrong:
+            self._kept_wrong += [
+                f"checkpoint {note.number} over {note.size} events was seen, and the history ends at {size}"
+                for note in self._kept
+                if note.size > size
+            ]
+            checks.append(limited(KEPT, self._kept_wrong))
+        return Verified(tuple(checks), size, self._signed_to, self._signed_at)
+
+    def _opened(self, kept: Sequence[str]) -> list[Checkpoint]:
+        """Those of the kept notes that are signed."""
+        found = []
+        for note in kept:
+            try:
+                found.append(Checkpoint.parse(opened_by(note, self._keys)))
+            except NoteRefused as error:
+                self._kept_wrong.append(str(error))
+        return found
+
+    def _reach(self, note: Checkpoint) -> None:
+        """So far the history is the one that was signed."""
+        if note.size > self._signed_to:
+            self._signed_to, self._signed_at = note.size, note.made_at
 
     def _add(self, stored: Sealed | None, leaf: bytes) -> None:
         """The event at the next position, or None where there is none."""
@@ -106,6 +151,12 @@ class _Reading:
             self._entries += entries_in(stored) if stored else ()
             while self._waiting and self._waiting[-1].size == self._frontier.size:
                 self._check_checkpoint(self._waiting.pop())
+        for note in self._kept:
+            if note.size == self._frontier.size:
+                if note.root == self._frontier.root():
+                    self._reach(note)
+                else:
+                    self._kept_wrong.append(f"checkpoint {note.number} at position {note.size} is of another history")
 
     def _uncovered(self, size: int) -> str:
         covered = self._signed[-1].size if self._signed else 0
@@ -133,6 +184,8 @@ class _Reading:
             self._wrong.append(f"{here}: its row does not say what was signed")
         if note.root != self._frontier.root():
             self._wrong.append(f"{here}: what was signed is not the history up to there")
+        else:
+            self._reach(note)
         parts = split(receipt_leaves)
         roots = tuple(tree_root(filled(part, number, kept.blind)) for number, part in enumerate(parts))
         if roots != note.receipt_roots or roots != tuple(each.root for each in receipts):
@@ -158,7 +211,8 @@ class _Reading:
         except (ProofRefused, NoteRefused) as error:
             wrong.append(str(error))
         behind = len(known) - last
-        return limited(ARCHIVE, wrong, f"{behind} checkpoints are not in the archive yet" if behind > 0 else "")
+        note = f"{behind} checkpoints are not in the archive yet" if behind > 0 else ""
+        return limited(ARCHIVE, wrong, note, empty=last == 0)
 
     def _kept_tile(self, key: TileKey) -> bytes:
         return b"".join(hashes for (hashes,) in self._conn.execute(_TILE, key, binary=True))

@@ -61,8 +61,10 @@ def test_the_operator_keeps_the_treasury() -> None:
 
             history = Path(folder) / "history.ndjson"
             typed("audit", "export", "--output", str(history))
+            signers = json.loads(typed("audit", "keys", "--json"))["data"]
+            keys = [part for each in signers if each["purpose"] == "checkpoints" for part in ("--key", each["key"])]
             told = subprocess.run(
-                [sys.executable, "-I", str(VERIFIER), "history", str(history)],
+                [sys.executable, "-I", str(VERIFIER), "history", str(history), *keys, "--unsigned-tail", "3600"],
                 capture_output=True,
                 text=True,
                 check=False,

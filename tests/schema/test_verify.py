@@ -43,7 +43,7 @@ from tests.schema.forging import (
 )
 from tests.schema.test_forged_stories import STORIES, TREASURY_STORIES
 from tests.support.checkpoints import Desk
-from tests.support.exports import HEAD, VERIFIER, exported, verdict, verifier
+from tests.support.exports import HEAD, TAIL_S, VERIFIER, exported, verdict, verifier
 from tests.support.history import ALICE, ALICE_ADDRESS
 from tests.support.postgres import Database
 from tests.support.topics import readable
@@ -76,6 +76,7 @@ def test_it_tells_a_person(desk: Desk, lines: Lines, tmp_path: Path) -> None:
             replace(lines, 150, b"opening", b"opened!")
         path.write_bytes(b"".join(lines))
         command = [sys.executable, "-I", str(VERIFIER), "history", str(path), "--key", str(desk.signer.key)]
+        command += ["--unsigned-tail", str(TAIL_S)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stderr
         assert f"{'WRONG' if changed else 'holds'}  {HASHES}" in done.stdout

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,7 @@ from core.ledger.ledger import Ledger
 from gateways.postgres.event_store import PostgresEventStore
 from projections.audit.export import export
 from projections.engine.tracking import ViewTracking
-from tests.support.checkpoints import Desk
+from tests.support.checkpoints import Desk, HandClock
 from tests.support.history import ALICE, USDT, append_events, execute, fund
 from tests.support.patience import HANG_S
 from tests.support.postgres import Database
@@ -26,6 +27,9 @@ from tests.support.views import project
 VERIFIER: Final = Path(__file__).parents[2] / "schema" / "verify.py"
 SIZES = (120, 220, 310)
 HEAD = 320
+TAIL_S: Final = 60
+MADE_AT: Final = HandClock().now + timedelta(hours=len(SIZES), seconds=TAIL_S)
+"""A minute after the last checkpoint, by the desk's own clock."""
 
 
 @contextmanager
@@ -70,10 +74,10 @@ def impossible_stories(rows: Iterable[tuple[int, str, int, str, bytes]]) -> list
     return told + [f"{topic.decode()} is not known" for topic in books.unknown]
 
 
-def exported(database: Database) -> list[bytes]:
+def exported(database: Database, made_at: datetime = MADE_AT) -> list[bytes]:
     """The export's lines."""
     with psycopg.connect(database.reader_url) as conn:
-        return list(export(conn))
+        return list(export(conn, made_at))
 
 
 class Verdict:
@@ -82,6 +86,7 @@ class Verdict:
     def __init__(self, exit_code: int, told: dict[str, Any]) -> None:
         self.exit_code = exit_code
         self.notes: list[str] = told["notes"]
+        self.sentence: str = told["verdict"]
         self.wrong: dict[str, list[tuple[int, str]]] = {
             check: [(finding["position"], finding["wrong"]) for finding in found]
             for check, found in told["checks"].items()
@@ -92,11 +97,19 @@ class Verdict:
         return f"Verdict({self.exit_code}, {self.wrong})"
 
 
-def verdict(lines: Sequence[bytes], folder: Path, desk: Desk | None = None, *, archive: bool = True) -> Verdict:
+def verdict(
+    lines: Sequence[bytes],
+    folder: Path,
+    desk: Desk | None = None,
+    *more: str,
+    archive: bool = True,
+    tail_s: int | None = TAIL_S,
+) -> Verdict:
     """Write the lines to a file and let the verifier look, in a Python that has nothing of ours."""
     path = folder / "export.ndjson"
     path.write_bytes(b"".join(lines))
-    arguments = [sys.executable, "-I", str(VERIFIER), "history", str(path), "--json"]
+    arguments = [sys.executable, "-I", str(VERIFIER), "history", str(path), "--json", *more]
+    arguments += [] if tail_s is None else ["--unsigned-tail", str(tail_s)]
     if desk is not None:
         arguments += ["--key", str(desk.signer.key)]
         arguments += ["--archive", str(desk.archive.folder)] if archive else []

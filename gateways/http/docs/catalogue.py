@@ -55,7 +55,7 @@ NOUNS: Final = {
     ),
     "Proofs": Noun(
         "Proofs: a client's receipts, which it checks offline; "
-        "for the operator, checkpoints and proofs of inclusion and growth.",
+        "signed checkpoints to keep; for the operator, proofs of inclusion and growth.",
         (proofs,),
     ),
     "Operator": Noun(

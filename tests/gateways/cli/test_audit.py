@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from core.ledger.ledger import Ledger
-from gateways.cli.audit import verify_database
+from gateways.cli.audit_verify import Asked, verify_database
 from gateways.cli.console import Output
 from gateways.postgres.event_store import PostgresEventStore
 from gateways.settings import Settings, load
@@ -24,6 +24,8 @@ from tests.support.exports import HEAD, Verdict, exported, signed_history, verdi
 from tests.support.postgres import Database
 
 Lines = list[bytes]
+TAIL_MAX_S = 10**10
+"""The desk's clock is turned by hand, so that its checkpoints are of another day than the command's."""
 
 
 class Injury(NamedTuple):
@@ -107,12 +109,12 @@ def injure(database: Database, statements: tuple[str, ...]) -> None:
             assert conn.execute(statement).rowcount > 0
 
 
-def of_the_database(database: Database, desk: Desk, folder: Path) -> tuple[bool, str]:
-    """What `counterfoil audit verify` says -> (whether everything holds, what was printed)."""
+def of_the_database(database: Database, desk: Desk, folder: Path, asked: Asked | None = None) -> tuple[bool, str]:
+    """What `counterfoil audit verify` says -> (whether everything holds and is signed, what was printed)."""
     settings: Settings = load({}, database_url=database.owner_url, data=folder)
     printed = io.StringIO()
-    holds = verify_database(settings, [str(desk.signer.key)], desk.archive.folder, Output(stream=printed))
-    return holds, printed.getvalue()
+    asked = asked or Asked([str(desk.signer.key)], desk.archive.folder, (), TAIL_MAX_S)
+    return verify_database(settings, asked, Output(stream=printed)), printed.getvalue()
 
 
 def named(found: Verdict) -> set[int]:
@@ -123,6 +125,50 @@ def test_what_nobody_touched_holds(database: Database, desk: Desk, tmp_path: Pat
     """In the database and in its export."""
     assert of_the_database(database, desk, tmp_path)[0]
     assert verdict(exported(database), tmp_path, desk).exit_code == 0
+
+
+def test_what_nobody_signed_is_no_success(database: Database, desk: Desk, tmp_path: Path) -> None:
+    """The last line says what is not signed, or that nobody known has signed, and the command fails; a checkpoint ends it."""
+    archive, keys = desk.archive.folder, [str(desk.signer.key)]
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        conn.execute("INSERT INTO note_keys (purpose, key, since) VALUES ('checkpoints', %s, now())", keys)
+    for asked, said in (
+        (Asked(keys, archive), "NOT PROVEN: positions 311 to 320 are signed by nobody; what holds is signed up to"),
+        (Asked(keys, archive, (), 60), "NOT PROVEN: positions 311 to 320 are signed by nobody"),
+        (Asked((), archive, (), TAIL_MAX_S), "NOT PROVEN: the keys are the database's own"),
+    ):
+        proven, text = of_the_database(database, desk, tmp_path, asked)
+        assert not proven
+        assert said in text.splitlines()[-1]
+        assert "everything holds" not in text
+    desk.sign_now()
+    proven, text = of_the_database(database, desk, tmp_path, Asked(keys, archive))
+    assert proven
+    assert "everything holds, and is signed up to position 320" in text.splitlines()[-1]
+
+
+def test_a_checkpoint_that_was_kept_is_held_against_the_database(
+    database: Database, desk: Desk, tmp_path: Path
+) -> None:
+    """One of this history covers it; one that it does not reach, or that nobody signed, is named."""
+    desk.sign_now()
+    *_, (_, last) = desk.archive.contents()
+    kept = tmp_path / "kept.json"
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        conn.execute("ALTER TABLE checkpoints DISABLE TRIGGER USER")
+        conn.execute("ALTER TABLE receipt_trees DISABLE TRIGGER USER")
+        conn.execute("DELETE FROM receipt_trees WHERE checkpoint = 4")
+        conn.execute("DELETE FROM checkpoints WHERE number = 4")
+    for path in desk.archive.folder.rglob("*4.json"):
+        path.unlink()
+    kept.write_bytes(last)
+    asked = Asked([str(desk.signer.key)], desk.archive.folder, (kept,))
+    proven, text = of_the_database(database, desk, tmp_path, asked)
+    assert proven, text
+    kept.write_text(kept.read_text(encoding="utf-8").replace("number 4", "number 5"), encoding="utf-8")
+    proven, text = of_the_database(database, desk, tmp_path, asked)
+    assert not proven
+    assert "does not fit the text" in text or "signature" in text, text
 
 
 @pytest.mark.parametrize("name", INJURIES)

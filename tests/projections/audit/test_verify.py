@@ -48,7 +48,7 @@ def owner(database: Database) -> Iterator[psycopg.Connection]:
 def look(database: Database, desk: Desk) -> dict[str, Check]:
     """What does not hold."""
     with psycopg.connect(database.reader_url) as conn:
-        checks = [*reconcile(conn).checks, *verify(conn, [desk.signer.key], desk.archive.contents())]
+        checks = [*reconcile(conn).checks, *verify(conn, [desk.signer.key], desk.archive.contents()).checks]
     return {check.name: check for check in checks if not check.ok}
 
 
@@ -66,8 +66,10 @@ def test_an_untouched_history_verifies(database: Database, desk: Desk) -> None:
     assert [checkpoint.size for checkpoint in desk.archived()] == [120, 220, 310]
     assert look(database, desk) == {}
     with psycopg.connect(database.reader_url) as conn:
-        checks = {check.name: check for check in verify(conn, [desk.signer.key], desk.archive.contents())}
+        found = verify(conn, [desk.signer.key], desk.archive.contents())
+    checks = {check.name: check for check in found.checks}
     assert checks[SIGNED].note == "positions 311 to 320 wait for the next checkpoint"
+    assert (found.signed_to, found.head) == (310, 320)
 
 
 CHANGED = "UPDATE events SET state = replace(state, 'opening balance', 'opening bAlance') WHERE notification_id = 140"
@@ -196,7 +198,7 @@ def test_a_key_of_another_is_no_signature(database: Database, desk: Desk) -> Non
     """An auditor who has the right key by hand is not taken in by checkpoints that somebody else signed."""
     other = NoteKey("counterfoil/test", Ed25519PrivateKey.generate().public_key().public_bytes_raw())
     with psycopg.connect(database.reader_url) as conn:
-        checks = {check.name: check for check in verify(conn, [other], desk.archive.contents())}
+        checks = {check.name: check for check in verify(conn, [other], desk.archive.contents()).checks}
     assert not checks[SIGNED].ok
     assert not checks[ARCHIVE].ok
 
