@@ -2,6 +2,7 @@
 
 import re
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 
 class NodeAddress(NamedTuple):
@@ -23,9 +24,17 @@ def url_text(text: str) -> str:
 def node_urls(text: str) -> str:
     """Several, with commas between, or none."""
     urls = [url_text(url.strip()) for url in text.split(",")]
-    if len(urls) > 1 and ("" in urls or len(set(urls)) < len(urls)):
+    if len(urls) > 1 and ("" in urls or len({_place(url) for url in urls}) < len(urls)):
         raise ValueError("the addresses between the commas must be given, and differ: two opinions of one node are one")
     return ",".join(urls)
+
+
+def _place(url: str) -> tuple[str, int, str]:
+    """Where it is, however it is spelled: one place over http and https, with and without its port, is one node."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    host = (parts.hostname or "").rstrip(".")
+    return host, 443 if port == 80 else port, parts.path.rstrip("/")
 
 
 def solidity_urls(text: str) -> str:

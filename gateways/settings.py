@@ -162,6 +162,10 @@ class Settings(BaseModel):
     tron_node_trusted: bool = Field(
         False, description="The one node is your own: what its receipts alone show is credited, too; a devnet always is"
     )
+    tron_one_node: bool = Field(
+        False,
+        description="On mainnet one node will do, said by name: nobody contradicts it, which /readyz goes on saying",
+    )
     tron_lag_max_s: Annotated[int, AfterValidator(_lag)] = Field(
         0,
         description="How many seconds a node's newest block may be old before it counts as behind, from 10 to 3600; 0: 60, and"
@@ -319,6 +323,11 @@ class Settings(BaseModel):
     def is_lone(self) -> bool:
         """Whether one node is all there is, and nobody vouches for it: its word alone moves no money (I21)."""
         return len(self.nodes) == 1 and not self.tron_node_trusted and self.network != "devnet"
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether enough nodes are there for real coins, or somebody has said by name that one will do."""
+        return self.network != "mainnet" or len(self.nodes) > 1 or self.tron_one_node
 
     @property
     def lag_s_max(self) -> int | None:

@@ -51,10 +51,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweeps": ("sweeps:app", "See what a sweep would cost, begin one now, release an address set aside"),
     "stake": ("stake:app", "What is staked, how much should be, and how to change it"),
     "cold": ("cold:app", "Coins from cold storage, signed on a machine without network"),
-    "audit": ("audit:app", "Prove the history: checkpoints, exports, what changed between two positions"),
+    "audit": ("audit.history:app", "Prove the history: checkpoints, exports, what changed between two positions"),
     "explain": ("explain:app", "Why a deposit or a payout is where it is, from its events"),
-    "receipt": ("receipt:app", "Check a client's receipt, offline"),
-    "statement": ("statement:app", "An account's book in a period: write it, signed, or check one"),
+    "receipt": ("audit.receipt:app", "Check a client's receipt, offline"),
+    "statement": ("audit.statement:app", "An account's book in a period: write it, signed, or check one"),
     "tx": ("tx:app", "Decode a transaction and see who signed it"),
     "openapi": ("service:openapi", "Print the OpenAPI document"),
 }

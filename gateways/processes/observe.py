@@ -11,7 +11,7 @@ from gateways.queues import DEPOSIT_EVENTS
 from gateways.steps import Step
 from gateways.tron.node_watch import NodeWatch
 from gateways.wiring.on_postgres import host_name
-from gateways.wiring.opened import check_chain
+from gateways.wiring.opened import check_chain, refuse_one_node
 from gateways.wiring.platform import Platform
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def steps(platform: Platform) -> Sequence[Step]:
+    refuse_one_node(platform.settings)
     check_chain(platform)
     watch = NodeWatch(
         platform.node.roster,

@@ -31,7 +31,7 @@ from gateways.processes.running import announced, find
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
-from gateways.wiring.opened import check_chain, open_database, open_platform, operator_key
+from gateways.wiring.opened import check_chain, open_database, open_platform, operator_key, refuse_one_node
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
 READY_S: Final = 60.0
@@ -68,6 +68,7 @@ def run(
     devnet_grpc_port: int | None = None,
 ) -> None:
     """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM."""
+    refuse_one_node(settings)
     stop = threading.Event()
     stop_on_signals(stop)
     with contextlib.ExitStack() as ending:

@@ -13,6 +13,7 @@ from gateways.postgres.roles import API, LOGINS, WRITER
 from gateways.postgres.server import EmbeddedPostgres
 from gateways.settings import GENESIS_IDS, Settings
 from gateways.tron.node import check_network
+from gateways.user_error import UserError
 from gateways.wiring.on_postgres import on_postgres
 from gateways.wiring.platform import Platform
 
@@ -79,6 +80,15 @@ def embedded(settings: Settings, database: Database | None = None, role: str = W
     database = database or open_database(settings, secrets)
     platform, _ = on_postgres(settings, secrets.keys, database.role_urls, role)
     return replace(platform, owner_url=conninfo_of(database.owner_url))
+
+
+def refuse_one_node(settings: Settings) -> None:
+    """Raises UserError where one node is all that real coins would rest on, and nobody has said that it will do."""
+    if not settings.is_contradicted:
+        raise UserError(
+            "one node is not enough for real coins, since nobody would contradict it: give two or more in"
+            " COUNTERFOIL_TRON_NODE_URL, with commas between, or say COUNTERFOIL_TRON_ONE_NODE=true if one will do"
+        )
 
 
 def check_chain(platform: Platform) -> None:

@@ -20,7 +20,7 @@ from core.ledger.ledger import Accepted, Ledger
 from core.streams.accounts import OpenLedgerAccount
 from core.streams.treasury import PostTransfer
 from gateways import settings as settings_module
-from gateways.cli.audit import export_history
+from gateways.cli.audit.history import export_history
 from gateways.cli.console import Output
 from gateways.cli.rebuild import rebuild_views
 from gateways.embedded.secrets_file import load_or_create

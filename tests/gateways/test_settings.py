@@ -3,6 +3,8 @@
 import pytest
 
 from gateways.settings import InvalidSettings, Settings, load
+from gateways.user_error import UserError
+from gateways.wiring.opened import refuse_one_node
 
 pytestmark = pytest.mark.fast
 
@@ -81,6 +83,45 @@ def test_a_wrong_value_is_a_sentence_that_names_the_variable(name: str, value: s
 def test_one_node_of_a_public_network_is_lone_until_somebody_vouches_for_it(given: dict[str, str], lone: bool) -> None:
     """A second node, the operator's word, or the devnet, which is one's own."""
     assert load({f"COUNTERFOIL_{name}": value for name, value in given.items()}).is_lone is lone
+
+
+@pytest.mark.parametrize(
+    ("given", "enough"),
+    [
+        ({"NETWORK": "mainnet"}, False),
+        ({"NETWORK": "mainnet", "TRON_NODE_URL": "http://a"}, False),
+        ({"NETWORK": "mainnet", "TRON_NODE_URL": "http://a", "TRON_NODE_TRUSTED": "true"}, False),
+        ({"NETWORK": "mainnet", "TRON_NODE_URL": "http://a,http://b"}, True),
+        ({"NETWORK": "mainnet", "TRON_ONE_NODE": "true"}, True),
+        ({"NETWORK": "nile"}, True),
+        ({"NETWORK": "devnet"}, True),
+    ],
+)
+def test_one_node_is_not_enough_for_real_coins(given: dict[str, str], enough: bool) -> None:
+    """On mainnet two are needed, or a setting of this name; that the one is trusted says nothing of its being one."""
+    settings = load({f"COUNTERFOIL_{name}": value for name, value in given.items()})
+    assert settings.is_contradicted is enough
+    if enough:
+        refuse_one_node(settings)
+    else:
+        with pytest.raises(UserError, match="COUNTERFOIL_TRON_ONE_NODE"):
+            refuse_one_node(settings)
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        "http://a,http://a",
+        "http://a,http://A/",
+        "http://a,https://a",
+        "http://a:80,http://a",
+        "https://a.,https://a:443/",
+    ],
+)
+def test_one_node_is_one_however_it_is_spelled(urls: str) -> None:
+    """Two opinions of one node are one."""
+    with pytest.raises(InvalidSettings, match="two opinions of one node are one"):
+        load({"COUNTERFOIL_TRON_NODE_URL": urls})
 
 
 @pytest.mark.parametrize(

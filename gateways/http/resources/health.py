@@ -107,6 +107,12 @@ async def _database(api: Api) -> list[str]:
     return wrong
 
 
+_ONE_NODE: Final = (
+    "one node is all there is, and nobody contradicts it: give a second in COUNTERFOIL_TRON_NODE_URL, and take"
+    " COUNTERFOIL_TRON_ONE_NODE away"
+)
+
+
 async def _nodes(api: Api) -> tuple[list[str], list[str]]:
     """What is wrong with which node, as the scanner saw it last -> (what holds up what is final, what does not)."""
     rows = await api.queries.fetch(_NODES)
@@ -114,6 +120,8 @@ async def _nodes(api: Api) -> tuple[list[str], list[str]]:
     unwell = [(row.trouble, f"{names[row.place]} {row.sentence}") for row in rows if row.trouble]
     lost = [sentence for trouble, sentence in unwell if trouble != "lite"]
     lite = [sentence for trouble, sentence in unwell if trouble == "lite"]
+    if len(rows) == 1 and api.platform.settings.network == "mainnet":
+        lite.append(_ONE_NODE)
     if lost and len(rows) - len(lost) < min(NODES_NEEDED, len(rows)):
         return lost, lite
     return [], lost + lite

@@ -7,7 +7,7 @@ import pytest
 
 from core.ledger.journal import TREASURY
 from core.ledger.ledger import Ledger
-from gateways.cli.audit_diff import show_difference
+from gateways.cli.audit.difference import show_difference
 from gateways.cli.console import Output
 from gateways.cli.explain import show_deposits, show_payout
 from gateways.postgres.event_store import PostgresEventStore

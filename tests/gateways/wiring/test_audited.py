@@ -14,7 +14,7 @@ from core.ports.wallets import ReadyAddress
 from core.streams.treasury import RegisterWallet
 from gateways.cli import rebuild, service
 from gateways.cli.acts import terminal_ip
-from gateways.cli.audit import regrow_tree
+from gateways.cli.audit.history import regrow_tree
 from gateways.cli.console import Output
 from gateways.cli.queue import redrive
 from gateways.postgres.roles import API, LOGINS, SIGNER

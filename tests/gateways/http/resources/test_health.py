@@ -18,7 +18,7 @@ from gateways.postgres.roles import OBSERVER
 from gateways.wiring.platform import Platform
 from scanners.observer import SOLID
 from scanners.refusals import REFUSALS_MAX, BlockRefusals
-from tests.gateways.http.harness import World, platform_of, settings_of
+from tests.gateways.http.harness import World, platform_of, settings_of, world
 from tests.support.postgres import Database
 
 
@@ -139,6 +139,17 @@ def test_a_node_s_trouble_is_named(
     answer = api.client("").get("/readyz")
     assert answer.status_code == status
     assert (answer.json()["wrong"], answer.json()["warnings"]) == (wrong, warnings)
+
+
+def test_one_node_of_real_coins_is_a_lasting_warning(database: Database, tmp_path: Path) -> None:
+    """However well it is, /readyz says on mainnet that nobody contradicts it, until there is a second."""
+    scanner = platform_of(database, settings_of(tmp_path), OBSERVER)
+    with world(database, tmp_path, network="mainnet") as api:
+        for states, warned in (([state(1)], True), ([state(1), state(2)], False)):
+            scanner.node_board.put(states)
+            answer = api.client("").get("/readyz").json()
+            assert any("nobody contradicts it" in warning for warning in answer["warnings"]) is warned
+    scanner.close()
 
 
 def test_the_scanner_s_place_is_held_against_what_two_nodes_call_solid(scanner: Platform) -> None:

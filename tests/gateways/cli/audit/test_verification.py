@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from core.ledger.ledger import Ledger
-from gateways.cli.audit_verify import Asked, verify_database
+from gateways.cli.audit.verification import Asked, verify_database
 from gateways.cli.console import Output
 from gateways.postgres.event_store import PostgresEventStore
 from gateways.settings import Settings, load

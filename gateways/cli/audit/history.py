@@ -12,8 +12,8 @@ from cyclopts import App, Parameter
 from core.ledger.journal import TREASURY
 from core.streams.accounts import account_stream
 from gateways.cli.acts import note_command
-from gateways.cli.audit_diff import ACCOUNT, book_of, show_difference
-from gateways.cli.audit_verify import Asked, verify_database, verify_export
+from gateways.cli.audit.difference import ACCOUNT, book_of, show_difference
+from gateways.cli.audit.verification import Asked, verify_database, verify_export
 from gateways.cli.console import Data, Json, Output, Table, progress
 from gateways.cli.installation import opened_database, settings_with
 from gateways.postgres.connections import Connections

@@ -7,9 +7,9 @@ import psycopg
 
 from core.ledger.journal import TREASURY, TREASURY_ACCOUNT_ID
 from core.ledger.money import format_amount
+from gateways.cli.audit.statement import account_of
 from gateways.cli.console import Output, Table, number, shown_time
 from gateways.cli.installation import opened_database
-from gateways.cli.statement import account_of
 from gateways.postgres.roles import READER
 from gateways.settings import Settings
 from gateways.user_error import UserError

@@ -1,0 +1,1 @@
+"""Commands for whoever audits: the history proven and exported, what changed in it, receipts, statements."""
