@@ -206,6 +206,12 @@ class WalletExists(Refusal, frozen=True):
     address: str
 
 
+class NoColdWallet(Refusal, frozen=True):
+    """There is no cold wallet that coins could go to. Name one with `counterfoil wallets register cold ADDRESS`."""
+
+    status: ClassVar[int] = 409
+
+
 class UnbalancedEntry(Refusal, frozen=True):
     """The postings do not balance: {reason}."""
 

@@ -14,7 +14,7 @@ from core.ledger.events import Event, New
 from core.ledger.guard import GuardKey
 from core.ledger.ledger import Past
 from core.ledger.refusals import Refusal, WrongState
-from core.streams.signing import SIGNING, must_be_signing
+from core.streams.signing import SIGNING, Signing, must_be_signing
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -163,10 +163,13 @@ class Order(Protocol):
 
     @property
     def owners(self) -> Sequence[str]:
-        """The streams of the accounts whose coins it moves."""
+        """The streams of whose coins it moves, or who gets them: what `held` and `evacuates` look at."""
 
     def held(self, past: Past) -> Refusal | None:
         """Why no bytes of it may be made or signed now, whoever asks; `past` has its owners."""
+
+    def evacuates(self, past: Past) -> bool:
+        """Whether it brings coins to cold storage, or what they need for it, so that it goes on while nothing else does."""
 
 
 class Steps(NamedTuple):
@@ -221,6 +224,12 @@ class _SigningCommand(_AttemptCommand, frozen=True):
     def streams(self) -> list[str]:
         return [self.order.stream, SIGNING, *self.order.owners]
 
+    def _stopped(self, past: Past) -> Refusal | None:
+        """What stops signing stops no evacuation: where the coins are is less safe than where they go."""
+        if "evacuation" in past.state(SIGNING, Signing()).causes and self.order.evacuates(past):
+            return None
+        return must_be_signing(past)
+
 
 class PrepareAttempt(_SigningCommand, frozen=True, kw_only=True):
     """Fix the bytes of the next attempt. Refused while an earlier attempt could still be mined (I7)."""
@@ -231,7 +240,7 @@ class PrepareAttempt(_SigningCommand, frozen=True, kw_only=True):
         known = self._known(past)
         if (held := self._held(known, known.attempts.preparing(self.attempt), "prepared")) is not None:
             return held
-        held = must_be_signing(past) or self.order.held(past)
+        held = self._stopped(past) or self.order.held(past)
         return held or self._new(self._steps.prepared, now, attempt=self.attempt)
 
 
@@ -246,7 +255,7 @@ class SignAttempt(_SigningCommand, frozen=True, kw_only=True):
         if (held := self._held(known, known.attempts.signing(self.txid), f"signed as {self.txid}")) is not None:
             return held
         signed = self._new(self._steps.signed, now, txid=self.txid, signature=self.signature)
-        return must_be_signing(past) or self.order.held(past) or signed
+        return self._stopped(past) or self.order.held(past) or signed
 
 
 class BroadcastAttempt(_SigningCommand, frozen=True, kw_only=True):
@@ -258,7 +267,7 @@ class BroadcastAttempt(_SigningCommand, frozen=True, kw_only=True):
         known = self._known(past)
         if (held := self._held(known, known.attempts.broadcasting(self.txid), f"broadcast as {self.txid}")) is not None:
             return held
-        return must_be_signing(past) or self._new(self._steps.broadcast, now, txid=self.txid)
+        return self._stopped(past) or self._new(self._steps.broadcast, now, txid=self.txid)
 
 
 class ExpireAttempt(_AttemptCommand, frozen=True, kw_only=True):

@@ -22,10 +22,13 @@ from core.ledger.journal import Posting
 from core.ledger.ledger import Past
 from core.ledger.refusals import ConflictingFacts, Refusal, WrongState
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
+from core.streams.treasury import COLD_WALLET
+from core.streams.treasury import Wallet as WalletState
 from core.tron.chain import Resource
 
-Purpose = Literal["sweep", "fuel", "loan", "loan_return", "excess", "refill", "stake"]
-"""A deposit address's coins; TRX for that; energy lent for that, and taken back; hot to cold; cold to hot; stake."""
+Purpose = Literal["sweep", "fuel", "loan", "loan_return", "excess", "refill", "stake", "evacuation"]
+"""A deposit address's coins; TRX for that; energy lent for that, and taken back; hot to cold; cold to hot; stake; the hot
+wallet's coins to cold storage while everything goes there."""
 Wallet = Literal["payin", "hot", "cold", "gas"]
 State = Literal["absent", "given", "prepared", "broadcast", "confirmed", "failed", "withdrawn"]
 FINAL: Final[frozenset[State]] = frozenset({"confirmed", "failed", "withdrawn"})
@@ -106,11 +109,24 @@ class Instruction(msgspec.Struct, frozen=True):
 
     @property
     def owners(self) -> Sequence[str]:
-        """The treasury's coins are no account's."""
-        return ()
+        """The treasury's coins are no account's; where they go may matter."""
+        return (COLD_WALLET,)
 
     def held(self, _: Past) -> Refusal | None:
         return None
+
+    def evacuates(self, past: Past) -> bool:
+        cold = past.state(COLD_WALLET, WalletState()).registered
+        return cold is not None and self.serves_evacuation(cold.address)
+
+    def serves_evacuation(self, cold_address: str) -> bool:
+        """Tokens for this address, or what deposit addresses need to send them."""
+        match self.act:
+            case SendToken(to=to):
+                return to == cold_address
+            case SendTrx() | Delegate() | Undelegate():
+                return self.purpose in ("fuel", "loan", "loan_return")
+        return False
 
 
 # Events: stored as they are for ever, so a change is a new version and an upcast

@@ -98,6 +98,9 @@ class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
         """The payout of an account that is suspended or frozen waits, whenever it was asked for (FAILURES 54)."""
         return must_be_active(past, self.account_id) or must_not_be_frozen(past, self.account_id)
 
+    def evacuates(self, _: Past) -> bool:
+        return False
+
     @property
     def total_minor(self) -> int:
         return self.amount_minor + self.fee_minor

@@ -28,6 +28,7 @@ Cause = Literal[
     "wallet_permission_changed",
     "outgoing_unexplained",
     "dead_payout_mined",
+    "evacuation",
 ]
 
 
@@ -42,7 +43,7 @@ class Moment(msgspec.Struct, frozen=True, order=True):
 # Events: stored as they are for ever, so a change is a new version and an upcast
 
 
-@event("signing.stopped", version=2, by="recorder")
+@event("signing.stopped", version=2, by=("recorder", "signer", "api"))
 class SigningStopped(Event, frozen=True, kw_only=True):
     """Going on would lose money; `stream` holds the event that shows it."""
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from core.ledger.events import Recorded
 from core.ledger.ledger import EventStore
+from core.streams.evacuation import EVACUATION, EvacuationBegun
 from core.streams.notices import Noticed
 from core.streams.signing import SIGNING, Cause, Signing, SigningStopped
 
@@ -33,5 +34,5 @@ def holding(store: EventStore) -> list[Holding]:
 
 
 def _sentence(histories: dict[str, list[Recorded]], stream: str) -> str:
-    shown = histories[stream][0].event
-    return shown.sentence if isinstance(shown, Noticed) else ""
+    shown = histories[stream][-1 if stream == EVACUATION else 0].event
+    return shown.sentence if isinstance(shown, Noticed | EvacuationBegun) else ""

@@ -32,7 +32,7 @@ _EVENT_TYPES: Final = {
     "instruction": "gas",
 }
 """The first word of an event's topic -> what its journal entries are called."""
-_COINS: Final = ("sweep", "excess", "refill")
+_COINS: Final = ("sweep", "excess", "refill", "evacuation")
 """Instructions that move clients' coins between wallets of ours: their entries are called sweep; all others are about gas."""
 _REFERENCES: Final[Mapping[type[Event], str]] = {
     DepositConfirmed: "transfer.txid",

@@ -111,6 +111,9 @@ class Instructions(Outgoing):
         rooms: dict[str, int] = {}
         for order in islice(self._unprepared(), BATCH):
             made, wallet, owner = len(order.attempts.made), _instruction(order).wallet, _instruction(order).owner
+            if not self._may_go(order):
+                commands.append(self._give_back(order, "everything goes to cold storage"))
+                continue
             if rooms.setdefault(owner, self._room(owner, head)) <= 0:
                 continue
             if made >= (1 if wallet == "cold" else self._rules.attempts_max):

@@ -32,6 +32,7 @@ from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, Purpose
 from core.streams.signing import SIGNING, Signing
+from core.streams.treasury import COLD_WALLET, Wallet
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.keys.keys import Key, KeyNotHeld
@@ -68,6 +69,7 @@ DIRECTIONS: Final[Mapping[Purpose, tuple[frozenset[str], frozenset[str]]]] = {
     "excess": (frozenset({"hot"}), frozenset({"cold"})),
     "refill": (frozenset({"cold"}), frozenset({"hot"})),
     "stake": (frozenset({"gas", "hot"}), frozenset()),
+    "evacuation": (frozenset({"hot"}), frozenset({"cold"})),
 }
 """Of each kind of instruction: which wallets make it, and whom it may go to, as the address pool knows them."""
 
@@ -100,6 +102,8 @@ class Outgoing(ABC):
         self._token = token
         self._open = orders
         self._shut = ShutKeys()
+        self._refuge: str | None = None
+        """The cold wallet's address while everything goes there, and nothing else goes anywhere."""
         self._said = ""
         """What was last logged about waiting: a wallet may be short for hours."""
         self._kept_from: int | None = -1
@@ -206,12 +210,23 @@ class Outgoing(ABC):
             self._alarm(name, f"{order.name} waits: {reason}")
 
     def _stopped(self) -> bool:
-        """Whether anything holds signing back now; a look that comes too early is mended by the decisions' own."""
-        signing = Signing()
-        for recorded in self._store.histories([SIGNING]).get(SIGNING, ()):
+        """Whether anything holds all signing back now; a look that comes too early is mended by the decisions' own."""
+        histories = self._store.histories([SIGNING, COLD_WALLET])
+        signing, cold = Signing(), Wallet()
+        for recorded in histories.get(SIGNING, ()):
             signing = signing.evolve(recorded.event)
+        for recorded in histories.get(COLD_WALLET, ()):
+            cold = cold.evolve(recorded.event)
         self._say(f"signing is stopped: {', '.join(signing.causes)}" if signing.causes else "")
-        return bool(signing.causes)
+        evacuating = "evacuation" in signing.causes and cold.registered is not None
+        self._refuge = cold.registered.address if evacuating and cold.registered else None
+        return bool(signing.causes) and not evacuating
+
+    def _may_go(self, order: OpenOrder) -> bool:
+        """While everything goes to cold storage, only what brings it there."""
+        if self._refuge is None:
+            return True
+        return isinstance(order.wish, Instruction) and order.wish.serves_evacuation(self._refuge)
 
     def _keep_log(self, solid: BlockRef) -> None:
         """Say to the log from where on the oldest live attempt needs it, if that is far back."""
@@ -239,7 +254,7 @@ class Outgoing(ABC):
         unsigned: list[tuple[OpenOrder, Attempt, Key]] = []
         for order in self._open:
             attempt = order.attempts.alive
-            if len(unsigned) < BATCH and attempt is not None and not order.attempts.sent:
+            if len(unsigned) < BATCH and attempt is not None and not order.attempts.sent and self._may_go(order):
                 key = self._key_for(order, attempt, head)
                 if key is not None:
                     unsigned.append((order, attempt, key))

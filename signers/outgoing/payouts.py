@@ -115,7 +115,9 @@ class Payouts(Outgoing):
         """Each account in its turn: one that is short is passed over, and looked at again at the next solid block."""
         commands = self._told_later(head)
         looked_at, short = self._looked
-        lanes, held = self._held_apart(self._lanes.lanes(head.timestamp_ms))
+        lanes, held = self._held_apart(self._going(self._lanes.lanes(head.timestamp_ms)))
+        if self._refuge is not None:
+            commands += self._while_stopped(head)
         for reason, of_it in held.items():
             commands += self._heads_hindered(of_it, reason, head)
         if looked_at == solid.number:
@@ -133,7 +135,8 @@ class Payouts(Outgoing):
             return commands  # the maintenance is near
         if looked_at != solid.number:
             self._looked, self._lacking = (solid.number, frozenset()), {}
-        found = turn(lanes, wallet.free_minor, self._lanes.earmarks.set_aside, room)
+        earmarks = self._lanes.earmarks.set_aside if self._refuge is None else {}
+        found = turn(lanes, wallet.free_minor, earmarks, room)
         commands += self._make(wallet, found, lanes, head, solid)
         for key, lacking_minor in found.short.items():
             order = self._lanes.order(key)
@@ -141,6 +144,16 @@ class Payouts(Outgoing):
             self._lacking[account_of(order)] = lacking_minor
             commands += self._short(wallet, order, lacking_minor, head)
         return commands
+
+    def _going(self, lanes: Sequence[Lane]) -> Sequence[Lane]:
+        """Of each lane what may go while everything goes to cold storage."""
+        if self._refuge is None:
+            return lanes
+        left = (
+            lane._replace(places=[it for it in lane.places if self._may_go(self._lanes.order(it.key))])
+            for lane in lanes
+        )
+        return [lane for lane in left if lane.places]
 
     def _held_apart(self, lanes: Sequence[Lane]) -> tuple[list[Lane], dict[WaitingFor, list[Lane]]]:
         """Lanes that may have turns, and by reason those whose account may have nothing paid now."""

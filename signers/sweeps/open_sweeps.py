@@ -104,6 +104,12 @@ class OpenSweeps(OpenStreams):
         )
 
     @property
+    def promised_minor(self) -> int:
+        """USDT of payouts whose bytes may be mined."""
+        payouts = (payout for _, payout in self._owed.values() if payout.attempts.alive is not None)
+        return sum(payout.order.amount_minor for payout in payouts if payout.order is not None)
+
+    @property
     def leaving_minor(self) -> int:
         """USDT that the hot wallet was ordered to send elsewhere and has not sent yet."""
         acts = (instruction.act for _, instruction, _ in self._leaving.values())

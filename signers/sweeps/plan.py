@@ -11,13 +11,21 @@ from core.ledger.journal import derived_id
 from core.ledger.ledger import Command, EventStore
 from core.ports.chain import CallNotMade, Chain
 from core.ports.wallets import Holding, Holdings
-from core.streams.instructions import GiveInstruction, Instruction, InstructionState, SendToken, instruction_stream
+from core.streams.instructions import (
+    GiveInstruction,
+    Instruction,
+    InstructionState,
+    Purpose,
+    SendToken,
+    instruction_stream,
+)
 from core.streams.quarantine import QuarantineAddress
 from core.streams.sweeps import PlanSweep, SweepOrder, sweep_id
 from core.streams.treasury import Wallet, wallet_stream
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.outgoing.funds import Prices, usdt_of
+from signers.outgoing.hot_wallet import KEPT_MINOR
 from signers.outgoing.instructions import ACTOR
 from signers.outgoing.needs import Payer, is_blacklisted, need_of
 from signers.outgoing.trials import TokenRefuses
@@ -55,6 +63,8 @@ class Plan:
         gas: Address,
         token: Address,
         rules: SweepRules,
+        *,
+        evacuating: bool = False,
     ) -> None:
         self._store = store
         self._node = node
@@ -63,6 +73,7 @@ class Plan:
         self._gas = gas
         self._token = token
         self._rules = rules
+        self._evacuating = evacuating
 
     def commands(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         """What begins the sweeps that are worth it, and takes left-over TRX back."""
@@ -121,10 +132,17 @@ class Plan:
         )
 
     def excess(self, wallets: Mapping[str, Address]) -> int:
-        """USDT that the hot wallet has above its ceiling and nobody waits for; 0 without a cold wallet, or while some leave."""
-        if not self._rules.hot_ceiling_minor or "cold" not in wallets or self._open.leaving_minor:
+        """USDT that the hot wallet has above its ceiling and nobody waits for; 0 without a cold wallet, or while some leave.
+
+        In an evacuation all that no bytes promise to anybody.
+        """
+        if "cold" not in wallets or self._open.leaving_minor:
+            return 0
+        if not self._rules.hot_ceiling_minor and not self._evacuating:
             return 0
         hot_minor = usdt_of(self._node, wallets["hot"], self._token)
+        if self._evacuating:
+            return max(0, hot_minor - KEPT_MINOR - self._open.promised_minor)
         return excess_minor(self._rules, hot_minor, self._open.owed_minor)
 
     def _excess(self, solid: BlockRef, wallets: Mapping[str, Address]) -> Iterator[GiveInstruction]:
@@ -135,13 +153,14 @@ class Plan:
         if not self.excess(wallets):
             return
         hot, cold = wallets["hot"].base58, wallets["cold"].base58
-        number = self._given_before(hot)
-        if number and not self._is_behind_us(instruction_stream(_excess_id(hot, number)), solid):
+        purpose: Purpose = "evacuation" if self._evacuating else "excess"
+        number = self._given_before(hot, purpose)
+        if number and not self._is_behind_us(instruction_stream(_leaving_id(hot, purpose, number)), solid):
             return
         amount_minor = self.excess(wallets)
         if amount_minor:
-            act, key = SendToken(cold, amount_minor), _excess_id(hot, number + 1)
-            yield GiveInstruction(Instruction(key, "excess", "", hot, "hot", act), ACTOR)
+            act, key = SendToken(cold, amount_minor), _leaving_id(hot, purpose, number + 1)
+            yield GiveInstruction(Instruction(key, purpose, "", hot, "hot", act), ACTOR)
 
     def _is_behind_us(self, stream: str, solid: BlockRef) -> bool:
         """Whether the instruction is over, and the node's balances are of after it."""
@@ -150,14 +169,14 @@ class Plan:
             state = state.evolve(recorded.event)
         return state.over and getattr(state.end, "block_number", 0) <= solid.number
 
-    def _given_before(self, hot: str) -> int:
+    def _given_before(self, hot: str, purpose: Purpose) -> int:
         """How many such transfers there were: the numbers have no gap, so a few looks show it."""
         known, unknown = 0, 1
-        while self._is_given(_excess_id(hot, unknown)):
+        while self._is_given(_leaving_id(hot, purpose, unknown)):
             known, unknown = unknown, 2 * unknown
         while unknown - known > 1:
             middle = (known + unknown) // 2
-            if self._is_given(_excess_id(hot, middle)):
+            if self._is_given(_leaving_id(hot, purpose, middle)):
                 known = middle
             else:
                 unknown = middle
@@ -185,8 +204,8 @@ class Plan:
                 yield PlanSweep(order, ACTOR)
 
 
-def _excess_id(hot: str, number: int) -> str:
-    return str(derived_id("instruction", hot, f"excess {number}"))
+def _leaving_id(hot: str, purpose: Purpose, number: int) -> str:
+    return str(derived_id("instruction", hot, f"{purpose} {number}"))
 
 
 def _order(holding: Holding, choice: Choice, solid: BlockRef) -> SweepOrder:

@@ -37,7 +37,7 @@ from core.streams.instructions import (
     Wallet,
 )
 from core.streams.quarantine import QuarantineAddress, ReleaseAddress
-from core.streams.signing import SIGNING, Signing
+from core.streams.signing import SIGNING, Cause, Signing
 from core.streams.sweeps import (
     FINAL,
     ConfirmSweep,
@@ -67,6 +67,8 @@ BATCH: Final = 50
 GIVEN_MAX: Final = 8
 """Instructions of one sweep; what still lacks something then is put off."""
 LOOK_AGAIN_BLOCKS: Final = 5
+EVACUATION_MS: Final = 6_000
+"""Chain time between two plans while everything goes to cold storage."""
 RECONCILE_MS: Final = 3_600_000
 """Chain time between two looks at all the stake that is lent."""
 
@@ -98,12 +100,13 @@ class Sweeps:
         self._holdings = holdings
         self._gas_address = gas
         self._token = token
-        self._rules = rules
+        self._usual_rules = rules
+        self._evacuating = False
         self._fee_limit_sun_max = fee_limit_sun_max
         self._interval_ms = interval_ms
         self._alarm = alarm
         self._open = OpenSweeps(store, bookmarks)
-        self._plan_at_ms = 0
+        self._plan_at_ms = self._planned_ms = 0
         self._reconcile_at_ms = 0
         self._gas: Gas | None = None
         self._prices: Prices | None = None
@@ -115,26 +118,36 @@ class Sweeps:
             return True  # what is open must be known before anything is begun
         solid, head = self._node.solid(), self._node.head()
         self._gas = self._prices = None
+        causes = self._causes()
+        self._evacuating = "evacuation" in causes
         commands = self._advance(solid)
         if head.timestamp_ms >= self._reconcile_at_ms:
             commands += self._reconcile(solid)
             self._reconcile_at_ms = head.timestamp_ms + RECONCILE_MS
         done = append(self._ledger, commands)
         planned = 0
-        if self._interval_ms and head.timestamp_ms >= self._plan_at_ms and not self._stopped():
-            self._plan_at_ms = head.timestamp_ms + self._interval_ms
+        interval_ms = EVACUATION_MS if self._evacuating else 0 if causes else self._interval_ms
+        if interval_ms and head.timestamp_ms >= min(self._plan_at_ms, self._planned_ms + interval_ms):
+            self._planned_ms, self._plan_at_ms = head.timestamp_ms, head.timestamp_ms + self._interval_ms
             planned = append(self._ledger, self._planning().commands(head, solid))
             if self._open.kept_back:
                 self._alarm("excess_kept_back", f"the hot wallet's excess did not leave it: {self._open.kept_back}")
                 self._open.kept_back = None
         return bool(read or done or planned)
 
-    def _stopped(self) -> bool:
-        """While signing is stopped nothing new is begun: the token may be paused, and every trial revert."""
+    def _causes(self) -> Sequence[Cause]:
+        """While signing is stopped nothing new is begun: the token may be paused, and every trial revert.
+
+        But an evacuation begins at once, whatever else holds: richest first, at any cost below what is moved.
+        """
         signing = Signing()
         for recorded in self._store.histories([SIGNING]).get(SIGNING, ()):
             signing = signing.evolve(recorded.event)
-        return bool(signing.causes)
+        return signing.causes
+
+    @property
+    def _rules(self) -> SweepRules:
+        return self._usual_rules.in_evacuation() if self._evacuating else self._usual_rules
 
     def _planning(self) -> Plan:
         return Plan(
@@ -145,6 +158,7 @@ class Sweeps:
             self._gas_address,
             self._token,
             self._rules,
+            evacuating=self._evacuating,
         )
 
     # One sweep further
@@ -185,6 +199,8 @@ class Sweeps:
     def _usdt(self, it: OpenSweep) -> Sequence[Command]:
         """Send it if nothing lacks, else bring what does."""
         order = it.order
+        if self._evacuating and order.destination != "cold":
+            return [self._defer(it, "everything goes to cold storage")]
         owner, to = Address.from_base58(order.address), Address.from_base58(order.to)
         amount = min(usdt_of(self._node, owner, self._token), self._rules.amount_max_minor)
         if not amount:
@@ -229,6 +245,8 @@ class Sweeps:
 
     def _trx(self, it: OpenSweep) -> Sequence[Command]:
         """TRX that were left over go back to the gas wallet, if its bytes cost nothing."""
+        if self._evacuating:
+            return [self._defer(it, "everything goes to cold storage")]
         owner = Address.from_base58(it.order.address)
         payer = Payer.look(self._node, owner)
         if payer.bytes_cost_sun(TRX_TRANSFER_BYTES, 1) or not payer.balance_sun:

@@ -9,6 +9,7 @@ from typing import Final, Literal, Self
 
 import msgspec
 
+from core.ledger.money import MAX_MINOR
 from core.ports.chain import Chain
 from core.streams.sweeps import Destination, Method
 from core.tron.address import SUN_PER_TRX, Address
@@ -42,6 +43,19 @@ class SweepRules(msgspec.Struct, frozen=True, kw_only=True):
     margin_percent: int = 10
     left_over_min_sun: int = 0
     """TRX left on an address that are worth taking back when it has nothing to sweep; 0 leaves them."""
+    to_cold: bool = False
+    """Everything goes to cold storage."""
+
+    def in_evacuation(self) -> Self:
+        """All that is worth more than it burns, however much that takes from the gas wallet in a day."""
+        return msgspec.structs.replace(
+            self,
+            threshold_minor=1,
+            cost_max_percent=100,
+            gas_daily_max_sun=MAX_MINOR,
+            left_over_min_sun=0,
+            to_cold=True,
+        )
 
 
 class Gas(msgspec.Struct):
@@ -187,6 +201,8 @@ class Planner:
     def destination(self, amount_minor: int) -> tuple[Destination, Address]:
         """Hot below the floor and up to the ceiling, the rest to cold, where there is a cold wallet."""
         rules, cold = self._rules, self._wallets.get("cold")
+        if rules.to_cold and cold is not None:
+            return "cold", cold
         fits = not rules.hot_ceiling_minor or self._hot_minor + amount_minor <= rules.hot_ceiling_minor
         if cold is None or fits or self._hot_minor < rules.hot_floor_minor:
             return "hot", self._wallets["hot"]

@@ -14,6 +14,7 @@ from tests.support.history import address
 from tests.support.patience import until
 
 COLD = address("a cold wallet elsewhere").base58
+PAYEE = address("somebody").base58
 
 
 def test_the_operator_keeps_the_treasury() -> None:
@@ -59,6 +60,17 @@ def test_the_operator_keeps_the_treasury() -> None:
             alarms = typed("alarms", "list")
             assert "gas_wallet_low_on_trx" in alarms
 
+            running.faucet(paid, usdt="30")  # too little for a sweep
+            until(lambda: len(get(company, "/v1/deposits", status="confirmed")["data"]) == 2, "it is credited")
+            assert COLD in typed("evacuate", "--reason", "a key may be in other hands")
+            waiting = post(company, "/v1/payouts", {"to_address": PAYEE, "amount": "10"})
+            until(lambda: _evacuated(operator), "nothing is left that can be moved")
+            assert get(company, f"/v1/payouts/{waiting['id']}")["state"] == "requested"
+            assert "everything goes to the cold wallet" in typed("signing", "status")
+            assert "under way" in typed("evacuate")
+            assert "evacuation" in typed("signing", "resume", "--reason", "it was in a drawer")
+            assert get(operator, "/v1/evacuation")["state"] == "ended"
+
             history = Path(folder) / "history.ndjson"
             typed("audit", "export", "--output", str(history))
             signers = json.loads(typed("audit", "keys", "--json"))["data"]
@@ -72,6 +84,12 @@ def test_the_operator_keeps_the_treasury() -> None:
             assert told.returncode == 0, told.stdout + told.stderr
             assert "not known" not in told.stdout
         assert running.stop() == 0
+
+
+def _evacuated(operator) -> bool:  # type: ignore[no-untyped-def]
+    found = get(operator, "/v1/evacuation")
+    assert (found["state"], found["cold_address"]) == ("under_way", COLD)
+    return bool(found["left_minor"] <= 1 and found["under_way_minor"] == 0)
 
 
 def _wallets(operator, count: int):  # type: ignore[no-untyped-def]

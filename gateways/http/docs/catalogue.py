@@ -7,6 +7,7 @@ from gateways.http.docs import pages
 from gateways.http.resources import (
     accounts,
     deposits,
+    evacuation,
     explanations,
     health,
     ledger,
@@ -62,7 +63,8 @@ NOUNS: Final = {
         "What only the operator sees and does: corrections, the audit log, the trial balance.", (operator,)
     ),
     "Treasury": Noun(
-        "The treasury as the operator sees it: system wallets with what they hold, and every sweep.", (treasury,)
+        "The treasury as the operator sees it: system wallets with what they hold, every sweep, and evacuation.",
+        (treasury, evacuation),
     ),
     "Explanations": Noun(
         "Explanations for the operator: what changed between two positions, and by which events.", (explanations,)
