@@ -1546,6 +1546,7 @@ PLAIN = frozenset(
     signing.stopped/1 signing.stopped/2 signing.cause-ended/1 signing.cause-ended/2 signing.resumed/1
     token.paused/1 token.unpaused/1 token.deprecated/1 token.fee-changed/1 token.address-blacklisted/1
     token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1 wallet.outgoing-unexplained/1
+    store.named/1 store.is-older/1 store.position-told/1 store.proven/1
     block.accepted/1 period.ended/1 event.settled/1 account.payouts-frozen/1 account.payouts-unfrozen/1
     """.split()
 )

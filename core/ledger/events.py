@@ -50,7 +50,7 @@ class Declaration(NamedTuple):
     """What is declared of an event beside its fields."""
 
     topic: str
-    by: Appender
+    by: tuple[Appender, ...]
     shown: tuple[str, ...] | None
     """The fields that the client whose act it was is shown in its receipt; None: only the lines in its own book, if any."""
     client_event: str | None
@@ -75,7 +75,7 @@ def event(
     name: str,
     version: int = 1,
     *,
-    by: Appender,
+    by: Appender | tuple[Appender, ...],
     shown: tuple[str, ...] | None = None,
     client_event: str | None = None,
 ) -> Callable[[E], E]:
@@ -86,7 +86,7 @@ def event(
         assert topic not in CLASSES, f"two events claim {topic}"
         CLASSES[topic] = cls
         TOPICS[cls] = topic
-        DECLARATIONS[cls] = Declaration(topic, by, shown, client_event)
+        DECLARATIONS[cls] = Declaration(topic, (by,) if isinstance(by, str) else by, shown, client_event)
         if shown is not None:
             SHOWN[topic] = shown
         _DECODERS[topic] = msgspec.json.Decoder(cls)

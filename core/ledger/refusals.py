@@ -239,6 +239,14 @@ class SigningIsStopped(Refusal, frozen=True):
     causes: str
 
 
+class StoreIsOlder(Refusal, frozen=True):
+    """This store is not the newest of its name: {sentence}."""
+
+    status: ClassVar[int] = 503
+
+    sentence: str
+
+
 class StreamStopped(Refusal, frozen=True):
     """{stream} holds an event that cannot be read: nothing is added to it until an operator has looked at that."""
 

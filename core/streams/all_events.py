@@ -17,6 +17,7 @@ from core.streams import (
     refused_commands,
     set_aside,
     signing,
+    store,
     sweeps,
     treasury,
 )
@@ -37,6 +38,7 @@ STREAMS: Final = {
     "payout.": "payout-",
     "period.": "period-",
     "signing.": "signing",
+    "store.": "store",
     "sweep.": "sweep-",
     "token.": "token-",
     "transfer.": "transfer-",
@@ -67,6 +69,7 @@ __all__ = [
     "refused_commands",
     "set_aside",
     "signing",
+    "store",
     "sweeps",
     "topics_by_stream",
     "treasury",

@@ -28,7 +28,7 @@ LOGINS: Final = (API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS, CHECKPOINTER,
 ROLES: Final = (WRITER, PROJECTOR, READER, API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS, CHECKPOINTER)
 
 MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
-    f"counterfoil_{appender}": frozenset(cls for cls, declared in DECLARATIONS.items() if declared.by == appender)
+    f"counterfoil_{appender}": frozenset(cls for cls, declared in DECLARATIONS.items() if appender in declared.by)
     for appender in get_args(Appender)
 }
 """By role. `counterfoil migrate` writes it into the table event_grants, by which a trigger holds every append to it."""

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.tron.address import SUN_PER_TRX
-from gateways.aws.names import FOR_NODE, GAS, HOT
+from gateways.aws.names import FOR_NODE, GAS, HOT, SIGNER_STATE
 from gateways.postgres.roles import READER, SIGNER
 from gateways.processes.process import DATABASE, KEYS, NODE, Access, Deployment, Process
 from gateways.queues import PAYOUT_REQUESTS
 from gateways.steps import Step
+from gateways.wiring.fences import open_guards
 from gateways.wiring.keys import open_keys, register
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
@@ -25,6 +26,7 @@ def steps(platform: Platform) -> Sequence[Step]:
         "tronpy.proto.tron_pb2"
     )  # the second opinion takes a second to load: not at the first payout
     held = open_keys(platform, awaited=True)
+    guards = open_guards(platform, "payouts")
     register(platform, held)
     payouts = Payouts(
         platform.ledger,
@@ -43,8 +45,10 @@ def steps(platform: Platform) -> Sequence[Step]:
         alarm=platform.alarm,
         opinion=platform.node,
         board=platform.lane_board,
+        fence=guards.fence,
+        caught_up=guards.caught_up,
     )
-    return [platform.node.on_one(payouts.step)]
+    return [platform.node.on_one(guards.step), platform.node.on_one(payouts.step)]
 
 
 PROCESS: Final = Process(
@@ -53,7 +57,12 @@ PROCESS: Final = Process(
     SIGNER,
     needs=(*DATABASE, *NODE, *KEYS),
     access=Access(
-        receives=(PAYOUT_REQUESTS,), secrets=(FOR_NODE,), logins=(SIGNER, READER), signs=(HOT,), knows=(HOT, GAS)
+        receives=(PAYOUT_REQUESTS,),
+        tables=(SIGNER_STATE,),
+        secrets=(FOR_NODE,),
+        logins=(SIGNER, READER),
+        signs=(HOT,),
+        knows=(HOT, GAS),
     ),
     deployment=Deployment(reaches=("nodes",)),
     steps=steps,

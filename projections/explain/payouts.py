@@ -77,6 +77,7 @@ WAITING: Final = {
     "token": "the token refuses the transfer now: it is paused, or the hot wallet is blacklisted",
     "not_before": "its client wants it later",
     "signing_stopped": "signing is stopped",
+    "catching_up": "the signers have just started, and what the chain holds since is not read yet",
     "account_suspended": "its account is suspended",
     "account_frozen": "its account's history holds an event that nobody has looked at yet",
 }

@@ -7,6 +7,7 @@ from core.ledger.events import Recorded
 from core.ledger.ledger import EventStore
 from core.streams.notices import Noticed
 from core.streams.signing import SIGNING, Cause, Signing, SigningStopped
+from core.streams.store import STORE, StoreIsOlder
 
 
 class Holding(NamedTuple):
@@ -33,5 +34,8 @@ def holding(store: EventStore) -> list[Holding]:
 
 
 def _sentence(histories: dict[str, list[Recorded]], stream: str) -> str:
-    shown = histories[stream][0].event
+    history = histories.get(stream, [])
+    if stream == STORE:
+        return next((it.event.sentence for it in reversed(history) if isinstance(it.event, StoreIsOlder)), "")
+    shown = history[0].event if history else None
     return shown.sentence if isinstance(shown, Noticed) else ""

@@ -33,6 +33,8 @@ from core.streams.payout_turns import WaitPayout
 from core.streams.payouts import PayoutOrder, PayoutWork, WaitingFor
 from core.tron.address import Address
 from core.tron.chain import BlockRef
+from signers.caught_up import CaughtUp
+from signers.fence import Fence
 from signers.keys.keys import Key
 from signers.outgoing.funds import CoinsShort, Shortage, TransferRefused
 from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet, PayoutRules
@@ -70,9 +72,24 @@ class Payouts(Outgoing):
         alarm: Alarm,
         opinion: SecondOpinion | None = None,
         board: LaneBoard | None = None,
+        fence: Fence | None = None,
+        caught_up: CaughtUp | None = None,
     ) -> None:
         self._lanes = OpenPayouts(store, bookmarks, BOOKMARK, ACTOR)
-        super().__init__("payouts", ledger, store, node, log, pool, token, self._lanes, alarm=alarm, opinion=opinion)
+        super().__init__(
+            "payouts",
+            ledger,
+            store,
+            node,
+            log,
+            pool,
+            token,
+            self._lanes,
+            alarm=alarm,
+            opinion=opinion,
+            fence=fence,
+            caught_up=caught_up,
+        )
         self._queue = queue
         self._chain = node
         self._key = key
@@ -251,9 +268,9 @@ class Payouts(Outgoing):
         found = (command for order in self._lanes.unsaid() for command in self._hindered(order, "not_before", head))
         return list(islice(found, BATCH))
 
-    def _while_stopped(self, head: BlockRef) -> list[Command]:
+    def _while_held(self, head: BlockRef, reason: WaitingFor) -> list[Command]:
         lanes = self._lanes.lanes(head.timestamp_ms)
-        return self._told_later(head) + self._heads_hindered(lanes, SIGNING_STOPPED, head)
+        return self._told_later(head) + self._heads_hindered(lanes, reason, head)
 
     def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
         for order in self._open:

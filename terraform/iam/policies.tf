@@ -87,7 +87,9 @@ locals {
 
   # audit_logs is written and read, never changed: it stands apart. An entry is three items in one call, and the right to that call
   # has no finer form that leaves deletions out; point-in-time recovery has what was there.
-  changed = { for name, process in var.processes : name => [for table in process.tables : table if table != "audit_logs"] }
+  # signer_state stands apart, too: what lies there is changed, by condition, and never deleted.
+  apart   = ["audit_logs", "signer_state"]
+  changed = { for name, process in var.processes : name => [for table in process.tables : table if !contains(local.apart, table)] }
   tables = {
     for name, process in var.processes : name => concat(
       length(local.changed[name]) == 0 ? [] : [{
@@ -99,6 +101,12 @@ locals {
         ]
         Resource = flatten([for table in local.changed[name] : [var.table_arns[table], "${var.table_arns[table]}/index/*"]])
       }],
+      contains(process.tables, "signer_state") ? [{
+        Sid      = "OwnState"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        Resource = [var.table_arns["signer_state"]]
+      }] : [],
       contains(process.tables, "audit_logs") ? [{
         Sid      = "ReadsAudit"
         Effect   = "Allow"
