@@ -41,7 +41,7 @@ class S3Archive:
     def get(self, number: int) -> bytes | None:
         try:
             with reaching(_BUCKET, _ABSENT):
-                return self._get(_key(number))
+                return bytes(self._s3.get_object(Bucket=self._bucket, Key=_key(number))["Body"].read())
         except ClientError as error:
             if code_of(error) != _ABSENT:
                 raise

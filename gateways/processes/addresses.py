@@ -26,6 +26,7 @@ PROCESS: Final = Process(
     needs=(*DATABASE, *KEYS, "ADDRESS_POOL"),
     access=Access(
         tables=(SIGNER_STATE,),
+        reads_archive=True,
         secrets=(FOR_SEED, FOR_NODE),
         logins=(SIGNER,),
         knows=(HOT, GAS),

@@ -59,6 +59,7 @@ PROCESS: Final = Process(
     access=Access(
         receives=(PAYOUT_REQUESTS,),
         tables=(SIGNER_STATE,),
+        reads_archive=True,
         secrets=(FOR_NODE,),
         logins=(SIGNER, READER),
         signs=(HOT,),

@@ -38,6 +38,8 @@ class Access:
     """Of WRAPPING_KEYS."""
     archives: bool = False
     """Whether it may put objects into the bucket of checkpoints, and read them; nobody may remove or replace one."""
+    reads_archive: bool = False
+    """Whether it may read them, and nothing more."""
     payin_keys: bool = False
     """With PAYIN_KEYS=kms: makes keys with payin aliases, or signs with them."""
 

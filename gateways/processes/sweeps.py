@@ -136,6 +136,7 @@ PROCESS: Final = Process(
     ),
     access=Access(
         tables=(SIGNER_STATE,),
+        reads_archive=True,
         secrets=(FOR_SEED, FOR_NODE),
         logins=(SIGNER, READER),
         signs=(GAS,),

@@ -166,6 +166,24 @@ locals {
     ] : statement if process.archives]
   }
 
+  reads_archive = {
+    for name, process in var.processes : name => [for statement in [
+      {
+        Sid      = "ReadsArchive"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:ListBucket"] # without the second, what is not there looks like what is forbidden
+        Resource = [var.checkpoints_arn, "${var.checkpoints_arn}/*"]
+      },
+      {
+        Sid       = "ReadsArchiveKey"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = [var.key_arns["data"]]
+        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
+      },
+    ] : statement if process.reads_archive]
+  }
+
   # PAYIN_KEYS=kms: a key for each deposit address, known by its alias, made by nobody else and for nothing else.
   payin_keys = {
     for name, process in var.processes : name => [for statement in [
@@ -282,6 +300,7 @@ resource "aws_iam_role_policy" "process" {
       local.tables[each.key],
       local.secrets[each.key],
       local.archives[each.key],
+      local.reads_archive[each.key],
       local.payin_keys[each.key],
     )
   })
