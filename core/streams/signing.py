@@ -32,6 +32,8 @@ Cause = Literal[
     "outgoing_unexplained",
     "dead_payout_mined",
     "store_is_older",
+    "payout_not_covered",
+    "history_not_sealed",
 ]
 
 
@@ -172,6 +174,27 @@ class StopOlderStore(msgspec.Struct, frozen=True):
             )
             news.append(New(SIGNING, stopped))
         return news
+
+
+class StopSigning(msgspec.Struct, frozen=True):
+    """The signer itself stops for what `stream` shows; once for each, so that what an operator has settled stays so."""
+
+    cause: Cause
+    stream: str
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [SIGNING]
+
+    def guards(self) -> list[GuardKey]:
+        return []
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New]:
+        stops = (it.event for it in past.history(SIGNING) if isinstance(it.event, SigningStopped))
+        if any((it.cause, it.stream) == (self.cause, self.stream) for it in stops):
+            return ()
+        stopped = SigningStopped(occurred_at=now, actor=self.actor, cause=self.cause, stream=self.stream, moment=None)
+        return [New(SIGNING, stopped)]
 
 
 class ResumeSigning(msgspec.Struct, frozen=True):

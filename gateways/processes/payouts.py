@@ -7,11 +7,12 @@ from typing import Final
 from core.tron.address import SUN_PER_TRX
 from gateways.aws.names import FOR_NODE, GAS, HOT, SIGNER_STATE
 from gateways.postgres.roles import READER, SIGNER
-from gateways.processes.process import DATABASE, KEYS, NODE, Access, Deployment, Process
+from gateways.processes.process import DATABASE, KEYS, NODE, SIGNER_LIMITS, Access, Deployment, Process
 from gateways.queues import PAYOUT_REQUESTS
 from gateways.steps import Step
 from gateways.wiring.fences import open_guards
 from gateways.wiring.keys import open_keys, register
+from gateways.wiring.leash import open_leash
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
 
@@ -42,6 +43,7 @@ def steps(platform: Platform) -> Sequence[Step]:
             lifetime_ms=settings.payout_expiration_s * 1000,
             fee_limit_sun_max=settings.fee_limit_max_trx * SUN_PER_TRX,
         ),
+        leash=open_leash(platform),
         alarm=platform.alarm,
         opinion=platform.node,
         board=platform.lane_board,
@@ -55,7 +57,7 @@ PROCESS: Final = Process(
     "payouts",
     "Builds, signs and broadcasts payouts, and sees them through.",
     SIGNER,
-    needs=(*DATABASE, *NODE, *KEYS),
+    needs=(*DATABASE, *NODE, *KEYS, *SIGNER_LIMITS),
     access=Access(
         receives=(PAYOUT_REQUESTS,),
         tables=(SIGNER_STATE,),

@@ -14,6 +14,7 @@ from gateways.wiring.platform import Platform
 DATABASE: Final = ("DATABASE_URL",)
 NODE: Final = ("NETWORK", "TRON_NODE_URL", "USDT_CONTRACT")
 KEYS: Final = ("KEYSTORE", "KEYSTORE_PASSPHRASE")
+SIGNER_LIMITS: Final = ("SIGNER_PAYOUT_MAX", "SIGNER_HOUR_MAX", "SIGNER_DAY_MAX", "SIGNER_APPROVERS")
 
 
 @dataclass(frozen=True)

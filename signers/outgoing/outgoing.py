@@ -121,6 +121,14 @@ class Outgoing(ABC):
         """What is recorded while nothing may be signed, for this reason."""
         return []
 
+    def _stops(self) -> list[Command]:
+        """What stops signing, beside what the chain shows."""
+        return []
+
+    def _granted(self, unsigned: list[tuple[OpenOrder, Attempt, Key]]) -> list[tuple[OpenOrder, Attempt, Key]]:
+        """Those that may be signed now, counted; called when everything else is fit to be."""
+        return unsigned
+
     @abstractmethod
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
         """The key that signs this attempt here, or None where it is another's, or it must not be signed any more."""
@@ -141,6 +149,8 @@ class Outgoing(ABC):
         held = self._held(solid)
         if held is not None:
             ready = self._while_held(head, held)
+        elif stops := self._stops():
+            ready = stops
         else:
             reference = reference_block(self._log, solid)
             # What was just settled is folded with the next step: until then its coins would count as gone and in flight.
@@ -269,6 +279,9 @@ class Outgoing(ABC):
                 if key is not None:
                     unsigned.append((order, attempt, key))
         if not unsigned or not self._fenced():
+            return []
+        unsigned = self._granted(unsigned)
+        if not unsigned:
             return []
         for owner in dict.fromkeys(key.address for _, _, key in unsigned):
             check_owner(self._node, owner)

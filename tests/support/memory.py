@@ -7,11 +7,14 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from core.ledger.events import Recorded
+from core.ledger.events import Event, Recorded, encode
 from core.ledger.guard import GuardKey
+from core.ledger.history import SetAside
 from core.ledger.ledger import Decided, LastSeal, Loaded
+from core.ledger.seals import GENESIS, Seal, SealedPage, seal_hash
 from core.ports.queues import Message, Overdue, Received
 from core.ports.scanning import Cursor
+from core.ports.spent_totals import Spent, SpentMoved
 from core.ports.wallets import Holding, ReadyAddress
 from core.streams.holdings import movements
 from core.streams.instructions import InstructionPrepared
@@ -203,6 +206,43 @@ class MemoryStore:
 
     def seal_at(self, position: int) -> str | None:
         return self.seals.get(position)
+
+
+class MemorySealedHistory:
+    """The port `SealedHistory` over a store that seals nothing: each page that is asked for is one append."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._hashes = {0: GENESIS}
+
+    def read(self, after: int) -> SealedPage:
+        page = self._store.read(after, 1_000)
+        if not page:
+            return SealedPage([], [])
+        rows = [(it.position, it.stream, it.version, *_stored(it.event)) for it in page]
+        previous, last = self._hashes[after], rows[-1][0]
+        self._hashes[last] = seal_hash(previous, rows)
+        return SealedPage(rows, [Seal(after + 1, last, previous, self._hashes[last])])
+
+
+def _stored(happened: Event) -> tuple[str, bytes]:
+    """(topic, JSON); of what could not be read, something that cannot be read."""
+    return (happened.topic, b"{}") if isinstance(happened, SetAside) else encode(happened)
+
+
+class MemorySpentTotals:
+    """The port `SpentTotals`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Spent] = {}
+
+    def load(self, wallet: str) -> Spent:
+        return self.rows.get(wallet, Spent())
+
+    def save(self, wallet: str, spent: Spent) -> None:
+        if spent.version != self.load(wallet).version + 1:
+            raise SpentMoved
+        self.rows[wallet] = spent
 
 
 class MemorySolidLog:

@@ -1,0 +1,159 @@
+"""The signer over a real database, a chain in process, and an insider's hands: a login of a role, and SQL of one's own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import msgspec
+import psycopg
+
+from core.ledger import books
+from core.ledger.events import Event, encode
+from core.ledger.ledger import Command, Ledger
+from core.ledger.seals import GENESIS, seal_hash
+from core.ports.spent_totals import SpentTotals
+from core.streams.payouts import Payout, PayoutOrder, PayoutRequested
+from gateways.postgres.alarms import Alarms, last_alarms
+from gateways.postgres.connections import Connections
+from gateways.postgres.event_store import PostgresEventStore, datastore
+from gateways.postgres.roles import READER, SIGNER
+from gateways.postgres.sealed_history import PostgresSealedHistory
+from signers.leash.approvers import Approvers
+from signers.leash.leash import Leash
+from signers.leash.limits import SignerLimits
+from signers.outgoing.hot_wallet import PayoutRules
+from signers.outgoing.payouts import Payouts
+from tests.signers.outgoing.world import MemoryBookmarks
+from tests.signers.payments import KEY
+from tests.support.devnet import BLOCK_MS, SOLID_LAG, USDT, DevnetLog, DevnetNode
+from tests.support.history import TickingClock, execute
+from tests.support.memory import MemoryPool, MemoryQueue, MemorySpentTotals
+from tests.support.postgres import Database
+
+HOT = KEY.address
+COINS = 1_000_000
+RULES = PayoutRules(lifetime_ms=60_000)
+STEPS_MAX = 60
+"""So many steps an alarm may take."""
+
+
+class Forged(NamedTuple):
+    """A row of somebody's own making."""
+
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+
+
+def forged(stream: str, version: int, event: Event) -> Forged:
+    return Forged(stream, version, *encode(event))
+
+
+class Insiders:
+    """Alice with 900 USDT, a hot wallet with 100,000, and the process that pays, with its own login."""
+
+    def __init__(
+        self,
+        database: Database,
+        limits: SignerLimits = SignerLimits(),  # noqa: B008 (frozen)
+        approvers: Approvers = Approvers(),  # noqa: B008 (frozen)
+        totals: SpentTotals | None = None,
+    ) -> None:
+        self.database = database
+        self.node = DevnetNode()
+        self.node.fund(HOT, usdt_minor=100_000 * COINS, sun=10_000 * COINS)
+        self.log, self.pool, self.queue = DevnetLog(self.node), MemoryPool({HOT: "hot"}), MemoryQueue()
+        self.books = PostgresEventStore(datastore(database.writer_url))
+        self.store = PostgresEventStore(datastore(database.role_urls[SIGNER]))
+        self.own = Connections(database.role_urls[SIGNER], connections_max=1)
+        self.eyes = Connections(database.role_urls[READER], connections_max=1)
+        self.ledger = Ledger(self.books, TickingClock())
+        self.totals = MemorySpentTotals() if totals is None else totals
+        self.clock = TickingClock()
+        self.start(limits, approvers)
+
+    def start(self, limits: SignerLimits = SignerLimits(), approvers: Approvers = Approvers()) -> None:  # noqa: B008
+        """The process that pays, begun anew."""
+        alarm = Alarms(self.own)
+        leash = Leash(
+            PostgresSealedHistory(self.own.transaction), self.totals, limits, approvers, self.clock, alarm=alarm
+        )
+        self.worker = Payouts(
+            Ledger(self.store, TickingClock()),
+            self.store,
+            MemoryBookmarks(),
+            self.queue,
+            self.node,
+            self.log,
+            self.pool,
+            KEY,
+            USDT,
+            RULES,
+            leash=leash,
+            alarm=alarm,
+        )
+
+    def close(self) -> None:
+        for opened in (self.books, self.store, self.own, self.eyes):
+            opened.close()
+
+    def do(self, *commands: Command) -> None:
+        """What happens rightly."""
+        execute(self.ledger, *commands)
+
+    @contextmanager
+    def login(self, role: str) -> Iterator[psycopg.Connection[Any]]:
+        """Whoever has this role's password, and nothing else."""
+        with psycopg.connect(self.database.role_urls[role]) as conn:
+            yield conn
+
+    def append_as(self, role: str, *rows: Forged) -> None:
+        """Append rows with the seal that fits them, as whoever knows the login and this program can."""
+        with self.login(role) as conn:
+            conn.execute("SELECT take_append_lock()")
+            found = conn.execute("SELECT last_position, hash FROM seals ORDER BY last_position DESC LIMIT 1").fetchone()
+            head, previous = found or (0, GENESIS)
+            sealed = [(head + place, *row) for place, row in enumerate(rows, start=1)]
+            for position, stream, version, topic, state in sealed:
+                conn.execute(
+                    "INSERT INTO events VALUES (%s, %s, %s, %s, %s)", (stream, version, topic, state.decode(), position)
+                )
+            conn.execute(
+                "INSERT INTO seals (batch_id, first_position, last_position, previous_hash, hash) VALUES (%s, %s, %s, %s, %s)",
+                (uuid4(), head + 1, head + len(rows), previous, seal_hash(previous, sealed)),
+            )
+
+    def live(self, blocks: int = RULES.lifetime_ms // BLOCK_MS + SOLID_LAG + 2) -> None:
+        for _ in range(blocks):
+            for _ in range(STEPS_MAX):
+                if not self.worker.step():
+                    break
+            self.node.mine()
+
+    @property
+    def paid_minor(self) -> int:
+        """What has left the hot wallet."""
+        return sum(amount for _, amount in self.node.transfers_from(HOT))
+
+    def alarms(self) -> dict[str, str]:
+        """Of those in the table, the last sentence of each name."""
+        return {each.name: each.sentence for each in reversed(last_alarms(self.eyes, 100))}
+
+    def payout(self, wished: PayoutOrder) -> Payout:
+        state = Payout()
+        for recorded in self.books.histories([wished.stream]).get(wished.stream, ()):
+            state = state.evolve(recorded.event)
+        return state
+
+
+def request_of(wished: PayoutOrder, **changes: Any) -> Forged:
+    """The event of a payout's request, as the API would append it had it been accepted."""
+    requested = PayoutRequested(
+        occurred_at=TickingClock()(),
+        actor="api-key:1",
+        order=wished,
+        postings=books.payout_requested(wished.account_id, wished.ledger_account, wished.total_minor),
+    )
+    return forged(wished.stream, 1, msgspec.structs.replace(requested, **changes))
