@@ -12,7 +12,7 @@ from gateways.queues import PAYOUT_REQUESTS
 from gateways.steps import Step
 from gateways.wiring.fences import open_guards
 from gateways.wiring.keys import open_keys, register
-from gateways.wiring.leash import open_leash
+from gateways.wiring.leash import must_be_limited, open_leash
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
 
@@ -22,6 +22,7 @@ def steps(platform: Platform) -> Sequence[Step]:
     from signers.outgoing.payouts import Payouts
 
     settings = platform.settings
+    must_be_limited(settings)
     check_chain(platform)
     importlib.import_module(
         "tronpy.proto.tron_pb2"
