@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Final
 
 from core.ports.spent_totals import SpentTotals
 from gateways.embedded.spent_totals import FileSpentTotals
-from gateways.postgres.sealed_history import PostgresSealedHistory
 from gateways.settings import PREFIX, Settings
 from gateways.signer_settings import UNLIMITED, approvers_of, limit_minor
 from gateways.user_error import UserError
 from gateways.wiring.platform import Platform
+from projections.sealed_history import PostgresSealedHistory
 
 if TYPE_CHECKING:
     from signers.leash.leash import Leash

@@ -19,7 +19,7 @@ from gateways.postgres.alarms import Alarms, last_alarms
 from gateways.postgres.connections import Connections
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.roles import READER, SIGNER
-from gateways.postgres.sealed_history import PostgresSealedHistory
+from projections.sealed_history import PostgresSealedHistory
 from signers.leash.approvers import Approvers
 from signers.leash.leash import Leash
 from signers.leash.limits import SignerLimits
