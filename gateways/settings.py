@@ -25,6 +25,7 @@ from pydantic import (
 from core.ledger.money import parse_amount
 from core.tron.address import USDT_MAINNET, USDT_NILE, Address
 from gateways.node_addresses import NodeAddress, grpc_urls, node_urls, solidity_grpc_url, solidity_urls, url_text
+from gateways.signer_settings import MOST, approvers_text, limit_text
 
 PREFIX: Final = "COUNTERFOIL_"
 
@@ -125,6 +126,7 @@ def _address(text: str) -> str:
 
 
 Amount = Annotated[str, AfterValidator(_amount)]
+SignerLimit = Annotated[str, AfterValidator(limit_text)]
 Url = Annotated[str, AfterValidator(url_text)]
 
 
@@ -250,6 +252,13 @@ class Settings(BaseModel):
     fee_limit_max_trx: int = Field(
         60, ge=1, le=1000, description="The most TRX a payout or a sweep's transfer may burn"
     )
+    signer_payout_max: SignerLimit = Field("", description=f"{MOST} in one payout; mainnet has no default")
+    signer_hour_max: SignerLimit = Field("", description=f"{MOST} within an hour; mainnet has no default")
+    signer_day_max: SignerLimit = Field("", description=f"{MOST} within 24 hours; mainnet has no default")
+    signer_approvers: Annotated[str, AfterValidator(approvers_text)] = Field(
+        "", description="Who may approve more: what `counterfoil approvals keygen` printed of each, with commas between"
+    )
+    signer_approvals: int = Field(1, ge=1, le=10, description="How many of them a payout above the limits takes")
     payout_expiration_s: int = Field(120, ge=30, le=3600, description="Chain time after which unsent bytes are dead")
     address_pool: int = Field(200, ge=1, le=100_000, description="How many deposit addresses are kept ready")
     rate_limit: Annotated[str, AfterValidator(_rate)] = Field("600/minute", description="Requests per API key")

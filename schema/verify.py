@@ -1066,6 +1066,13 @@ class Stories:
         payout.expedited = True
         return PAYOUTS, wrong
 
+    def payout_approved(self, stream, version, state):
+        """Somebody signed for it. Whose key counts is the signer's to know; what was signed must be this order."""
+        order = {"priority": "normal", "not_before": None} | self.payout(stream).order
+        said = json.dumps(order, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        digest = sha256(b"counterfoil-payout-v1|" + said.encode()).hexdigest()
+        return PAYOUTS, None if state["digest"] == digest else "what was approved is not this payout"
+
     def payout_cancelled(self, stream, version, state):
         payout = self.payout(stream)
         wrong = None if payout.state == "requested" else f"it is {payout.state} and cannot be cancelled"
@@ -1510,6 +1517,7 @@ STORIES = {
     b"payout.refused/2": Stories.payout_refused,
     b"payout.waiting/1": Stories.payout_waiting,
     b"payout.expedited/1": Stories.payout_expedited,
+    b"payout.approved/1": Stories.payout_approved,
     b"payout.cancelled/1": Stories.payout_cancelled,
     b"payout.confirmed/1": Stories.payout_confirmed,
     b"payout.failed/1": Stories.payout_failed,
@@ -1546,7 +1554,8 @@ PLAIN = frozenset(
     signing.stopped/1 signing.stopped/2 signing.cause-ended/1 signing.cause-ended/2 signing.resumed/1
     token.paused/1 token.unpaused/1 token.deprecated/1 token.fee-changed/1 token.address-blacklisted/1
     token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1 wallet.outgoing-unexplained/1
-    evacuation.begun/1 block.accepted/1 period.ended/1 event.settled/1 account.payouts-frozen/1 account.payouts-unfrozen/1
+    store.named/1 store.is-older/1 store.position-told/1 store.proven/1 evacuation.begun/1
+    block.accepted/1 period.ended/1 event.settled/1 account.payouts-frozen/1 account.payouts-unfrozen/1
     """.split()
 )
 """Events that move nothing and bind nothing: they are known, and have no story to check."""

@@ -38,6 +38,11 @@ class OpenStreams(ABC):
     def _oldest(self) -> int | None:
         """The position of the first event that may still matter; None when nothing is open."""
 
+    @property
+    def position(self) -> int:
+        """Up to where the history was folded."""
+        return self._read_to or 0
+
     def read_on(self) -> int:
         """Fold the next page of the history; -> how many events it had."""
         if self._read_to is None:

@@ -213,6 +213,7 @@ module "compute" {
   processes          = local.processes
   queue_names        = module.queues.names
   environment        = local.environment
+  signer_environment = { for name, value in var.signer_settings : "COUNTERFOIL_${name}" => value }
   database_ca        = file(var.database_ca_file)
   image              = local.image
   collector_image    = var.collector_image

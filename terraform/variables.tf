@@ -392,6 +392,28 @@ variable "settings" {
     ])) == 0
     error_message = "Secrets belong into Secrets Manager, and the others follow from variables of their own."
   }
+
+  validation {
+    condition     = alltrue([for name in keys(var.settings) : !startswith(name, "SIGNER_")])
+    error_message = "What limits the signer is given to it alone: signer_settings."
+  }
+}
+
+variable "signer_settings" {
+  description = "COUNTERFOIL_SIGNER_* settings without COUNTERFOIL_, for the process that signs payouts and no other: { SIGNER_PAYOUT_MAX = \"5000\", SIGNER_HOUR_MAX = \"20000\", SIGNER_DAY_MAX = \"100000\" }."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.signer_settings) : startswith(name, "SIGNER_")])
+    error_message = "SIGNER_PAYOUT_MAX, SIGNER_HOUR_MAX, SIGNER_DAY_MAX, SIGNER_APPROVERS, SIGNER_APPROVALS."
+  }
+  validation {
+    condition = var.network != "mainnet" || alltrue([
+      for name in ["SIGNER_PAYOUT_MAX", "SIGNER_HOUR_MAX", "SIGNER_DAY_MAX"] : lookup(var.signer_settings, name, "") != ""
+    ])
+    error_message = "On mainnet each of the signer's limits is set by name; \"unlimited\" is a value, too."
+  }
 }
 
 # What is watched, and who is told

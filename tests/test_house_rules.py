@@ -70,6 +70,7 @@ BY_POSITION = {
     "projections/engine/tracking.py": "one lock a batch of every view, whose second column is only there for its effect",
     "core/ledger/seals.py": "a Sealed is a stored event in the order in which it is hashed",
     "projections/stored_events.py": "a Sealed has the order in which events are hashed",
+    "signers/leash/reading.py": "a Sealed has the order in which events are hashed",
     "gateways/postgres/event_store.py": "the path of every append: plain tuples in the order of the columns beside it",
 }
 """Where rows are read by the place of a column, and why."""

@@ -6,7 +6,7 @@ worker) and how events are kept (the port EventStore) is nobody's business here.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
@@ -93,6 +93,13 @@ class Decided(msgspec.Struct, frozen=True):
     opened: list[GuardKey]
 
 
+class LastSeal(NamedTuple):
+    """The seal of the last append: the position where it ends, and its hash in hex."""
+
+    position: int
+    hash: str
+
+
 class EventStore(Protocol):
     """The history. Every method may raise Unavailable; `append` raises it only when nothing was written (I15)."""
 
@@ -113,6 +120,12 @@ class EventStore(Protocol):
 
     def head(self) -> int:
         """The last position, 0 when there is none."""
+
+    def last_seal(self) -> LastSeal | None:
+        """The seal of the last append, None before the first."""
+
+    def seal_at(self, position: int) -> str | None:
+        """The hash, in hex, of the seal of the append that ends at this position; None where none ends there."""
 
 
 S = TypeVar("S", bound="State")

@@ -147,6 +147,18 @@ class PayoutNotWaiting(Refusal, frozen=True):
     state: str
 
 
+class PayoutNotApprovable(Refusal, frozen=True):
+    """The payout is {state}: there is nothing left to approve."""
+
+    status: ClassVar[int] = 409
+
+    state: str
+
+
+class DigestDiffers(Refusal, frozen=True):
+    """The digest that was signed is not this payout's: see `counterfoil payouts show`, and sign what stands there."""
+
+
 class NotBeforeOutOfRange(Refusal, frozen=True):
     """not_before lies more than {days_max} days ahead."""
 
@@ -243,6 +255,14 @@ class SigningIsStopped(Refusal, frozen=True):
     status: ClassVar[int] = 503
 
     causes: str
+
+
+class StoreIsOlder(Refusal, frozen=True):
+    """This store is not the newest of its name: {sentence}."""
+
+    status: ClassVar[int] = 503
+
+    sentence: str
 
 
 class StreamStopped(Refusal, frozen=True):

@@ -1,9 +1,9 @@
 """Seals: each append is hashed, length-prefixed and chained to the one before it, so that no event can change unseen (I3)."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice, zip_longest
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 GENESIS: Final = bytes(32)
 """The hash before the first seal."""
@@ -21,17 +21,33 @@ class Seal(NamedTuple):
     hash: bytes
 
 
+class SealedPage(NamedTuple):
+    """Whole appends in order: the rows, and the seals that cover exactly them. Both empty at the end of the history."""
+
+    records: Sequence[Sealed]
+    seals: Sequence[Seal]
+
+
+class SealedHistory(Protocol):
+    """The port to the history as it is stored, rows beside seals, for who believes neither views nor guard."""
+
+    def read(self, after: int) -> SealedPage:
+        """The next appends behind a position at which a seal ends: some thousands of events at most, unless one append alone
+        is larger. Raises Unavailable."""
+
+
 class BrokenSeal(Exception):
     """The history is not what was sealed; the message says at which position."""
 
 
-def verify(records: Iterable[Sealed], seals: Iterable[Seal]) -> int:
+def verify(records: Iterable[Sealed], seals: Iterable[Seal], after: int = 0, previous: bytes = GENESIS) -> int:
     """All events and all seals, each in order -> the head. Raises BrokenSeal at the first gap or difference (I3).
 
-    Reads both once and side by side, so the history may be larger than memory.
+    Reads both once and side by side, so the history may be larger than memory. `after`, `previous`: the position and the hash
+    of a seal up to which it was verified before.
     """
     rows = iter(records)
-    head, hash_ = 0, GENESIS
+    head, hash_ = after, previous
     for seal in seals:
         if seal.first != head + 1 or seal.last < seal.first:
             raise BrokenSeal(f"the seal after position {head} covers {seal.first} to {seal.last}")

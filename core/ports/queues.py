@@ -94,5 +94,8 @@ class Outstanding(Protocol):
     def told_again(self, keys: Sequence[str], due_at: int) -> None:
         """They were sent once more: due again at another height."""
 
+    def numbers(self) -> tuple[int, int] | None:
+        """The numbers of the first and the last of those that wait, in the order in which they were sent; None without any."""
+
     def settle(self, keys: Sequence[str]) -> None:
         """They are recorded, or need not be any more. Unknown keys change nothing."""

@@ -109,6 +109,9 @@ class CheckpointArchive(Protocol):
     def put(self, number: int, content: bytes) -> None:
         """Keep it. The same again changes nothing. Raises ArchiveConflict when another content stands there."""
 
+    def get(self, number: int) -> bytes | None:
+        """What is kept under a number, None where nothing is."""
+
     def contents(self) -> Iterator[tuple[int, bytes]]:
         """Everything that is kept, by number."""
 

@@ -88,7 +88,9 @@ class DepositAddress(msgspec.Struct, frozen=True):
     assigned: AddressAssigned | None = None
 
     def evolve(self, happened: Event) -> Self:
-        return msgspec.structs.replace(self, assigned=happened) if isinstance(happened, AddressAssigned) else self
+        if self.assigned is not None or not isinstance(happened, AddressAssigned):
+            return self  # the first counts: whoever could append another would have its coins
+        return msgspec.structs.replace(self, assigned=happened)
 
 
 UNASSIGNED: Final = DepositAddress()

@@ -51,7 +51,18 @@ FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelle
 Priority = Literal["normal", "high"]
 """Which of one account's payouts goes first; another account's never waits for it (I20)."""
 NOT_BEFORE_MAX: Final = timedelta(days=90)
-WaitingFor = Literal["coins", "energy", "token", "not_before", "signing_stopped", "account_suspended", "account_frozen"]
+WaitingFor = Literal[
+    "coins",
+    "energy",
+    "token",
+    "not_before",
+    "signing_stopped",
+    "catching_up",
+    "account_suspended",
+    "account_frozen",
+    "above_signer_limit",
+    "not_covered",
+]
 """Why a payout is not made although it is its lane's turn. "energy": or TRX; "token": the token refuses the transfer now."""
 RETRIED: Final = frozenset({"out_of_energy", "out_of_time"})
 """Failures that say nothing of the payee: the price rose before the block came (FAILURES 44), or its producer was slow."""
@@ -109,13 +120,6 @@ class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
         """The names of what a repeated request wishes otherwise; the fee is ours and may have changed since."""
         asked = sorted(name for name in self.__struct_fields__ if name not in _NOT_ASKED)
         return [name.removesuffix("_minor") for name in asked if getattr(self, name) != getattr(wished, name)]
-
-
-class PayoutWork(msgspec.Struct, frozen=True):
-    """The body of a message on payout-requests, as JSON: a hint to look, never an order to pay (I14)."""
-
-    payout_id: str
-    account_id: str
 
 
 # Events: stored as they are for ever, so a change is a new version and an upcast

@@ -3,7 +3,8 @@
     (SigningStopped -> SigningCauseEnded | SigningResumed)*
 
 Several causes may hold at once; signing goes on when the last has ended. What the chain itself takes back (a pause, a
-fee, a blacklisting) ends its own cause and no other. Everything else ends when a person has looked and says so.
+fee, a blacklisting) ends its own cause and no other. Everything else ends when a person has looked and says so; that the
+store is older than what was seen elsewhere (core/streams/store.py), only once that is no longer so.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,12 @@ from typing import Final, Literal, Self
 
 import msgspec
 
+from core.ledger import refusals
 from core.ledger.events import Event, New, event, upcast
 from core.ledger.guard import GuardKey
 from core.ledger.ledger import Past
 from core.ledger.refusals import Refusal, SigningIsStopped
+from core.streams.store import STORE, Doubt, Store, StoreIsOlder
 
 SIGNING: Final = "signing"
 
@@ -28,6 +31,9 @@ Cause = Literal[
     "wallet_permission_changed",
     "outgoing_unexplained",
     "dead_payout_mined",
+    "store_is_older",
+    "payout_not_covered",
+    "history_not_sealed",
     "evacuation",
 ]
 
@@ -135,11 +141,47 @@ def end(past: Past, now: datetime, actor: str, cause: Cause, stream: str, moment
     return [New(SIGNING, ended)]
 
 
-class ResumeSigning(msgspec.Struct, frozen=True):
-    """Settle the causes that the operator has seen. One that has come since then goes on holding."""
+class StopOlderStore(msgspec.Struct, frozen=True):
+    """Hold against this store that a later one was seen elsewhere, and stop signing. The same doubt twice changes nothing."""
 
-    causes: tuple[Cause, ...]
-    reason: str
+    head: int
+    seen: int
+    doubt: Doubt
+    sentence: str
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [STORE, SIGNING]
+
+    def guards(self) -> list[GuardKey]:
+        return []
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New]:
+        news: list[New] = []
+        known = past.state(STORE, Store()).older
+        if known is None or known.doubt != self.doubt:
+            older = StoreIsOlder(
+                occurred_at=now,
+                actor=self.actor,
+                head=self.head,
+                seen=self.seen,
+                doubt=self.doubt,
+                sentence=self.sentence,
+            )
+            news.append(New(STORE, older))
+        if "store_is_older" not in past.state(SIGNING, Signing()).causes:
+            stopped = SigningStopped(
+                occurred_at=now, actor=self.actor, cause="store_is_older", stream=STORE, moment=None
+            )
+            news.append(New(SIGNING, stopped))
+        return news
+
+
+class StopSigning(msgspec.Struct, frozen=True):
+    """The signer itself stops for what `stream` shows; once for each, so that what an operator has settled stays so."""
+
+    cause: Cause
+    stream: str
     actor: str
 
     def streams(self) -> list[str]:
@@ -148,9 +190,35 @@ class ResumeSigning(msgspec.Struct, frozen=True):
     def guards(self) -> list[GuardKey]:
         return []
 
+    def decide(self, past: Past, now: datetime) -> Sequence[New]:
+        stops = (it.event for it in past.history(SIGNING) if isinstance(it.event, SigningStopped))
+        if any((it.cause, it.stream) == (self.cause, self.stream) for it in stops):
+            return ()
+        stopped = SigningStopped(occurred_at=now, actor=self.actor, cause=self.cause, stream=self.stream, moment=None)
+        return [New(SIGNING, stopped)]
+
+
+class ResumeSigning(msgspec.Struct, frozen=True):
+    """Settle the causes that the operator has seen. What came since goes on holding, and so does an older store."""
+
+    causes: tuple[Cause, ...]
+    reason: str
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [SIGNING, STORE]
+
+    def guards(self) -> list[GuardKey]:
+        return []
+
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         holding = past.state(SIGNING, Signing()).causes
+        older = past.state(STORE, Store()).older
         settled = tuple(cause for cause in holding if cause in self.causes)
+        if older is not None and "store_is_older" in settled:
+            settled = tuple(cause for cause in settled if cause != "store_is_older")
+            if not settled:
+                return refusals.StoreIsOlder(sentence=older.sentence)
         if not settled:
             return ()
         resumed = SigningResumed(occurred_at=now, actor=self.actor, causes=settled, reason=self.reason)

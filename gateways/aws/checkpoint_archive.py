@@ -14,6 +14,7 @@ from gateways.aws.session import Aws
 
 _FOLDER: Final = "checkpoints/"
 _TAKEN: Final = ("PreconditionFailed", "ConditionalRequestConflict")
+_ABSENT: Final = "NoSuchKey"
 _BUCKET: Final = "the checkpoints' bucket"
 
 
@@ -25,7 +26,7 @@ class S3Archive:
         self._bucket = bucket
 
     def put(self, number: int, content: bytes) -> None:
-        key = f"{_FOLDER}{number:012d}.json"
+        key = _key(number)
         try:
             with reaching(_BUCKET, *_TAKEN):
                 self._s3.put_object(
@@ -36,6 +37,15 @@ class S3Archive:
                 raise
             if self._get(key) != content:
                 raise ArchiveConflict(f"{key} holds another checkpoint than this database") from None
+
+    def get(self, number: int) -> bytes | None:
+        try:
+            with reaching(_BUCKET, _ABSENT):
+                return bytes(self._s3.get_object(Bucket=self._bucket, Key=_key(number))["Body"].read())
+        except ClientError as error:
+            if code_of(error) != _ABSENT:
+                raise
+            return None
 
     def contents(self) -> Iterator[tuple[int, bytes]]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=_FOLDER)
@@ -49,3 +59,7 @@ class S3Archive:
     def _get(self, key: str) -> bytes:
         with reaching(_BUCKET):
             return bytes(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+
+
+def _key(number: int) -> str:
+    return f"{_FOLDER}{number:012d}.json"

@@ -73,7 +73,9 @@ WEBHOOK_EVENTS: Final = Table(
     indexes=(Index("status-next_retry_at", "status", "next_retry_at"),),
 )
 AUDIT_LOGS: Final = Table("audit_logs", "account_id", "timestamp")
-TABLES: Final = (API_KEYS, IDEMPOTENCY_KEYS, WEBHOOK_EVENTS, AUDIT_LOGS)
+SIGNER_STATE: Final = Table("signer_state", "name")
+"""What signers know by themselves, whatever the database says: items of theirs alone, changed by condition, never deleted."""
+TABLES: Final = (API_KEYS, IDEMPOTENCY_KEYS, WEBHOOK_EVENTS, AUDIT_LOGS, SIGNER_STATE)
 
 # Keys
 HOT: Final = "hot"

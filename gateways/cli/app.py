@@ -43,6 +43,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Each Tron node: head, lag, solid as claimed and as counted, how far back, faults",
     ),
     "signing": ("signing:app", "See what stops signing, and let it go on"),
+    "payouts": ("payouts:app", "See what an approver signs of a payout, and approve one above the signer's limits"),
+    "approvals": ("approvals:app", "Make the key of somebody who may approve payouts above the signer's limits"),
     "alarms": ("alarms:app", "See what was raised, and the secret that signs the operator's webhooks"),
     "set-aside": ("set_aside:app", "Events that cannot be read or folded: see them, and settle one"),
     "queue": ("queue:app", "See what waits and what was set aside, and send it again"),

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
-from core.ledger.ledger import Accepted, EventStore, Failed, Ledger
-from core.streams.signing import Cause, ResumeSigning
+from core.ledger.ledger import Accepted, EventStore, Failed, Ledger, Refused
+from core.streams.signing import Cause, ResumeSigning, SigningResumed
+from core.streams.store import TellPosition
 from gateways.cli.acts import at_terminal, must_have_reason, note_command
 from gateways.cli.console import Data, Json, Output, Table, shown_time, text
 from gateways.cli.installation import opened_database, settings_with
@@ -53,7 +54,29 @@ def resume(ledger: Ledger, store: EventStore, reason: str, actor: str) -> Sequen
     [outcome] = ledger.execute([ResumeSigning(causes=causes, reason=reason, actor=actor)])
     if isinstance(outcome, Failed):
         raise outcome.error
-    return causes if isinstance(outcome, Accepted) else ()
+    if isinstance(outcome, Refused):
+        raise UserError(
+            f"{outcome.refusal.detail} No command lets it sign while that is so: /docs/operate, an old copy"
+        )
+    resumed = outcome.events[0].event if isinstance(outcome, Accepted) else None
+    return resumed.causes if isinstance(resumed, SigningResumed) else ()
+
+
+def vouch_for_store(settings: Settings, position: int, reason: str, out: Output) -> None:
+    """Say that no store of this name went on behind a position. The operator at this machine is the actor."""
+    reason = must_have_reason(reason, "no other copy of this store has gone on")
+    with opened_database(settings) as database, open_platform(settings, API, database) as platform:
+        [outcome] = platform.ledger.execute([TellPosition(position, reason, at_terminal())])
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        note_command(settings, "store.position-told", database, reason=reason, position=position)
+    told = isinstance(outcome, Accepted)
+    out.show(
+        {"position": position, "told": told},
+        "the signers look at the store again; once they find nothing against it: counterfoil signing resume"
+        if told
+        else "nothing is held against this store, or that was said already",
+    )
 
 
 app = App(name="signing", help="See what stops signing, and let it go on")
@@ -74,3 +97,25 @@ def _resume(
 ) -> None:
     """Let signing go on, after a person has looked at every cause."""
     resume_signing(settings_with(data=data), reason, Output(as_json=json))
+
+
+@app.command(name="vouch")
+def _vouch(
+    position: Annotated[
+        int,
+        Parameter(
+            help="The last position that anybody knows of, from a backup or a receipt",
+            validator=validators.Number(gte=0),
+        ),
+    ],
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="How it is known that no other copy has gone on; kept for ever")],
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Say that this store is the only one of its name, where the high-water mark is lost or was copied with its folder.
+
+    It changes nothing where the mark, or the archive of checkpoints, knows of a later store.
+    """
+    vouch_for_store(settings_with(data=data), position, reason, Output(as_json=json))

@@ -22,7 +22,7 @@ class FolderArchive:
         self.folder = folder
 
     def put(self, number: int, content: bytes) -> None:
-        path = self.folder / f"{number // _PER_FOLDER:04d}" / f"{number:08d}.json"
+        path = self._path(number)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
@@ -48,12 +48,23 @@ class FolderArchive:
         except OSError as error:
             raise Unavailable(f"the checkpoint archive {self.folder} cannot be written: {error}") from error
 
+    def get(self, number: int) -> bytes | None:
+        try:
+            return self._path(number).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Unavailable(f"the checkpoint archive {self.folder} cannot be read: {error}") from error
+
     def contents(self) -> Iterator[tuple[int, bytes]]:
         try:
             for path in sorted(self.folder.glob("[0-9]*/[0-9]*.json")):
                 yield int(path.stem), path.read_bytes()
         except OSError as error:
             raise Unavailable(f"the checkpoint archive {self.folder} cannot be read: {error}") from error
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number // _PER_FOLDER:04d}" / f"{number:08d}.json"
 
     def _compare(self, path: Path, content: bytes) -> None:
         if path.read_bytes() != content:

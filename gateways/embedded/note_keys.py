@@ -32,6 +32,11 @@ class SeedSigner:
         return self._private.sign(message)
 
 
+def load(path: Path) -> SeedSigner:
+    """The key in a file that exists. Raises OSError, UnsafeFile, DamagedFile."""
+    return _read(path)
+
+
 def load_or_create(path: Path, name: str) -> SeedSigner:
     """The key in a file, or a fresh one of this name. A key that exists keeps the name it was made with."""
     try:

@@ -24,7 +24,7 @@ import core.streams.all_events  # noqa: F401  declares every event, so that any 
 from core.ledger.events import Recorded, decode, encode
 from core.ledger.guard import GuardKey, guard_deltas
 from core.ledger.history import recorded
-from core.ledger.ledger import AppendFailed, Decided, InvariantBroken, Loaded
+from core.ledger.ledger import AppendFailed, Decided, InvariantBroken, LastSeal, Loaded
 from core.ledger.seals import GENESIS, Sealed
 from core.ports.unavailable import Unavailable
 from gateways.postgres.append import Batch, columns
@@ -52,6 +52,8 @@ _STREAMS: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
     " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version"
 )
+_LAST_SEAL: Final = "SELECT last_position, encode(hash, 'hex') FROM seals ORDER BY last_position DESC LIMIT 1"
+_SEAL_AT: Final = "SELECT encode(hash, 'hex') FROM seals WHERE last_position = %s"
 _FIND_SEAL: Final = "SELECT 1 FROM seals WHERE batch_id = %s"
 _READ: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
@@ -158,6 +160,18 @@ class PostgresEventStore(PostgresApplicationRecorder):
     def head(self) -> int:
         """The last position, 0 when there is none."""
         return self.max_notification_id() or 0
+
+    def last_seal(self) -> LastSeal | None:
+        """Where the last append ends, and its hash."""
+        with self._reading() as conn:
+            row = conn.execute(_LAST_SEAL).fetchone()
+        return None if row is None else LastSeal(*row)
+
+    def seal_at(self, position: int) -> str | None:
+        """The hash of the append that ends at a position."""
+        with self._reading() as conn:
+            row = conn.execute(_SEAL_AT, (position,)).fetchone()
+        return None if row is None else str(row[0])
 
     # The append's parts
 

@@ -50,6 +50,10 @@ class PostgresOutstanding:
                 (due_at, list(keys)),
             )
 
+    def numbers(self) -> tuple[int, int] | None:
+        [row] = self._connections.execute("SELECT min(id) AS first, max(id) AS last FROM outstanding_reports")
+        return None if row.first is None else (int(row.first), int(row.last))
+
     def settle(self, keys: Sequence[str]) -> None:
         if keys:
             self._connections.execute("DELETE FROM outstanding_reports WHERE message_key = ANY(%s)", (list(keys),))

@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gateways.aws.names import FOR_NODE, FOR_SEED, GAS, HOT, SEED
+from gateways.aws.names import FOR_NODE, FOR_SEED, GAS, HOT, SEED, SIGNER_STATE
 from gateways.postgres.roles import SIGNER
 from gateways.processes.process import DATABASE, KEYS, Access, Deployment, Process
 from gateways.steps import Step
+from gateways.wiring.fences import open_fence
 from gateways.wiring.keys import deposit_addresses, open_keys, register
 from gateways.wiring.platform import Platform
 
 
 def steps(platform: Platform) -> Sequence[Step]:
     held = open_keys(platform, deposits=True)
+    fence = open_fence(platform, "addresses")
     register(platform, held)
-    return [deposit_addresses(platform, held)]
+    return [fence.step, deposit_addresses(platform, held)]
 
 
 PROCESS: Final = Process(
@@ -22,7 +24,15 @@ PROCESS: Final = Process(
     "Keeps deposit addresses ready.",
     SIGNER,
     needs=(*DATABASE, *KEYS, "ADDRESS_POOL"),
-    access=Access(secrets=(FOR_SEED, FOR_NODE), logins=(SIGNER,), knows=(HOT, GAS), unwraps=(SEED,), payin_keys=True),
+    access=Access(
+        tables=(SIGNER_STATE,),
+        reads_archive=True,
+        secrets=(FOR_SEED, FOR_NODE),
+        logins=(SIGNER,),
+        knows=(HOT, GAS),
+        unwraps=(SEED,),
+        payin_keys=True,
+    ),
     deployment=Deployment(),
     steps=steps,
 )

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from gateways.aws.names import FOR_API, FOR_NODE, FOR_STATEMENTS, FOR_WEBHOOKS, TABLES
+from gateways.aws.names import (
+    API_KEYS,
+    AUDIT_LOGS,
+    FOR_API,
+    FOR_NODE,
+    FOR_STATEMENTS,
+    FOR_WEBHOOKS,
+    IDEMPOTENCY_KEYS,
+    WEBHOOK_EVENTS,
+)
 from gateways.postgres.roles import API, READER
 from gateways.processes.process import DATABASE, Access, Deployment, Process, Scale
 from gateways.wiring.platform import Platform
@@ -20,7 +29,11 @@ PROCESS: Final = Process(
     "Serves HTTP: commands, queries, docs, metrics.",
     API,
     needs=(*DATABASE, "HTTP_HOST", "HTTP_PORT"),
-    access=Access(tables=TABLES, secrets=(FOR_API, FOR_WEBHOOKS, FOR_STATEMENTS, FOR_NODE), logins=(API, READER)),
+    access=Access(
+        tables=(API_KEYS, IDEMPOTENCY_KEYS, WEBHOOK_EVENTS, AUDIT_LOGS),
+        secrets=(FOR_API, FOR_WEBHOOKS, FOR_STATEMENTS, FOR_NODE),
+        logins=(API, READER),
+    ),
     deployment=Deployment(Scale("cpu", machines_min=2, machines_max=8), serves=True),
     serve=serve,
 )

@@ -14,6 +14,7 @@ from gateways.wiring.platform import Platform
 DATABASE: Final = ("DATABASE_URL",)
 NODE: Final = ("NETWORK", "TRON_NODE_URL", "USDT_CONTRACT")
 KEYS: Final = ("KEYSTORE", "KEYSTORE_PASSPHRASE")
+SIGNER_LIMITS: Final = ("SIGNER_PAYOUT_MAX", "SIGNER_HOUR_MAX", "SIGNER_DAY_MAX", "SIGNER_APPROVERS")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Access:
     """Of WRAPPING_KEYS."""
     archives: bool = False
     """Whether it may put objects into the bucket of checkpoints, and read them; nobody may remove or replace one."""
+    reads_archive: bool = False
+    """Whether it may read them, and nothing more."""
     payin_keys: bool = False
     """With PAYIN_KEYS=kms: makes keys with payin aliases, or signs with them."""
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 from core.streams.treasury import Role
 from core.streams.wallet_numbers import Floors
 from core.tron.address import SUN_PER_TRX
-from gateways.aws.names import FOR_NODE, FOR_SEED, GAS, HOT, SEED
+from gateways.aws.names import FOR_NODE, FOR_SEED, GAS, HOT, SEED, SIGNER_STATE
 from gateways.postgres.roles import READER, SIGNER
 from gateways.processes.process import DATABASE, KEYS, NODE, Access, Deployment, Process
 from gateways.settings import Settings
 from gateways.steps import Step
+from gateways.wiring.fences import open_guards
 from gateways.wiring.keys import HeldKeys, open_keys, register
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
@@ -47,15 +48,11 @@ def floors_of(settings: Settings) -> dict[Role, Floors]:
 
 
 def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
-    """What sweeps deposit addresses, what makes other transactions, and what watches the wallets."""
-    from gateways.wiring.on_chain import DepositSight, WalletSight
-    from projections.audit.deposit_balances import DepositBalances
-    from projections.audit.wallet_balances import WalletBalances
+    """What sweeps deposit addresses, what makes other transactions, and what holds both back."""
     from signers.outgoing.instructions import InstructionRules, Instructions
     from signers.sweeps.sweeps import Sweeps
-    from signers.wallet_watch import WalletWatch
 
-    settings, gas = platform.settings, held.wallet("gas")
+    settings, gas, guards = platform.settings, held.wallet("gas"), open_guards(platform, "sweeps")
     fee_limit_sun_max = settings.fee_limit_max_trx * SUN_PER_TRX
     sweeps = Sweeps(
         platform.ledger,
@@ -84,13 +81,25 @@ def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
         InstructionRules(lifetime_ms=INSTRUCTION_LIFETIME_MS, fee_limit_sun_max=fee_limit_sun_max),
         alarm=platform.alarm,
         opinion=platform.node,
+        fence=guards.fence,
+        caught_up=guards.caught_up,
     )
+    return [guards.step, sweeps.step, instructions.step]
+
+
+def _watchers(platform: Platform) -> Sequence[Step]:
+    """What watches the wallets and the deposit addresses."""
+    from gateways.wiring.on_chain import DepositSight, WalletSight
+    from projections.audit.deposit_balances import DepositBalances
+    from projections.audit.wallet_balances import WalletBalances
+    from signers.wallet_watch import WalletWatch
+
     watch = WalletWatch(
         platform.store,
         platform.node,
         platform.wallet_board,
-        settings.usdt,
-        floors_of(settings),
+        platform.settings.usdt,
+        floors_of(platform.settings),
         platform.clock,
         alarm=platform.alarm,
     )
@@ -100,7 +109,7 @@ def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
     deposits_against_books = DepositBalances(
         platform.store, DepositSight(platform), platform.address_board, platform.clock, alarm=platform.alarm
     )
-    return [sweeps.step, instructions.step, watch.step, held_against_books.step, deposits_against_books.step]
+    return [watch.step, held_against_books.step, deposits_against_books.step]
 
 
 def steps(platform: Platform) -> Sequence[Step]:
@@ -108,7 +117,7 @@ def steps(platform: Platform) -> Sequence[Step]:
     importlib.import_module("tronpy.proto.tron_pb2")
     held = open_keys(platform, deposits=True, awaited=True)
     register(platform, held)
-    return [platform.node.on_one(step) for step in _workers(platform, held)]
+    return [platform.node.on_one(step) for step in (*_workers(platform, held), *_watchers(platform))]
 
 
 PROCESS: Final = Process(
@@ -126,6 +135,8 @@ PROCESS: Final = Process(
         "GAS_FLOOR_TRX",
     ),
     access=Access(
+        tables=(SIGNER_STATE,),
+        reads_archive=True,
         secrets=(FOR_SEED, FOR_NODE),
         logins=(SIGNER, READER),
         signs=(GAS,),

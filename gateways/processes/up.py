@@ -31,6 +31,7 @@ from gateways.processes.running import announced, find
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
+from gateways.wiring.leash import OWN, must_be_limited
 from gateways.wiring.opened import check_chain, open_database, open_platform, operator_key, refuse_one_node
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
@@ -69,6 +70,7 @@ def run(
 ) -> None:
     """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM."""
     refuse_one_node(settings)
+    must_be_limited(settings)
     stop = threading.Event()
     stop_on_signals(stop)
     with contextlib.ExitStack() as ending:
@@ -271,6 +273,8 @@ def _process(name: str, settings: Settings, database: Database) -> Callable[[], 
     process = PROCESSES[name]
     if "KEYSTORE_PASSPHRASE" not in process.needs:  # only the signers can open the keystore
         settings = settings.model_copy(update={"keystore_passphrase": SecretStr("")})
+    if "SIGNER_PAYOUT_MAX" not in process.needs:
+        settings = settings.model_copy(update={name: Settings.model_fields[name].default for name in OWN})
 
     def target() -> None:
         with open_platform(settings, process.role, database._replace(owner_url="")) as platform:

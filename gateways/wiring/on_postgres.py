@@ -28,6 +28,7 @@ from gateways.postgres.outstanding import PostgresOutstanding
 from gateways.postgres.roles import API
 from gateways.postgres.segments import Prompts
 from gateways.postgres.solid_log import PostgresAttemptIndex, PostgresSolidLog
+from gateways.postgres.store_watch import PostgresStoreWatch
 from gateways.postgres.wallet_board import PostgresWalletBoard
 from gateways.queues import QUEUES
 from gateways.settings import Settings
@@ -90,6 +91,7 @@ def on_postgres(
         address_board=PostgresAddressBoard(connections),
         lane_board=PostgresLaneBoard(connections),
         node_board=PostgresNodeBoard(connections),
+        store_watch=PostgresStoreWatch(connections),
         cursors=PostgresCursors(connections),
         bookmarks=PostgresBookmarks(hints),
         solid_log=PostgresSolidLog(connections),

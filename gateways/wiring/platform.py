@@ -16,6 +16,7 @@ from core.ports.node_states import NodeBoard
 from core.ports.payout_lanes import LaneBoard
 from core.ports.queues import Outstanding, Queue
 from core.ports.scanning import AttemptIndex, Cursors, SolidLog
+from core.ports.store_watch import StoreWatch
 from core.ports.wallets import AddressPool, Holdings
 from core.streams.wallet_numbers import AddressBoard, WalletBoard
 from gateways.platform_keys import Secrets
@@ -48,6 +49,7 @@ class Platform:
     address_board: AddressBoard
     lane_board: LaneBoard
     node_board: NodeBoard
+    store_watch: StoreWatch
     cursors: Cursors
     bookmarks: Bookmarks
     solid_log: SolidLog

@@ -1,5 +1,6 @@
 """Why a payout is where it is: waiting for its turn, for coins or for signing; under way; paid, failed or refused."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -27,6 +28,7 @@ from core.streams.payouts import (
     PayoutRequested,
     PayoutSigned,
     PayoutWaiting,
+    WaitingFor,
     payout_stream,
 )
 from projections.explain.explanation import (
@@ -77,10 +79,19 @@ WAITING: Final = {
     "token": "the token refuses the transfer now: it is paused, or the hot wallet is blacklisted",
     "not_before": "its client wants it later",
     "signing_stopped": "signing is stopped",
+    "catching_up": "the signers have just started, and what the chain holds since is not read yet",
     "account_suspended": "its account is suspended",
     "account_frozen": "its account's history holds an event that nobody has looked at yet",
+    "above_signer_limit": "it is above what the signer lets go without an approval, by itself or within the hour or the day",
+    "not_covered": "the signer's own reading of the history does not cover it",
 }
 """What a payout waits for although it is its lane's turn."""
+WITHHELD: Final[Mapping[WaitingFor, str]] = {
+    "not_covered": "It is never signed: somebody appended what the API does not decide. Look at who had its login.",
+    "above_signer_limit": "It goes on with an approver's signature, `counterfoil payouts approve`, or, where it is the hour or"
+    " the day that lacks room, by itself.",
+}
+"""What the signer itself keeps from being made, and how that ends."""
 _OVER: Final = "Nothing more happens to it."
 
 
@@ -236,6 +247,9 @@ def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
             " kept and another attempt made.",
             {"attempt": attempt.number, "txid": attempt.txid},
         )
+    if payout.waited_for & WITHHELD.keys():
+        reason = next(reason for reason in WITHHELD if reason in payout.waited_for)
+        return Now("withheld", f"The signer said that {WAITING[reason]}.", WITHHELD[reason], {"reason": reason})
     if order.not_before is not None and order.not_before > _now_of(conn):
         sentence = f"Its client wants it not before {order.not_before:%Y-%m-%d %H:%M:%S} UTC."
         return Now(

@@ -1,13 +1,22 @@
 """Why signing is stopped: every cause that holds, since when, and the event that shows it."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from core.ledger.events import Recorded
 from core.ledger.ledger import EventStore
 from core.streams.evacuation import EVACUATION, EvacuationBegun
 from core.streams.notices import Noticed
 from core.streams.signing import SIGNING, Cause, Signing, SigningStopped
+from core.streams.store import STORE, StoreIsOlder
+
+BY_THE_SIGNER: Final[Mapping[Cause, str]] = {
+    "payout_not_covered": "A payout was asked for that its account does not cover, by an event that the API does not decide."
+    " It is never signed. Somebody has the API's login, or its host.",
+    "history_not_sealed": "The history is not the one that was sealed. Nothing is signed until it is, whoever resumes.",
+}
+"""What the signer stops for by itself, and what that means."""
 
 
 class Holding(NamedTuple):
@@ -28,11 +37,17 @@ def holding(store: EventStore) -> list[Holding]:
             stops[recorded.event.cause] = recorded.event
     shown = store.histories([stops[cause].stream for cause in state.causes])
     return [
-        Holding(cause, stops[cause].occurred_at, stops[cause].stream, _sentence(shown, stops[cause].stream))
+        Holding(cause, stops[cause].occurred_at, stops[cause].stream, _sentence(shown, stops[cause]))
         for cause in state.causes
     ]
 
 
-def _sentence(histories: dict[str, list[Recorded]], stream: str) -> str:
-    shown = histories[stream][-1 if stream == EVACUATION else 0].event
-    return shown.sentence if isinstance(shown, Noticed | EvacuationBegun) else ""
+def _sentence(histories: dict[str, list[Recorded]], stopped: SigningStopped) -> str:
+    if stopped.cause in BY_THE_SIGNER:
+        return BY_THE_SIGNER[stopped.cause]
+    history = histories.get(stopped.stream, [])
+    if stopped.stream in (STORE, EVACUATION):
+        said = (it.event.sentence for it in reversed(history) if isinstance(it.event, StoreIsOlder | EvacuationBegun))
+        return next(said, "")
+    shown = history[0].event if history else None
+    return shown.sentence if isinstance(shown, Noticed) else ""

@@ -24,6 +24,8 @@ from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, WithdrawInstruction
 from core.tron.address import Address
 from core.tron.chain import BlockRef
+from signers.caught_up import CaughtUp
+from signers.fence import Fence
 from signers.keys.keys import Key, Keys
 from signers.outgoing.funds import Funds, Prices, Shortage, usdt_of
 from signers.outgoing.needs import TRANSFER_BYTES, Payer, need_of
@@ -81,9 +83,24 @@ class Instructions(Outgoing):
         *,
         alarm: Alarm,
         opinion: SecondOpinion | None = None,
+        fence: Fence | None = None,
+        caught_up: CaughtUp | None = None,
     ) -> None:
         orders = OpenOrders(store, bookmarks, BOOKMARK, [instructions(ACTOR, ["gas", "payin", "cold"])])
-        super().__init__("instructions", ledger, store, node, log, pool, token, orders, alarm=alarm, opinion=opinion)
+        super().__init__(
+            "instructions",
+            ledger,
+            store,
+            node,
+            log,
+            pool,
+            token,
+            orders,
+            alarm=alarm,
+            opinion=opinion,
+            fence=fence,
+            caught_up=caught_up,
+        )
         self._chain = node
         self._gas = gas
         self._keys = keys

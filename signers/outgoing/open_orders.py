@@ -32,6 +32,7 @@ Wish = PayoutOrder | Instruction
 
 
 SIGNING_STOPPED: Final[WaitingFor] = "signing_stopped"
+CATCHING_UP: Final[WaitingFor] = "catching_up"
 
 
 class _Kind(NamedTuple):

@@ -4,7 +4,7 @@ All of it is folded from the history, and nothing below the oldest open order co
 one that has just begun at the low-water mark take the same turns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +15,7 @@ from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
 from core.streams.accounts import Account, account_stream
 from core.streams.instructions import Instruction, SendToken
+from core.streams.payout_approvals import PayoutApproved
 from core.streams.payouts import (
     PayoutAttemptFailed,
     PayoutCancelled,
@@ -68,8 +69,8 @@ class OpenPayouts(OpenOrders):
         """By its stream."""
         return self._open[key]
 
-    def lanes(self, chain_time_ms: int) -> list[Lane]:
-        """Of what may be made at this time."""
+    def lanes(self, chain_time_ms: int, free: Callable[[OpenOrder], bool] = lambda _: True) -> list[Lane]:
+        """Of what may be made at this time, and is `free` to: what is not holds nobody up."""
         while self._later and self._later[0][0] <= chain_time_ms:
             stream = heappop(self._later)[2]
             self._unsaid.pop(stream, None)
@@ -77,11 +78,15 @@ class OpenPayouts(OpenOrders):
             if order is not None and order.attempts.alive is None:
                 self._waiting.setdefault(account_of(order), {})[stream] = order
         oldest = super()._oldest() or 0
-        return [self._lane(account_id, waiting, oldest) for account_id, waiting in self._waiting.items()]
+        found = (
+            (account_id, [_place(key, order) for key, order in waiting.items() if free(order)])
+            for account_id, waiting in self._waiting.items()
+        )
+        return [self._lane(account_id, places, oldest) for account_id, places in found if places]
 
-    def _lane(self, account_id: str, waiting: dict[str, OpenOrder], oldest: int) -> Lane:
+    def _lane(self, account_id: str, places: list[Place], oldest: int) -> Lane:
         """What happened below the oldest open order is forgotten: a worker that begins does not read it."""
-        places = sorted((_place(key, order) for key, order in waiting.items()), key=lambda place: place.position)
+        places.sort(key=lambda place: place.position)
         served = self._served.get(account_id, _Served(0))
         since_high = served.since_high if served.high_requested_at >= oldest else HIGH_EVERY
         return Lane(account_id, places, max(served.at, oldest), since_high)
@@ -161,7 +166,7 @@ class OpenPayouts(OpenOrders):
             self._unsaid.pop(stream, None)
         elif order.attempts.alive is not None:
             self._leave(account_of(order), stream)
-        elif not isinstance(happened, PayoutWaiting | PayoutExpedited):
+        elif not isinstance(happened, PayoutWaiting | PayoutExpedited | PayoutApproved):
             self._waiting.setdefault(account_of(order), {})[stream] = order
 
     def _note_served(self, recorded: Recorded, happened: PayoutPrepared) -> None:

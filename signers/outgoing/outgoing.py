@@ -8,7 +8,8 @@
                  | expired      proven dead by our own log of solid blocks: it may be prepared anew, with other bytes
 
 While signing is stopped (core/streams/signing.py) nothing is prepared, signed or sent for the first time; what was broadcast is
-sent again and settled as ever. The same holds for one wallet while its key cannot sign (shut_keys.py).
+sent again and settled as ever. The same holds for one wallet while its key cannot sign (shut_keys.py), and for all of them
+after a start until the chain is read (caught_up.py). A store that is not the newest of its name sends nothing (fence.py).
 
 Every action starts from what is durable and ends in one append; nothing that this process remembers is needed again. So
 a crash between any two lines is a restart, and two workers at once get in each other's way but not in the books': the
@@ -31,13 +32,16 @@ from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, Purpose
+from core.streams.payouts import WaitingFor
 from core.streams.signing import SIGNING, Signing
 from core.streams.treasury import COLD_WALLET, Wallet
 from core.tron.address import Address
 from core.tron.chain import BlockRef
+from signers.caught_up import CaughtUp
+from signers.fence import Fence
 from signers.keys.keys import Key, KeyNotHeld
 from signers.outcomes import append
-from signers.outgoing.open_orders import SIGNING_STOPPED, OpenOrder, OpenOrders
+from signers.outgoing.open_orders import CATCHING_UP, SIGNING_STOPPED, OpenOrder, OpenOrders
 from signers.outgoing.owners import check_owner
 from signers.outgoing.settlement import proof_of_death, reference_block, solid_receipt
 from signers.outgoing.shut_keys import ShutKeys
@@ -90,6 +94,8 @@ class Outgoing(ABC):
         *,
         alarm: Alarm,
         opinion: SecondOpinion | None,
+        fence: Fence | None = None,
+        caught_up: CaughtUp | None = None,
     ) -> None:
         self._name = name
         self._ledger = ledger
@@ -99,6 +105,8 @@ class Outgoing(ABC):
         self._pool = pool
         self._alarm = alarm
         self._opinion = opinion
+        self._fence = fence
+        self._caught_up = caught_up
         self._token = token
         self._open = orders
         self._shut = ShutKeys()
@@ -113,9 +121,17 @@ class Outgoing(ABC):
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         """Record the bytes of the next attempts, which refer to `solid`, a block of our own log."""
 
-    def _while_stopped(self, head: BlockRef) -> list[Command]:  # noqa: ARG002 (the subclass's)
-        """What is recorded while nothing may be signed."""
+    def _while_held(self, head: BlockRef, reason: WaitingFor) -> list[Command]:  # noqa: ARG002 (the subclass's)
+        """What is recorded while nothing may be signed, for this reason."""
         return []
+
+    def _stops(self) -> list[Command]:
+        """What stops signing, beside what the chain shows."""
+        return []
+
+    def _granted(self, unsigned: list[tuple[OpenOrder, Attempt, Key]]) -> list[tuple[OpenOrder, Attempt, Key]]:
+        """Those that may be signed now, counted; called when everything else is fit to be."""
+        return unsigned
 
     @abstractmethod
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
@@ -134,8 +150,11 @@ class Outgoing(ABC):
         self._keep_log(solid)
         due = list(islice((order for order in self._open if self._is_due(order, solid)), BATCH))
         settled = append(self._ledger, self._settle(due, solid))
-        if self._stopped():
-            ready = self._while_stopped(head)
+        held = self._held(solid)
+        if held is not None:
+            ready = self._while_held(head, held)
+        elif self._refuge is None and (stops := self._stops()):
+            ready = stops
         else:
             reference = reference_block(self._log, solid)
             # What was just settled is folded with the next step: until then its coins would count as gone and in flight.
@@ -144,6 +163,22 @@ class Outgoing(ABC):
         readied = append(self._ledger, ready)
         sent = self._send(head)
         return bool(due or readied or sent)
+
+    def _held(self, solid: BlockRef) -> WaitingFor | None:
+        """Why nothing is to be signed now. What was read of the chain may stop signing: it is asked last."""
+        behind = self._caught_up is not None and not self._caught_up.look(solid)
+        if self._fence is not None:
+            self._fence.holds()
+        if self._stopped():
+            return SIGNING_STOPPED
+        if behind:
+            assert self._caught_up is not None
+            self._say(f"nothing is signed yet: it waits for {self._caught_up.waits_for}")
+        return CATCHING_UP if behind else None
+
+    def _fenced(self) -> bool:
+        """Whether something may be signed or sent now: the mark then covers all that this store holds (I16)."""
+        return self._fence is None or self._fence.raise_mark()
 
     # Settling
 
@@ -258,6 +293,9 @@ class Outgoing(ABC):
                 key = self._key_for(order, attempt, head)
                 if key is not None:
                     unsigned.append((order, attempt, key))
+        if not unsigned or not self._fenced():
+            return []
+        unsigned = self._granted(unsigned)
         if not unsigned:
             return []
         for owner in dict.fromkeys(key.address for _, _, key in unsigned):
@@ -328,15 +366,17 @@ class Outgoing(ABC):
 
     def _send(self, head: BlockRef) -> int:
         """Broadcast what is recorded as broadcast and due; -> how many. The same bytes any number of times (FAILURES 20)."""
-        due = (
+        due = [
             (order, attempt, order.attempts.signature)
             for order in self._open
             if order.attempts.sent
             and (attempt := order.attempts.alive) is not None
             and order.send_at_ms <= head.timestamp_ms < attempt.expiration_ms
-        )
+        ]
+        if not due or not self._fenced():
+            return 0
         sent = 0
-        for order, attempt, signature in islice(due, BATCH):
+        for order, attempt, signature in due[:BATCH]:
             assert signature is not None
             answer = self._node.broadcast(assemble(bytes.fromhex(attempt.raw_data), bytes.fromhex(signature)))
             again_ms = REBROADCAST_MS if answer.verdict == "accepted" else RETRY_MS

@@ -10,6 +10,7 @@ Whatever else is to leave the hot wallet goes this way, too: one worker knows of
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -30,10 +31,15 @@ from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, WithdrawInstruction
 from core.streams.payout_ends import FailPayout
 from core.streams.payout_turns import WaitPayout
-from core.streams.payouts import PayoutOrder, PayoutWork, WaitingFor
+from core.streams.payout_work import PayoutWork
+from core.streams.payouts import PayoutOrder, WaitingFor
+from core.streams.signing import SIGNING, StopSigning
 from core.tron.address import Address
 from core.tron.chain import BlockRef
+from signers.caught_up import CaughtUp
+from signers.fence import Fence
 from signers.keys.keys import Key
+from signers.leash.leash import Leash, not_covered
 from signers.outgoing.funds import CoinsShort, Shortage, TransferRefused
 from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet, PayoutRules
 from signers.outgoing.lanes import Lane, Turn, head_of, turn
@@ -67,17 +73,38 @@ class Payouts(Outgoing):
         token: Address,
         rules: PayoutRules = PayoutRules(),  # noqa: B008 (frozen)
         *,
+        leash: Leash,
         alarm: Alarm,
         opinion: SecondOpinion | None = None,
         board: LaneBoard | None = None,
+        fence: Fence | None = None,
+        caught_up: CaughtUp | None = None,
     ) -> None:
         self._lanes = OpenPayouts(store, bookmarks, BOOKMARK, ACTOR)
-        super().__init__("payouts", ledger, store, node, log, pool, token, self._lanes, alarm=alarm, opinion=opinion)
+        super().__init__(
+            "payouts",
+            ledger,
+            store,
+            node,
+            log,
+            pool,
+            token,
+            self._lanes,
+            alarm=alarm,
+            opinion=opinion,
+            fence=fence,
+            caught_up=caught_up,
+        )
         self._queue = queue
         self._chain = node
         self._key = key
         self._rules = rules
         self._board = board
+        self._leash = leash
+        self._told: set[str] = set()
+        """The streams of those that the history does not cover, as far as this process has rung for them."""
+        self._stopped_for: set[str] = set()
+        """The same, as far as it has stopped signing for them."""
         self._lacking: dict[str, int] = {}
         """What the heads of short lanes lacked, by account."""
         self._shown: list[LaneNumbers] | None = None
@@ -93,8 +120,10 @@ class Payouts(Outgoing):
         heard = self._hear()
         read = self._open.read_on()
         self._queue.delete(heard)
-        if self._open.behind:
+        unread = self._leash.position < self._open.position and self._leash.read_on()
+        if self._open.behind or unread:
             return True  # what is in flight must be known before anything is promised
+        self._ring_uncovered()
         busy = bool(heard or read) | (self._advance() if self._open else False)
         self._show_lanes()
         return busy
@@ -115,9 +144,11 @@ class Payouts(Outgoing):
         """Each account in its turn: one that is short is passed over, and looked at again at the next solid block."""
         commands = self._told_later(head)
         looked_at, short = self._looked
-        lanes, held = self._held_apart(self._going(self._lanes.lanes(head.timestamp_ms)))
+        above: list[OpenOrder] = []
+        lanes, held = self._held_apart(self._lanes.lanes(head.timestamp_ms, partial(self._is_free, above)))
+        commands += [command for order in above for command in self._above_limit(order, head)][:BATCH]
         if self._refuge is not None:
-            commands += self._while_stopped(head)
+            commands += self._while_held(head, SIGNING_STOPPED)
         for reason, of_it in held.items():
             commands += self._heads_hindered(of_it, reason, head)
         if looked_at == solid.number:
@@ -145,16 +176,6 @@ class Payouts(Outgoing):
             commands += self._short(wallet, order, lacking_minor, head)
         return commands
 
-    def _going(self, lanes: Sequence[Lane]) -> Sequence[Lane]:
-        """Of each lane what may go while everything goes to cold storage."""
-        if self._refuge is None:
-            return lanes
-        left = (
-            lane._replace(places=[it for it in lane.places if self._may_go(self._lanes.order(it.key))])
-            for lane in lanes
-        )
-        return [lane for lane in left if lane.places]
-
     def _held_apart(self, lanes: Sequence[Lane]) -> tuple[list[Lane], dict[WaitingFor, list[Lane]]]:
         """Lanes that may have turns, and by reason those whose account may have nothing paid now."""
         free: list[Lane] = []
@@ -170,6 +191,7 @@ class Payouts(Outgoing):
         """The bytes of those whose turn it is. A shortage of energy or TRX ends the turn: it is everybody's."""
         commands: list[Command] = []
         passed: set[str] = set()
+        left_minor = self._leash.left_minor(self._key.address.base58)
         for key in found.made:
             order = self._lanes.order(key)
             if account_of(order) in passed:
@@ -178,6 +200,11 @@ class Payouts(Outgoing):
             code = "not_mined" if order.attempts.left >= self._rules.attempts_max else self._unpayable(wallet, order)
             if code is not None:
                 commands.append(self._give_up(order, code))
+                continue
+            if isinstance(order.wish, PayoutOrder) and not self._leash.fits(order.wish, left_minor):
+                passed.add(account_of(order))
+                self._pass_over(order, solid)
+                commands += self._above_limit(order, head)
                 continue
             try:
                 intent = order.intent(self._key.address, self._token)
@@ -195,6 +222,8 @@ class Payouts(Outgoing):
                     return commands + self._end_turn(order, shortage, lanes, head, solid)
             else:
                 commands.append(order.prepare(attempt))
+                if left_minor is not None and isinstance(order.wish, PayoutOrder):
+                    left_minor -= order.wish.amount_minor
         return commands
 
     def _pass_over(self, order: OpenOrder, solid: BlockRef) -> None:
@@ -264,9 +293,9 @@ class Payouts(Outgoing):
         found = (command for order in self._lanes.unsaid() for command in self._hindered(order, "not_before", head))
         return list(islice(found, BATCH))
 
-    def _while_stopped(self, head: BlockRef) -> list[Command]:
+    def _while_held(self, head: BlockRef, reason: WaitingFor) -> list[Command]:
         lanes = self._lanes.lanes(head.timestamp_ms)
-        return self._told_later(head) + self._heads_hindered(lanes, SIGNING_STOPPED, head)
+        return self._told_later(head) + self._heads_hindered(lanes, reason, head)
 
     def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
         for order in self._open:
@@ -292,8 +321,75 @@ class Payouts(Outgoing):
         self._ring(order, "hot_wallet_short", f"and all behind it: the hot wallet {self._key.address}, {shortage}")
         return self._heads_hindered(lanes, "energy", head)
 
+    # The signer's own leash (signers/leash)
+
+    def _is_free(self, above: list[OpenOrder], order: OpenOrder) -> bool:
+        """Whether it may be made, the account and the hour apart. What an approver has to let go is kept in `above`."""
+        wish = order.wish
+        if not self._may_go(order):
+            return False
+        objection = self._leash.objection(wish) if isinstance(wish, PayoutOrder) else None
+        if objection is None or objection.cause == "account":  # whose lane waits, and says so
+            return True
+        if objection.cause != "unread":
+            above.append(order)
+        return False
+
+    def _above_limit(self, order: OpenOrder, head: BlockRef) -> list[Command]:
+        """What is recorded, and rung for, of a payout that waits for an approval or for the end of an hour or a day."""
+        assert isinstance(order.wish, PayoutOrder)
+        objection = self._leash.objection(order.wish)
+        if objection is not None and objection.cause == "not_covered":
+            return self._hindered(order, "not_covered", head)
+        why = "as much as SIGNER_HOUR_MAX or SIGNER_DAY_MAX allows was signed; it goes on by itself when that is over"
+        self._ring(
+            order,
+            "above_signer_limit",
+            f"{objection.sentence if objection else why}. To let it go now: `counterfoil payouts approve {order.key}`",
+        )
+        return self._hindered(order, "above_signer_limit", head)
+
+    def _ring_uncovered(self) -> None:
+        """Once for each payout that the history does not cover, and once for a history that is not the one that was sealed."""
+        if self._leash.broken is not None and SIGNING not in self._told:
+            self._told.add(SIGNING)
+            self._alarm("history_not_sealed", f"{self._leash.broken}: nothing is signed until a person has looked")
+        for stream in self._leash.uncovered.keys() - self._told:
+            self._told.add(stream)
+            asked = self._leash.uncovered[stream]
+            self._alarm(
+                "payout_not_covered",
+                f"payout {asked.order.payout_id}, {not_covered(asked)}. It is never signed, and signing stops: somebody"
+                " appended it who is not the API, or the API is not itself",
+            )
+
+    def _stops(self) -> list[Command]:
+        if self._leash.broken is not None:
+            return [StopSigning("history_not_sealed", SIGNING, ACTOR)]
+        new = self._leash.uncovered.keys() - self._stopped_for
+        self._stopped_for |= new
+        return [StopSigning("payout_not_covered", stream, ACTOR) for stream in sorted(new)]
+
+    def _granted(self, unsigned: list[tuple[OpenOrder, Attempt, Key]]) -> list[tuple[OpenOrder, Attempt, Key]]:
+        wanted = [
+            (order.wish, attempt)
+            for order, attempt, _ in unsigned
+            if isinstance(order.wish, PayoutOrder) and order.attempts.signature is None
+        ]
+        if not wanted:
+            return unsigned
+        granted = self._leash.reserve(self._key.address.base58, wanted)
+        withheld = {attempt.txid for _, attempt in wanted} - granted
+        return [each for each in unsigned if each[1].txid not in withheld]
+
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
         if attempt.from_address != self._key.address.base58 or self._lanes.held(order):
+            return None
+        if (
+            isinstance(order.wish, PayoutOrder)
+            and order.attempts.signature is None
+            and self._leash.objection(order.wish)
+        ):
             return None
         return self._key
 

@@ -41,7 +41,7 @@ resource "aws_launch_template" "this" {
     image           = var.image
     region          = var.region
     log_group       = var.log_group_names[each.key]
-    environment     = var.environment
+    environment     = each.key == "payouts" ? merge(var.environment, var.signer_environment) : var.environment
     database_ca     = trimspace(var.database_ca)
     collector_image = local.collector_image[each.key]
     collector = templatefile("${path.module}/collector.yaml.tftpl", {

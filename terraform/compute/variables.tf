@@ -34,6 +34,11 @@ variable "environment" {
   type        = map(string)
 }
 
+variable "signer_environment" {
+  description = "What the signer of payouts is told beside that, and nobody else: its limits and the approvers' public keys."
+  type        = map(string)
+}
+
 variable "image" {
   description = "The container image by digest; empty: no machine is started yet."
   type        = string

@@ -87,7 +87,9 @@ locals {
 
   # audit_logs is written and read, never changed: it stands apart. An entry is three items in one call, and the right to that call
   # has no finer form that leaves deletions out; point-in-time recovery has what was there.
-  changed = { for name, process in var.processes : name => [for table in process.tables : table if table != "audit_logs"] }
+  # signer_state stands apart, too: what lies there is changed, by condition, and never deleted.
+  apart   = ["audit_logs", "signer_state"]
+  changed = { for name, process in var.processes : name => [for table in process.tables : table if !contains(local.apart, table)] }
   tables = {
     for name, process in var.processes : name => concat(
       length(local.changed[name]) == 0 ? [] : [{
@@ -99,6 +101,12 @@ locals {
         ]
         Resource = flatten([for table in local.changed[name] : [var.table_arns[table], "${var.table_arns[table]}/index/*"]])
       }],
+      contains(process.tables, "signer_state") ? [{
+        Sid      = "OwnState"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        Resource = [var.table_arns["signer_state"]]
+      }] : [],
       contains(process.tables, "audit_logs") ? [{
         Sid      = "ReadsAudit"
         Effect   = "Allow"
@@ -156,6 +164,24 @@ locals {
         Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
       },
     ] : statement if process.archives]
+  }
+
+  reads_archive = {
+    for name, process in var.processes : name => [for statement in [
+      {
+        Sid      = "ReadsArchive"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:ListBucket"] # without the second, what is not there looks like what is forbidden
+        Resource = [var.checkpoints_arn, "${var.checkpoints_arn}/*"]
+      },
+      {
+        Sid       = "ReadsArchiveKey"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = [var.key_arns["data"]]
+        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
+      },
+    ] : statement if process.reads_archive]
   }
 
   # PAYIN_KEYS=kms: a key for each deposit address, known by its alias, made by nobody else and for nothing else.
@@ -274,6 +300,7 @@ resource "aws_iam_role_policy" "process" {
       local.tables[each.key],
       local.secrets[each.key],
       local.archives[each.key],
+      local.reads_archive[each.key],
       local.payin_keys[each.key],
     )
   })

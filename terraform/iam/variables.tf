@@ -26,13 +26,14 @@ variable "account_id" {
 variable "processes" {
   description = "Every process with all that it may use, from platform.json."
   type = map(object({
-    sends      = list(string)
-    receives   = list(string)
-    tables     = list(string)
-    audits     = bool
-    secrets    = list(string)
-    archives   = bool
-    payin_keys = bool
+    sends         = list(string)
+    receives      = list(string)
+    tables        = list(string)
+    audits        = bool
+    secrets       = list(string)
+    archives      = bool
+    reads_archive = bool
+    payin_keys    = bool
   }))
 }
 

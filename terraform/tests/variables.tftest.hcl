@@ -28,6 +28,7 @@ mock_provider "aws" {
 variables {
   region             = "eu-central-1"
   network            = "mainnet"
+  signer_settings    = { SIGNER_PAYOUT_MAX = "5000", SIGNER_HOUR_MAX = "20000", SIGNER_DAY_MAX = "unlimited" }
   tron_node_urls     = ["https://one.example", "https://two.example"]
   tron_node_cidrs    = ["198.51.100.0/24"]
   certificate_arn    = "arn:aws:acm:eu-central-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
@@ -155,11 +156,12 @@ run "what_makes_no_sense_is_refused" {
     key_approver_arns = ["arn:aws:iam::123456789012:role/custodian"]
     image_digest      = "latest"
     settings          = { TRON_API_KEY = "of-a-node" }
+    signer_settings   = { SIGNER_PAYOUT_MAX = "5000" }
     zones             = ["eu-central-1a"]
     database_ca_file  = "platform.json"
   }
 
   expect_failures = [
-    var.tron_node_urls, var.key_approver_arns, var.image_digest, var.settings, var.zones, var.database_ca_file,
+    var.tron_node_urls, var.key_approver_arns, var.image_digest, var.settings, var.signer_settings, var.zones, var.database_ca_file,
   ]
 }

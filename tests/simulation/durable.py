@@ -14,7 +14,7 @@ import msgspec
 from core.ledger.events import Recorded, encode
 from core.ledger.guard import GuardKey
 from core.ledger.history import recorded
-from core.ledger.ledger import Decided, Loaded
+from core.ledger.ledger import Decided, LastSeal, Loaded
 from core.ledger.seals import GENESIS, Seal, Sealed, seal_hash
 from core.ports.queues import Message, Received
 from core.ports.wallets import ReadyAddress
@@ -88,6 +88,12 @@ class Store:
 
     def head(self) -> int:
         return len(self.events)
+
+    def last_seal(self) -> LastSeal | None:
+        return LastSeal(self.seals[-1].last, self.seals[-1].hash.hex()) if self.seals else None
+
+    def seal_at(self, position: int) -> str | None:
+        return next((seal.hash.hex() for seal in reversed(self.seals) if seal.last == position), None)
 
     def streams_of(self, txids: Sequence[str]) -> dict[str, str]:
         return {txid: self._attempts[txid] for txid in txids if txid in self._attempts}

@@ -35,6 +35,7 @@ from signers.sweeps.worth import SweepRules
 from tests.simulation.backends import Backend
 from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
 from tests.simulation.poison import waiting
+from tests.support.leash import leash
 from tests.support.memory import Crash, MemoryCursors, MemoryHoldings, MemoryOutstanding, MemorySolidLog
 
 EVERY_PLACE: Final = bool(os.environ.get("EVERY_PLACE"))
@@ -289,6 +290,7 @@ class System:
             self.keys.key("keystore:hot"),
             USDT,
             RULES,
+            leash=leash(self.store, self._alarm, clock=self.now),
             alarm=self._alarm,
             opinion=nodes,
         )

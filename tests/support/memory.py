@@ -3,14 +3,18 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from core.ledger.events import Recorded
+from core.ledger.events import Event, Recorded, encode
 from core.ledger.guard import GuardKey
-from core.ledger.ledger import Decided, Loaded
+from core.ledger.history import SetAside
+from core.ledger.ledger import Decided, LastSeal, Loaded
+from core.ledger.seals import GENESIS, Seal, SealedPage, seal_hash
 from core.ports.queues import Message, Overdue, Received
 from core.ports.scanning import Cursor
+from core.ports.spent_totals import Spent, SpentMoved
 from core.ports.wallets import Holding, ReadyAddress
 from core.streams.holdings import movements
 from core.streams.instructions import InstructionPrepared
@@ -98,10 +102,16 @@ class MemoryOutstanding:
     def __init__(self) -> None:
         self.rows: dict[str, tuple[Message, int, int]] = {}
         """Key -> message, times told, due at."""
+        self.places: dict[str, int] = {}
 
     def keep(self, messages: Sequence[Message], due_at: int) -> None:
         for message in messages:
             self.rows.setdefault(message.key, (message, 1, due_at))
+            self.places.setdefault(message.key, len(self.places) + 1)
+
+    def numbers(self) -> tuple[int, int] | None:
+        places = [self.places[key] for key in self.rows]
+        return (min(places), max(places)) if places else None
 
     def overdue(self, height: int, limit: int) -> list[Overdue]:
         return [Overdue(message, times) for message, times, due_at in self.rows.values() if due_at <= height][:limit]
@@ -157,6 +167,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.events: list[Recorded] = []
         self.guards: dict[GuardKey, int] = {}
+        self.seals: dict[int, str] = {}
 
     def append(
         self,
@@ -167,7 +178,11 @@ class MemoryStore:
     ) -> None:
         known = {key: self.guards[key] for key in guards if key in self.guards}
         decided = decide(Loaded(self.histories(streams), known, self.head()))
-        self.events += list(decided.records)
+        records = list(decided.records)
+        self.events += records
+        if records:
+            chained = next(reversed(self.seals.values()), "") + repr(records)
+            self.seals[self.head()] = sha256(chained.encode()).hexdigest()
         self.guards |= dict.fromkeys(decided.opened, 0)
         for key, delta in decided.deltas.items():
             self.guards[key] += delta
@@ -185,6 +200,49 @@ class MemoryStore:
 
     def head(self) -> int:
         return len(self.events)
+
+    def last_seal(self) -> LastSeal | None:
+        return LastSeal(self.head(), self.seals[self.head()]) if self.seals else None
+
+    def seal_at(self, position: int) -> str | None:
+        return self.seals.get(position)
+
+
+class MemorySealedHistory:
+    """The port `SealedHistory` over a store that seals nothing: each page that is asked for is one append."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._hashes = {0: GENESIS}
+
+    def read(self, after: int) -> SealedPage:
+        page = self._store.read(after, 1_000)
+        if not page:
+            return SealedPage([], [])
+        rows = [(it.position, it.stream, it.version, *_stored(it.event)) for it in page]
+        previous, last = self._hashes[after], rows[-1][0]
+        self._hashes[last] = seal_hash(previous, rows)
+        return SealedPage(rows, [Seal(after + 1, last, previous, self._hashes[last])])
+
+
+def _stored(happened: Event) -> tuple[str, bytes]:
+    """(topic, JSON); of what could not be read, something that cannot be read."""
+    return (happened.topic, b"{}") if isinstance(happened, SetAside) else encode(happened)
+
+
+class MemorySpentTotals:
+    """The port `SpentTotals`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Spent] = {}
+
+    def load(self, wallet: str) -> Spent:
+        return self.rows.get(wallet, Spent())
+
+    def save(self, wallet: str, spent: Spent) -> None:
+        if spent.version != self.load(wallet).version + 1:
+            raise SpentMoved
+        self.rows[wallet] = spent
 
 
 class MemorySolidLog:

@@ -33,6 +33,7 @@ from signers.sweeps.sweeps import Sweeps
 from signers.sweeps.worth import SweepRules
 from tests.simulation.system import Backend
 from tests.support.history import ACTOR, ALICE, TickingClock, execute, order, register, request_payout
+from tests.support.leash import leash
 from tests.support.memory import (
     MemoryAttempts,
     MemoryCursors,
@@ -155,6 +156,7 @@ class TreasuryWorld:
             self.keys.key("keystore:hot"),
             USDT,
             PayoutRules(lifetime_ms=60_000),
+            leash=leash(self.store, self.ring),
             alarm=self.ring,
         )
         self.instructions = Instructions(

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.fast
 
 
 def test_the_tables_have_the_keys_and_indexes_that_were_asked_for() -> None:
-    """Four tables, their keys, their global indexes, and the attribute by which items expire."""
+    """Five tables, their keys, their global indexes, and the attribute by which items expire."""
     shape = {
         table.name: (table.hash_key, table.range_key, [(i.hash_key, i.range_key) for i in table.indexes], table.ttl)
         for table in names.TABLES
@@ -23,6 +23,7 @@ def test_the_tables_have_the_keys_and_indexes_that_were_asked_for() -> None:
         "idempotency_keys": ("key", None, [("account_id", None)], "ttl"),
         "webhook_events": ("account_id", "event_id", [("status", "next_retry_at")], "ttl"),
         "audit_logs": ("account_id", "timestamp", [], "ttl"),
+        "signer_state": ("name", None, [], "ttl"),
     }
 
 
@@ -57,3 +58,9 @@ def test_keys_are_the_signers_alone() -> None:
             assert (access.signs, access.unwraps, access.payin_keys) == ((), (), False)
             assert names.FOR_SEED not in access.secrets
     assert PROCESSES["api"].access.signs == ()
+
+
+def test_what_signers_know_by_themselves_is_theirs_alone() -> None:
+    """No process without keys reads or writes the table signer_state (I16, I17)."""
+    for name, process in PROCESSES.items():
+        assert (names.SIGNER_STATE in process.access.tables) == ("KEYSTORE" in process.needs), name

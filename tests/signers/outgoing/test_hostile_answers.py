@@ -19,6 +19,7 @@ from tests.signers.outgoing.world import AMOUNT, COINS, FEE, HOT, REFUSALS, UNCL
 from tests.signers.payments import KEY, PAYEE, STRANGER
 from tests.support.devnet import BLOCK_MS, SOLID_LAG, USDT, Fate
 from tests.support.history import ALICE, TickingClock
+from tests.support.leash import leash
 
 pytestmark = [pytest.mark.fast, pytest.mark.long]
 
@@ -100,6 +101,7 @@ def test_no_node_builds_or_names_what_is_signed(world: World) -> None:
         KEY,
         USDT,
         world.rules,
+        leash=leash(world.store, world._ring),
         alarm=lambda name, sentence: None,
     )
     faults = world.node.devnet.faults

@@ -8,11 +8,11 @@ import pytest
 
 from core.ports.queues import Message
 from core.streams.attempts import PrepareAttempt
+from core.streams.payout_work import PayoutWork
 from core.streams.payouts import (
     CancelPayout,
     PayoutExpired,
     PayoutFailed,
-    PayoutWork,
     payout_stream,
 )
 from core.tron.chain import Log, Receipt

@@ -28,6 +28,7 @@ from tests.signers.outgoing.world import MemoryBookmarks
 from tests.signers.payments import STRANGER
 from tests.support.devnet import SOLID_LAG
 from tests.support.history import ALICE, PAYEE, TickingClock, execute, fund, order, register, request_payout
+from tests.support.leash import leash
 from tests.support.memory import (
     MemoryAttempts,
     MemoryCursors,
@@ -75,6 +76,7 @@ class House:
             pool,
             self.key,
             USDT,
+            leash=leash(self.store, self._ring),
             alarm=self._ring,
         )
         self.steps = (observer.step, recorder.step, worker.step)

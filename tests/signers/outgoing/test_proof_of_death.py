@@ -19,6 +19,7 @@ from tests.signers.outgoing.world import AMOUNT, ANSWERS, HOT, LIFE_BLOCKS, Worl
 from tests.signers.payments import KEY
 from tests.support.devnet import BLOCK_MS, SOLID_LAG, USDT, Fate, ref_of
 from tests.support.history import ACTOR
+from tests.support.leash import leash
 
 pytestmark = [pytest.mark.fast, pytest.mark.long]
 
@@ -251,6 +252,7 @@ class Doubt:
             KEY,
             USDT,
             world.rules,
+            leash=leash(world.store, world._ring),
             alarm=world._ring,
             opinion=self,
         )

@@ -1,6 +1,8 @@
 """Alice, a hot wallet, a chain and the worker that pays: the world in which payouts are tried."""
 
 from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -19,6 +21,8 @@ from core.streams.payouts import (
 from core.tron.address import Address
 from core.tron.chain import BroadcastAnswer
 from signers.keys.keys import Key
+from signers.leash.approvers import Approvers
+from signers.leash.limits import SignerLimits
 from signers.outgoing.hot_wallet import PayoutRules
 from signers.outgoing.payouts import Payouts
 from tests.signers.payments import KEY
@@ -36,7 +40,8 @@ from tests.support.history import (
     request_payout,
     transfer,
 )
-from tests.support.memory import Fuse, MemoryPool, MemoryQueue, MemoryStore
+from tests.support.leash import leash
+from tests.support.memory import Fuse, MemoryPool, MemoryQueue, MemorySpentTotals, MemoryStore
 
 HOT = KEY.address
 COINS = 1_000_000
@@ -68,8 +73,13 @@ class World:
         sun: int = 1_000 * COINS,
         rules: PayoutRules = RULES,
         block_ms: int = BLOCK_MS,
+        limits: SignerLimits = SignerLimits(),  # noqa: B008 (frozen)
+        approvers: Approvers = Approvers(),  # noqa: B008 (frozen)
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self.rules = rules
+        """`clock`: the worker's own; without one it ticks a second a look."""
+        self.rules, self.limits, self.approvers = rules, limits, approvers
+        self.totals, self.hands = MemorySpentTotals(), clock
         self.node = DevnetNode(block_ms)
         self.node.fund(HOT, usdt_minor=usdt_minor, sun=sun)
         self.funded = (self.node.usdt_of(HOT), self.node.sun_of(HOT))
@@ -85,10 +95,13 @@ class World:
         """A new worker process, with a crash at the fuse's call if there is one."""
         through = fuse.through if fuse else lambda port: port
         store = through(self.store)
-        ledger = Ledger(store, TickingClock())
+        ledger = Ledger(store, TickingClock() if self.hands is None else self.hands)
         queue, node, bookmarks = through(self.queue), through(self.node), through(self.bookmarks)
         log, pool = through(self.log), through(self.pool)
-        self.worker = Payouts(ledger, store, bookmarks, queue, node, log, pool, key, USDT, self.rules, alarm=self._ring)
+        own = leash(self.store, self._ring, self.limits, self.approvers, self.totals, self.hands)
+        self.worker = Payouts(
+            ledger, store, bookmarks, queue, node, log, pool, key, USDT, self.rules, leash=own, alarm=self._ring
+        )
         return self.worker
 
     def _ring(self, name: str, sentence: str) -> None:

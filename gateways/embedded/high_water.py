@@ -1,0 +1,101 @@
+"""The high-water mark on one machine: a small file beside the keystore, written whole, durable, one writer at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from core.ports.high_water import Mark, MarkCopied, MarkMoved
+from core.ports.unavailable import Unavailable
+
+FILE: Final = "high-water.json"
+LOCK: Final = "high-water.lock"
+
+
+class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file holds: the mark, and the inode of the lock beside it, which no copy of the folder has."""
+
+    store_id: str
+    position: int
+    seal: str
+    inode: int
+
+    @property
+    def mark(self) -> Mark:
+        return Mark(self.store_id, self.position, self.seal)
+
+
+class FileHighWater:
+    """The port `HighWater`: <folder>/high-water.json."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._lock = folder / LOCK
+
+    def load(self) -> Mark | None:
+        try:
+            written = self._read()
+            if written is not None and written.inode != self._inode():
+                raise MarkCopied(
+                    f"{self.path} was copied with its folder: whoever signs with the original may still be running"
+                )
+        except OSError as error:
+            raise Unavailable(f"the high-water mark {self.path} cannot be read: {error}") from error
+        return written.mark if written is not None else None
+
+    def move(self, before: Mark | None, after: Mark) -> None:
+        try:
+            with self._locked() as inode:
+                written = self._read()
+                there = written.mark if written is not None and written.inode == inode else None
+                if there == after:
+                    return
+                if there != before:
+                    raise MarkMoved(there)
+                self._write(_Written(after.store_id, after.position, after.seal, inode))
+        except OSError as error:
+            raise Unavailable(f"the high-water mark {self.path} cannot be written: {error}") from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Alone, by a lock that the kernel lets go when its holder ends -> the lock's inode."""
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield os.fstat(descriptor).st_ino
+        finally:
+            os.close(descriptor)
+
+    def _inode(self) -> int:
+        try:
+            return self._lock.stat().st_ino
+        except FileNotFoundError:
+            return -1
+
+    def _read(self) -> _Written | None:
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=_Written)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            raise Unavailable(
+                f"the high-water mark {self.path} is damaged: nothing is signed until it is put right, or moved away"
+            ) from error
+
+    def _write(self, written: _Written) -> None:
+        temporary = self.path.with_name(f".{FILE}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(written))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the name is durable only then
+        finally:
+            os.close(folder)

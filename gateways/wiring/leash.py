@@ -1,0 +1,62 @@
+"""The signer's leash on one machine and on AWS, and what a person must have set before real coins are signed away."""
+
+from typing import TYPE_CHECKING, Final
+
+from core.ports.spent_totals import SpentTotals
+from gateways.embedded.spent_totals import FileSpentTotals
+from gateways.settings import PREFIX, Settings
+from gateways.signer_settings import UNLIMITED, approvers_of, limit_minor
+from gateways.user_error import UserError
+from gateways.wiring.platform import Platform
+from projections.sealed_history import PostgresSealedHistory
+
+if TYPE_CHECKING:
+    from signers.leash.leash import Leash
+
+LIMITS: Final = ("signer_payout_max", "signer_hour_max", "signer_day_max")
+OWN: Final = (*LIMITS, "signer_approvers", "signer_approvals")
+"""The settings that only the process which signs payouts is given."""
+
+
+def must_be_limited(settings: Settings) -> None:
+    """Raises UserError on mainnet unless each limit was set by name: nobody is unlimited by forgetting."""
+    unset = [PREFIX + name.upper() for name in LIMITS if not getattr(settings, name)]
+    if unset and settings.network == "mainnet":
+        raise UserError(
+            f"set {', '.join(unset)} for the process that signs payouts: the most USDT that may leave the hot wallet without"
+            f" an approval, by one payout, within an hour and within a day; {UNLIMITED!r} is a value, too"
+        )
+
+
+def open_leash(platform: Platform) -> "Leash":
+    """Raises UserError, Unavailable."""
+    from signers.leash.approvers import Approvers
+    from signers.leash.leash import Leash
+    from signers.leash.limits import SignerLimits
+
+    settings = platform.settings
+    must_be_limited(settings)
+    limits = SignerLimits(
+        payout_max=limit_minor(settings.signer_payout_max),
+        hour_max=limit_minor(settings.signer_hour_max),
+        day_max=limit_minor(settings.signer_day_max),
+        approvals=settings.signer_approvals,
+    )
+    return Leash(
+        PostgresSealedHistory(platform.transaction),
+        open_totals(settings),
+        limits,
+        Approvers(approvers_of(settings.signer_approvers)),
+        platform.clock,
+        alarm=platform.alarm,
+    )
+
+
+def open_totals(settings: Settings) -> SpentTotals:
+    """Beside the keys: a folder beside the keystore, or the signers' own table."""
+    if settings.mode == "aws":
+        from gateways.aws.session import Aws
+        from gateways.aws.spent_totals import DynamoSpentTotals
+
+        return DynamoSpentTotals(Aws(settings))
+    return FileSpentTotals(settings.keystore_path.parent)

@@ -1,0 +1,46 @@
+"""What a person must have written before real coins are signed away, and which process is told of it."""
+
+import pytest
+
+from gateways.processes.registry import PROCESSES
+from gateways.settings import InvalidSettings, Network, Settings, load
+from gateways.signer_settings import limit_minor
+from gateways.user_error import UserError
+from gateways.wiring.leash import LIMITS, must_be_limited
+
+pytestmark = pytest.mark.fast
+
+
+def test_mainnet_starts_with_no_limit_by_forgetting() -> None:
+    """Each must be set by name, "unlimited" too; what is missing is named. Elsewhere nothing is asked."""
+    settings = Settings(network="mainnet")
+    for name in LIMITS:
+        with pytest.raises(UserError, match=f"COUNTERFOIL_{name.upper()}"):
+            must_be_limited(settings)
+        settings = settings.model_copy(update={name: "unlimited"})
+    must_be_limited(settings)
+    other: Network
+    for other in ("devnet", "nile"):
+        must_be_limited(Settings(network=other))
+
+
+@pytest.mark.parametrize(
+    ("text", "minor"),
+    [("unlimited", None), ("Unlimited", None), ("0", 0), ("0.00", 0), ("12.5", 12_500_000), ("", None)],
+)
+def test_a_limit_is_an_amount_or_the_word(text: str, minor: int | None) -> None:
+    """0 lets nothing go without an approval."""
+    assert limit_minor(load({"COUNTERFOIL_SIGNER_DAY_MAX": text}).signer_day_max) == minor
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1e6", "1,000", "0.0000001"])
+def test_anything_else_is_refused(text: str) -> None:
+    """A typing mistake is no limit."""
+    with pytest.raises(InvalidSettings, match="SIGNER_HOUR_MAX"):
+        load({"COUNTERFOIL_SIGNER_HOUR_MAX": text})
+
+
+def test_only_who_signs_payouts_is_told() -> None:
+    """No other process needs a limit or an approver's key, and `up` gives it none."""
+    told = {name for name, process in PROCESSES.items() if any(need.startswith("SIGNER_") for need in process.needs)}
+    assert told == {"payouts"}
