@@ -33,7 +33,8 @@ class EmbeddedPostgres:
     and pg_hba.conf asks for it (scram-sha-256).
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, guarded: bool = True) -> None:
+        """Not `guarded`: somebody else has seen to the passwords, and this process reads none of them."""
         with warnings.catch_warnings():
             # Where there is no XDG_RUNTIME_DIR, as for root, its lock file lies in the temporary folder: nobody's news.
             warnings.simplefilter("ignore")
@@ -47,13 +48,19 @@ class EmbeddedPostgres:
         self.started_here = not _runs(data / "postmaster.pid")
         self._server = self._patiently(lambda: get_server(data, cleanup_mode=None))
         self.ensure_running()
-        self._lock_down(data / "pg_hba.conf")
+        if guarded:
+            self._lock_down(data / "pg_hba.conf")
 
     @property
     def url(self) -> str:
         """libpq URL of the superuser. Holds a secret: never print it."""
+        return _with_password(self.place, self._password_path.read_text().strip())
+
+    @property
+    def place(self) -> str:
+        """libpq URL without any password: where it answers."""
         before, _, folder = self._server.get_uri().partition("host=")
-        return _with_password(f"{before}host={quote(folder)}", self._password_path.read_text().strip())
+        return f"{before}host={quote(folder)}"
 
     @property
     def pid(self) -> int:
@@ -101,6 +108,12 @@ class EmbeddedPostgres:
                     conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
                 hba.write_text(_ASK_FOR_PASSWORDS)
             conn.execute("SELECT pg_reload_conf()")
+
+
+def stop_server(data: Path) -> None:
+    """Stop the server of this folder, if it runs, without a login."""
+    if _runs(data / "postmaster.pid"):
+        EmbeddedPostgres(data, guarded=False).stop()
 
 
 class _Quoted(type(Path())):  # type: ignore[misc]

@@ -1,4 +1,4 @@
--- Each login does what its process does, and no more (I14, I17). Who may write what stands in gateways/postgres/rights.py, as
+-- Each login does what its process does, and no more (I14, I17). Who may write what stands in the operator's guide, as
 -- a table for people; a test holds this database to it. Grants say which verbs and columns, policies which rows.
 
 -- What everybody might call because nobody said otherwise.

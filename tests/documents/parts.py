@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from gateways.postgres.rights import CALLS, OWN, VIEW_TABLES, Rights
 from gateways.postgres.roles import LOGINS
 from gateways.processes.registry import PROCESSES
 from gateways.settings import PREFIX, Settings
+from tests.documents.holders import holders
+from tests.documents.rights import CALLS, OWN, VIEW_TABLES, Rights
 from tests.support.patience import HANG_S
 
 ROOT: Final = Path(__file__).parents[2]
@@ -108,6 +109,12 @@ def _rights() -> str:
     return "\n".join(rows) + "\n"
 
 
+def _secrets() -> str:
+    rows = ["| secret | processes that hold it |", "|---|---|"]
+    rows += [f"| {_cell(name)} | {', '.join(sorted(who)) or 'none'} |" for name, who in holders().items()]
+    return "\n".join(rows) + "\n"
+
+
 def _rights_row(name: str, may: Rights) -> str:
     by_columns: dict[str, list[str]] = {}
     for role, columns in sorted(may.changes.items()):
@@ -145,6 +152,7 @@ QUICK: Final[Mapping[str, Callable[[], str]]] = {
     "settings": _settings,
     "processes": _processes,
     "rights": _rights,
+    "secrets": _secrets,
 }
 """Written in a moment: a fast test holds them equal."""
 PARTS: Final[Mapping[str, Callable[[], str]]] = {**QUICK, "demo": _demo}

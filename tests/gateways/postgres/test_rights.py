@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from gateways.postgres.rights import CALLS, OWN, RIGHTS, VIEW_TABLES
 from gateways.postgres.roles import LOGINS
+from tests.documents.rights import CALLS, OWN, RIGHTS, VIEW_TABLES
 from tests.support.postgres import Database
 
 # A grant with row level security behind it, and no policy for the role, is none.
