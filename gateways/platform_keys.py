@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+class SecretWithheld(Exception):
+    """A process asked for a key that is not its own; its declaration says which are."""
+
+
 @dataclass(frozen=True)
 class Secrets:
     """Keys of the platform itself, 32 bytes each; `repr` shows none of them (I13)."""

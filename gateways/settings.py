@@ -283,6 +283,13 @@ class Settings(BaseModel):
     http_connections_max: int = Field(512, ge=1, description="Open connections; more are refused")
     database_pool: int = Field(16, ge=1, le=200, description="Connections for queries of one API process")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
+    process_uids: int = Field(
+        58_200,
+        ge=0,
+        le=2_000_000_000,
+        description="Of `counterfoil up` as root: the first of ten user numbers that nobody else has, one for each kind of"
+        " process; 0: all run as root",
+    )
     pulse: Path = Field(
         Path(""), description="Folder where processes leave a sign of life, for `counterfoil health`; empty: none"
     )

@@ -8,16 +8,17 @@ from core.ports.queues import Queue
 from gateways.cli.acts import note_command
 from gateways.cli.console import Data, Json, Output, Table, counted, number, pairs, shown_time
 from gateways.cli.installation import opened_database, settings_with
-from gateways.postgres.roles import RECORDER
+from gateways.postgres.roles import API
+from gateways.processes.registry import PROCESSES
+from gateways.queues import QUEUES
 from gateways.settings import Settings
 from gateways.user_error import UserError
 from gateways.wiring.opened import open_platform
-from gateways.wiring.platform import Platform
 
 
 def show_queues(settings: Settings, out: Output) -> None:
     """Every queue: how many messages wait, since when, and how many were set aside."""
-    with opened_database(settings) as database, open_platform(settings, RECORDER, database) as platform:
+    with opened_database(settings) as database, open_platform(settings, API, database) as platform:
         facts = [
             {
                 "queue": name,
@@ -41,8 +42,8 @@ def show_queues(settings: Settings, out: Output) -> None:
 
 def show_dead(settings: Settings, name: str, limit: int, out: Output) -> None:
     """A queue's dead letters, the oldest first: why each was set aside, and what it says."""
-    with opened_database(settings) as database, open_platform(settings, RECORDER, database) as platform:
-        letters = _queue(platform, name).dead(limit)
+    with opened_database(settings) as database, open_platform(settings, taker(name), database) as platform:
+        letters = platform.queues[name].dead(limit)
     facts = [
         {
             "id": each.id,
@@ -69,8 +70,8 @@ def show_dead(settings: Settings, name: str, limit: int, out: Output) -> None:
 
 def redrive(settings: Settings, name: str, ids: tuple[str, ...], out: Output) -> None:
     """Send dead letters again, these or all of them; the audit log says who did."""
-    with opened_database(settings) as database, open_platform(settings, RECORDER, database) as platform:
-        queue = _queue(platform, name)
+    with opened_database(settings) as database, open_platform(settings, taker(name), database) as platform:
+        queue = platform.queues[name]
         sent = queue.redrive(ids) if ids else _redrive_all(queue)
         note_command(settings, "queue.redriven", database, queue=name, ids=list(ids) or "all", sent=sent)
     out.show({"queue": name, "sent": sent}, f"{sent} sent again to {name}")
@@ -85,11 +86,12 @@ def _redrive_all(queue: Queue) -> int:
     return sent
 
 
-def _queue(platform: Platform, name: str) -> Queue:
-    queue = platform.queues.get(name)
-    if queue is None:
-        raise UserError(f"there is no queue {name!r}: choose one of {', '.join(platform.queues)}")
-    return queue
+def taker(name: str) -> str:
+    """The database role of the process that takes messages from this queue. Raises UserError where there is no such queue."""
+    role = next((process.role for process in PROCESSES.values() if name in process.access.receives), None)
+    if role is None:
+        raise UserError(f"there is no queue {name!r}: choose one of {', '.join(QUEUES)}")
+    return role
 
 
 app = App(name="queue", help="See what waits and what was set aside, and send it again")

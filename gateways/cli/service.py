@@ -44,10 +44,12 @@ def up(
     Prints the API's URL, the operator's key and the devnet's URL. Commands that are started beside it with the same
     --data find its database and its node by themselves.
     """
+    from gateways.processes.given import take
     from gateways.processes.up import run
 
     own = _own_settings(data=data, network=network, http_port=http_port)
-    run(own, Output().say, devnet_port=devnet_port, devnet_grpc_port=devnet_grpc_port, block_ms=block_ms)
+    given = take()  # which begins anew, with settings that have no secrets, where the environment had some
+    run(own, Output().say, devnet_port=devnet_port, devnet_grpc_port=devnet_grpc_port, block_ms=block_ms, given=given)
 
 
 def devnet(

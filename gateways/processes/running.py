@@ -11,12 +11,15 @@ import os
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from pydantic import SecretStr
 
 from gateways.private_file import DamagedFile, refuse_if_shared
+from gateways.processes.apart import apart
+from gateways.processes.given import NOTHING, Given
 from gateways.settings import Settings
 
 FILE: Final = "running.json"
@@ -42,23 +45,35 @@ class Running(NamedTuple):
 
 
 @contextlib.contextmanager
-def announced(settings: Settings, api_url: str, devnet_url: str | None) -> Iterator[None]:
-    """While the block runs, the folder says so. The file appears whole, and goes at the end."""
+def announced(settings: Settings, api_url: str, devnet_url: str | None, given: Given = NOTHING) -> Iterator[None]:
+    """While the block runs, the folder says so. The file appears whole, and goes at the end.
+
+    Secrets that were `given` and that commands need are written by a process that ends with it.
+    """
     started_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    running = Running(os.getpid(), started_at, api_url, devnet_url, _shared(settings))
+    running = Running(os.getpid(), started_at, api_url, devnet_url, {})
     path = settings.data / FILE
     temporary = path.with_name(f".{FILE}.{os.getpid()}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         # A lock of the process, not of the open file: the processes that `up` forks do not hold it on.
         fcntl.lockf(file, fcntl.LOCK_EX)
-        json.dump(running._asdict(), file, indent=2)
-        file.flush()
+        told = partial(_tell, running, settings, given, file)
+        if given.names & _SECRETS_NEEDED:
+            apart(told)
+        else:
+            told()
         temporary.replace(path)
         try:
             yield
         finally:
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 path.unlink()
+
+
+def _tell(running: Running, settings: Settings, given: Given, file: IO[str]) -> None:
+    settings = given.settings(settings, _SECRETS_NEEDED)
+    json.dump(running._replace(settings=_shared(settings))._asdict(), file, indent=2)
+    file.flush()
 
 
 def find(data: Path) -> Running | None:

@@ -1,7 +1,7 @@
 """Runs every process of one machine: starts them, restarts what was killed, stops them in order.
 
-Children are forked from one warm parent, so that they start in milliseconds and share its memory. They end with their
-parent, even when it is killed.
+Children are forked from one warm parent, so that they start in milliseconds and share its memory, which holds no secret. They
+end with their parent, even when it is killed.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from gateways.processes.hardened import named
 from gateways.telemetry.life_signs import DOWN
 
 PAUSE_FIRST_S: Final = 1.0
@@ -41,20 +42,26 @@ class Child:
         log_file: Path,
         sign: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
+        before: Callable[[], None] | None = None,
     ) -> None:
-        """`sign` is the process' sign of life, which says that it is down while nobody else can."""
+        """`sign` is the process' sign of life, which says that it is down while nobody else can.
+
+        `before` is called first in the new process, while it has one thread, and so may fork.
+        """
         self.name = name
         self._target = target
         self._log_file = log_file
         self._clock = clock
         self._sign = sign
+        self._before = before
         self._ends = 0
         self._due = 0.0
         self._process = self._start()
 
     def _start(self) -> "multiprocessing.context.ForkProcess":
         self._started_at = self._clock()
-        process = _fork.Process(target=_run_child, args=(self._target, os.getpid(), self._log_file), name=self.name)
+        given = (self._target, self._before, os.getpid(), self._log_file)
+        process = _fork.Process(target=_run_child, args=given, name=self.name)
         process.start()
         return process
 
@@ -125,10 +132,10 @@ class Supervisor:
         self._logs = logs
         self._signs = signs
 
-    def start(self, name: str, target: Callable[[], None]) -> Child:
+    def start(self, name: str, target: Callable[[], None], before: Callable[[], None] | None = None) -> Child:
         self._logs.mkdir(parents=True, exist_ok=True)
         sign = self._signs / name if self._signs is not None else None
-        child = Child(name, target, self._logs / f"{name}.log", sign)
+        child = Child(name, target, self._logs / f"{name}.log", sign, before=before)
         self.children[name] = child
         return child
 
@@ -148,14 +155,19 @@ class Supervisor:
             child.join(max(0.1, deadline - time.monotonic()))
 
 
-def _run_child(target: Callable[[], None], parent: int, log_file: Path) -> None:
-    with log_file.open("ab") as log_to:
-        os.dup2(log_to.fileno(), sys.stdout.fileno())
-        os.dup2(log_to.fileno(), sys.stderr.fileno())
+def _run_child(target: Callable[[], None], before: Callable[[], None] | None, parent: int, log_file: Path) -> None:
+    log_to = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.fchmod(log_to, 0o600)  # one of before may be open to others
+    os.dup2(log_to, sys.stdout.fileno())
+    os.dup2(log_to, sys.stderr.fileno())
+    os.close(log_to)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group: the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    named(multiprocessing.current_process().name)
     try:
+        if before is not None:
+            before()
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
         target()
     except Exception:
         log.exception("%s stopped by a defect", multiprocessing.current_process().name)

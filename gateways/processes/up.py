@@ -10,35 +10,51 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import httpx2
 import psycopg
-from pydantic import SecretStr
 
 from gateways.embedded.secrets_file import SecretsFile, load_or_create
 from gateways.postgres.connections import conninfo_of
-from gateways.postgres.database import Database
 from gateways.postgres.migrate import migrate
 from gateways.postgres.roles import OBSERVER, READER
+from gateways.postgres.server import EmbeddedPostgres, stop_server
+from gateways.processes.apart import Stopped, apart
+from gateways.processes.given import NOTHING, Given
+from gateways.processes.hardened import harden
 from gateways.processes.loop import stop_on_signals
+from gateways.processes.own_users import DEVNET, NotPossible, become, take_users
+from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
 from gateways.processes.run import run_with
 from gateways.processes.running import announced, find
+from gateways.processes.shares import Share, fetch, passphrase, settings_held
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
 from gateways.wiring.leash import OWN, must_be_limited
-from gateways.wiring.opened import check_chain, open_database, open_platform, operator_key, refuse_one_node
+from gateways.wiring.opened import (
+    check_chain,
+    held_platform,
+    open_database,
+    open_platform,
+    operator_key,
+    refuse_one_node,
+)
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
 READY_S: Final = 60.0
-FIRST_ADDRESS_S: Final = 15.0
-"""So long the first start waits for a deposit address to give out; a signer that cannot make any is no reason to stop."""
-_ANY_ADDRESS: Final = "SELECT EXISTS (SELECT FROM addresses WHERE wallet = 'payin')"
+BEGINS_S: Final = 15.0
+"""So long the first start waits for a deposit address to give out and for the first block that is read; a signer or a node that
+cannot give any is no reason to stop."""
+_HAS_BEGUN: Final = """
+SELECT EXISTS (SELECT FROM addresses WHERE wallet = 'payin') AND EXISTS (SELECT FROM chain_cursors WHERE id = 'solid')
+"""
 
 LOCK: Final = "up.lock"
 SIGNS: Final = "pulse"
@@ -51,12 +67,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class World:
-    """What runs, and where it answers."""
+    """What runs, and where it answers. No secret is in it: whoever needs one reads it in a process that ends with it."""
 
     settings: Settings
-    database: Database
+    given: Given
+    server: EmbeddedPostgres | None
     api_url: str
-    operator_key: str
     devnet_url: str | None
 
 
@@ -67,15 +83,18 @@ def run(
     devnet_port: int,
     block_ms: int,
     devnet_grpc_port: int | None = None,
+    given: Given = NOTHING,
 ) -> None:
-    """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM."""
+    """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM. `settings` have no secrets."""
     refuse_one_node(settings)
     must_be_limited(settings)
+    harden()
     stop = threading.Event()
     stop_on_signals(stop)
     with contextlib.ExitStack() as ending:
         ending.enter_context(alone(settings.data))
         settings = settings.model_copy(update={"pulse": _signs(settings)})
+        ending.callback(_forget, settings.pulse)
         supervisor = Supervisor(settings.data / "logs", settings.pulse)
         ending.callback(signal.signal, signal.SIGINT, signal.SIG_DFL)
         world = start(
@@ -85,11 +104,14 @@ def run(
             devnet_port=devnet_port,
             block_ms=block_ms,
             devnet_grpc_port=devnet_grpc_port,
+            given=given,
         )
-        ending.enter_context(announced(world.settings, world.api_url, world.devnet_url))
-        wait_until_ready(world, stop)
-        say(_introduction(world))
-        supervisor.watch(stop, _server_kept(world.database))
+        ending.enter_context(announced(world.settings, world.api_url, world.devnet_url, given))
+        with contextlib.suppress(Stopped):
+            wait_until_ready(world, stop)
+        with contextlib.suppress(Stopped):
+            apart(partial(_introduce, world, say), stop)
+        supervisor.watch(stop, _server_kept(world.server))
         say("stopping ...")
 
 
@@ -114,14 +136,18 @@ def _signs(settings: Settings) -> Path:
     """Where the processes leave a sign of life; nobody's of an earlier start."""
     signs = settings.pulse if settings.pulse != Path("") else settings.data / SIGNS
     signs.mkdir(parents=True, exist_ok=True)
-    for name in ("devnet", *PROCESSES):  # nothing else: the folder may be one that is used for more
-        (signs / name).unlink(missing_ok=True)
+    _forget(signs)
     return signs
 
 
-def _server_kept(database: Database) -> Callable[[], None]:
+def _forget(signs: Path) -> None:
+    for name in (DEVNET, *PROCESSES):  # nothing else: the folder may be one that is used for more
+        (signs / name).unlink(missing_ok=True)
+
+
+def _server_kept(server: EmbeddedPostgres | None) -> Callable[[], None]:
     """What starts a server of ours again when it has ended, whoever ended it."""
-    server, looks = database.server, itertools.count()
+    looks = itertools.count()
     due, pause = 0, LOOKS_BETWEEN
     down = False
 
@@ -154,8 +180,9 @@ def start(
     devnet_port: int,
     block_ms: int,
     devnet_grpc_port: int | None = None,
+    given: Given = NOTHING,
 ) -> World:
-    """Database, migrations, keystore, chain, processes, in this order; `ending` stops them in reverse, whatever happens.
+    """Keystore, database, migrations, chain, processes, in this order; `ending` stops them in reverse, whatever happens.
 
     Children are forked before any thread is made. With a `devnet_grpc_port`, 0 for a free one, the devnet serves gRPC there,
     and blocks are read by it.
@@ -172,39 +199,112 @@ def start(
             devnet_grpc_port = devnet_grpc_port or free_port()
             grpc_url = f"grpc://127.0.0.1:{devnet_grpc_port}"
             settings = settings.model_copy(update={"tron_grpc_url": grpc_url, "tron_grpc_solidity_url": grpc_url})
-    if settings.mode == "embedded":
-        settings = _with_keystore(settings, load_or_create(settings.data / "secrets.json"))
-    database = open_database(settings)
-    if database.server is not None:
-        ending.callback(database.server.stop)
+    ours = settings.mode == "embedded" and not given.has("database_url", settings)
+    if ours:
+        ending.callback(stop_server, _postgres(settings))
+    apart(partial(_prepare, settings, given, own_chain=devnet_url is not None))
+    server = EmbeddedPostgres(_postgres(settings), guarded=False) if ours else None
+    users = _users(settings, server)
     ending.callback(supervisor.stop)
-    migrate(conninfo_of(database.owner_url), database.passwords())
-    operator = operator_key(settings)
-    settings = settings.model_copy(update={"operator_api_key": SecretStr(operator)})
     if devnet_url is not None:
-        supervisor.start("devnet", _devnet(devnet_port, block_ms, settings.data / "devnet", devnet_grpc_port))
+        devnet = _devnet(devnet_port, block_ms, settings.data / DEVNET, devnet_grpc_port)
+        supervisor.start(DEVNET, devnet, partial(_alone, given, users.get(DEVNET)))
         wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
-    else:
-        with open_platform(settings, OBSERVER, database) as platform:
-            check_chain(platform)
     for number, process in enumerate(PROCESSES.values()):
         port = settings.metrics_port and settings.metrics_port + number
-        own = settings.model_copy(update={"metrics_port": port})
-        supervisor.start(process.name, _process(process.name, own, database))
-    api_url = f"http://{settings.http_host}:{settings.http_port}"
-    return World(settings, database, api_url, operator, devnet_url)
+        kept = (
+            {} if "SIGNER_PAYOUT_MAX" in process.needs else {name: Settings.model_fields[name].default for name in OWN}
+        )
+        own = settings.model_copy(update={"metrics_port": port, **kept})
+        each = OneProcess(process, own, given, server, users.get(process.name))
+        supervisor.start(process.name, each.run, each.take_share)
+    return World(settings, given, server, f"http://{settings.http_host}:{settings.http_port}", devnet_url)
+
+
+class OneProcess:
+    """What is run in a fork of this one: first it takes its share of the secrets, then it works with those alone."""
+
+    def __init__(
+        self, process: Process, settings: Settings, given: Given, server: EmbeddedPostgres | None, user: int | None
+    ) -> None:
+        """`settings` have no secrets. `user` is the OS user that it becomes."""
+        self._process = process
+        self._settings = settings
+        self._given = given
+        self._server = server
+        self._user = user
+        self._share: Share | None = None
+
+    def take_share(self) -> None:
+        """In the new process, while it has one thread. On AWS each secret is asked for where it is used."""
+        if self._settings.mode == "embedded":
+            self._share = fetch(self._process, self._settings, self._given, self._server)
+        else:
+            self._settings = self._given.settings(self._settings, settings_held(self._process))
+        _alone(self._given, self._user)
+
+    def run(self) -> None:
+        """Until it is told to stop."""
+        if self._share is None:
+            platform = open_platform(self._settings, self._process.role)
+        else:
+            settings, share = self._share.open_settings(self._settings), self._share
+            settings = settings.model_copy(update={"keystore_passphrase_file": Path("")})
+            platform = held_platform(settings, share.secrets, share.logins, self._process.role)
+        with platform as opened:
+            run_with(self._process.name, opened)
+
+
+def _users(settings: Settings, server: EmbeddedPostgres | None) -> Mapping[str, int]:
+    try:
+        return take_users(settings, server.socket if server is not None else None)
+    except NotPossible as error:
+        log.warning("all processes run as root, and one that is taken over is root, too: %s", error)
+        return {}
+
+
+def _alone(given: Given, user: int | None) -> None:
+    """A new process lets go of what the others were given, and of root's rights."""
+    given.close()
+    if user is not None:
+        become(user)
+
+
+def _postgres(settings: Settings) -> Path:
+    return settings.data.resolve() / "postgres"
+
+
+def _prepare(settings: Settings, given: Given, *, own_chain: bool) -> None:
+    """What needs every secret, in a process that ends with it: keystore, server, migrations; and is it the right chain?"""
+    settings = given.settings(settings)
+    if settings.mode == "embedded":
+        _make_keystore(settings, load_or_create(settings.data / "secrets.json"))
+    database = open_database(settings)
+    migrate(conninfo_of(database.owner_url), database.passwords())
+    if not own_chain:
+        with open_platform(settings, OBSERVER, database) as platform:
+            check_chain(platform)
 
 
 def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:
-    """Returns when the API answers and has an address for the first who asks. Raises NotReady after a minute."""
+    """Returns when the API answers, has an address for the first who asks, and coins that come now are seen.
+
+    Raises NotReady after a minute, Stopped.
+    """
     # Not /readyz: views and scanner may have hours to catch up with after a rest, and that is no reason to stop.
     wait_for(f"{world.api_url}/healthz", "the API", stop)
-    deadline = time.monotonic() + FIRST_ADDRESS_S
-    with psycopg.connect(world.database.url(READER), autocommit=True) as conn:
-        while time.monotonic() < deadline and not (stop is not None and stop.is_set()):
-            if conn.execute(_ANY_ADDRESS).fetchone() == (True,):
-                return
+    apart(lambda: wait_for_begin(open_database(world.given.settings(world.settings)).url(READER)), stop)
+
+
+def wait_for_begin(login: str) -> bool:
+    """Whether there is a deposit address to give out and the scanner has a place in the chain, at once or within a moment."""
+    deadline = time.monotonic() + BEGINS_S
+    with psycopg.connect(login, autocommit=True) as conn:
+        while time.monotonic() < deadline:
+            if conn.execute(_HAS_BEGUN).fetchone() == (True,):
+                return True
             time.sleep(0.05)
+    return False
 
 
 def free_port() -> int:
@@ -214,11 +314,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _introduction(world: World) -> str:
+def _introduce(world: World, say: Callable[[str], None]) -> None:
+    say(_introduction(world, operator_key(world.given.settings(world.settings))))
+
+
+def _introduction(world: World, operator: str) -> str:
     where = [
         f"API           {world.api_url}",
         f"docs          {world.api_url}/docs",
-        f"operator key  {world.operator_key}",
+        f"operator key  {operator}",
     ]
     if world.devnet_url:
         where += [
@@ -238,12 +342,10 @@ def _with_free_port(settings: Settings) -> Settings:
     return settings if settings.http_port else settings.model_copy(update={"http_port": free_port()})
 
 
-def _with_keystore(settings: Settings, kept: SecretsFile) -> Settings:
-    """Make the keystore at the first start. Away from the devnet, its passphrase must be the operator's own."""
-    passphrase = settings.passphrase()
-    if not passphrase and settings.network == "devnet":
-        passphrase = kept.keystore_passphrase
-    if not passphrase:
+def _make_keystore(settings: Settings, kept: SecretsFile) -> None:
+    """At the first start. Away from the devnet, its passphrase must be the operator's own."""
+    opens = passphrase(settings, kept.keystore_passphrase)
+    if not opens:
         raise UserError(
             "a keystore for real coins needs a passphrase of yours: set COUNTERFOIL_KEYSTORE_PASSPHRASE,"
             " or COUNTERFOIL_KEYSTORE_PASSPHRASE_FILE to a file that holds it"
@@ -254,9 +356,7 @@ def _with_keystore(settings: Settings, kept: SecretsFile) -> Settings:
             GAS: secrets.token_bytes(32),
             DEPOSIT_SEED: secrets.token_bytes(64),
         }
-        Keystore.create(settings.keystore_path, passphrase, new)
-    opened = {"keystore_passphrase": SecretStr(passphrase), "keystore_passphrase_file": Path("")}
-    return settings.model_copy(update=opened)
+        Keystore.create(settings.keystore_path, opens, new)
 
 
 def _devnet(port: int, block_ms: int, data: Path, grpc_port: int | None) -> Callable[[], None]:
@@ -265,20 +365,6 @@ def _devnet(port: int, block_ms: int, data: Path, grpc_port: int | None) -> Call
         from gateways.devnet.server import Devnet
 
         Devnet(Config(port, block_ms, data, grpc_port=grpc_port)).run()
-
-    return target
-
-
-def _process(name: str, settings: Settings, database: Database) -> Callable[[], None]:
-    process = PROCESSES[name]
-    if "KEYSTORE_PASSPHRASE" not in process.needs:  # only the signers can open the keystore
-        settings = settings.model_copy(update={"keystore_passphrase": SecretStr("")})
-    if "SIGNER_PAYOUT_MAX" not in process.needs:
-        settings = settings.model_copy(update={name: Settings.model_fields[name].default for name in OWN})
-
-    def target() -> None:
-        with open_platform(settings, process.role, database._replace(owner_url="")) as platform:
-            run_with(name, platform)
 
     return target
 

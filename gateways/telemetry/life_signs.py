@@ -61,7 +61,8 @@ class LifeSign:
             yield
         finally:
             if self._file is not None:
-                self._file.unlink(missing_ok=True)
+                with contextlib.suppress(PermissionError):  # the folder is another user's, who takes it
+                    self._file.unlink(missing_ok=True)
 
 
 def folder_of(setting: Path) -> Path | None:

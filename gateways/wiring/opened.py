@@ -1,12 +1,13 @@
 """Opening: from the settings to a database, a platform, and a node of the right network."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from psycopg.conninfo import make_conninfo
 
 from gateways.embedded.secrets_file import SecretsFile, load_or_create
+from gateways.platform_keys import Secrets
 from gateways.postgres.connections import Login, conninfo_of
 from gateways.postgres.database import Database
 from gateways.postgres.roles import API, LOGINS, WRITER
@@ -89,6 +90,16 @@ def refuse_one_node(settings: Settings) -> None:
             "one node is not enough for real coins, since nobody would contradict it: give two or more in"
             " COUNTERFOIL_TRON_NODE_URL, with commas between, or say COUNTERFOIL_TRON_ONE_NODE=true if one will do"
         )
+
+
+@contextlib.contextmanager
+def held_platform(settings: Settings, secrets: Secrets, logins: Mapping[str, Login], role: str) -> Iterator[Platform]:
+    """The platform of one machine for a process that holds these keys and logins alone; closed at the end of the block."""
+    platform, _ = on_postgres(settings, secrets, logins, role)
+    try:
+        yield platform
+    finally:
+        platform.close()
 
 
 def check_chain(platform: Platform) -> None:

@@ -4,12 +4,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from gateways.postgres.roles import LOGINS
 from gateways.processes.registry import PROCESSES
 from gateways.settings import PREFIX, Settings
+from tests.documents.holders import holders
+from tests.documents.rights import CALLS, OWN, VIEW_TABLES, Rights
 from tests.support.patience import HANG_S
 
 ROOT: Final = Path(__file__).parents[2]
@@ -94,6 +97,47 @@ def _processes() -> str:
     return "\n".join(rows) + "\n"
 
 
+def _rights() -> str:
+    rows = ["| table | adds | changes | removes | reads | which rows |", "|---|---|---|---|---|---|"]
+    rows += [_rights_row(f"`{name}`", may) for name, may in OWN.items()]
+    alike: dict[str, list[str]] = {}
+    for name, may in VIEW_TABLES.items():
+        alike.setdefault(_rights_row("{}", may), []).append(f"`{name}`")
+    rows += [row.format(", ".join(names)) for row, names in alike.items()]
+    rows += ["", "| function | who may call it |", "|---|---|"]
+    rows += [f"| `{name}` | {_roles(roles)} |" for name, roles in CALLS.items()]
+    return "\n".join(rows) + "\n"
+
+
+def _secrets() -> str:
+    rows = ["| secret | processes that hold it |", "|---|---|"]
+    rows += [f"| {_cell(name)} | {', '.join(sorted(who)) or 'none'} |" for name, who in holders().items()]
+    return "\n".join(rows) + "\n"
+
+
+def _rights_row(name: str, may: Rights) -> str:
+    by_columns: dict[str, list[str]] = {}
+    for role, columns in sorted(may.changes.items()):
+        by_columns.setdefault(columns, []).append(role)
+    changes = "; ".join(
+        _roles(roles) + ("" if columns == "*" else f": {', '.join(columns.split())}")
+        for columns, roles in by_columns.items()
+    )
+    cells = [name, _roles(may.adds), changes, _roles(may.removes), _roles(may.reads), _cell(may.rows)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _roles(roles: Iterable[str]) -> str:
+    others = sorted(_login(role) for role in set(LOGINS) - set(roles))
+    if len(others) <= 1:
+        return "every login" + (f" but {others[0]}" if others else "")
+    return ", ".join(sorted(map(_login, roles)))
+
+
+def _login(role: str) -> str:
+    return role.removeprefix("counterfoil_")
+
+
 def _cell(text: str) -> str:
     """Text that stands in a table: names of settings and of files as code."""
     return re.sub(r"(?<![`\w/])([A-Z]+(?:_[A-Z]+)+)(?![`\w])", r"`\1`", text.replace("|", "\\|"))
@@ -103,6 +147,12 @@ def _demo() -> str:
     return "```text\n" + "\n".join(demo_lines(program("demo"))) + "\n```\n"
 
 
-QUICK: Final[Mapping[str, Callable[[], str]]] = {"help": _help, "settings": _settings, "processes": _processes}
+QUICK: Final[Mapping[str, Callable[[], str]]] = {
+    "help": _help,
+    "settings": _settings,
+    "processes": _processes,
+    "rights": _rights,
+    "secrets": _secrets,
+}
 """Written in a moment: a fast test holds them equal."""
 PARTS: Final[Mapping[str, Callable[[], str]]] = {**QUICK, "demo": _demo}

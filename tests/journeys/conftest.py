@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -38,9 +39,12 @@ PERMISSIONS = [
 class Installation:
     """`counterfoil up` on a data folder: start it, kill it, start it again."""
 
-    def __init__(self, data: Path, *options: str, block_ms: int = 60, **settings: str) -> None:
+    def __init__(
+        self, data: Path, *options: str, block_ms: int = 60, python: str = sys.executable, **settings: str
+    ) -> None:
         """`options` are the command's, beside those that every journey gives."""
         self.data = data
+        self.python = python
         self.options = options
         self.block_ms = block_ms
         self.settings = settings
@@ -50,7 +54,8 @@ class Installation:
     def start(self) -> "Installation":
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
         environment |= {f"COUNTERFOIL_{name.upper()}": value for name, value in self.settings.items()}
-        command = [sys.executable, "-m", "gateways", "up", "--data", str(self.data), "--http-port", "0"]
+        environment["PYTHONPATH"] = sysconfig.get_paths()["purelib"]
+        command = [self.python, "-m", "gateways", "up", "--data", str(self.data), "--http-port", "0"]
         self.output = []
         self._process = subprocess.Popen(
             [*command, "--devnet-port", "0", "--block-ms", str(self.block_ms), *self.options],

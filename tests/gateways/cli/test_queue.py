@@ -7,7 +7,7 @@ import pytest
 from core.ports.queues import Message
 from gateways.cli.console import Output
 from gateways.cli.queue import redrive, show_dead, show_queues
-from gateways.postgres.roles import RECORDER
+from gateways.postgres.roles import OBSERVER, RECORDER
 from gateways.queues import DEPOSIT_EVENTS
 from gateways.settings import Settings, load
 from gateways.user_error import UserError
@@ -19,9 +19,10 @@ from tests.support.postgres import Database
 def settings(database: Database, tmp_path: Path) -> Settings:
     """Two messages on the deposit queue, both set aside."""
     made = load({}, database_url=database.owner_url, data=tmp_path)
+    with open_platform(made, OBSERVER) as platform:
+        platform.queues[DEPOSIT_EVENTS].send([Message(b'{"number": 1}', "a", "1"), Message(b'{"number": 2}', "b", "2")])
     with open_platform(made, RECORDER) as platform:
         queue = platform.queues[DEPOSIT_EVENTS]
-        queue.send([Message(b'{"number": 1}', "a", "1"), Message(b'{"number": 2}', "b", "2")])
         for each in queue.receive(10):
             queue.bury(each.receipt, f"reason of {each.group}")
     return made

@@ -18,13 +18,14 @@ from referencing.jsonschema import DRAFT202012
 
 from core.ports.wallets import ReadyAddress
 from core.tron.address import Address
+from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
 from gateways.http.app import server as make_server
 from gateways.http.docs.openapi import document
 from gateways.http.edge.server import Server
-from gateways.postgres.connections import conninfo_of
+from gateways.postgres.connections import Connections, conninfo_of
 from gateways.postgres.database import Database as PlatformDatabase
 from gateways.postgres.event_store import datastore
-from gateways.postgres.roles import API, PROJECTOR, RECORDER, SIGNER
+from gateways.postgres.roles import API, PROJECTOR, RECORDER, SIGNER, WEBHOOKS
 from gateways.settings import Settings
 from gateways.wiring.opened import embedded
 from gateways.wiring.platform import Platform
@@ -179,6 +180,8 @@ class World:
         self.operator = self.client(OPERATOR_KEY)
         self.projector_url = conninfo_of(platform.logins[PROJECTOR])
         self._views = datastore(self.projector_url)
+        self._deliverer = Connections(platform.logins[WEBHOOKS], connections_max=1)
+        self.deliveries = PostgresWebhookOutbox(self._deliverer)
         tracking = ViewTracking(self._views)
         self._projector = Projector(list(VIEWS.values()), platform.store, tracking)
         self._projecting = threading.Lock()
@@ -232,6 +235,7 @@ class World:
 
     def close(self) -> None:
         self._views.close()
+        self._deliverer.close()
         self.platform.close()
         self.signer.close()
         self.recorder.close()

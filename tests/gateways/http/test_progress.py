@@ -19,8 +19,11 @@ class Places:
     def __init__(self) -> None:
         self.rows = [("the view balances", 10, 0), ("the process relay", 10, 0)]
         self.holders: list[tuple[int, str, str]] = []
+        self.blockers: list[tuple[int, str, str, float]] = []
 
     async def fetch(self, query: str) -> list[Any]:
+        if "pg_blocking_pids" in query:
+            return [SimpleNamespace(pid=pid, role=role, held=held, waited_s=s) for pid, role, held, s in self.blockers]
         if "pg_locks" in query:
             return [SimpleNamespace(pid=pid, role=role, turn=turn) for pid, role, turn in self.holders]
         return [SimpleNamespace(name=name, place=place, waiting=waiting) for name, place, waiting in self.rows]
@@ -89,3 +92,17 @@ def test_a_lock_that_is_held_for_five_seconds_rings_with_who_holds_it() -> None:
     assert [name for name, _ in watched.rang] == ["append_lock_held"]
     watched.places.holders = []
     assert watched.look(5) == {}
+
+
+def test_a_lock_that_others_wait_for_rings_with_who_holds_it() -> None:
+    """Of a table or of a row; it is named while it lasts, and rings once."""
+    watched = Watched()
+    watched.places.blockers = [(78, "counterfoil_recorder", "queue_messages", 6.0)]
+    for _ in range(2):
+        [said] = watched.look(5).values()
+        assert said.startswith(
+            "the backend 78 of counterfoil_recorder has locked queue_messages, and others have waited for 6 s"
+        )
+    watched.places.blockers = []
+    assert watched.look(5) == {}
+    assert [name for name, _ in watched.rang] == ["lock_held"]

@@ -1,5 +1,6 @@
 """Who may change the history: nobody; and the schema: no process."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import psycopg
@@ -7,9 +8,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from core.ledger.ledger import Ledger
+from gateways.http.progress import _BLOCKERS
 from gateways.postgres.event_store import APPEND_LOCK
 from gateways.postgres.migrate import OWNER, ROLES
-from gateways.postgres.roles import LOGINS, MAY_APPEND
+from gateways.postgres.roles import LOGINS, MAY_APPEND, PROJECTOR, RECORDER
 from gateways.postgres.server import EmbeddedPostgres
 from tests.gateways.histories import verified_head
 from tests.support.history import (
@@ -17,6 +19,7 @@ from tests.support.history import (
     execute,
     wallet,
 )
+from tests.support.patience import until
 from tests.support.postgres import Database
 
 # Append-only for everybody (I2)
@@ -98,3 +101,22 @@ def test_only_who_appends_can_take_the_append_lock(database: Database, role: str
         else:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 conn.execute("SELECT take_append_lock()")
+
+
+def test_whoever_locks_a_table_that_others_wait_for_is_found(database: Database) -> None:
+    """The reader's login sees the backend, its role and the table; who waits behind the waiter is not blamed."""
+    with (
+        psycopg.connect(database.role_urls[RECORDER]) as locks,
+        psycopg.connect(database.role_urls[PROJECTOR]) as waits,
+        psycopg.connect(database.reader_url, autocommit=True) as reads,
+        ThreadPoolExecutor() as thread,
+    ):
+        locks.execute("LOCK TABLE queue_messages IN ACCESS EXCLUSIVE MODE")
+        waiting = thread.submit(waits.execute, "SELECT count(*) FROM queue_messages")
+        at_once = _BLOCKERS.replace("interval '5.0 s'", "interval '0 s'")
+        found = until(lambda: reads.execute(at_once).fetchall(), "the waiter is seen")  # type: ignore[arg-type]
+        assert [(pid, role, held) for pid, role, held, _ in found] == [
+            (locks.info.backend_pid, RECORDER, "queue_messages")
+        ]
+        locks.rollback()
+        waiting.result()

@@ -29,7 +29,7 @@ def become(api: World, client: Client, event_id: str, status: DeliveryStatus) ->
     kept = api.platform.outbox.find(client.account_id, event_id)
     assert kept is not None
     retry = kept.next_retry_at if status == "pending" else None
-    assert api.platform.outbox.record(msgspec.structs.replace(kept, status=status, attempts=1, next_retry_at=retry))
+    assert api.deliveries.record(msgspec.structs.replace(kept, status=status, attempts=1, next_retry_at=retry))
 
 
 def statuses(client: Client) -> dict[str, str]:
@@ -65,7 +65,7 @@ def test_a_webhook_is_delivered_again_in_every_state(api: World) -> None:
         for event_id, status in zip(events, STATES, strict=True):
             kept = api.platform.outbox.find(acme.account_id, event_id)
             assert kept is not None
-            api.platform.outbox.record(msgspec.structs.replace(kept, status=status, attempts=kept.attempts + 1))
+            api.deliveries.record(msgspec.structs.replace(kept, status=status, attempts=kept.attempts + 1))
 
     for event_id, status in zip(events, STATES, strict=True):
         become(api, acme, event_id, status)

@@ -51,7 +51,7 @@ def test_an_exhausted_event_is_delivered_again(shared: World) -> None:
     kept = shared.platform.outbox.find(acme.account_id, event_id)
     assert kept is not None
     failed = msgspec.structs.replace(kept, status="exhausted", attempts=1, last_error="410", next_retry_at=None)
-    assert shared.platform.outbox.record(failed)
+    assert shared.deliveries.record(failed)
     [shown] = acme.shown("/v1/webhook-events?status=exhausted")["data"]
     assert (shown["last_error"], shown["next_retry_at"]) == ("410", None)
     again = acme.made(f"/v1/webhook-events/{event_id}/redeliver", None)

@@ -1,0 +1,109 @@
+"""What each process of one machine knows of secrets: its share, which a helper reads for it and hands over through a pipe.
+
+The process itself never sees the file with everybody's; a process' declaration (`access`, `needs`) says what its share has.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
+
+from gateways.aws.names import FOR_API, FOR_FACTS, FOR_WEBHOOKS
+from gateways.embedded.secrets_file import load_or_create
+from gateways.platform_keys import Secrets, SecretWithheld
+from gateways.postgres.roles import API
+from gateways.postgres.server import EmbeddedPostgres
+from gateways.processes.apart import apart
+from gateways.processes.given import SECRET_SETTINGS, Given
+from gateways.processes.process import Process
+from gateways.settings import Settings
+
+KEYS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    FOR_API: ("api_key_pepper", "position_key"),
+    FOR_WEBHOOKS: ("webhook_master",),
+    FOR_FACTS: ("deposit_fact_key",),
+}
+"""By the secret's name in `Access`, which is AWS' name for it: the platform's keys."""
+
+
+class Share(NamedTuple):
+    """Settings that are secret, keys of the platform, and logins by database role: what one process may know."""
+
+    settings: Mapping[str, str]
+    keys: Mapping[str, bytes]
+    logins: Mapping[str, str]
+
+    def open_settings(self, settings: Settings) -> Settings:
+        """These settings with the share's."""
+        return settings.model_copy(update={name: SecretStr(value) for name, value in self.settings.items()})
+
+    @property
+    def secrets(self) -> Secrets:
+        """The keys; to ask for another one is a defect."""
+        return _PartOfSecrets(**self.keys)
+
+    def __repr__(self) -> str:
+        return "Share(hidden)"
+
+
+class _PartOfSecrets(Secrets):
+    def __init__(self, **keys: bytes) -> None:
+        for name, key in keys.items():
+            object.__setattr__(self, name, key)
+
+    def __getattr__(self, name: str) -> Any:
+        raise SecretWithheld(f"this process does not hold {name}")
+
+
+def settings_held(process: Process) -> frozenset[str]:
+    """The secret settings that a process may know; DATABASE_URL is everybody's, and one login then plays every role."""
+    held = {"database_url"}
+    if "KEYSTORE_PASSPHRASE" in process.needs:
+        held.add("keystore_passphrase")
+    if process.role == API:
+        held.add("operator_api_key")
+    if "TRON_NODE_URL" in process.needs:
+        held.add("tron_api_key")
+    return frozenset(held)
+
+
+def keys_held(process: Process) -> frozenset[str]:
+    """The platform's keys that a process may know."""
+    return frozenset(key for name in process.access.secrets for key in KEYS_OF.get(name, ()))
+
+
+def roles_held(process: Process) -> frozenset[str]:
+    """The database roles that a process may log in as."""
+    return frozenset({process.role, *process.access.logins})
+
+
+def fetch(process: Process, settings: Settings, given: Given, server: EmbeddedPostgres | None) -> Share:
+    """The share of one process, read apart from it. `settings` are those without secrets."""
+    return apart(_reader(process, settings, given, server))
+
+
+def _reader(process: Process, settings: Settings, given: Given, server: EmbeddedPostgres | None) -> Callable[[], Share]:
+    def read() -> Share:
+        kept = load_or_create(settings.data / "secrets.json")
+        known = given.settings(settings)
+        told = {name: value for name in SECRET_SETTINGS if (value := getattr(known, name).get_secret_value())}
+        told.setdefault("operator_api_key", kept.operator_api_key)
+        told["keystore_passphrase"] = passphrase(known, kept.keystore_passphrase)
+        url = told.get("database_url", "")
+        roles = roles_held(process)
+        if server is None:
+            logins = {role: make_conninfo(url, options=f"-c role={role}") for role in roles}
+        else:
+            logins = {
+                role: make_conninfo(server.place, user=role, password=kept.role_passwords[role]) for role in roles
+            }
+        keys = {name: bytes.fromhex(getattr(kept, name)) for name in keys_held(process)}
+        return Share({name: told[name] for name in settings_held(process) & told.keys()}, keys, logins)
+
+    return read
+
+
+def passphrase(settings: Settings, made: str) -> str:
+    """The keystore's, as it was given; the one that was made at the first start is for devnets alone."""
+    return settings.passphrase() or (made if settings.network == "devnet" else "")
