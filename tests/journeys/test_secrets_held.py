@@ -37,7 +37,8 @@ UP: Final = "up"
 def interpreter() -> str:
     """This Python, or, where it lies in root's home, the same one elsewhere, which other users may run."""
     own, other = os.path.realpath(sys.executable), f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    return other if own.startswith("/root/") and Path(other).exists() else sys.executable
+    hidden = Path(own).is_relative_to(Path("~root").expanduser())
+    return other if hidden and Path(other).exists() else sys.executable
 
 
 def made(data: Path) -> None:

@@ -62,14 +62,7 @@ def test_the_operator_keeps_the_treasury() -> None:
 
             running.faucet(paid, usdt="30")  # too little for a sweep
             until(lambda: len(get(company, "/v1/deposits", status="confirmed")["data"]) == 2, "it is credited")
-            assert COLD in typed("evacuate", "--reason", "a key may be in other hands")
-            waiting = post(company, "/v1/payouts", {"to_address": PAYEE, "amount": "10"})
-            until(lambda: _evacuated(operator), "nothing is left that can be moved")
-            assert get(company, f"/v1/payouts/{waiting['id']}")["state"] == "requested"
-            assert "everything goes to the cold wallet" in typed("signing", "status")
-            assert "under way" in typed("evacuate")
-            assert "evacuation" in typed("signing", "resume", "--reason", "it was in a drawer")
-            assert get(operator, "/v1/evacuation")["state"] == "ended"
+            _evacuate(typed, operator, company)
 
             history = Path(folder) / "history.ndjson"
             typed("audit", "export", "--output", str(history))
@@ -84,6 +77,18 @@ def test_the_operator_keeps_the_treasury() -> None:
             assert told.returncode == 0, told.stdout + told.stderr
             assert "not known" not in told.stdout
         assert running.stop() == 0
+
+
+def _evacuate(typed, operator, company) -> None:  # type: ignore[no-untyped-def]
+    """From the alarm to coins in the cold address, and back to signing; a payout waits meanwhile."""
+    assert COLD in typed("evacuate", "--reason", "a key may be in other hands")
+    waiting = post(company, "/v1/payouts", {"to_address": PAYEE, "amount": "10"})
+    until(lambda: _evacuated(operator), "nothing is left that can be moved")
+    assert get(company, f"/v1/payouts/{waiting['id']}")["state"] == "requested"
+    assert "everything goes to the cold wallet" in typed("signing", "status")
+    assert "under way" in typed("evacuate")
+    assert "evacuation" in typed("signing", "resume", "--reason", "it was in a drawer")
+    assert get(operator, "/v1/evacuation")["state"] == "ended"
 
 
 def _evacuated(operator) -> bool:  # type: ignore[no-untyped-def]
