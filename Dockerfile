@@ -22,10 +22,10 @@ RUN python -m compileall -q /app \
     && chmod 0755 /opt/venv/bin/counterfoil
 
 FROM python:3.13.13-slim-trixie
-# Nobody's user, and the folder of one machine's data; on AWS nothing is kept there.
+# Nobody's user, and the folders of one machine's data and keys, and of what both share; on AWS nothing is kept there.
 RUN groupadd --gid 10001 counterfoil \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin counterfoil \
-    && install --directory --owner 10001 --group 10001 --mode 0700 /data
+    && install --directory --owner 10001 --group 10001 --mode 0700 /data /data/postgres-socket /data/signers /keys
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 ENV PATH=/opt/venv/bin:$PATH \

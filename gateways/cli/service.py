@@ -38,18 +38,37 @@ def up(
         Parameter(help="Where the devnet serves gRPC too, and blocks are read; 0: a free port", validator=Port),
     ] = None,
     block_ms: BlockMs = 3000,
+    without_signers: Annotated[
+        bool, Parameter(help="The signers run elsewhere: DATA/signers is left for their --signers-of", negative="")
+    ] = False,
+    signers_of: Annotated[
+        Path | None,
+        Parameter(help="Only the signers, of the installation that left this folder, with the keystore in --data"),
+    ] = None,
 ) -> None:
     """Every process on this machine until Ctrl-C; state survives a restart.
 
     Prints the API's URL, the operator's key and the devnet's URL. Commands that are started beside it with the same
     --data find its database and its node by themselves.
     """
+    from gateways.processes import signers_apart
     from gateways.processes.given import take
     from gateways.processes.up import run
 
     own = _own_settings(data=data, network=network, http_port=http_port)
     given = take()  # which begins anew, with settings that have no secrets, where the environment had some
-    run(own, Output().say, devnet_port=devnet_port, devnet_grpc_port=devnet_grpc_port, block_ms=block_ms, given=given)
+    if signers_of is not None:
+        signers_apart.run(own, signers_of, Output().say, given)
+        return
+    run(
+        own,
+        Output().say,
+        devnet_port=devnet_port,
+        devnet_grpc_port=devnet_grpc_port,
+        block_ms=block_ms,
+        given=given,
+        signs=not without_signers,
+    )
 
 
 def devnet(

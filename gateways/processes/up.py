@@ -5,7 +5,6 @@ import fcntl
 import importlib
 import itertools
 import logging
-import secrets
 import signal
 import socket
 import threading
@@ -19,7 +18,7 @@ from typing import Final
 import httpx2
 import psycopg
 
-from gateways.embedded.secrets_file import SecretsFile, load_or_create
+from gateways.embedded.secrets_file import load_or_create
 from gateways.postgres.connections import conninfo_of
 from gateways.postgres.migrate import migrate
 from gateways.postgres.roles import OBSERVER, READER
@@ -33,7 +32,8 @@ from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
 from gateways.processes.run import run_with
 from gateways.processes.running import announced, find
-from gateways.processes.shares import Share, fetch, passphrase, settings_held
+from gateways.processes.shares import Share, fetch, make_keystore, settings_held
+from gateways.processes.signers_apart import hand_over, signers
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
@@ -46,7 +46,6 @@ from gateways.wiring.opened import (
     operator_key,
     refuse_one_node,
 )
-from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
 READY_S: Final = 60.0
 BEGINS_S: Final = 15.0
@@ -84,8 +83,12 @@ def run(
     block_ms: int,
     devnet_grpc_port: int | None = None,
     given: Given = NOTHING,
+    signs: bool = True,
 ) -> None:
-    """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM. `settings` have no secrets."""
+    """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM. `settings` have no secrets.
+
+    Without `signs`, the signers are run elsewhere, and find in DATA/signers what they need.
+    """
     refuse_one_node(settings)
     must_be_limited(settings)
     harden()
@@ -105,6 +108,7 @@ def run(
             block_ms=block_ms,
             devnet_grpc_port=devnet_grpc_port,
             given=given,
+            signs=signs,
         )
         ending.enter_context(announced(world.settings, world.api_url, world.devnet_url, given))
         with contextlib.suppress(Stopped):
@@ -181,6 +185,7 @@ def start(
     block_ms: int,
     devnet_grpc_port: int | None = None,
     given: Given = NOTHING,
+    signs: bool = True,
 ) -> World:
     """Keystore, database, migrations, chain, processes, in this order; `ending` stops them in reverse, whatever happens.
 
@@ -202,15 +207,19 @@ def start(
     ours = settings.mode == "embedded" and not given.has("database_url", settings)
     if ours:
         ending.callback(stop_server, _postgres(settings))
-    apart(partial(_prepare, settings, given, own_chain=devnet_url is not None))
+    apart(partial(_prepare, settings, given, own_chain=devnet_url is not None, signs=signs))
     server = EmbeddedPostgres(_postgres(settings), guarded=False) if ours else None
-    users = _users(settings, server)
+    users = _users(settings, server) if signs else {}
     ending.callback(supervisor.stop)
     if devnet_url is not None:
         devnet = _devnet(devnet_port, block_ms, settings.data / DEVNET, devnet_grpc_port)
         supervisor.start(DEVNET, devnet, partial(_alone, given, users.get(DEVNET)))
         wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
+    if not signs:
+        hand_over(settings, given, server)
     for number, process in enumerate(PROCESSES.values()):
+        if process in signers() and not signs:
+            continue
         port = settings.metrics_port and settings.metrics_port + number
         kept = (
             {} if "SIGNER_PAYOUT_MAX" in process.needs else {name: Settings.model_fields[name].default for name in OWN}
@@ -274,11 +283,13 @@ def _postgres(settings: Settings) -> Path:
     return settings.data.resolve() / "postgres"
 
 
-def _prepare(settings: Settings, given: Given, *, own_chain: bool) -> None:
+def _prepare(settings: Settings, given: Given, *, own_chain: bool, signs: bool) -> None:
     """What needs every secret, in a process that ends with it: keystore, server, migrations; and is it the right chain?"""
     settings = given.settings(settings)
     if settings.mode == "embedded":
-        _make_keystore(settings, load_or_create(settings.data / "secrets.json"))
+        made = load_or_create(settings.data / "secrets.json").keystore_passphrase
+        if signs:
+            make_keystore(settings, made)
     database = open_database(settings)
     migrate(conninfo_of(database.owner_url), database.passwords())
     if not own_chain:
@@ -340,23 +351,6 @@ def _introduction(world: World, operator: str) -> str:
 
 def _with_free_port(settings: Settings) -> Settings:
     return settings if settings.http_port else settings.model_copy(update={"http_port": free_port()})
-
-
-def _make_keystore(settings: Settings, kept: SecretsFile) -> None:
-    """At the first start. Away from the devnet, its passphrase must be the operator's own."""
-    opens = passphrase(settings, kept.keystore_passphrase)
-    if not opens:
-        raise UserError(
-            "a keystore for real coins needs a passphrase of yours: set COUNTERFOIL_KEYSTORE_PASSPHRASE,"
-            " or COUNTERFOIL_KEYSTORE_PASSPHRASE_FILE to a file that holds it"
-        )
-    if not settings.keystore_path.exists():
-        new = {
-            HOT: secrets.token_bytes(32),
-            GAS: secrets.token_bytes(32),
-            DEPOSIT_SEED: secrets.token_bytes(64),
-        }
-        Keystore.create(settings.keystore_path, opens, new)
 
 
 def _devnet(port: int, block_ms: int, data: Path, grpc_port: int | None) -> Callable[[], None]:

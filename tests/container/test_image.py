@@ -70,14 +70,29 @@ def test_the_health_check_is_a_command_of_the_program() -> None:
 def test_the_local_stack_gives_a_container_nothing_that_it_does_not_need() -> None:
     """Read-only, without capabilities, without new privileges, as nobody; no password and no published port."""
     stack = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
-    (service,) = stack["services"].values()
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["user"] == of("USER", LAST_STAGE)[0]
-    assert all("noexec" in each and "nosuid" in each for each in service["tmpfs"])
-    assert "environment" not in service
-    assert "ports" not in service
-    assert "privileged" not in service
-    assert service["volumes"] == ["data:/data"]
-    assert int(service["stop_grace_period"].removesuffix("s")) > 25  # longer than the server's own end
+    for service in stack["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["user"] == of("USER", LAST_STAGE)[0]
+        assert all("noexec" in each and "nosuid" in each for each in service["tmpfs"])
+        assert "environment" not in service
+        assert "ports" not in service
+        assert "privileged" not in service
+        assert int(service["stop_grace_period"].removesuffix("s")) > 25  # longer than the server's own end
+
+
+def test_the_signers_have_a_container_of_their_own_with_the_keys() -> None:
+    """The keys' volume is theirs alone; of the installation they see the socket and what was left for them, to read."""
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    assert services["counterfoil"]["command"][-1] == "--without-signers"
+    assert services["signers"]["command"] == ["up", "--signers-of", "/data/signers", "--data", "/keys"]
+    assert services["signers"]["volumes"] == [
+        "keys:/keys",
+        "socket:/data/postgres-socket:ro",
+        "signers:/data/signers:ro",
+    ]
+    assert not [each for each in services["counterfoil"]["volumes"] if "keys" in each]
+    (folders,) = [line for line in of("RUN", LAST_STAGE) if "install --directory" in line]
+    mounted = {each.split(":")[1] for service in services.values() for each in service["volumes"]}
+    assert mounted <= set(folders.split())  # else Docker makes them, and they are root's
