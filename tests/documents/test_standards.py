@@ -79,7 +79,8 @@ def test_the_threat_model_is_whole() -> None:
         line.split("|")[1].strip() for line in PAGE.partition("| asset | where")[2].split("\n\n")[0].splitlines()[2:]
     }
     rows = _rows()
-    assert len({attacker for attacker, _ in rows}) == 12
+    attackers = list(dict.fromkeys(attacker for attacker, _ in rows))
+    assert len(attackers) == 12
     assert all(len(cells) == 4 and all(cell.strip() for cell in cells) for _, cells in rows)
     assert {re.split(r",| of ", cells[0].strip())[0] for _, cells in rows} == assets
     assert [cells for _, cells in rows if "`test_" not in cells[3]] == []
