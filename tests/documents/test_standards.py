@@ -81,6 +81,12 @@ def test_the_threat_model_is_whole() -> None:
     rows = _rows()
     attackers = list(dict.fromkeys(attacker for attacker, _ in rows))
     assert len(attackers) == 12
+    glance = PAGE.partition("| attacker | the most")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| \[(.+?)\]\(#", glance, re.MULTILINE) == attackers
+    places = set(re.findall(r'id="([^"]+)"', guide_page("security").decode()))
+    assert set(re.findall(r"\(#([^)]+)\)", PAGE)) <= places
+    elsewhere = set(re.findall(r"\(/docs/operate#([^)]+)\)", PAGE))
+    assert elsewhere <= set(re.findall(r'id="([^"]+)"', guide_page("operate").decode()))
     assert all(len(cells) == 4 and all(cell.strip() for cell in cells) for _, cells in rows)
     assert {re.split(r",| of ", cells[0].strip())[0] for _, cells in rows} == assets
     assert [cells for _, cells in rows if "`test_" not in cells[3]] == []
