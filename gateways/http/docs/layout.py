@@ -15,18 +15,29 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from gateways.http.docs.guides import GUIDES, source
+from gateways.http.docs.standards import counted, tables
 
+_STANDARD: Final = re.compile(r"<!-- standard: (\w+) -->\n")
 _COMMENT: Final = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _NOTE: Final = re.compile(r"((?:^|(?<=  ))#.*)$", re.MULTILINE)
+_KINDS: Final = {
+    "word": "words",
+    "number": "labelled numbered",
+    "of": "labelled counted",
+    "asset": "labelled assets",
+}
+"""The looks of a table of more than two columns, or of words, by the name of its first column."""
 _PAGES: Final = {"api": "/docs", **{guide: f"/docs/{guide}" for guide in GUIDES}}
 
 
 @cache
 def guide_page(guide: str) -> bytes:
     """A guide, with its contents beside it."""
-    text = _COMMENT.sub("", source(guide))
+    text = _STANDARD.sub(lambda found: f"{counted(found[1])}\n{tables(found[1])}", source(guide))
+    text = _COMMENT.sub("", text)
     markdown = MarkdownIt("commonmark").enable("table")
     markdown.add_render_rule("fence", _fence)
+    markdown.add_render_rule("code_inline", _name)
     tokens = markdown.parse(text)
     contents = _headings(tokens)
     _tables(tokens)
@@ -110,13 +121,19 @@ def _tables(tokens: Sequence[Token]) -> None:
         elif token.type == "th_open":
             names.append(tokens[number + 1].content)
         elif token.type == "thead_close":
-            table.attrSet("class", "words" if names[0] == "word" else "labelled" if len(names) > 2 else "plain")
+            table.attrSet("class", _kind(names))
             column = 0
         elif token.type == "tr_open":
             column = 0
         elif token.type == "td_open":
             token.attrSet("data-label", names[column])
             column += 1
+
+
+def _kind(names: Sequence[str]) -> str:
+    if len(names) > 2 or names[0] == "word":
+        return _KINDS.get(names[0], "labelled")
+    return "plain"
 
 
 def _fence(_renderer: object, tokens: Sequence[Token], index: int, *_: Any) -> str:
@@ -126,6 +143,13 @@ def _fence(_renderer: object, tokens: Sequence[Token], index: int, *_: Any) -> s
     if language in ("sh", "python"):
         code = _NOTE.sub(r'<span class="note">\1</span>', code)
     return f'<pre class="{escape(language)}" tabindex="0"><code>{code}</code></pre>\n'
+
+
+def _name(_renderer: object, tokens: Sequence[Token], index: int, *_: Any) -> str:
+    """A name in a sentence or a table: a long one may break behind its underscores; a test's has a line of its own."""
+    name = tokens[index].content
+    kind = " class=test" if name.startswith("test_") else ""
+    return f"<code{kind}>{escape(name, quote=False).replace('_', '_<wbr>')}</code>"
 
 
 def _file(name: str) -> str:

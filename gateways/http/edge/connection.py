@@ -239,6 +239,7 @@ def _answer(refusal: Refusal) -> bytes:
     headers: dict[str, Any] = {
         "content-type": "application/problem+json",
         "content-length": len(body),
+        "x-content-type-options": "nosniff",
         "connection": "close",
         **headers_of(refusal),
     }

@@ -57,6 +57,8 @@ BODY_BYTES_MAX: Final = 64 * 1024
 QUERY_BYTES_MAX: Final = 4 * 1024
 _UNCLEAN: Final = "holds a control character"
 _PROCESS: Final = secrets.token_hex(8)
+_LOADS_NOTHING: Final = (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
+"""For whoever opens an answer in a browser; a page has a policy of its own."""
 _NUMBERS: Final = itertools.count(1)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -218,10 +220,13 @@ async def send_reply(send: Send, answer: Reply, request_id: str, more: Iterable[
     headers = [
         (b"x-request-id", request_id.encode()),
         (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
         (b"cache-control", b"no-cache" if answer.is_document else b"no-store"),
         *more,
         *answer.headers,
     ]
+    if all(name != _LOADS_NOTHING[0] for name, _ in answer.headers):
+        headers.append(_LOADS_NOTHING)
     if answer.status != NOT_MODIFIED:
         headers += [(b"content-type", answer.media_type), (b"content-length", str(len(answer.body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

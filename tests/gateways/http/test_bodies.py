@@ -160,6 +160,10 @@ PLACES = [
     ("GET", "/v1/payouts/0196B5A0-0000-7000-8000-000000000000", 404, "not_found"),
     ("PUT", "/v1/payouts", 405, "method_not_allowed"),
     ("DELETE", "/v1/balances", 405, "method_not_allowed"),
+    ("TRACE", "/v1/balances", 405, "method_not_allowed"),
+    ("OPTIONS", "/v1/payouts", 405, "method_not_allowed"),
+    ("GET", "/.git/config", 404, "path_not_found"),
+    ("GET", "/docs/..%2f..%2fpyproject.toml", 404, "path_not_found"),
 ]
 
 

@@ -77,7 +77,9 @@ def test_it_is_alive_and_ready(api: World) -> None:
         page = client.get(path)
         assert page.headers["content-type"].startswith("text/html")
         assert not re.search(r"(src|href)=\"(https?:)?//", page.text)
-        assert "default-src 'none'" in page.headers["content-security-policy"]
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
 
 
 def test_a_database_of_another_version_is_not_ready(api: World) -> None:
@@ -226,3 +228,15 @@ def test_no_log_line_holds_a_key(api: World, caplog: pytest.LogCaptureFixture) -
     assert acme.headers["x-api-key"] not in text
     assert OPERATOR_KEY not in text
     assert "whsec_" not in text
+
+
+def test_a_refused_key_is_logged_without_the_key(shared: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A key that nobody knows, and one without the permission: a line with the status, and nothing of the key."""
+    acme = shared.company(permissions=["ledger:read"])
+    with caplog.at_level(logging.INFO):
+        shared.client("cf_live_nobody").get("/v1/balances", headers={"x-request-id": "unknown"})
+        acme.get("/v1/payouts", headers={"x-request-id": "forbidden"})
+    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    said = {line["request_id"]: (line["status"], line.get("api_key_id")) for line in lines if "status" in line}
+    assert (said["unknown"], said["forbidden"]) == ((401, None), (403, acme.key_id))
+    assert "cf_live_nobody" not in json.dumps(lines)

@@ -3,7 +3,7 @@
 from importlib import resources
 from typing import Final
 
-GUIDES: Final = ("integrate", "operate", "verify", "extend", "glossary")
+GUIDES: Final = ("integrate", "operate", "verify", "security", "extend", "glossary")
 
 
 def source(guide: str) -> str:

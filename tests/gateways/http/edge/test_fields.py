@@ -91,6 +91,28 @@ def test_a_document_is_sent_once(shared: World) -> None:
         assert "etag" not in health.headers
 
 
+def test_every_answer_forbids_guessing_and_keeping(shared: World) -> None:
+    """Answers, refusals and pages say nosniff, no referrer and no frame; what is no document says no-store."""
+    acme = shared.company()
+    for path in (
+        "/v1/balances",
+        "/v1/payouts/none",
+        "/nowhere",
+        "/healthz",
+        "/openapi.json",
+        "/docs",
+        "/docs/security",
+    ):
+        headers = acme.get(path).headers
+        assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+        [policy] = headers.get_list("content-security-policy")
+        assert policy.startswith("default-src 'none'; ")
+        assert policy.endswith("frame-ancestors 'none'")
+        assert "unsafe" not in policy
+        assert headers["cache-control"] == ("no-cache" if path.startswith(("/docs", "/openapi")) else "no-store")
+        assert not {"set-cookie", "access-control-allow-origin"} & set(headers)
+
+
 @pytest.mark.fast
 @pytest.mark.parametrize(
     ("given", "taken"),
