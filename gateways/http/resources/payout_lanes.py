@@ -13,8 +13,8 @@ from gateways.http.fields import Read
 class PayoutLane(Answer, frozen=True):
     """An account's payouts that nothing was prepared for. `short_minor`: USDT that the first of them lacks.
 
-    `earmarked_minor` of what came in is set aside for them. Both are what the process `payouts` saw last. `reasons`: what any of
-    them has waited for a minute.
+    `earmarked_minor` of what came in is set aside for them. Both are what the process `payouts` saw last.
+    `reasons`: for what any of them has waited for a minute.
     """
 
     account_id: UUID
