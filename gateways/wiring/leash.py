@@ -4,7 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from core.ports.spent_totals import SpentTotals
-from core.proofs.checkpoints import ArchivedCheckpoint, Checkpoint
+from core.proofs.checkpoints import ArchivedCheckpoint, Checkpoint, CheckpointArchive
 from gateways.embedded.spent_totals import FileSpentTotals
 from gateways.settings import PREFIX, Settings
 from gateways.signer_settings import UNLIMITED, approvers_of, limit_minor
@@ -12,6 +12,7 @@ from gateways.user_error import UserError
 from gateways.wiring.notes import open_archive
 from gateways.wiring.platform import Platform
 from projections.audit.archive_sight import numbers_of
+from projections.audit.history_tree import Transaction
 from projections.sealed_history import PostgresSealedHistory
 
 if TYPE_CHECKING:
@@ -54,16 +55,15 @@ def open_leash(platform: Platform) -> "Leash":
         Approvers(approvers_of(settings.signer_approvers)),
         platform.clock,
         alarm=platform.alarm,
-        newest=partial(newest_root, platform),
+        newest=partial(newest_root, platform.transaction, open_archive(settings)),
     )
 
 
-def newest_root(platform: Platform) -> "KnownRoot | None":
+def newest_root(transaction: Transaction, archive: CheckpointArchive) -> "KnownRoot | None":
     """What the newest checkpoint says that is in the archive. Raises Unavailable."""
     from signers.leash.reading import KnownRoot
 
-    archive = open_archive(platform.settings)
-    for number in numbers_of(platform.transaction):
+    for number in numbers_of(transaction):
         kept = archive.get(number)
         if kept is not None:
             note = ArchivedCheckpoint.decode(kept).checkpoint
