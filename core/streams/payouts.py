@@ -418,5 +418,9 @@ class CancelPayout(PayoutCommand, frozen=True):
         if payout.state != "requested":
             return PayoutNotCancellable(state=payout.state)
         order = payout.order
+        if (past.balance(guard_key(order.account_id, books.CLEARING)) or 0) < order.total_minor:
+            return PayoutNotCancellable(
+                state="requested by an event that reserved nothing"
+            )  # no command of ours made it
         postings = books.payout_released(order.account_id, order.ledger_account, order.total_minor, 0)
         return self._new(PayoutCancelled(occurred_at=now, postings=postings, **self._ids))
