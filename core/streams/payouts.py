@@ -52,17 +52,9 @@ Priority = Literal["normal", "high"]
 """Which of one account's payouts goes first; another account's never waits for it (I20)."""
 NOT_BEFORE_MAX: Final = timedelta(days=90)
 WaitingFor = Literal[
-    "coins",
-    "energy",
-    "token",
-    "not_before",
-    "signing_stopped",
-    "catching_up",
-    "account_suspended",
-    "account_frozen",
-    "above_signer_limit",
-    "not_covered",
-]
+    "coins", "energy", "token", "not_before", "signing_stopped", "catching_up", "account_suspended", "account_frozen",
+    "above_signer_limit", "not_covered",
+]  # fmt: skip
 """Why a payout is not made although it is its lane's turn. "energy": or TRX; "token": the token refuses the transfer now."""
 RETRIED: Final = frozenset({"out_of_energy", "out_of_time"})
 """Failures that say nothing of the payee: the price rose before the block came (FAILURES 44), or its producer was slow."""
