@@ -52,17 +52,9 @@ Priority = Literal["normal", "high"]
 """Which of one account's payouts goes first; another account's never waits for it (I20)."""
 NOT_BEFORE_MAX: Final = timedelta(days=90)
 WaitingFor = Literal[
-    "coins",
-    "energy",
-    "token",
-    "not_before",
-    "signing_stopped",
-    "catching_up",
-    "account_suspended",
-    "account_frozen",
-    "above_signer_limit",
-    "not_covered",
-]
+    "coins", "energy", "token", "not_before", "signing_stopped", "catching_up", "account_suspended", "account_frozen",
+    "above_signer_limit", "not_covered",
+]  # fmt: skip
 """Why a payout is not made although it is its lane's turn. "energy": or TRX; "token": the token refuses the transfer now."""
 RETRIED: Final = frozenset({"out_of_energy", "out_of_time"})
 """Failures that say nothing of the payee: the price rose before the block came (FAILURES 44), or its producer was slow."""
@@ -418,5 +410,9 @@ class CancelPayout(PayoutCommand, frozen=True):
         if payout.state != "requested":
             return PayoutNotCancellable(state=payout.state)
         order = payout.order
+        if (past.balance(guard_key(order.account_id, books.CLEARING)) or 0) < order.total_minor:
+            return PayoutNotCancellable(
+                state="requested by an event that reserved nothing"
+            )  # no command of ours made it
         postings = books.payout_released(order.account_id, order.ledger_account, order.total_minor, 0)
         return self._new(PayoutCancelled(occurred_at=now, postings=postings, **self._ids))

@@ -1,17 +1,23 @@
 """The signer's leash on one machine and on AWS, and what a person must have set before real coins are signed away."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from core.ports.spent_totals import SpentTotals
+from core.proofs.checkpoints import ArchivedCheckpoint, Checkpoint, CheckpointArchive
 from gateways.embedded.spent_totals import FileSpentTotals
 from gateways.settings import PREFIX, Settings
 from gateways.signer_settings import UNLIMITED, approvers_of, limit_minor
 from gateways.user_error import UserError
+from gateways.wiring.notes import open_archive
 from gateways.wiring.platform import Platform
+from projections.audit.archive_sight import numbers_of
+from projections.audit.history_tree import Transaction
 from projections.sealed_history import PostgresSealedHistory
 
 if TYPE_CHECKING:
     from signers.leash.leash import Leash
+    from signers.leash.reading import KnownRoot
 
 LIMITS: Final = ("signer_payout_max", "signer_hour_max", "signer_day_max")
 OWN: Final = (*LIMITS, "signer_approvers", "signer_approvals")
@@ -49,7 +55,21 @@ def open_leash(platform: Platform) -> "Leash":
         Approvers(approvers_of(settings.signer_approvers)),
         platform.clock,
         alarm=platform.alarm,
+        newest=partial(newest_root, platform.transaction, open_archive(settings)),
     )
+
+
+def newest_root(transaction: Transaction, archive: CheckpointArchive) -> "KnownRoot | None":
+    """What the newest checkpoint says that is in the archive. Raises Unavailable."""
+    from signers.leash.reading import KnownRoot
+
+    for number in numbers_of(transaction):
+        kept = archive.get(number)
+        if kept is not None:
+            note = ArchivedCheckpoint.decode(kept).checkpoint
+            checkpoint = Checkpoint.parse(note.partition("\n\n")[0] + "\n")
+            return KnownRoot(checkpoint.size, checkpoint.root)
+    return None
 
 
 def open_totals(settings: Settings) -> SpentTotals:

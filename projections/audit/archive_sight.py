@@ -75,6 +75,12 @@ class StoreBesideArchive:
             return conn.execute("SELECT FROM checkpoints WHERE number = %s", (number,)).fetchone() is not None
 
 
+def numbers_of(transaction: Transaction) -> list[int]:
+    """Of the store's newest checkpoints, the newest first."""
+    with transaction() as conn:
+        return [row.number for row in structs(conn, _Signed, _NEWEST).fetchall()]
+
+
 def _note(content: bytes) -> str:
     """Empty for what is no checkpoint, which then is not this store's."""
     try:

@@ -21,7 +21,7 @@ from core.streams.payouts import PayoutOrder, PayoutSigned
 from signers.leash.approvers import Approvers
 from signers.leash.covered import COUNTS, Asked, Covered
 from signers.leash.limits import Counted, SignerLimits, with_added
-from signers.leash.reading import SealedReading
+from signers.leash.reading import KnownRoot, SealedReading
 
 KINDS: Final[frozenset[type[Event]]] = COUNTS | {PayoutSigned, PayoutApproved}
 PAGES_MAX: Final = 20
@@ -51,8 +51,9 @@ class Leash:
         clock: Callable[[], datetime],
         *,
         alarm: Alarm,
+        newest: Callable[[], KnownRoot | None] = lambda: None,
     ) -> None:
-        self._reading = SealedReading(history, KINDS)
+        self._reading = SealedReading(history, KINDS, newest)
         self._covered = Covered(self._doubted)
         self._totals = totals
         self._limits = limits

@@ -73,6 +73,7 @@ run "no_machine_without_an_image" {
     processes          = jsondecode(file("platform.json")).processes
     queue_names        = { for name, queue in jsondecode(file("platform.json")).queues : name => queue.name }
     environment        = {}
+    signer_environment = { COUNTERFOIL_SIGNER_DAY_MAX = "100000" }
     database_ca        = "-----BEGIN CERTIFICATE-----"
     image              = ""
     collector_image    = ""

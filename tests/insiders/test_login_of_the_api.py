@@ -9,9 +9,10 @@ import pytest
 
 from core.ledger import books
 from core.ledger.journal import TREASURY, credit, debit
+from core.ledger.ledger import Refused
 from core.streams.addresses import AddressAssigned, address_stream
 from core.streams.payout_approvals import PayoutApproved, payout_digest
-from core.streams.payouts import PayoutCancelled
+from core.streams.payouts import CancelPayout, PayoutCancelled
 from core.streams.signing import SIGNING, SigningResumed
 from core.streams.treasury import AdjustmentPosted, InternalTransferPosted
 from gateways.postgres.roles import API
@@ -48,6 +49,15 @@ def test_resuming_signing_pays_nothing_of_it(world: Insiders) -> None:
     world.asked("honest", 50 * COINS)
     world.live()
     assert world.paid_minor == 50 * COINS
+
+
+def test_a_forged_request_is_no_operator_s_trap(world: Insiders) -> None:
+    """Taking it back would release what was never reserved: it is refused in words, and nothing ends for it."""
+    wished = order(ALICE, "forged", 1_500 * COINS)
+    world.append_as(API, request_of(wished))
+    [outcome] = world.ledger.execute([CancelPayout(wished, "operator:1")])
+    assert isinstance(outcome, Refused)
+    assert "reserved nothing" in outcome.refusal.detail
 
 
 def test_an_entry_that_reserves_less_is_not_paid(world: Insiders) -> None:

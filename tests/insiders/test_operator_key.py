@@ -22,3 +22,5 @@ def test_an_operator_alone_moves_nothing(database: Database, tmp_path: Path, wor
         api.project()
         shown = thief.shown(f"/v1/payouts/{asked[0]['id']}")
         assert (shown["state"], shown["waiting"]["reason"]) == ("requested", "above_signer_limit")
+        [lane] = api.operator.shown("/v1/payout-lanes")["data"]
+        assert (lane["waiting"], lane["reasons"]) == (3, ["above_signer_limit"])

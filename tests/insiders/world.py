@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -13,12 +14,14 @@ from core.ledger.events import Event, encode
 from core.ledger.guard import guard_key
 from core.ledger.ledger import Command, Ledger
 from core.ledger.seals import GENESIS, seal_hash
+from core.proofs.checkpoints import CheckpointArchive
 from core.streams.payouts import PayoutOrder, PayoutRequested
 from core.streams.signing import SIGNING, Signing
 from gateways.postgres.alarms import Alarms, last_alarms
 from gateways.postgres.connections import Connections
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.roles import READER, SIGNER
+from gateways.wiring.leash import newest_root
 from projections.sealed_history import PostgresSealedHistory
 from signers.leash.approvers import Approvers
 from signers.leash.leash import Leash
@@ -79,8 +82,9 @@ class Insiders:
         self.do(register(ALICE, "Alice Ltd"), payin(ALICE, to, "one"))
         self.do(confirm(transfer("opening", to, 900 * COINS), ALICE, books.USER_LIABILITY))
 
-    def start(self, limits: SignerLimits) -> None:
+    def start(self, limits: SignerLimits, archive: CheckpointArchive | None = None) -> None:
         """The process that pays, begun anew. Ann and Ben may approve."""
+        newest = (lambda: None) if archive is None else partial(newest_root, self.own.transaction, archive)
         alarm, approvers = Alarms(self.own), Approvers((ANN.key, BEN.key))
         history = PostgresSealedHistory(self.own.transaction)
         self.worker = Payouts(
@@ -94,7 +98,7 @@ class Insiders:
             KEY,
             USDT,
             RULES,
-            leash=Leash(history, self.totals, limits, approvers, self.time, alarm=alarm),
+            leash=Leash(history, self.totals, limits, approvers, self.time, alarm=alarm, newest=newest),
             alarm=alarm,
         )
 

@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from core.streams.accounts import OPERATOR
+from core.streams.payouts import WaitingFor
 from gateways.http.answer import Answer, Time, all_of, of_row
 from gateways.http.endpoint import Call, Reply, endpoint, reply
 from gateways.http.fields import Read
@@ -13,18 +14,22 @@ class PayoutLane(Answer, frozen=True):
     """An account's payouts that nothing was prepared for. `short_minor`: USDT that the first of them lacks.
 
     `earmarked_minor` of what came in is set aside for them. Both are what the process `payouts` saw last.
+    `reasons`: for what any of them has waited for a minute.
     """
 
     account_id: UUID
     name: str
     waiting: int
+    reasons: tuple[WaitingFor, ...]
     oldest_at: Time
     short_minor: int
     earmarked_minor: int
 
 
 _WAITING: Final = (
-    "SELECT account_id, count(*) AS waiting, min(created_at) AS oldest_at FROM payout_requests WHERE state = 'requested'"
+    "SELECT account_id, count(*) AS waiting, min(created_at) AS oldest_at,"
+    " coalesce(array_agg(DISTINCT waiting_reason) FILTER (WHERE waiting_reason IS NOT NULL), '{}') AS reasons"
+    " FROM payout_requests WHERE state = 'requested'"
     " AND coalesce(not_before <= now(), true) GROUP BY account_id ORDER BY min(created_at)"
 )
 _NAMES: Final = "SELECT id, name FROM accounts WHERE id = ANY(%(ids)s)"

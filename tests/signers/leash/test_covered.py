@@ -8,14 +8,15 @@ import pytest
 from core.ledger import books
 from core.ledger.events import Event, Recorded
 from core.ledger.journal import credit, debit
-from core.ledger.seals import SealedPage
+from core.ledger.seals import SealedPage, canonical
+from core.proofs.merkle import Frontier, leaf_hash
 from core.streams.accounts import AccountSuspendedEvent, account_stream
 from core.streams.deposits import DepositConfirmed
 from core.streams.payouts import PayoutOrder, PayoutPrepared, PayoutRequested, PayoutSigned
 from core.streams.signing import SIGNING, Signing
 from core.streams.treasury import AdjustmentPosted
 from signers.leash.limits import SignerLimits
-from signers.leash.reading import SealedReading
+from signers.leash.reading import KnownRoot, SealedReading
 from tests.signers.leash.limited import Limited
 from tests.signers.outgoing.world import COINS
 from tests.support.history import ALICE, PAYEE, TickingClock, address, order, transfer
@@ -114,7 +115,7 @@ def test_a_changed_event_stops_signing() -> None:
             rows = [(*row[:4], row[4].replace(b"1000000000", b"9000000000")) for row in page.records]
             return SealedPage(rows, page.seals)
 
-    world.worker._leash._reading = SealedReading(Changed(), world.worker._leash._reading._kinds)
+    world.worker._leash._reading = SealedReading(Changed(), world.worker._leash._reading._kinds, lambda: None)
     world.request("p1", 10 * COINS)
     world.live(3)
     assert world.node.sent == []
@@ -147,3 +148,20 @@ def test_an_entry_that_nobody_decided_rings() -> None:
     world.live(3)
     assert world.alarms == ["entry_not_covered", "payout_not_covered"]
     assert world.paid == []
+
+
+@pytest.mark.parametrize("true", [True, False])
+def test_a_rewritten_history_is_not_the_checkpoint_s(true: bool) -> None:
+    """Events with seals that fit, told anew by whoever owns the database: the newest checkpoint outside it says otherwise."""
+    world = Limited(SignerLimits())
+    size = len(world.store.events)
+    rows = MemorySealedHistory(world.store).read(0).records
+    leaves = [leaf_hash(canonical(row)) for row in rows]
+    tree = Frontier()
+    for leaf in leaves if true else [*leaves[:-1], leaf_hash(b"")]:
+        tree.add(leaf)
+    world.worker._leash._reading._newest = lambda: KnownRoot(size, tree.root())
+    world.request("p1", 10 * COINS)
+    world.live(3)
+    assert bool(world.node.sent) is true
+    assert world.alarms == ([] if true else ["history_not_sealed"])

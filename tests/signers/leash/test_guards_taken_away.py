@@ -34,6 +34,10 @@ def _approved_by(forged: str) -> None:
     test_approvals.test_no_other_signature_lets_it_go(Limited(), forged)
 
 
+def _rewritten() -> None:
+    test_covered.test_a_rewritten_history_is_not_the_checkpoint_s(False)
+
+
 COVERED = test_covered.test_what_is_not_covered_is_not_paid
 
 
@@ -48,6 +52,7 @@ class Forgetful(limits.Counted):
     ("where", "name", "broken", "held_by"),
     [
         (reading, "verify", lambda rows, *_: rows[-1][0], test_covered.test_a_changed_event_stops_signing),
+        (reading.SealedReading, "_hold_to_checkpoint", lambda *_: None, _rewritten),
         (Covered, "_wrong", lambda *_: None, lambda: COVERED("more")),
         (covered, "_NO_PAYER", frozenset(), lambda: COVERED("clearing")),
         (Payouts, "_stops", lambda _: [], lambda: COVERED("nobody")),
