@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 from core.ledger.ledger import Accepted, Failed, Ledger, Refused, Repeated
 from core.ledger.refusals import StreamStopped
 from core.ports.unavailable import Unavailable
-from core.ports.wallets import AddressPool, ReadyAddress
+from core.ports.wallets import AddressDoor, AddressPool, ReadyAddress
 from core.streams.treasury import RegisterWallet, Role
 from core.tron.address import Address
 from signers.keys.derivation import DEPOSIT_ROOT, deposit_path
@@ -33,7 +33,10 @@ class WrongKeys(Exception):
 class Addresses:
     """Keeps `want` addresses ready, indexes without a gap. Two at once derive the same ones, which the pool keeps once."""
 
-    def __init__(self, keys: Keys, pool: AddressPool, want: int, *, prefix: str = DERIVED) -> None:
+    def __init__(
+        self, keys: Keys, pool: AddressPool, want: int, *, prefix: str = DERIVED, door: AddressDoor | None = None
+    ) -> None:
+        self._door = door
         self._keys = keys
         self._pool = pool
         self._want = want
@@ -45,12 +48,18 @@ class Addresses:
         missing = self._want - self._pool.ready()
         if missing <= 0:
             return False
-        first = self._pool.highest_index(f"{self._prefix}{DEPOSIT_ROOT}/") + 1
+        first = self.next_index()
         if first and not self._recognised:
             self._recognise(first - 1)
         self._recognised = True
+        if self._door is not None:
+            first = max(first, self._door.first_index())
         self._pool.add([self._derive(index) for index in range(first, first + min(missing, BATCH))])
         return True
+
+    def next_index(self) -> int:
+        """Behind every address that the pool has."""
+        return self._pool.highest_index(f"{self._prefix}{DEPOSIT_ROOT}/") + 1
 
     def _derive(self, index: int) -> ReadyAddress:
         key_id = self._prefix + deposit_path(index)

@@ -39,6 +39,33 @@ class AddressPool(Protocol):
         """Which key signs for each of these, where one is known here."""
 
 
+class AddressDoor(Protocol):
+    """Whether ready addresses are given out. It is shut in every copy, and at every start of the server, until it is opened."""
+
+    def open(self) -> None:
+        """Until it is shut, or this database runs in another server."""
+
+    def shut(self) -> None: ...
+
+    def given_up_to(self) -> int:
+        """The last position at which the store was doubted and what was ready was given up for it, 0 without any."""
+
+    def first_index(self) -> int:
+        """Below it none is derived any more."""
+
+    def give_up(self, doubted_at: int, first_index: int) -> None:
+        """What is ready now is given out to nobody, and stays ours; the door is shut."""
+
+    def give_up_used(self) -> None:
+        """The same of those that hold coins, though nobody here was given them."""
+
+    def chain_height(self) -> int | None:
+        """The highest block that a node called solid since the server was started; None before any did."""
+
+    def is_shown_to(self, position: int) -> bool:
+        """Whether the view of holdings has everything up to a position."""
+
+
 class Holding(msgspec.Struct, frozen=True):
     """What the events say a deposit address holds, and how many sweeps of it were ever planned."""
 

@@ -16,7 +16,7 @@ class PostgresAddressPool:
     def take(self) -> ReadyAddress | None:
         rows = self._connections.execute(
             "UPDATE addresses SET state = 'taken' WHERE evm ="
-            " (SELECT evm FROM addresses WHERE state = 'ready' ORDER BY created_at, base58"
+            " (SELECT evm FROM addresses WHERE state = 'ready' AND address_door_is_open() ORDER BY created_at, base58"
             "   LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING base58, key_id"
         )
         if not rows:

@@ -7,16 +7,24 @@ from gateways.aws.names import FOR_NODE, FOR_SEED, GAS, HOT, SEED, SIGNER_STATE
 from gateways.postgres.roles import SIGNER
 from gateways.processes.process import DATABASE, KEYS, Access, Deployment, Process
 from gateways.steps import Step
-from gateways.wiring.fences import open_fence
+from gateways.wiring.fences import open_fence, paced
 from gateways.wiring.keys import deposit_addresses, open_keys, register
 from gateways.wiring.platform import Platform
 
 
 def steps(platform: Platform) -> Sequence[Step]:
+    from signers.address_door import Doorkeeper
+    from signers.caught_up import CaughtUp
+
     held = open_keys(platform, deposits=True)
     fence = open_fence(platform, "addresses")
     register(platform, held)
-    return [fence.step, deposit_addresses(platform, held)]
+    # The chain's clock is nobody's here: who signs rings when reading it takes long.
+    caught_up = CaughtUp(platform.cursors, platform.outstanding, alarm=platform.alarm)
+    make, next_index = deposit_addresses(platform, held)
+    want = platform.settings.address_pool
+    keeper = Doorkeeper(fence, caught_up, platform.store, platform.pool, platform.address_door, want, next_index)
+    return [paced(keeper.step), make]
 
 
 PROCESS: Final = Process(

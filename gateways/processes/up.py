@@ -50,9 +50,10 @@ from gateways.wiring.opened import (
 READY_S: Final = 60.0
 BEGINS_S: Final = 15.0
 """So long the first start waits for a deposit address to give out and for the first block that is read; a signer or a node that
-cannot give any is no reason to stop."""
+cannot give any is no reason to stop. A store that is or was doubted may never give one out: nobody waits for it."""
 _HAS_BEGUN: Final = """
 SELECT EXISTS (SELECT FROM addresses WHERE wallet = 'payin') AND EXISTS (SELECT FROM chain_cursors WHERE id = 'solid')
+   AND (address_door_is_open() OR EXISTS (SELECT FROM events WHERE originator_id = 'store' AND topic LIKE 'store.is-older/%'))
 """
 
 LOCK: Final = "up.lock"

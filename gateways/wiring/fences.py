@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Final
 from uuid import uuid4
 
 from core.ports.high_water import HighWater
@@ -14,6 +15,8 @@ from gateways.wiring.platform import Platform
 from projections.audit.archive_sight import StoreBesideArchive
 from signers.caught_up import CaughtUp
 from signers.fence import Fence
+
+EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,21 @@ def open_fence(platform: Platform, process: str) -> Fence:
     )
 
 
+def paced(step: Step) -> Step:
+    """A step that is called at every round, done once a second: nothing waits for it, and each look asks others."""
+    next_s = 0.0
+
+    def now_and_then() -> bool:
+        nonlocal next_s
+        if time.monotonic() < next_s:
+            return False
+        step()
+        next_s = time.monotonic() + EVERY_S
+        return False
+
+    return now_and_then
+
+
 def open_guards(platform: Platform, process: str) -> Guards:
     """Of a process that signs for the chain, which it looks at with a node of its own."""
     fence = open_fence(platform, process)
@@ -64,4 +82,4 @@ def open_guards(platform: Platform, process: str) -> Guards:
             shown[:] = [watched]
         return False
 
-    return Guards(fence, caught_up, step)
+    return Guards(fence, caught_up, paced(step))

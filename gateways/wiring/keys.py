@@ -1,7 +1,7 @@
 """Which keys the signers hold, on one machine and on AWS: the wallets' by role, the deposit addresses' by their ids."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -85,20 +85,24 @@ def register(platform: Platform, held: HeldKeys) -> None:
     register_wallets(platform.ledger, platform.pool, held.keys, held.wallets)
 
 
-def deposit_addresses(platform: Platform, held: HeldKeys) -> Step:
-    """The step that keeps addresses ready: derived from the seed, or, by a setting, each with a KMS key of its own."""
+def deposit_addresses(platform: Platform, held: HeldKeys) -> tuple[Step, Callable[[], int]]:
+    """The step that keeps addresses ready: derived from the seed, or, by a setting, each with a KMS key of its own.
+
+    With it what says which index comes next, 0 where none is derived.
+    """
     from signers.addresses import DERIVED, Addresses, KeyedAddresses
 
     settings = platform.settings
     if settings.payin_keys == "kms":
-        return KeyedAddresses(_kms(settings), held.keys, platform.pool, settings.address_pool).step
+        return KeyedAddresses(_kms(settings), held.keys, platform.pool, settings.address_pool).step, lambda: 0
     prefix = DERIVED
     if settings.mode == "aws":
         from signers.keys.kms import KmsKeys
 
         assert isinstance(held.keys, KmsKeys)
         prefix = held.keys.derived_prefix
-    return Addresses(held.keys, platform.pool, settings.address_pool, prefix=prefix).step
+    addresses = Addresses(held.keys, platform.pool, settings.address_pool, prefix=prefix, door=platform.address_door)
+    return addresses.step, addresses.next_index
 
 
 def _kms(settings: Settings) -> "Kms":

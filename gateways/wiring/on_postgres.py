@@ -15,6 +15,7 @@ from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
 from gateways.platform_keys import Secrets
 from gateways.postgres.address_board import PostgresAddressBoard
+from gateways.postgres.address_door import PostgresAddressDoor
 from gateways.postgres.address_pool import PostgresAddressPool
 from gateways.postgres.alarms import Alarms
 from gateways.postgres.bookmarks import PostgresBookmarks
@@ -86,6 +87,7 @@ def on_postgres(
         outbox=PostgresWebhookOutbox(connections),
         audit=PostgresAuditLog(connections),
         pool=PostgresAddressPool(connections),
+        address_door=PostgresAddressDoor(connections),
         holdings=PostgresHoldings(connections),
         wallet_board=PostgresWalletBoard(connections),
         address_board=PostgresAddressBoard(connections),

@@ -17,7 +17,7 @@ from core.ports.payout_lanes import LaneBoard
 from core.ports.queues import Outstanding, Queue
 from core.ports.scanning import AttemptIndex, Cursors, SolidLog
 from core.ports.store_watch import StoreWatch
-from core.ports.wallets import AddressPool, Holdings
+from core.ports.wallets import AddressDoor, AddressPool, Holdings
 from core.streams.wallet_numbers import AddressBoard, WalletBoard
 from gateways.platform_keys import Secrets
 from gateways.postgres.connections import Login, conninfo_of
@@ -44,6 +44,7 @@ class Platform:
     outbox: WebhookOutbox
     audit: AuditLog
     pool: AddressPool
+    address_door: AddressDoor
     holdings: Holdings
     wallet_board: WalletBoard
     address_board: AddressBoard

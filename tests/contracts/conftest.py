@@ -11,7 +11,7 @@ from core.ports.clients import ApiKeys, AuditLog, IdempotencyKeys, WebhookOutbox
 from core.ports.high_water import HighWater
 from core.ports.queues import Outstanding, Queue
 from core.ports.scanning import Cursors
-from core.ports.wallets import AddressPool
+from core.ports.wallets import AddressDoor, AddressPool
 from gateways.aws.api_keys import DynamoApiKeys
 from gateways.aws.audit_log import DynamoAuditLog
 from gateways.aws.high_water import DynamoHighWater
@@ -25,6 +25,7 @@ from gateways.embedded.high_water import FileHighWater
 from gateways.embedded.idempotency_keys import PostgresIdempotencyKeys
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
+from gateways.postgres.address_door import PostgresAddressDoor
 from gateways.postgres.address_pool import PostgresAddressPool
 from gateways.postgres.bookmarks import PostgresBookmarks
 from gateways.postgres.connections import Connections
@@ -47,6 +48,7 @@ class Backend:
     outbox: WebhookOutbox
     audit: AuditLog
     pool: AddressPool
+    door: AddressDoor
     cursors: Cursors
     bookmarks: Bookmarks
     outstanding: Outstanding
@@ -57,7 +59,10 @@ class Backend:
 
 def embedded(request: pytest.FixtureRequest, database: Database) -> Iterator[Backend]:
     connections = Connections(database.writer_url, connections_max=8)
+    door = PostgresAddressDoor(connections)
+    door.open()
     yield Backend(
+        door=door,
         queue=lambda name, visibility_s: PostgresQueue(connections, name, visibility_s=visibility_s),
         api_keys=PostgresApiKeys(connections),
         idempotency_keys=PostgresIdempotencyKeys(connections),

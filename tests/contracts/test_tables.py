@@ -207,6 +207,34 @@ class TestAddressPool:
         assert backend.pool.highest_index("other/") == -1
 
 
+class TestAddressDoor:
+    def test_nothing_is_given_out_behind_a_shut_door(self, backend: Backend) -> None:
+        """Shut, opened, and opened again: each is as its last word."""
+        backend.pool.add([ready(1), ready(2)])
+        backend.door.shut()
+        assert backend.pool.take() is None
+        backend.door.open()
+        backend.door.open()
+        assert backend.pool.take() is not None
+        backend.door.shut()
+        assert (backend.pool.take(), backend.pool.ready()) == (None, 1)
+
+    def test_what_is_given_up_is_ours_and_nobodys(self, backend: Backend) -> None:
+        """The door is shut with it, also for what is made later, and neither position nor index ever falls."""
+        backend.pool.add([ready(1), ready(2)])
+        assert (backend.door.given_up_to(), backend.door.first_index()) == (0, 0)
+        backend.door.give_up(17, 10_202)
+        backend.pool.add([ready(1), ready(3)])
+        assert backend.pool.take() is None
+        backend.door.give_up(16, 9)
+        assert (backend.door.given_up_to(), backend.door.first_index()) == (17, 10_202)
+        backend.pool.add([ready(4)])
+        backend.door.open()
+        assert backend.pool.take() == ready(4)
+        assert backend.pool.take() is None
+        assert dict(backend.pool.ours([address("pool 1").evm])) == {address("pool 1").evm: "payin"}
+
+
 class TestCursorsAndBookmarks:
     def test_a_cursor_comes_back_whole(self, backend: Backend) -> None:
         """Height, id and what is remembered of blocks that are not solid, per scanner."""

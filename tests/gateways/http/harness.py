@@ -221,6 +221,7 @@ class World:
     def fill_pool(self, count: int = 3) -> list[Address]:
         """Ready deposit addresses."""
         made = [address(f"pool {next(self._addresses)}") for _ in range(count)]
+        self.signer.address_door.open()
         self.signer.pool.add([ReadyAddress(item.base58, item.hex(), f"m/{item.base58}") for item in made])
         return made
 

@@ -13,6 +13,7 @@ from core.ports.scanning import Cursor
 from core.ports.wallets import ReadyAddress
 from gateways.embedded.secrets_file import load_or_create
 from gateways.platform_keys import SecretWithheld
+from gateways.postgres.address_door import PostgresAddressDoor
 from gateways.postgres.address_pool import PostgresAddressPool
 from gateways.postgres.connections import Connections
 from gateways.postgres.cursors import PostgresCursors
@@ -35,6 +36,8 @@ def test_it_is_up_when_there_is_an_address_to_give_out(database: Database, monke
 
     def third_look_finds(_: float) -> None:
         looks.append(None)
+        if len(looks) == 2:
+            PostgresAddressDoor(connections).open()
         if len(looks) == 3:
             pool.add([ReadyAddress(ALICE_ADDRESS.base58, ALICE_ADDRESS.hex(), "key")])
         if len(looks) == 5:

@@ -1,0 +1,74 @@
+"""Step: open the pool of deposit addresses, and shut it while this store may not be the newest of its name (I16).
+
+A copy has the same ready addresses as what it was copied from. So they are given out only once the fence holds (fence.py), and
+what is known of the chain has reached what was seen of it since the start (caught_up.py). An address that holds coins by then
+though nobody here was given it, was given out by a later store. After any doubt about the store all that were ready are given
+up, and new ones come from indexes that no other copy has come to.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from core.ledger.ledger import EventStore
+from core.ports.wallets import AddressDoor, AddressPool
+from core.streams.store import STORE, StoreIsOlder
+from core.tron.chain import BlockRef
+from signers.caught_up import CaughtUp
+from signers.fence import Fence
+
+INDEXES_SKIPPED: Final = 10_000
+"""Beside a pool's worth: so many addresses another copy may have given out that nobody here knows of."""
+
+
+class Doorkeeper:
+    """`next_index` is the one behind every derived address, 0 where none is derived; `want` the size of the pool."""
+
+    def __init__(
+        self,
+        fence: Fence,
+        caught_up: CaughtUp,
+        store: EventStore,
+        pool: AddressPool,
+        door: AddressDoor,
+        want: int,
+        next_index: Callable[[], int],
+    ) -> None:
+        self._fence = fence
+        self._caught_up = caught_up
+        self._store = store
+        self._pool = pool
+        self._door = door
+        self._want = want
+        self._next_index = next_index
+        self._read_to: int | None = None
+        """The position of the last event when the chain was read: what the view must show."""
+
+    def step(self) -> bool:
+        """Never anything that others wait for, so it is never busy. Raises Unavailable."""
+        # What was given out is under the mark before more is: an older store then knows that it is one.
+        holds = self._fence.raise_mark() if self._pool.ready() < self._want else self._fence.holds()
+        if not holds:
+            self._door.shut()
+            return False
+        doubted_at = self._doubted_at()
+        if doubted_at > self._door.given_up_to():
+            self._door.give_up(doubted_at, self._next_index() + self._want + INDEXES_SKIPPED)
+            self._read_to = None
+        if self._has_read():
+            self._door.give_up_used()
+            self._door.open()
+        return False
+
+    def _doubted_at(self) -> int:
+        history = self._store.histories([STORE]).get(STORE, ())
+        return max((it.position for it in history if isinstance(it.event, StoreIsOlder)), default=0)
+
+    def _has_read(self) -> bool:
+        """Whether the chain is read, and the view shows what was."""
+        if self._caught_up.waits_for:
+            height = self._door.chain_height()
+            if height is None or not self._caught_up.look(BlockRef(height, "", "", 0)):
+                return False
+        if self._read_to is None:
+            self._read_to = self._store.head()
+        return self._door.is_shown_to(self._read_to)
