@@ -62,11 +62,8 @@ class Fence:
         self._rung: Doubt | None = None
         self.mark: Mark | None = None
         """As it was found last."""
-
-    def step(self) -> bool:
-        """A look, also while there is nothing to sign. Raises Unavailable."""
-        self.holds()
-        return False
+        self.refusal = ""
+        """Why nothing is signed, as a sentence; empty while the fence holds."""
 
     def holds(self) -> bool:
         """Whether mark and archive know of no later history than this one; if they do, that is recorded, and signing stops."""
@@ -74,7 +71,7 @@ class Fence:
         if doubted is not None:
             self._refuse(doubted)
             return False
-        self._rung = None
+        self._rung, self.refusal = None, ""
         if known.older is not None:
             append(self._ledger, [ProveStore(self._store.head(), self._actor)])
         return True
@@ -197,7 +194,7 @@ class Fence:
         self.mark = after
 
     def _refuse(self, doubted: _Doubted) -> None:
-        head = self._store.head()
+        head, self.refusal = self._store.head(), f"nothing is signed: {doubted.sentence}"
         if self._rung != doubted.doubt or not self._is_stopped():
             append(self._ledger, [StopOlderStore(head, doubted.seen, doubted.doubt, doubted.sentence, self._actor)])
         if self._rung != doubted.doubt:

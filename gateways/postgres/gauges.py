@@ -164,6 +164,11 @@ QUESTIONS: Final = (
         ),
     ),
     Question(
+        "SELECT process, position AS counterfoil_high_water_position FROM store_watch",
+        ("process",),
+        (("counterfoil_high_water_position", "Of the mark that lies with the keys, as each signer saw it last"),),
+    ),
+    Question(
         "SELECT count(*) AS counterfoil_addresses_ready FROM addresses WHERE state = 'ready'",
         (),
         (("counterfoil_addresses_ready", "Deposit addresses that can be given out"),),

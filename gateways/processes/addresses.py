@@ -7,7 +7,7 @@ from gateways.aws.names import FOR_NODE, FOR_SEED, GAS, HOT, SEED, SIGNER_STATE
 from gateways.postgres.roles import SIGNER
 from gateways.processes.process import DATABASE, KEYS, Access, Deployment, Process
 from gateways.steps import Step
-from gateways.wiring.fences import open_fence, paced
+from gateways.wiring.fences import open_fence, paced, said
 from gateways.wiring.keys import deposit_addresses, open_keys, register
 from gateways.wiring.platform import Platform
 
@@ -24,7 +24,7 @@ def steps(platform: Platform) -> Sequence[Step]:
     make, next_index = deposit_addresses(platform, held)
     want = platform.settings.address_pool
     keeper = Doorkeeper(fence, caught_up, platform.store, platform.pool, platform.address_door, want, next_index)
-    return [paced(keeper.step), make]
+    return [paced(said(keeper.step, fence)), make]
 
 
 PROCESS: Final = Process(

@@ -1,6 +1,7 @@
 """The process `checkpoints`: signs what the history is at an interval, and keeps it outside the database."""
 
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,21 +13,35 @@ from gateways.wiring.platform import Platform
 
 
 def steps(platform: Platform) -> Sequence[Step]:
+    from core.proofs.checkpoints import ArchiveConflict
     from gateways.wiring.notes import open_archive, open_signer
+    from gateways.wiring.opened import refuse_archive_in_data
+    from projections.audit.archive_sight import StoreBesideArchive
     from projections.audit.checkpoints import Checkpoints, publish_key
 
+    refuse_archive_in_data(platform.settings)
+    archive = open_archive(platform.settings)
+    beside = StoreBesideArchive(platform.transaction, archive, time.monotonic)
     signer = open_signer(platform.settings, "checkpoints")
     publish_key(platform.transaction, signer.key, "checkpoints")
     checkpoints = Checkpoints(
         platform.transaction,
         signer,
-        open_archive(platform.settings),
+        archive,
         platform.bookmarks,
         platform.clock,
         draw_blind=lambda: secrets.token_bytes(32),
         interval_s=platform.settings.checkpoint_interval_s,
     )
-    return [checkpoints.step]
+
+    def compare() -> bool:
+        """No second history is signed: who starts with an old copy is stopped here. Raises ArchiveConflict, Unavailable."""
+        sight = beside.look()
+        if sight.doubt is not None:
+            raise ArchiveConflict(f"nothing more is signed into the archive: {sight.sentence}")
+        return False
+
+    return [compare, checkpoints.step]
 
 
 PROCESS: Final = Process(

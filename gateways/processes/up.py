@@ -44,6 +44,7 @@ from gateways.wiring.opened import (
     open_database,
     open_platform,
     operator_key,
+    refuse_archive_in_data,
     refuse_one_node,
 )
 
@@ -91,6 +92,7 @@ def run(
     Without `signs`, the signers are run elsewhere, and find in DATA/signers what they need.
     """
     refuse_one_node(settings)
+    refuse_archive_in_data(settings)
     must_be_limited(settings)
     harden()
     stop = threading.Event()

@@ -10,7 +10,9 @@ from core.ports.store_watch import Watched
 from gateways.embedded.high_water import FileHighWater
 from gateways.settings import Settings
 from gateways.steps import Step
+from gateways.user_error import NotReady
 from gateways.wiring.notes import open_archive
+from gateways.wiring.opened import refuse_archive_in_data
 from gateways.wiring.platform import Platform
 from projections.audit.archive_sight import StoreBesideArchive
 from signers.caught_up import CaughtUp
@@ -39,7 +41,8 @@ def open_high_water(settings: Settings) -> HighWater:
 
 
 def open_fence(platform: Platform, process: str) -> Fence:
-    """The fence of a process that signs. It names a store that has no name yet."""
+    """The fence of a process that signs. It names a store that has no name yet. Raises UserError."""
+    refuse_archive_in_data(platform.settings)
     return Fence(
         platform.ledger,
         platform.store,
@@ -49,6 +52,18 @@ def open_fence(platform: Platform, process: str) -> Fence:
         lambda: str(uuid4()),
         alarm=platform.alarm,
     )
+
+
+def said(step: Step, fence: Fence) -> Step:
+    """The step, after which a store that is refused is what the process waits for: `counterfoil health` says so."""
+
+    def and_said() -> bool:
+        step()
+        if fence.refusal:
+            raise NotReady(fence.refusal)
+        return False
+
+    return and_said
 
 
 def paced(step: Step) -> Step:
@@ -73,7 +88,7 @@ def open_guards(platform: Platform, process: str) -> Guards:
     shown: list[Watched] = []
 
     def step() -> bool:
-        fence.step()
+        fence.holds()
         if caught_up.waits_for:
             caught_up.look(platform.node.solid())
         watched = Watched(process, fence.mark.position if fence.mark is not None else 0, caught_up.waits_for)
@@ -82,4 +97,4 @@ def open_guards(platform: Platform, process: str) -> Guards:
             shown[:] = [watched]
         return False
 
-    return Guards(fence, caught_up, paced(step))
+    return Guards(fence, caught_up, paced(said(step, fence)))

@@ -14,23 +14,23 @@ from gateways.embedded.idempotency_keys import PostgresIdempotencyKeys
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
 from gateways.platform_keys import Secrets
-from gateways.postgres.address_board import PostgresAddressBoard
 from gateways.postgres.address_door import PostgresAddressDoor
 from gateways.postgres.address_pool import PostgresAddressPool
 from gateways.postgres.alarms import Alarms
+from gateways.postgres.boards.address_board import PostgresAddressBoard
+from gateways.postgres.boards.lane_board import PostgresLaneBoard
+from gateways.postgres.boards.node_board import PostgresNodeBoard
+from gateways.postgres.boards.store_watch import PostgresStoreWatch
+from gateways.postgres.boards.wallet_board import PostgresWalletBoard
 from gateways.postgres.bookmarks import PostgresBookmarks
 from gateways.postgres.connections import Connections, Login
 from gateways.postgres.cursors import PostgresCursors
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.holdings import PostgresHoldings
-from gateways.postgres.lane_board import PostgresLaneBoard
-from gateways.postgres.node_board import PostgresNodeBoard
 from gateways.postgres.outstanding import PostgresOutstanding
 from gateways.postgres.roles import API
 from gateways.postgres.segments import Prompts
 from gateways.postgres.solid_log import PostgresAttemptIndex, PostgresSolidLog
-from gateways.postgres.store_watch import PostgresStoreWatch
-from gateways.postgres.wallet_board import PostgresWalletBoard
 from gateways.queues import QUEUES
 from gateways.settings import Settings
 from gateways.tron.grpc_node import node_at

@@ -102,6 +102,16 @@ def held_platform(settings: Settings, secrets: Secrets, logins: Mapping[str, Log
         platform.close()
 
 
+def refuse_archive_in_data(settings: Settings) -> None:
+    """Raises UserError where an old copy of the data would bring an old archive with it, so that nothing told them apart."""
+    if not settings.archive_is_apart:
+        raise UserError(
+            "the archive of checkpoints lies in the data's own folder, where an old copy of the one is an old copy of the"
+            " other: set COUNTERFOIL_CHECKPOINT_ARCHIVE to a folder elsewhere, best on another disk, and move what is in"
+            f" {settings.checkpoint_archive_path} there"
+        )
+
+
 def check_chain(platform: Platform) -> None:
     """Raises WrongNetwork unless the node's block 0 is the configured network's, and the one this database began with."""
     check_network(platform.node, platform.cursors, GENESIS_IDS.get(platform.settings.network))

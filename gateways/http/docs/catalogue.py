@@ -20,6 +20,7 @@ from gateways.http.resources import (
     redeliveries,
     refused_commands,
     statements,
+    store,
     treasury,
     webhooks,
 )
@@ -61,6 +62,9 @@ NOUNS: Final = {
     ),
     "Operator": Noun(
         "What only the operator sees and does: corrections, the audit log, the trial balance.", (operator,)
+    ),
+    "Store": Noun(
+        "The store: its name, how far it has come, and whether the signers have seen a later one of its name.", (store,)
     ),
     "Treasury": Noun(
         "The treasury as the operator sees it: system wallets with what they hold, every sweep, and evacuation.",

@@ -11,6 +11,7 @@ from core.streams.accounts import OPERATOR
 from gateways.http.answer import Answer, of_row
 from gateways.http.endpoint import Api, Call, Reply, endpoint, reply
 from gateways.http.fields import Query
+from gateways.http.resources.store import known_store
 from gateways.postgres.gauges import REFUSED_BLOCK, SCANNER
 from gateways.postgres.migrate import migrations
 
@@ -39,6 +40,7 @@ SOLID_S: Final = 60
 """A block is solid a minute after it was made."""
 NODES_NEEDED: Final = 2
 """So many must agree on what is final, where more than one is configured."""
+_WAITING: Final = "SELECT process, waits_for FROM store_watch WHERE waits_for <> '' ORDER BY process"
 _NODES: Final = "SELECT place, host, trouble, sentence FROM node_states ORDER BY place"
 
 
@@ -70,8 +72,10 @@ async def readyz(api: Api) -> Reply:
     wrong += api.progress.standing().values()
     try:
         wrong += await _database(api)
+        wrong += await _store(api)
         nodes_wrong, warnings = await _nodes(api)
         wrong += nodes_wrong
+        warnings += await _unread(api)
     except Unavailable:
         wrong.append("the database cannot be reached")
     return reply(Health("not ready", wrong, warnings), 503) if wrong else reply(Health("ok", [], warnings))
@@ -111,6 +115,20 @@ _ONE_NODE: Final = (
     "one node is all there is, and nobody contradicts it: give a second in COUNTERFOIL_TRON_NODE_URL, and take"
     " COUNTERFOIL_TRON_ONE_NODE away"
 )
+
+
+async def _store(api: Api) -> list[str]:
+    """That this store is an old copy: it answers, and what it says of payments may be old."""
+    older = (await asyncio.to_thread(known_store, api.platform.store)).older
+    return [] if older is None else [f"nothing is signed, and no address given out: {older.sentence}"]
+
+
+async def _unread(api: Api) -> list[str]:
+    """What the signers wait for before they sign, after a start."""
+    return [
+        f"the process {row.process} signs nothing yet: it waits for {row.waits_for}"
+        for row in await api.queries.fetch(_WAITING)
+    ]
 
 
 async def _nodes(api: Api) -> tuple[list[str], list[str]]:

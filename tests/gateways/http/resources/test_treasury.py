@@ -5,10 +5,10 @@ import msgspec
 from core.ledger import books
 from core.ledger.ledger import Ledger
 from core.streams.wallet_numbers import WalletDifference, WalletNumbers
-from gateways.postgres.address_board import PostgresAddressBoard
+from gateways.postgres.boards.address_board import PostgresAddressBoard
+from gateways.postgres.boards.wallet_board import PostgresWalletBoard
 from gateways.postgres.connections import Connections
 from gateways.postgres.roles import SIGNER
-from gateways.postgres.wallet_board import PostgresWalletBoard
 from tests.gateways.http.harness import World
 from tests.support.history import ALICE_ADDRESS, HOT_WALLET, USDT
 from tests.support.postgres import Database
