@@ -88,6 +88,8 @@ class World:
         self.sentences: list[str] = []
         self.store, self.queue, self.bookmarks = MemoryStore(), MemoryQueue(), MemoryBookmarks()
         self.ledger = Ledger(self.store, TickingClock())
+        self.guards: dict[str, Any] = {}
+        """What holds the worker back: a fence, and whether the chain is read."""
         execute(self.ledger, register(ALICE, "Alice Ltd"), fund(ALICE, 1_000 * COINS, "opening"))
         self.worker = self.start()
 
@@ -99,9 +101,8 @@ class World:
         queue, node, bookmarks = through(self.queue), through(self.node), through(self.bookmarks)
         log, pool = through(self.log), through(self.pool)
         own = leash(self.store, self._ring, self.limits, self.approvers, self.totals, self.hands)
-        self.worker = Payouts(
-            ledger, store, bookmarks, queue, node, log, pool, key, USDT, self.rules, leash=own, alarm=self._ring
-        )
+        ports = (ledger, store, bookmarks, queue, node, log, pool, key, USDT, self.rules)
+        self.worker = Payouts(*ports, leash=own, alarm=self._ring, **self.guards)
         return self.worker
 
     def _ring(self, name: str, sentence: str) -> None:
