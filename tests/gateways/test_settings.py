@@ -4,7 +4,7 @@ import pytest
 
 from gateways.settings import InvalidSettings, Settings, load
 from gateways.user_error import UserError
-from gateways.wiring.opened import refuse_one_node
+from gateways.wiring.opened import refuse_archive_in_data, refuse_one_node
 
 pytestmark = pytest.mark.fast
 
@@ -106,6 +106,30 @@ def test_one_node_is_not_enough_for_real_coins(given: dict[str, str], enough: bo
     else:
         with pytest.raises(UserError, match="COUNTERFOIL_TRON_ONE_NODE"):
             refuse_one_node(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "apart"),
+    [
+        ({"NETWORK": "mainnet"}, False),
+        ({"NETWORK": "mainnet", "CHECKPOINT_ARCHIVE": ".counterfoil/elsewhere"}, False),
+        ({"NETWORK": "mainnet", "DATA": "/srv/books", "CHECKPOINT_ARCHIVE": "/srv/books/../books/checkpoints"}, False),
+        ({"NETWORK": "mainnet", "CHECKPOINT_ARCHIVE": "/mnt/archive"}, True),
+        ({"NETWORK": "mainnet", "DATA": "/srv/books", "CHECKPOINT_ARCHIVE": "/srv/books-archive"}, True),
+        ({"NETWORK": "mainnet", "MODE": "aws"}, True),
+        ({"NETWORK": "nile"}, True),
+        ({"NETWORK": "devnet"}, True),
+    ],
+)
+def test_of_real_coins_the_archive_lies_outside_the_data(given: dict[str, str], apart: bool) -> None:
+    """A folder within it, however it is written, would be copied and rolled back with it."""
+    settings = load({f"COUNTERFOIL_{name}": value for name, value in given.items()})
+    assert settings.archive_is_apart is apart
+    if apart:
+        refuse_archive_in_data(settings)
+    else:
+        with pytest.raises(UserError, match="COUNTERFOIL_CHECKPOINT_ARCHIVE"):
+            refuse_archive_in_data(settings)
 
 
 @pytest.mark.parametrize(
