@@ -270,7 +270,9 @@ class Settings(BaseModel):
         60, ge=1, le=86_400, description="A signed checkpoint of the history is made so often, if anything happened"
     )
     checkpoint_archive: Path = Field(
-        Path(""), description="The folder, outside the database, that keeps every checkpoint; empty: DATA/checkpoints, which on mainnet is refused"
+        Path(""),
+        description="The folder, outside the database, that keeps every checkpoint; empty: DATA/checkpoints, which on"
+        " mainnet is refused",
     )
     checkpoint_bucket: str = Field("", description="On AWS, the bucket with object lock that keeps every checkpoint")
     checkpoint_origin: str = Field(

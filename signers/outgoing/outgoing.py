@@ -167,9 +167,8 @@ class Outgoing(ABC):
     def _held(self, solid: BlockRef) -> WaitingFor | None:
         """Why nothing is to be signed now. What was read of the chain may stop signing: it is asked last."""
         behind = self._caught_up is not None and not self._caught_up.look(solid)
-        if self._fence is not None:
-            self._fence.holds()
-        if self._stopped():
+        fenced = self._fence is None or self._fence.holds()
+        if self._stopped() or not fenced:  # an older store evacuates nothing either
             return SIGNING_STOPPED
         if behind:
             assert self._caught_up is not None
