@@ -339,13 +339,28 @@ def test_a_process_uses_the_queues_and_tables_that_the_program_names(aws: Applie
                 may_do(f"sqs:{action}", its) for action in ("PurgeQueue", "DeleteQueue", "SetQueueAttributes")
             )
         for table in names.TABLES:
-            audit = table is names.AUDIT_LOGS
+            audit, kept = table is names.AUDIT_LOGS, table is names.SIGNER_STATE
             used = table in access.tables
             assert may_do("dynamodb:PutItem", table_arn(table.name)) == (access.audits if audit else used)
-            assert may_do("dynamodb:Query", table_arn(table.name)) == used, (process, table.name)
-            assert may_do("dynamodb:DeleteItem", table_arn(table.name)) == (used and not audit)
+            assert may_do("dynamodb:GetItem", table_arn(table.name)) == (used and not audit)
+            assert may_do("dynamodb:Query", table_arn(table.name)) == (used and not kept), (process, table.name)
+            assert may_do("dynamodb:DeleteItem", table_arn(table.name)) == (used and not audit and not kept)
             assert may_do("dynamodb:UpdateItem", table_arn(table.name)) == (used and not audit)
             assert not may_do("dynamodb:DeleteTable", table_arn(table.name))
+
+
+def test_the_archive_is_written_by_one_process_and_read_by_signers(aws: Applied) -> None:
+    """Who signs holds the database against it, and could not change it (I16)."""
+    [bucket] = [it["Name"] for it in aws.client("s3").list_buckets()["Buckets"] if "-checkpoints-" in it["Name"]]
+    for process, access in ((name, each.access) for name, each in PROCESSES.items()):
+        policies = aws.role_policies(process)
+
+        def may_do(action: str, process: str = process, policies: list[Policy] = policies) -> bool:
+            request = Request(role_arn(process), action, f"arn:aws:s3:::{bucket}/checkpoints/000000000001.json")
+            return allowed(request, identity=policies)
+
+        assert may_do("s3:PutObject") == access.archives, process
+        assert may_do("s3:GetObject") == (access.archives or access.reads_archive), process
 
 
 @pytest.mark.parametrize(
