@@ -1,7 +1,6 @@
 """The process `checkpoints`: signs what the history is at an interval, and keeps it outside the database."""
 
 import secrets
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,7 +20,7 @@ def steps(platform: Platform) -> Sequence[Step]:
 
     refuse_archive_in_data(platform.settings)
     archive = open_archive(platform.settings)
-    beside = StoreBesideArchive(platform.transaction, archive, time.monotonic)
+    beside = StoreBesideArchive(platform.transaction, archive, platform.clock)
     signer = open_signer(platform.settings, "checkpoints")
     publish_key(platform.transaction, signer.key, "checkpoints")
     checkpoints = Checkpoints(

@@ -47,7 +47,7 @@ def open_fence(platform: Platform, process: str) -> Fence:
         platform.ledger,
         platform.store,
         open_high_water(platform.settings),
-        StoreBesideArchive(platform.transaction, open_archive(platform.settings), time.monotonic),
+        StoreBesideArchive(platform.transaction, open_archive(platform.settings), platform.clock),
         f"system:{process}",
         lambda: str(uuid4()),
         alarm=platform.alarm,

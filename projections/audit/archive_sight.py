@@ -6,6 +6,7 @@ newest that both have says whether they parted.
 """
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -16,7 +17,7 @@ from core.proofs.notes import NoteRefused
 from projections.audit.history_tree import Transaction
 from projections.named import structs
 
-EVERY_S: Final = 1.0
+EVERY: Final = timedelta(seconds=1)
 """Checkpoints come once a minute: a look that is a second old says the same."""
 UNARCHIVED_MAX: Final = 100
 """So many of the store's newest checkpoints may be on their way to the archive."""
@@ -31,15 +32,15 @@ class _Signed(msgspec.Struct, frozen=True):
 class StoreBesideArchive:
     """The port `ArchiveSight`."""
 
-    def __init__(self, transaction: Transaction, archive: CheckpointArchive, clock: Callable[[], float]) -> None:
+    def __init__(self, transaction: Transaction, archive: CheckpointArchive, clock: Callable[[], datetime]) -> None:
         self._transaction = transaction
         self._archive = archive
         self._clock = clock
-        self._looked: tuple[float, Sight] | None = None
+        self._looked: tuple[datetime, Sight] | None = None
 
     def look(self) -> Sight:
         now = self._clock()
-        if self._looked is None or now - self._looked[0] >= EVERY_S:
+        if self._looked is None or now - self._looked[0] >= EVERY:
             self._looked = now, self._compare()
         return self._looked[1]
 

@@ -43,14 +43,14 @@ class TestCheckpointArchive:
     def test_an_empty_archive_has_nothing(self, archive: CheckpointArchive) -> None:
         """Before the first checkpoint there is none."""
         assert list(archive.contents()) == []
-        assert archive.get(1) is None
+        assert archive.get(number=1) is None
 
     def test_what_is_put_is_kept_in_order(self, archive: CheckpointArchive) -> None:
         """Everything comes back by number, whatever the order and the size of the numbers."""
         for number in (2, 10, 1, 10_000, 123_456_789):
             archive.put(number, b"%d" % number)
         assert list(archive.contents()) == [(n, b"%d" % n) for n in (1, 2, 10, 10_000, 123_456_789)]
-        assert (archive.get(10_000), archive.get(11)) == (b"10000", None)
+        assert (archive.get(number=10_000), archive.get(number=11)) == (b"10000", None)
 
     def test_the_same_again_changes_nothing(self, archive: CheckpointArchive) -> None:
         """A step that died behind its put does it again."""

@@ -1,6 +1,7 @@
 """A store beside the archive of its checkpoints: the newest, one that was rolled back, one that has gone on apart (I16)."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,19 @@ from gateways.postgres.connections import Connections
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.roles import SIGNER
 from gateways.postgres.server import EmbeddedPostgres
-from projections.audit.archive_sight import EVERY_S, StoreBesideArchive
+from projections.audit.archive_sight import EVERY, StoreBesideArchive
 from tests.support.checkpoints import Desk
 from tests.support.history import ALICE, BOB, TickingClock, execute, register
 from tests.support.postgres import Database, fresh_database
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 def look(database: Database, archive: FolderArchive) -> Sight:
     """As a signer's login sees it, which may read no more of a checkpoint than its note."""
     login = Connections(database.role_urls[SIGNER], connections_max=1)
     try:
-        return StoreBesideArchive(login.transaction, archive, lambda: 0.0).look()
+        return StoreBesideArchive(login.transaction, archive, lambda: NOW).look()
     finally:
         login.close()
 
@@ -84,12 +87,12 @@ def test_a_store_that_went_on_apart_has_another_checkpoint(
 
 def test_a_look_counts_for_a_second(database: Database, desk: Desk) -> None:
     """Each asks the archive, and checkpoints come once a minute."""
-    login, now = Connections(database.role_urls[SIGNER], connections_max=1), [0.0]
+    login, now = Connections(database.role_urls[SIGNER], connections_max=1), [NOW]
     beside = StoreBesideArchive(login.transaction, desk.archive, lambda: now[0])
     assert beside.look().doubt is None
     desk.archive.put(3, b"another's")
-    now[0] = EVERY_S / 2
+    now[0] = NOW + EVERY / 2
     assert beside.look().doubt is None
-    now[0] = EVERY_S
+    now[0] = NOW + EVERY
     assert beside.look().doubt == "archive_ahead"
     login.close()
