@@ -41,7 +41,10 @@ CREATE FUNCTION give_up_used_addresses() RETURNS void LANGUAGE sql SECURITY DEFI
     UPDATE addresses SET state = 'taken' WHERE state = 'ready' AND base58 IN (SELECT address FROM address_holdings)
 $$;
 
-REVOKE EXECUTE ON FUNCTION open_address_door, shut_address_door, give_up_ready_addresses, give_up_used_addresses FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION address_door_is_open, open_address_door, shut_address_door, give_up_ready_addresses,
+    give_up_used_addresses FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION address_door_is_open
+   TO counterfoil_api, counterfoil_signer, counterfoil_reader, counterfoil_writer;
 GRANT EXECUTE ON FUNCTION open_address_door, shut_address_door, give_up_ready_addresses, give_up_used_addresses
    TO counterfoil_signer, counterfoil_writer;
 

@@ -112,14 +112,16 @@ OWN: Final[Mapping[str, Rights]] = {
         (API, RECORDER, SIGNER, OBSERVER, PROJECTOR, READER), (OBSERVER,), rows="removed with their block"
     ),
     "outstanding_reports": _may(
-        (OBSERVER, RECORDER, READER), (OBSERVER,), {OBSERVER: "times due_at"}, (OBSERVER, RECORDER)
+        (OBSERVER, RECORDER, READER, SIGNER), (OBSERVER,), {OBSERVER: "times due_at"}, (OBSERVER, RECORDER)
     ),
     "queue_messages": _may(
         (*TAKERS, API), (*PUTTERS, *TAKERS), dict.fromkeys(TAKERS, "visible_at receipt attempts"), TAKERS, _ITS_QUEUES
     ),
     "queue_keys": _may(PUTTERS, PUTTERS, dict.fromkeys(PUTTERS, "sent_at"), PUTTERS, "of the queues where it puts"),
     "queue_dead_letters": _may((*TAKERS, API), TAKERS, removes=TAKERS, rows="of the queues from which it takes"),
-    "checkpoints": _may(AUDITED, (CHECKPOINTER,), rows="never changed"),
+    "store_watch": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}),
+    "address_door": _may((API, SIGNER, READER), rows="functions of the owner write it, which a signer alone may call"),
+    "checkpoints": _may((*AUDITED, SIGNER), (CHECKPOINTER,), rows="never changed"),
     "receipt_trees": _may(AUDITED, (CHECKPOINTER,)),
     "merkle_tiles": _may(AUDITED, (CHECKPOINTER,), {CHECKPOINTER: "*"}),
     "merkle_tree": _may(AUDITED, changes={CHECKPOINTER: "*"}),
@@ -128,7 +130,7 @@ OWN: Final[Mapping[str, Rights]] = {
     "wallet_differences": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),
     "address_differences": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),
     "payout_lanes": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),
-    "node_states": _may((OBSERVER, READER), (OBSERVER,), {OBSERVER: "*"}, (OBSERVER,)),
+    "node_states": _may((OBSERVER, READER, SIGNER), (OBSERVER,), {OBSERVER: "*"}, (OBSERVER,)),
     "foreground": _may((API, PROJECTOR, READER), (API,), {API: "*"}, (API,)),
     "set_aside_events": _may(
         (PROJECTOR, READER, RECORDER, API), (PROJECTOR,), {PROJECTOR: "settled_at settled_by settled_reason"}
@@ -143,7 +145,7 @@ OWN: Final[Mapping[str, Rights]] = {
         ),
         rows="api: asks for one, and changes wish and hold; how far it is, only the projector says",
     ),
-    "projection_tracking": _may((PROJECTOR, READER), (PROJECTOR,), {PROJECTOR: "*"}),
+    "projection_tracking": _may((PROJECTOR, READER, SIGNER), (PROJECTOR,), {PROJECTOR: "*"}),
     "view_tables": _may((API, PROJECTOR, READER), rows="`counterfoil migrate` writes it"),
     "retired_views": _may((API, PROJECTOR, READER), rows="swap_version and roll_back_version write it"),
     "event_grants": _may((API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS), rows="`counterfoil migrate` writes it"),
@@ -173,6 +175,11 @@ CALLS: Final[Mapping[str, Roles]] = {
     "raise_alarm": frozenset(EVERYBODY),
     **dict.fromkeys(("take_append_lock", "begin_append", "finish_append"), frozenset(APPENDERS)),
     "take_queue_turn": frozenset(TAKERS),
+    "address_door_is_open": frozenset({API, SIGNER, READER}),
+    **dict.fromkeys(
+        ("open_address_door", "shut_address_door", "give_up_ready_addresses", "give_up_used_addresses"),
+        frozenset({SIGNER}),
+    ),
     **dict.fromkeys(
         (
             "claim_views",
