@@ -353,12 +353,6 @@ class Settings(BaseModel):
         return self.tron_lag_max_s or (None if self.network == "devnet" else 60)
 
     @property
-    def archive_is_apart(self) -> bool:
-        """Whether what proves the history outlives it: of real coins the archive lies outside the data's folder."""
-        inside = self.checkpoint_archive_path.resolve().is_relative_to(self.data.resolve())
-        return self.network != "mainnet" or self.mode == "aws" or not inside
-
-    @property
     def usdt(self) -> Address:
         given = self.usdt_contract or (USDT_NILE if self.network == "nile" else USDT_MAINNET)
         return Address.from_base58(given)

@@ -104,7 +104,8 @@ def held_platform(settings: Settings, secrets: Secrets, logins: Mapping[str, Log
 
 def refuse_archive_in_data(settings: Settings) -> None:
     """Raises UserError where an old copy of the data would bring an old archive with it, so that nothing told them apart."""
-    if not settings.archive_is_apart:
+    inside = settings.checkpoint_archive_path.resolve().is_relative_to(settings.data.resolve())
+    if settings.network == "mainnet" and settings.mode != "aws" and inside:
         raise UserError(
             "the archive of checkpoints lies in the data's own folder, where an old copy of the one is an old copy of the"
             " other: set COUNTERFOIL_CHECKPOINT_ARCHIVE to a folder elsewhere, best on another disk, and move what is in"
