@@ -112,14 +112,14 @@ OWN: Final[Mapping[str, Rights]] = {
         (API, RECORDER, SIGNER, OBSERVER, PROJECTOR, READER), (OBSERVER,), rows="removed with their block"
     ),
     "outstanding_reports": _may(
-        (OBSERVER, RECORDER, READER), (OBSERVER,), {OBSERVER: "times due_at"}, (OBSERVER, RECORDER)
+        (OBSERVER, RECORDER, SIGNER, READER), (OBSERVER,), {OBSERVER: "times due_at"}, (OBSERVER, RECORDER)
     ),
     "queue_messages": _may(
         (*TAKERS, API), (*PUTTERS, *TAKERS), dict.fromkeys(TAKERS, "visible_at receipt attempts"), TAKERS, _ITS_QUEUES
     ),
     "queue_keys": _may(PUTTERS, PUTTERS, dict.fromkeys(PUTTERS, "sent_at"), PUTTERS, "of the queues where it puts"),
     "queue_dead_letters": _may((*TAKERS, API), TAKERS, removes=TAKERS, rows="of the queues from which it takes"),
-    "checkpoints": _may(AUDITED, (CHECKPOINTER,), rows="never changed"),
+    "checkpoints": _may((*AUDITED, SIGNER), (CHECKPOINTER,), rows="never changed"),
     "receipt_trees": _may(AUDITED, (CHECKPOINTER,)),
     "merkle_tiles": _may(AUDITED, (CHECKPOINTER,), {CHECKPOINTER: "*"}),
     "merkle_tree": _may(AUDITED, changes={CHECKPOINTER: "*"}),
@@ -127,6 +127,7 @@ OWN: Final[Mapping[str, Rights]] = {
     "wallet_numbers": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}),
     "wallet_differences": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),
     "address_differences": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),
+    "store_watch": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}),
     "payout_lanes": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),
     "node_states": _may((OBSERVER, READER), (OBSERVER,), {OBSERVER: "*"}, (OBSERVER,)),
     "foreground": _may((API, PROJECTOR, READER), (API,), {API: "*"}, (API,)),
