@@ -52,7 +52,7 @@ def up(
     --data find its database and its node by themselves.
     """
     from gateways.processes import signers_apart
-    from gateways.processes.given import take
+    from gateways.processes.confinement.given import take
     from gateways.processes.up import run
 
     own = _own_settings(data=data, network=network, http_port=http_port)

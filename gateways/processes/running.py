@@ -18,8 +18,8 @@ from typing import IO, Any, Final, NamedTuple
 from pydantic import SecretStr
 
 from gateways.private_file import DamagedFile, refuse_if_shared
-from gateways.processes.apart import apart
-from gateways.processes.given import NOTHING, Given
+from gateways.processes.confinement.apart import apart
+from gateways.processes.confinement.given import NOTHING, Given
 from gateways.settings import Settings
 
 FILE: Final = "running.json"

@@ -17,18 +17,19 @@ from typing import Any, Final
 from gateways.embedded.secrets_file import load_or_create
 from gateways.postgres.server import EmbeddedPostgres
 from gateways.private_file import refuse_if_shared, write_private
-from gateways.processes.apart import apart
-from gateways.processes.given import Given
-from gateways.processes.hardened import harden
+from gateways.processes.confinement.apart import apart
+from gateways.processes.confinement.given import Given
+from gateways.processes.confinement.hardened import harden
+from gateways.processes.confinement.shares import Share, fetch, make_keystore, passphrase
 from gateways.processes.loop import stop_on_signals
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
 from gateways.processes.run import run_with
 from gateways.processes.running import shared
-from gateways.processes.shares import Share, fetch, make_keystore, passphrase
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings, load
 from gateways.user_error import NotReady
+from gateways.wiring.leash import OWN
 from gateways.wiring.opened import held_platform
 
 FOLDER: Final = "signers"
@@ -67,8 +68,11 @@ def run(settings: Settings, handed: Path, say: Callable[[str], None], given: Giv
     if place is None:
         return
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    own = {"data": settings.data, "keystore": settings.keystore_path, "pulse": settings.pulse}
-    settings = load({}, **place | own | {"log_level": settings.log_level})
+    # What holds them back is their own, whatever the installation says.
+    own = {
+        name: getattr(settings, name) for name in (*OWN, "data", "keystore", "pulse", "log_level", "checkpoint_archive")
+    }
+    settings = load({}, **place | own)
     apart(partial(_make_keystore, settings, given))
     with contextlib.ExitStack() as ending:
         supervisor = Supervisor(settings.data / "logs", settings.pulse if settings.pulse != Path("") else None)

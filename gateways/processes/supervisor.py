@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gateways.processes.hardened import named
+from gateways.processes.confinement.hardened import named
 from gateways.telemetry.life_signs import DOWN
 
 PAUSE_FIRST_S: Final = 1.0

@@ -23,16 +23,16 @@ from gateways.postgres.connections import conninfo_of
 from gateways.postgres.migrate import migrate
 from gateways.postgres.roles import OBSERVER, READER
 from gateways.postgres.server import EmbeddedPostgres, stop_server
-from gateways.processes.apart import Stopped, apart
-from gateways.processes.given import NOTHING, Given
-from gateways.processes.hardened import harden
+from gateways.processes.confinement.apart import Stopped, apart
+from gateways.processes.confinement.given import NOTHING, Given
+from gateways.processes.confinement.hardened import harden
+from gateways.processes.confinement.own_users import DEVNET, NotPossible, become, take_users
+from gateways.processes.confinement.shares import Share, fetch, make_keystore, settings_held
 from gateways.processes.loop import stop_on_signals
-from gateways.processes.own_users import DEVNET, NotPossible, become, take_users
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
 from gateways.processes.run import run_with
 from gateways.processes.running import announced, find
-from gateways.processes.shares import Share, fetch, make_keystore, settings_held
 from gateways.processes.signers_apart import hand_over, signers
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from gateways.postgres.roles import LOGINS
+from gateways.processes.confinement.shares import KEYS_OF, keys_held, roles_held, settings_held
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
-from gateways.processes.shares import KEYS_OF, keys_held, roles_held, settings_held
 from gateways.settings import PREFIX
 
 KEYSTORE: Final = "the wallets' keys and the deposit seed (DATA/keystore.json)"

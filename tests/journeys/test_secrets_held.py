@@ -32,6 +32,7 @@ PLATFORM_KEYS: Final = ("api_key_pepper", "position_key", "webhook_master", "dep
 WALLETS: Final = {name: MARK + name.encode().rjust(25, b".") for name in (HOT, GAS, DEPOSIT_SEED)}
 SUPERUSER: Final = "canary-superuser-0be1"
 UP: Final = "up"
+PAYEE: Final = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 
 
 def interpreter() -> str:
@@ -56,7 +57,7 @@ def made(data: Path) -> None:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Installation]:
-    """With an account, a key, an address, a payout that was asked for, and a page of each guide: everybody has worked."""
+    """With an account, a key, a deposit and a payout: everybody has worked."""
     if os.geteuid() != 0 or not Path("/proc/self/mem").exists():
         pytest.skip("only root reads another process' memory, and only where there is /proc")
     with (
@@ -68,10 +69,14 @@ def running() -> Iterator[Installation]:
         installation = stack.enter_context(
             Installation(Path(folder) / "data", python=interpreter(), checkpoint_interval_s="1", **GIVEN)
         )
+        installation.faucet(installation.hot_wallet(), usdt="100", trx="100")
         with installation.company(webhook_url="https://acme.example/hook") as acme:
             address = post(acme, "/v1/payins", {})["address"]["tron_address_base58"]
             installation.faucet(address, usdt="10")
             until(lambda: get(acme, "/v1/deposits", status="confirmed")["data"], "a deposit is credited")
+            payout = post(acme, "/v1/payouts", {"to_address": PAYEE, "amount": "5"})
+            path, since = f"/v1/payouts/{payout['id']}", payout["position"]
+            until(lambda: get(acme, path, min_position=since)["state"] == "confirmed", "the payout is paid")
             until(
                 lambda: "restarted" if _is_restarted(installation) else "", "a process that was killed is there again"
             )
@@ -205,10 +210,14 @@ def test_as_root_each_kind_of_process_is_a_user_of_its_own(running: Installation
     assert all(len(ids) == 1 for ids in by_role.values())
     assert len({next(iter(ids)) for ids in by_role.values()} - {"0"}) == len(by_role)
     for name, process in {
-        "keystore.json": "payouts",
+        "keys": "payouts",
+        "keys/keystore.json": "payouts",
+        "keys/high-water.json": "payouts",
         "checkpoints.key": "checkpoints",
         "statements.key": "api",
     }.items():
         found = (running.data / name).stat()
-        assert (str(found.st_uid), found.st_mode & 0o777) == (users[process][0], 0o600), name
+        assert (str(found.st_uid), found.st_mode & 0o777) == (users[process][0], 0o700 if name == "keys" else 0o600), (
+            name
+        )
     assert (running.data / "secrets.json").stat().st_uid == 0

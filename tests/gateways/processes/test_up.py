@@ -18,10 +18,10 @@ from gateways.postgres.address_pool import PostgresAddressPool
 from gateways.postgres.connections import Connections
 from gateways.postgres.cursors import PostgresCursors
 from gateways.processes import up
-from gateways.processes.apart import Stopped, apart
-from gateways.processes.given import NOTHING, secrets_in
+from gateways.processes.confinement.apart import Stopped, apart
+from gateways.processes.confinement.given import NOTHING, secrets_in
+from gateways.processes.confinement.shares import fetch
 from gateways.processes.registry import PROCESSES
-from gateways.processes.shares import fetch
 from gateways.settings import load
 from gateways.user_error import UserError
 from tests.support.history import ALICE_ADDRESS
@@ -73,7 +73,7 @@ def test_work_apart_is_answered_or_fails_as_if_it_were_here() -> None:
 
 _BEGINS_ANEW = """
 import json, os
-from gateways.processes.given import take
+from gateways.processes.confinement.given import take
 given = take()
 print(json.dumps([sorted(given.names), given.read(), [name for name in os.environ if "COUNTERFOIL" in name]]))
 """

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from gateways.postgres.roles import API, CHECKPOINTER, LOGINS, SIGNER
-from gateways.processes.apart import apart
-from gateways.processes.hardened import harden
+from gateways.processes.confinement.apart import apart
+from gateways.processes.confinement.hardened import harden
 from gateways.processes.registry import PROCESSES
 from gateways.settings import PREFIX, Settings
 from gateways.wiring.notes import open_signer
 
 DEVNET: Final = "devnet"
-_PROGRAM: Final = Path(__file__).resolve().parents[2]
+_PROGRAM: Final = Path(__file__).resolve().parents[3]
 
 
 class NotPossible(Exception):
@@ -53,8 +53,8 @@ def take_users(settings: Settings, socket: Path | None) -> Mapping[str, int]:
             raise NotPossible(f"{closed} is closed to other users, who need {path}")
     if 0 < settings.http_port < 1024:
         raise NotPossible(f"only root may listen at port {settings.http_port}: put a proxy before another one")
-    if not settings.keystore_path.resolve().is_relative_to(settings.data.resolve()):
-        raise NotPossible(f"the keystore is not in {settings.data}, where its owner would be changed")
+    if settings.keystore != Path(""):
+        raise NotPossible(f"{PREFIX}KEYSTORE names a file, which would change its owner")
     try:
         apart(lambda: become(users[DEVNET]))
         _give_files(settings, users)
@@ -81,20 +81,32 @@ def _give_files(settings: Settings, users: Mapping[str, int]) -> None:
     for sign in signs:
         sign.touch()
         os.chown(sign, users[sign.name], users[sign.name])
-    _give([settings.keystore_path], user_of(SIGNER, settings))
+    _give([_keys(settings.data)], user_of(SIGNER, settings))
     _give([settings.data / "statements.key"], user_of(API, settings))
     _give([settings.data / "checkpoints.key", settings.checkpoint_archive_path], user_of(CHECKPOINTER, settings))
     _give([settings.data / DEVNET], users[DEVNET])
 
 
+def _keys(data: Path) -> Path:
+    """The signers' folder: the keystore, and what they write beside it, moved and not copied: the mark knows a copy."""
+    folder = data / "keys"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for pattern in (
+        "high-water.*",
+        "spent-*",
+        "keystore.json",
+    ):  # the keystore last: with it the others are looked for there
+        for path in data.glob(pattern):
+            path.rename(folder / path.name)
+    return folder
+
+
 def _give(paths: Iterable[Path], uid: int) -> None:
-    """With all that is in them, unless they are the user's already."""
+    """With all that is in them: a command of root's may have written there."""
     for path in paths:
-        if path.stat().st_uid == uid:
-            continue
-        for each in path.rglob("*"):
-            os.chown(each, uid, uid, follow_symlinks=False)
-        os.chown(path, uid, uid)
+        for each in (path, *path.rglob("*")):
+            if each.lstat().st_uid != uid:
+                os.chown(each, uid, uid, follow_symlinks=False)
 
 
 def _name_of(uid: int) -> str | None:

@@ -15,8 +15,8 @@ from gateways.embedded.secrets_file import load_or_create
 from gateways.platform_keys import Secrets, SecretWithheld
 from gateways.postgres.roles import API
 from gateways.postgres.server import EmbeddedPostgres
-from gateways.processes.apart import apart
-from gateways.processes.given import SECRET_SETTINGS, Given
+from gateways.processes.confinement.apart import apart
+from gateways.processes.confinement.given import SECRET_SETTINGS, Given
 from gateways.processes.process import Process
 from gateways.settings import Settings
 from gateways.user_error import UserError
