@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo demo-aws up test check simulate simulate-many live bench format openapi readme platform scan lock clean
+.PHONY: help demo demo-aws up test check simulate simulate-many drill live bench format openapi readme platform scan lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
@@ -22,6 +22,7 @@ help:
 > @echo "make check   ruff, mypy, import contracts, fast tests"
 > @echo "make simulate SEED=7     one run of the whole system on a hostile chain, from its seed, with its trace"
 > @echo "make simulate-many       2,000 of them, a death at every write, and 100,000 cases against the block reader"
+> @echo "make drill   kill -9, a backup 50 payouts old is restored, nobody is paid twice; and its variants"
 > @echo "make live NODE=… KEY=…   the node's contract and one journey against a real node of a test network"
 > @echo "make bench   the engine's numbers beside their baselines"
 > @echo "make readme  writes what programs print into the README and the guides, three minutes"
@@ -68,6 +69,9 @@ simulate: $(DEV)
 simulate-many: $(DEV)
 > @$(BIN)/python -m tests.simulation 1 --many 2000
 > @FUZZ_CASES=100000 EVERY_PLACE=1 $(BIN)/python -m pytest -n 2 tests/scanners/test_fuzz.py tests/gateways/tron/test_plain_forms.py tests/simulation/test_crash_walk*.py
+
+drill: $(DEV)
+> @$(BIN)/python -m tests.journeys.drill
 
 live: export NODE := $(NODE)
 live: export SOLIDITY := $(SOLIDITY)

@@ -278,6 +278,9 @@ class Settings(BaseModel):
     checkpoint_origin: str = Field(
         "", description="The name under which checkpoints are signed; empty: counterfoil/NETWORK"
     )
+    backup_age_max_h: int = Field(
+        0, ge=0, le=8_760, description="Hours after which an alarm is raised if no newer backup was made; 0: none"
+    )
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
         "",
         description="Networks of load balancers, with commas between, whose X-Forwarded-For is believed; empty: nobody's",

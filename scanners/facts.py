@@ -12,7 +12,7 @@ import msgspec
 from core.ports.queues import Message
 from core.rotation import Rotating, rotating
 from core.streams.deposits import TransferFact
-from core.streams.notices import Notice
+from core.streams.notices import Departure, Notice
 
 Kind = Literal["detected", "confirmed", "orphaned"]
 
@@ -32,7 +32,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
         return self.transfer.stream
 
 
-Fact = Report | Notice
+Fact = Report | Notice | Departure
 NOTICES: Final = "notices"
 """The group of all notices: an unpause must not overtake the pause before it."""
 

@@ -25,6 +25,7 @@ from scanners.blocks import NodeFault, Transfer, Unlinked, check_link, check_rec
 from scanners.branch import Branch, Seen
 from scanners.checked_blocks import CheckedBlocks
 from scanners.claims import Claims
+from scanners.departures import departures
 from scanners.internal import shown_by_two
 from scanners.notices import addresses_in, notices, sent_by_us, tokens_addresses, unreadable
 from scanners.producers import Producers
@@ -339,11 +340,11 @@ class Observer:
         sent = sent_by_us(block, wallets)
         arrived = _to_us(found, block.ref, wallets)
         waiting = self._waiting.unproven(block, receipts, arrived, wallets) if self._lone else []
-        found_out = notices(block, receipts, found, sent, wallets, self._usdt)
+        noticed = notices(block, receipts, found, sent, wallets, self._usdt)
         self._send("confirmed", [fact for fact in arrived if fact not in waiting])
         self._send("detected", [msgspec.structs.replace(fact, waits_for=ONE_NODE) for fact in waiting])
-        if found_out:
-            self._keep_and_send([facts.message(notice, self._key) for notice in found_out], block.ref.number)
+        if told := list(departures(noticed, block, receipts, found, sent, wallets)):
+            self._keep_and_send([facts.message(it, self._key) for it in told], block.ref.number)
         for sentence in unreadable(block, wallets):
             self._alarm("transaction_unreadable", sentence)
         self._log.append(block.ref, {transaction.txid: transaction.contract_ret for transaction in sent})
@@ -351,9 +352,8 @@ class Observer:
 
     def _mismatch(self, booked: Cursor, sentence: str) -> Exception:
         """What it means that the solid chain differs: this node's fault where two nodes still have what was booked."""
-        if self._opinion is not None and self._opinion.agree_on_solid(booked.number) == booked.block_id:
-            return Unlinked(sentence)
-        return ChainMismatch(sentence)
+        shown = None if self._opinion is None else self._opinion.agree_on_solid(booked.number)
+        return Unlinked(sentence) if shown == booked.block_id else ChainMismatch(sentence)
 
     def _facts(self, block: Block, receipts: Sequence[Receipt]) -> list[TransferFact]:
         """The transfers to our addresses: one question to the pool per block, however many addresses there are."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from core.ledger.ledger import Accepted, Command, EventStore, Failed, Ledger, Outcome, Refused, Repeated
+from core.ledger.money import format_amount
 from core.ledger.refusals import ConflictingFacts, StreamStopped, WrongState
 from core.ports.alarm import Alarm
 from core.ports.queues import Outstanding, Queue, Received
@@ -16,7 +17,8 @@ from core.ports.unavailable import Unavailable
 from core.rotation import Rotating
 from core.streams.addresses import DepositAddress, address_stream
 from core.streams.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, owner_of
-from core.streams.notices import Notice, Noticed, RecordNotice
+from core.streams.lost_outgoing import OutgoingOfLostHistory
+from core.streams.notices import Departure, Notice, Noticed, RecordNotice
 from core.streams.signing import SigningStopped
 from scanners import facts
 
@@ -115,12 +117,7 @@ class Recorder:
         confirmed = {report.transfer.to_address for report in reports if report.kind == "confirmed"}
         owners = self._owners(sorted(confirmed)) if confirmed else {}
         sent_by = self._attempts.streams_of(sorted(txids)) if (txids := {*map(_sent_txid, sent)} - {""}) else {}
-        return [
-            RecordNotice(fact, sent_by.get(fact.txid), ACTOR)
-            if isinstance(fact, Notice)
-            else _command(fact, owners, sent_by)
-            for fact in sent
-        ]
+        return [_command(fact, owners, sent_by) for fact in sent]
 
     def _owners(self, addresses: Sequence[str]) -> dict[str, DepositAddress]:
         histories = self._store.histories([address_stream(address) for address in addresses])
@@ -138,7 +135,7 @@ class Recorder:
         """What becomes of the message. One left in flight comes again at its visibility timeout."""
         stream = fact.stream
         match outcome:
-            case Accepted() | Repeated() if isinstance(fact, Notice):
+            case Accepted() | Repeated() if not isinstance(fact, facts.Report):
                 self._ring(message, fact, outcome)
                 return "done"
             case Refused(refusal=ConflictingFacts() as refusal):
@@ -166,15 +163,24 @@ class Recorder:
         self._bury(message, "deposit_failed", f"{stream} failed {DEFECTS_MAX} times: {error!r}")
         return "buried"
 
-    def _ring(self, message: Received, notice: Notice, outcome: Accepted | Repeated) -> None:
+    def _ring(self, message: Received, notice: Notice | Departure, outcome: Accepted | Repeated) -> None:
         """What is new is sent on; what is known, again if the process may have died before it was: twice rather than never."""
         if isinstance(outcome, Repeated) and message.attempts <= 1:
             return
         stopped = any(isinstance(recorded.event, SigningStopped) for recorded in outcome.events)
-        for recorded in outcome.events:
-            if isinstance(recorded.event, Noticed):
-                name = "outgoing_unexplained" if notice.kind == "outgoing" else notice.kind
-                self._alarm(name, f"{recorded.event.sentence}{' Signing has stopped.' if stopped else ''}")
+        noticed = [it.event for it in outcome.events if isinstance(it.event, Noticed)]
+        for seen in noticed:
+            name = "outgoing_unexplained" if notice.kind == "outgoing" else notice.kind
+            self._alarm(name, f"{seen.sentence}{' Signing has stopped.' if stopped else ''}")
+        for event in (it.event for it in outcome.events if not noticed):
+            if isinstance(event, OutgoingOfLostHistory) and event.left.was_payout:
+                left = event.left
+                amount = format_amount(left.amount_minor, left.currency)
+                self._alarm(
+                    "lost_outgoing",
+                    f"{left.txid} in block {left.block_number} paid {amount} {left.currency} to {left.to} in history that"
+                    " was lost: attribute it, `counterfoil restore settle`",
+                )
 
     def _bury(self, message: Received, name: str, reason: str) -> None:
         self._alarm(name, reason)
@@ -184,12 +190,16 @@ class Recorder:
 
 def _sent_txid(fact: facts.Fact) -> str:
     """The txid of what left an address of ours, if this is about that."""
-    if isinstance(fact, Notice):
+    if not isinstance(fact, facts.Report):
         return fact.txid if fact.kind == "outgoing" else ""
     return fact.transfer.txid if fact.kind == "confirmed" and fact.transfer.from_wallet else ""
 
 
-def _command(report: facts.Report, owners: dict[str, DepositAddress], sent_by: Mapping[str, str]) -> Command:
+def _command(report: facts.Fact, owners: dict[str, DepositAddress], sent_by: Mapping[str, str]) -> Command:
+    if isinstance(report, Departure):
+        return RecordNotice(report.notice, sent_by.get(report.txid), ACTOR, report.left)
+    if isinstance(report, Notice):
+        return RecordNotice(report, sent_by.get(report.txid), ACTOR)
     fact = report.transfer
     match report.kind:
         case "detected":

@@ -753,6 +753,7 @@ TREASURY = {
     "Fee_Revenue": "revenue",
     "Operator_Capital": "equity",
     "Suspense": "liability",
+    "Lost_History": "asset",
 }
 WALLETS = {
     "hot": "Hot_Wallet_Asset",
@@ -965,6 +966,11 @@ class Stories:
         self.last_sweeps = {}  # deposit address -> the stream of its last sweep
         self.set_aside = set()  # deposit addresses in quarantine
         self.wallets = {}  # role -> the address that plays it
+        self.lost = {}  # txid -> what left in history that a restore lost
+        self.lost_equals = {}  # (payee, amount) -> the txids of what paid that
+        self.said_of_lost = {}  # txid -> the payout that it was said to be, or "written off"
+        self.restored = False
+        self.unexplained = set()  # txids that nothing here asked for
 
     # Deposits
 
@@ -1089,14 +1095,17 @@ class Stories:
         payout = self.payout(stream)
         order = payout.order
         wrong = None
-        if all(attempt["txid"] != state["txid"] for attempt in payout.attempts):
+        lost = self.said_of_lost.get(state["txid"]) == order["payout_id"]
+        if lost:
+            wrong = payout.waits()  # its own bytes must not be alive beside the ones that it was said to be
+        elif all(attempt["txid"] != state["txid"] for attempt in payout.attempts):
             wrong = "no attempt of it has this transaction id"
         account, total = order["account_id"], payout.total
         due = entry(
             (account, CLEARING, "debit", total, "USDT"),
             (account, CLIENT_ASSET, "credit", total, "USDT"),
             ("treasury", CUSTODY_CONTROL, "debit", total, "USDT"),
-            ("treasury", "Hot_Wallet_Asset", "credit", order["amount_minor"], "USDT"),
+            ("treasury", "Lost_History" if lost else "Hot_Wallet_Asset", "credit", order["amount_minor"], "USDT"),
             ("treasury", "Fee_Revenue", "credit", order["fee_minor"], "USDT"),
         )
         if state["postings"] != due + burned(state["burned_sun"]):
@@ -1145,7 +1154,11 @@ class Stories:
         """Bytes for the next try, which no other try has."""
         txid = attempt["txid"]
         wrong = None
-        if leaving.state not in ("requested", "given", "expired"):
+        order = leaving.order
+        equal = self.lost_equals.get((order.get("to_address"), order.get("amount_minor")), ())
+        if any(self.said_of_lost.get(lost) in (None, order["payout_id"]) for lost in equal):
+            wrong = "it may be paid already, by a transfer of lost history"
+        elif leaving.state not in ("requested", "given", "expired"):
             wrong = f"another attempt is still {leaving.state}"
         elif attempt["number"] != len(leaving.attempts) + 1:
             wrong = f"attempt {attempt['number']} follows {len(leaving.attempts)} others"
@@ -1307,6 +1320,63 @@ class Stories:
         notice = state["notice"]
         due = moved("Suspense", WALLETS[notice["wallet"]], notice.get("amount_minor", 0), "USDT")
         return OTHERS, None if state["postings"] == due else "the lines are not those of what was destroyed"
+
+    # What left in history that a restore lost
+
+    def store_restored(self, stream, version, state):
+        self.restored = True
+        return OTHERS, None if stream == "store" and state[
+            "reason"
+        ] else "a restore is told of the store, with a reason"
+
+    def outgoing_unexplained(self, stream, version, state):
+        self.unexplained.add(state["notice"]["txid"])
+        return OTHERS, None if stream.startswith("outgoing-") else "the stream is not named by what left"
+
+    def lost_found(self, stream, version, state):
+        left = state["left"]
+        txid, wallet, fee = left["txid"], WALLETS[left["wallet"]], left.get("burned_sun", 0)
+        amount, currency, own = left.get("amount_minor", 0), left.get("currency", ""), left.get("to_wallet", "")
+        wrong = None if self.restored or txid in self.unexplained else "no history was lost"
+        if txid in self.lost or txid in self.txids:
+            wrong = wrong or f"{txid} is known before"
+        paid = amount and not own
+        if stream != (f"lost-{left['to']}-{amount}" if paid else f"lost-{txid}"):
+            wrong = wrong or "the stream is not named by what left"
+        if amount:
+            due = moved("Suspense" if own else "Lost_History", wallet, amount, currency)
+        elif left.get("staked_sun"):
+            due = moved("Staked_Asset", wallet, left["staked_sun"], "TRX")
+        else:
+            due = moved(wallet, "Staked_Asset", left.get("returned_sun", 0), "TRX")
+        if state["postings"] != due + burned(fee, wallet):
+            wrong = wrong or "the lines are not those of what left"
+        self.lost[txid] = left
+        if paid:
+            self.lost_equals.setdefault((left["to"], amount), []).append(txid)
+        else:
+            self.said_of_lost[txid] = "nobody's"
+        return OTHERS, wrong
+
+    def lost_attributed(self, stream, version, state):
+        txid, payout_id = state["txid"], state["payout_id"]
+        order, left = self.payout(f"payout-{payout_id}").order, self.lost_open(txid)
+        right = left and (left["to"], left["amount_minor"]) == (order["to_address"], order["amount_minor"])
+        wrong = None if right else f"{txid} is open no more, or not of this payout's payee and amount"
+        if payout_id in self.said_of_lost.values():
+            wrong = wrong or "the payout was said to be another transfer"
+        self.said_of_lost[txid] = payout_id
+        return OTHERS, wrong
+
+    def lost_written_off(self, stream, version, state):
+        left = self.lost_open(state["txid"])
+        due = moved("Operator_Capital", "Lost_History", left["amount_minor"], left["currency"]) if left else None
+        self.said_of_lost[state["txid"]] = "written off"
+        return OTHERS, None if state["postings"] == due else "it is open no more, or the lines are not those of it"
+
+    def lost_open(self, txid):
+        """What left by this transaction, where nobody has said yet what it was."""
+        return None if txid in self.said_of_lost else self.lost.get(txid)
 
     def opened(self, stream, version, state):
         key = (state["account_id"], state["code"])
@@ -1539,6 +1609,11 @@ STORIES = {
     b"address.quarantined/1": Stories.quarantined,
     b"address.released/1": Stories.released,
     b"token.funds-destroyed/2": Stories.destroyed,
+    b"store.restored/1": Stories.store_restored,
+    b"wallet.outgoing-unexplained/1": Stories.outgoing_unexplained,
+    b"lost-outgoing.found/1": Stories.lost_found,
+    b"lost-outgoing.attributed/1": Stories.lost_attributed,
+    b"lost-outgoing.written-off/1": Stories.lost_written_off,
     b"transfer.posted/1": Stories.transferred,
     b"adjustment.posted/1": Stories.adjusted_once,
     b"command.refused/1": Stories.refused_once,
@@ -1553,8 +1628,8 @@ PLAIN = frozenset(
     payin.requested/1 payin.disabled/1
     signing.stopped/1 signing.stopped/2 signing.cause-ended/1 signing.cause-ended/2 signing.resumed/1
     token.paused/1 token.unpaused/1 token.deprecated/1 token.fee-changed/1 token.address-blacklisted/1
-    token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1 wallet.outgoing-unexplained/1
-    store.named/1 store.is-older/1 store.position-told/1 store.proven/1 evacuation.begun/1
+    token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1
+    store.named/1 store.is-older/1 store.position-told/1 store.proven/1 store.backup-taken/1 evacuation.begun/1
     block.accepted/1 period.ended/1 event.settled/1 account.payouts-frozen/1 account.payouts-unfrozen/1
     """.split()
 )

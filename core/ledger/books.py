@@ -28,6 +28,7 @@ NETWORK_FEE: Final = "Network_Fee_Expense"
 FEE_REVENUE: Final = "Fee_Revenue"
 OPERATOR_CAPITAL: Final = "Operator_Capital"
 SUSPENSE: Final = "Suspense"
+LOST_HISTORY: Final = "Lost_History"
 
 TREASURY_CHART: Final[dict[str, tuple[AccountType, str]]] = {
     PAYIN_WALLETS: ("asset", "Coins on deposit addresses"),
@@ -41,6 +42,7 @@ TREASURY_CHART: Final[dict[str, tuple[AccountType, str]]] = {
     FEE_REVENUE: ("revenue", "Fees charged to clients"),
     OPERATOR_CAPITAL: ("equity", "The operator's own coins"),
     SUSPENSE: ("liability", "Coins that came without a known reason"),
+    LOST_HISTORY: ("asset", "Coins that left in history that was lost, until it is known which payout they were"),
 }
 
 WALLET_ACCOUNTS: Final = {"hot": HOT_WALLET, "cold": COLD_WALLET, "gas": GAS_WALLET, "payin": PAYIN_WALLETS}
@@ -116,6 +118,43 @@ def funds_destroyed(wallet_account: str, amount_minor: int) -> tuple[Posting, ..
     return entry(
         debit(TREASURY, SUSPENSE, amount_minor, "USDT"),
         credit(TREASURY, wallet_account, amount_minor, "USDT"),
+    )
+
+
+def lost_outgoing(wallet_account: str, amount_minor: int, currency: str, burned_sun: int) -> tuple[Posting, ...]:
+    """A wallet of ours paid somebody in history that was lost: gone, and not known for whom."""
+    return entry(
+        debit(TREASURY, LOST_HISTORY, amount_minor, currency),
+        credit(TREASURY, wallet_account, amount_minor, currency),
+        *network_fee(wallet_account, burned_sun),
+    )
+
+
+def lost_move(wallet_account: str, amount_minor: int, currency: str, burned_sun: int) -> tuple[Posting, ...]:
+    """The same to another wallet of ours, where the coins were booked out of Suspense when they arrived."""
+    return entry(
+        debit(TREASURY, SUSPENSE, amount_minor, currency),
+        credit(TREASURY, wallet_account, amount_minor, currency),
+        *network_fee(wallet_account, burned_sun),
+    )
+
+
+def lost_outgoing_attributed(book: str, amount_minor: int, fee_minor: int) -> tuple[Posting, ...]:
+    """A payout turns out to be what left in history that was lost: as if confirmed, the coins out of Lost_History."""
+    return entry(
+        debit(book, CLEARING, amount_minor + fee_minor, "USDT"),
+        credit(book, CLIENT_ASSET, amount_minor + fee_minor, "USDT"),
+        debit(TREASURY, CUSTODY_CONTROL, amount_minor + fee_minor, "USDT"),
+        credit(TREASURY, LOST_HISTORY, amount_minor, "USDT"),
+        credit(TREASURY, FEE_REVENUE, fee_minor, "USDT"),
+    )
+
+
+def lost_outgoing_written_off(amount_minor: int, currency: str) -> tuple[Posting, ...]:
+    """Nobody knows, or will know, for whom it left: the operator bears it."""
+    return entry(
+        debit(TREASURY, OPERATOR_CAPITAL, amount_minor, currency),
+        credit(TREASURY, LOST_HISTORY, amount_minor, currency),
     )
 
 

@@ -42,8 +42,11 @@ class UnknownTopic(Unavailable):
     """The history holds a kind of event that this program does not know: it waits for the version that does (I22)."""
 
 
-Appender = Literal["api", "recorder", "signer", "webhooks"]
-"""Who appends: each process does it as one of these, and the database refuses it the events of the others (I14)."""
+Appender = Literal["api", "recorder", "signer", "webhooks", "writer"]
+"""Who appends: each process does it as one of these, and the database refuses it the events of the others (I14).
+
+As "writer" no process does, only commands that hold the database owner's login.
+"""
 
 
 class Declaration(NamedTuple):

@@ -265,6 +265,40 @@ class StoreIsOlder(Refusal, frozen=True):
     sentence: str
 
 
+class MayBePaidAlready(Refusal, frozen=True):
+    """A transfer of this amount to this payee left in history that was lost ({txid}): it waits until that is attributed."""
+
+    status: ClassVar[int] = 409
+
+    txid: str
+
+
+class RestoreNotSettled(Refusal, frozen=True):
+    """The history was restored, and what it lost is not settled: {reason}."""
+
+    status: ClassVar[int] = 409
+
+    reason: str
+
+
+class AlreadyAttributed(Refusal, frozen=True):
+    """The transfer {txid} is {state} already."""
+
+    status: ClassVar[int] = 409
+
+    txid: str
+    state: str
+
+
+class PayoutNotAttributable(Refusal, frozen=True):
+    """The transfer {txid} cannot be this payout: {reason}."""
+
+    status: ClassVar[int] = 409
+
+    txid: str
+    reason: str
+
+
 class StreamStopped(Refusal, frozen=True):
     """{stream} holds an event that cannot be read: nothing is added to it until an operator has looked at that."""
 

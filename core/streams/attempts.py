@@ -165,8 +165,12 @@ class Order(Protocol):
     def owners(self) -> Sequence[str]:
         """The streams of whose coins it moves, or who gets them: what `held` and `evacuates` look at."""
 
+    @property
+    def lost(self) -> str:
+        """The stream of what left in lost history and may have been this; "" where nothing can have."""
+
     def held(self, past: Past) -> Refusal | None:
-        """Why no bytes of it may be made or signed now, whoever asks; `past` has its owners."""
+        """Why no bytes of it may be made or signed now, whoever asks; `past` has its owners, and what may have been it."""
 
     def evacuates(self, past: Past) -> bool:
         """Whether it brings coins to cold storage, or what they need for it, so that it goes on while nothing else does."""
@@ -222,7 +226,8 @@ class _SigningCommand(_AttemptCommand, frozen=True):
     """A step towards the first broadcast: refused under the append lock while signing is stopped."""
 
     def streams(self) -> list[str]:
-        return [self.order.stream, SIGNING, *self.order.owners]
+        lost = self.order.lost
+        return [self.order.stream, SIGNING, *self.order.owners, *([lost] if lost else [])]
 
     def _stopped(self, past: Past) -> Refusal | None:
         """What stops signing stops no evacuation: where the coins are is less safe than where they go."""

@@ -11,6 +11,7 @@ import msgspec
 from core.ledger.events import Event
 from core.streams.deposits import DepositConfirmed
 from core.streams.instructions import Instruction, InstructionConfirmed, InstructionFailed, SendToken, SendTrx
+from core.streams.lost_outgoing import OutgoingOfLostHistory
 from core.streams.notices import FundsDestroyed
 
 PAYIN: Final = "payin"
@@ -34,6 +35,11 @@ def movements(happened: Event) -> Iterator[Movement]:
             yield from _sent(instruction, happened)
         case InstructionFailed(instruction=instruction) if instruction.wallet == PAYIN:
             yield from _burned(instruction, happened)
+        case OutgoingOfLostHistory(left=left) if left.wallet == PAYIN:
+            if left.amount_minor:
+                yield Movement(left.address, left.currency, -left.amount_minor, left.block_number)
+            if left.burned_sun:
+                yield Movement(left.address, "TRX", -left.burned_sun, left.block_number)
         case FundsDestroyed(notice=notice, postings=postings) if notice.wallet == PAYIN and postings:
             yield Movement(notice.address, "USDT", -notice.amount_minor, notice.block_number)
 

@@ -112,6 +112,10 @@ class Instruction(msgspec.Struct, frozen=True):
         """The treasury's coins are no account's; where they go may matter."""
         return (COLD_WALLET,)
 
+    @property
+    def lost(self) -> str:
+        return ""
+
     def held(self, _: Past) -> Refusal | None:
         return None
 

@@ -7,6 +7,7 @@ What stops it: a paused, deprecated or fee-taking token (payouts would revert an
 hot wallet that is blacklisted or emptied; and every sign that a key of ours is in other hands: a changed permission, a
 transaction nobody here signed, or one that was proven dead and stands in a block all the same. A deposit address
 that is blacklisted only rings: any payer with tainted coins could bring that about, and stop all payouts with it.
+What left in history that a restore lost is booked, and waits for a person (core/streams/lost_outgoing.py).
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,12 @@ from core.ledger.guard import GuardKey
 from core.ledger.journal import Posting
 from core.ledger.ledger import Past
 from core.ledger.refusals import Refusal, sentence_of
-from core.streams.instructions import InstructionExpired, InstructionSigned
-from core.streams.payouts import PayoutExpired, PayoutSigned
+from core.streams.instructions import InstructionExpired, InstructionPrepared, InstructionSigned
+from core.streams.lost_outgoing import LeftInLostHistory, find
+from core.streams.payouts import PayoutExpired, PayoutPrepared, PayoutSigned
+from core.streams.restores import unsettled
 from core.streams.signing import SIGNING, Cause, Moment, end, stop
+from core.streams.store import STORE
 
 Kind = Literal[
     "token_paused",
@@ -71,6 +75,29 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
             return f"permission-{self.txid}"
         family = "outgoing" if self.kind == "outgoing" else "token"
         return f"{family}-{self.txid}-{'tx' if self.log_index is None else self.log_index}"
+
+
+class Departure(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="departure"):
+    """An "outgoing" notice of a transaction that this program could have made, and what it did."""
+
+    notice: Notice
+    left: LeftInLostHistory
+
+    @property
+    def kind(self) -> Kind:
+        return self.notice.kind
+
+    @property
+    def txid(self) -> str:
+        return self.notice.txid
+
+    @property
+    def block_id(self) -> str:
+        return self.notice.block_id
+
+    @property
+    def stream(self) -> str:
+        return self.notice.stream
 
 
 class Noticed(Event, frozen=True, kw_only=True):
@@ -161,15 +188,21 @@ EVENTS: Final[dict[Kind, type[Noticed]]] = {
 
 
 class RecordNotice(msgspec.Struct, frozen=True):
-    """Keep what was seen. `sent_by` is the stream where the caller found its txid prepared: an outgoing one needs that."""
+    """Keep what was seen. `sent_by` is the stream where the caller found its txid prepared: an outgoing one needs that.
+
+    `left` is what an outgoing one did: it is booked where nothing explains it, so that no payout of the same is made before
+    somebody has looked (FAILURES 71). While a restored history is not settled, it is of its lost part, and no sign of theft.
+    """
 
     notice: Notice
     sent_by: str | None
     actor: str
+    left: LeftInLostHistory | None = None
 
     def streams(self) -> list[str]:
         explained = [self.sent_by] if self.sent_by else []
-        return [self.notice.stream, SIGNING, *explained]
+        lost = [STORE, self.left.stream] if self.left is not None else []
+        return [self.notice.stream, SIGNING, *explained, *lost]
 
     def guards(self) -> list[GuardKey]:
         return []
@@ -179,16 +212,21 @@ class RecordNotice(msgspec.Struct, frozen=True):
         if past.history(notice.stream):
             return ()
         ends = cause = None
+        news: list[New] = []
         if notice.kind == "outgoing":
             cause = self._cause_of_outgoing(past)
             if cause is None:
                 return ()
+            if cause == "outgoing_unexplained" and self.left is not None:
+                news = find(past, now, self.actor, self.left)
+                if self._may_be_lost(past):
+                    return news
         else:
             cause, ends = _STOPS.get((notice.kind, notice.wallet)), _ENDS.get((notice.kind, notice.wallet))
         if notice.kind == "token_fee_changed":
             taken = notice.basis_points and notice.maximum_fee_minor
             cause, ends = ("token_fee_on", None) if taken else (None, "token_fee_on")
-        news = [New(notice.stream, self._noticed(now))]
+        news = [New(notice.stream, self._noticed(now)), *news]
         if cause is not None:
             news += stop(past, now, self.actor, cause, notice.stream, notice.moment)
         if ends is not None:
@@ -203,7 +241,17 @@ class RecordNotice(msgspec.Struct, frozen=True):
         signed = any(
             isinstance(it, PayoutSigned | InstructionSigned) and it.txid == self.notice.txid for it in happened
         )
-        return None if signed else "outgoing_unexplained"
+        prepared = any(
+            isinstance(it, PayoutPrepared | InstructionPrepared) and it.attempt.txid == self.notice.txid
+            for it in happened
+        )
+        if signed or (prepared and self._may_be_lost(past)):
+            return None  # what was prepared before the copy was made, and signed after it, ends as ever
+        return "outgoing_unexplained"
+
+    def _may_be_lost(self, past: Past) -> bool:
+        restored = unsettled(past)
+        return restored is not None and self.notice.block_number > restored.solid_block
 
     def _noticed(self, now: datetime) -> Noticed:
         notice = self.notice

@@ -1,4 +1,4 @@
-"""How a payout ends or its attempt does: on a receipt in a solid block, or before anything was signed.
+"""How a payout ends or its attempt does: on a receipt in a solid block, or before anything was signed; or it is cancelled.
 
 Decisions of the stream in core/streams/payouts.py, where its events stand.
 """
@@ -9,13 +9,16 @@ from typing import Any
 
 from core.ledger import books
 from core.ledger.events import New
+from core.ledger.guard import guard_key
 from core.ledger.ledger import Past
-from core.ledger.refusals import Refusal
+from core.ledger.refusals import NotFound, PayoutNotCancellable, Refusal
+from core.streams.lost_outgoing import may_be_paid
 from core.streams.payouts import (
     FINAL,
     RETRIED,
     RETRIES_MAX,
     PayoutAttemptFailed,
+    PayoutCancelled,
     PayoutCommand,
     PayoutConfirmed,
     PayoutFailed,
@@ -79,3 +82,28 @@ class FailPayout(PayoutCommand, frozen=True, kw_only=True):
         order = payout.order
         released = books.payout_released(order.account_id, order.ledger_account, order.total_minor, self.burned_sun)
         return self._new(PayoutFailed(occurred_at=now, postings=released, **fields))
+
+
+class CancelPayout(PayoutCommand, frozen=True):
+    """Release the reserve while nothing was prepared yet, and it cannot have been paid in lost history either."""
+
+    def streams(self) -> list[str]:
+        return [*super().streams(), self.order.lost]
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
+        payout = self._payout(past)
+        if payout.state == "cancelled":
+            return ()
+        if payout.order is None or payout.order.account_id != self.order.account_id:
+            return NotFound(noun="payout")
+        if payout.state != "requested":
+            return PayoutNotCancellable(state=payout.state)
+        order = payout.order
+        if may_be_paid(past, order.payout_id, order.to_address, order.amount_minor):
+            return PayoutNotCancellable(state="held: may_be_paid_already")
+        if (past.balance(guard_key(order.account_id, books.CLEARING)) or 0) < order.total_minor:
+            return PayoutNotCancellable(
+                state="requested by an event that reserved nothing"
+            )  # no command of ours made it
+        postings = books.payout_released(order.account_id, order.ledger_account, order.total_minor, 0)
+        return self._new(PayoutCancelled(occurred_at=now, postings=postings, **self._ids))

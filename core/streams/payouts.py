@@ -33,8 +33,6 @@ from core.ledger.refusals import (
     InsufficientFunds,
     LedgerAccountNotFound,
     NotBeforeOutOfRange,
-    NotFound,
-    PayoutNotCancellable,
     Refusal,
     WrongState,
     data_of,
@@ -43,6 +41,7 @@ from core.ledger.refusals import (
 from core.streams.accounts import account_stream, must_be_active
 from core.streams.addresses import UNASSIGNED, address_stream
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
+from core.streams.lost_outgoing import lost_stream, may_be_paid
 from core.streams.set_aside import freeze_stream, must_not_be_frozen
 from core.streams.treasury import WALLET_STREAMS, role_of
 
@@ -53,7 +52,7 @@ Priority = Literal["normal", "high"]
 NOT_BEFORE_MAX: Final = timedelta(days=90)
 WaitingFor = Literal[
     "coins", "energy", "token", "not_before", "signing_stopped", "catching_up", "account_suspended", "account_frozen",
-    "above_signer_limit", "not_covered",
+    "above_signer_limit", "not_covered", "may_be_paid_already",
 ]  # fmt: skip
 """Why a payout is not made although it is its lane's turn. "energy": or TRX; "token": the token refuses the transfer now."""
 RETRIED: Final = frozenset({"out_of_energy", "out_of_time"})
@@ -97,9 +96,15 @@ class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
     def owners(self) -> Sequence[str]:
         return [account_stream(self.account_id), freeze_stream(self.account_id)]
 
+    @property
+    def lost(self) -> str:
+        """The stream of what left in lost history and may have been this payout."""
+        return lost_stream(self.to_address, self.amount_minor)
+
     def held(self, past: Past) -> Refusal | None:
-        """The payout of an account that is suspended or frozen waits, whenever it was asked for (FAILURES 54)."""
-        return must_be_active(past, self.account_id) or must_not_be_frozen(past, self.account_id)
+        """A suspended or frozen account's payout waits, and one that may be what left in lost history (FAILURES 52, 54)."""
+        held = must_be_active(past, self.account_id) or must_not_be_frozen(past, self.account_id)
+        return held or may_be_paid(past, self.payout_id, self.to_address, self.amount_minor)
 
     def evacuates(self, _: Past) -> bool:
         return False
@@ -396,23 +401,3 @@ class PayoutCommand(msgspec.Struct, frozen=True):
     @property
     def _ids(self) -> dict[str, str]:
         return {**self.order.ids, "actor": self.actor}
-
-
-class CancelPayout(PayoutCommand, frozen=True):
-    """Release the reserve while nothing was prepared yet."""
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        payout = self._payout(past)
-        if payout.state == "cancelled":
-            return ()
-        if payout.order is None or payout.order.account_id != self.order.account_id:
-            return NotFound(noun="payout")
-        if payout.state != "requested":
-            return PayoutNotCancellable(state=payout.state)
-        order = payout.order
-        if (past.balance(guard_key(order.account_id, books.CLEARING)) or 0) < order.total_minor:
-            return PayoutNotCancellable(
-                state="requested by an event that reserved nothing"
-            )  # no command of ours made it
-        postings = books.payout_released(order.account_id, order.ledger_account, order.total_minor, 0)
-        return self._new(PayoutCancelled(occurred_at=now, postings=postings, **self._ids))

@@ -17,7 +17,8 @@ from core.ledger import refusals
 from core.ledger.events import Event, New, event, upcast
 from core.ledger.guard import GuardKey
 from core.ledger.ledger import Past
-from core.ledger.refusals import Refusal, SigningIsStopped
+from core.ledger.refusals import Refusal, RestoreNotSettled, SigningIsStopped
+from core.streams.lost_outgoing import NOTHING_LOST
 from core.streams.store import STORE, Doubt, Store, StoreIsOlder
 
 SIGNING: Final = "signing"
@@ -35,6 +36,7 @@ Cause = Literal[
     "payout_not_covered",
     "history_not_sealed",
     "evacuation",
+    "restored",
 ]
 
 
@@ -198,15 +200,37 @@ class StopSigning(msgspec.Struct, frozen=True):
         return [New(SIGNING, stopped)]
 
 
+class Settlement(msgspec.Struct, frozen=True):
+    """How far a restore is settled, as the caller found it: each stream of what was lost, and what is still waited for."""
+
+    lost: tuple[str, ...] = ()
+    waits_for: str = "nobody has looked at the chain yet"
+
+    def refusal(self, past: Past) -> Refusal | None:
+        """Whether a transfer is open is decided here, under the append lock."""
+        if self.waits_for:
+            return RestoreNotSettled(reason=self.waits_for)
+        states = (past.state(stream, NOTHING_LOST) for stream in self.lost)
+        open_ones = [left.txid for state in states for left in state.open]
+        if open_ones:
+            txids = ", ".join(open_ones[:3]) + (" and others" if len(open_ones) > 3 else "")
+            return RestoreNotSettled(reason=f"{len(open_ones)} transfers are not attributed or written off: {txids}")
+        return None
+
+
 class ResumeSigning(msgspec.Struct, frozen=True):
-    """Settle the causes that the operator has seen. What came since goes on holding, and so does an older store."""
+    """Settle the causes that the operator has seen. What came since goes on holding, and so does an older store.
+
+    That the history was restored is settled only where `settlement` shows that nothing is open.
+    """
 
     causes: tuple[Cause, ...]
     reason: str
     actor: str
+    settlement: Settlement = Settlement()
 
     def streams(self) -> list[str]:
-        return [SIGNING, STORE]
+        return [SIGNING, STORE, *self.settlement.lost]
 
     def guards(self) -> list[GuardKey]:
         return []
@@ -221,5 +245,7 @@ class ResumeSigning(msgspec.Struct, frozen=True):
                 return refusals.StoreIsOlder(sentence=older.sentence)
         if not settled:
             return ()
+        if "restored" in settled and (refusal := self.settlement.refusal(past)) is not None:
+            return refusal
         resumed = SigningResumed(occurred_at=now, actor=self.actor, causes=settled, reason=self.reason)
         return [New(SIGNING, resumed)]

@@ -46,6 +46,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "payouts": ("payouts:app", "See what an approver signs of a payout, and approve one above the signer's limits"),
     "approvals": ("approvals:app", "Make the key of somebody who may approve payouts above the signer's limits"),
     "alarms": ("alarms:app", "See what was raised, and the secret that signs the operator's webhooks"),
+    "backup": ("recovery.backup:app", "Copy the installation in one snapshot, signed; check a copy on any machine"),
+    "restore": ("recovery.restore:app", "Take up a backup; then settle what it lacks, before anything is signed"),
     "set-aside": ("set_aside:app", "Events that cannot be read or folded: see them, and settle one"),
     "queue": ("queue:app", "See what waits and what was set aside, and send it again"),
     "secrets": ("secrets:app", "On AWS: give Terraform's empty secrets their values, and replace them"),

@@ -1,16 +1,20 @@
 """`counterfoil signing`: what stops signing, and how an operator lets it go on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated
 
 from cyclopts import App, Parameter, validators
 
 from core.ledger.ledger import Accepted, EventStore, Failed, Ledger, Refused
-from core.streams.signing import Cause, ResumeSigning, SigningResumed
+from core.ledger.refusals import RestoreNotSettled
+from core.streams.signing import Cause, ResumeSigning, Settlement, SigningResumed
 from core.streams.store import TellPosition
 from gateways.cli.acts import at_terminal, must_have_reason, note_command
+from gateways.cli.chain.causes import still_holding
 from gateways.cli.console import Data, Json, Output, Table, shown_time, text
 from gateways.cli.installation import opened_database, settings_with
+from gateways.cli.recovery.settle import settlement
 from gateways.postgres.roles import API, READER
 from gateways.settings import Settings
 from gateways.user_error import UserError
@@ -37,23 +41,42 @@ def show_signing(settings: Settings, out: Output) -> None:
 def resume_signing(settings: Settings, reason: str, out: Output) -> None:
     """Settle every cause that holds now. The operator at this machine is the actor."""
     with opened_database(settings) as database, open_platform(settings, API, database) as platform:
-        settled = resume(platform.ledger, platform.store, reason, at_terminal())
+        standing = still_holding(platform, [each.cause for each in holding(platform.store)])
+        settled = resume(platform.ledger, platform.store, reason, at_terminal(), settlement(platform), standing)
         note_command(settings, "signing.resumed", database, reason=reason, settled=list(settled))
+    goes_on = "signing stays stopped" if standing else "signing goes on"
+    said = f"{goes_on}; settled: {', '.join(settled)}" if settled else "somebody else has resumed signing meanwhile"
     out.show(
-        {"settled": list(settled)},
-        f"signing goes on; settled: {', '.join(settled)}" if settled else "somebody else has resumed signing meanwhile",
+        {"settled": list(settled), "standing": standing},
+        "\n".join([said, *(f"{cause} still holds: {shown}" for cause, shown in standing.items())]),
     )
 
 
-def resume(ledger: Ledger, store: EventStore, reason: str, actor: str) -> Sequence[Cause]:
-    """Settle every cause that holds at this look -> which ones. Raises UserError without a reason or without a cause."""
+def resume(
+    ledger: Ledger,
+    store: EventStore,
+    reason: str,
+    actor: str,
+    settled: Settlement = Settlement(),  # noqa: B008 (frozen)
+    standing: Mapping[Cause, str] = MappingProxyType({}),
+) -> Sequence[Cause]:
+    """Settle every cause that holds at this look -> which ones. `settled` is how far a restore is.
+
+    `standing` are those that the chain still shows, which no word settles. Raises UserError without a reason, without a cause
+    to settle, or while a restore is not settled.
+    """
     reason = must_have_reason(reason, "signing may go on")
     causes = tuple(each.cause for each in holding(store))
     if not causes:
         raise UserError("signing is not stopped: there is nothing to resume")
-    [outcome] = ledger.execute([ResumeSigning(causes=causes, reason=reason, actor=actor)])
+    causes = tuple(cause for cause in causes if cause not in standing)
+    if not causes:
+        raise UserError(f"signing stays stopped, the chain still shows why: {'; '.join(standing.values())}")
+    [outcome] = ledger.execute([ResumeSigning(causes=causes, reason=reason, actor=actor, settlement=settled)])
     if isinstance(outcome, Failed):
         raise outcome.error
+    if isinstance(outcome, Refused) and isinstance(outcome.refusal, RestoreNotSettled):
+        raise UserError(f"{outcome.refusal.detail} See `counterfoil restore settle`")
     if isinstance(outcome, Refused):
         raise UserError(
             f"{outcome.refusal.detail} No command lets it sign while that is so: /docs/operate, an old copy"

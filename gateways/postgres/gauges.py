@@ -169,6 +169,12 @@ QUESTIONS: Final = (
         (("counterfoil_high_water_position", "Of the mark that lies with the keys, as each signer saw it last"),),
     ),
     Question(
+        "SELECT extract(epoch FROM now() - occurred_at)::float8 AS counterfoil_backup_age_seconds FROM history"
+        " WHERE stream = 'store' AND topic = 'store.backup-taken/1' ORDER BY position DESC LIMIT 1",
+        (),
+        (("counterfoil_backup_age_seconds", "Age of the newest backup; absent where there never was one"),),
+    ),
+    Question(
         "SELECT count(*) AS counterfoil_addresses_ready FROM addresses WHERE state = 'ready'",
         (),
         (("counterfoil_addresses_ready", "Deposit addresses that can be given out"),),

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from gateways.aws.names import FOR_CHECKPOINTS
@@ -16,6 +17,7 @@ def steps(platform: Platform) -> Sequence[Step]:
     from gateways.wiring.notes import open_archive, open_signer
     from gateways.wiring.opened import refuse_archive_in_data
     from projections.audit.archive_sight import StoreBesideArchive
+    from projections.audit.backup_age import BackupAge
     from projections.audit.checkpoints import Checkpoints, publish_key
 
     refuse_archive_in_data(platform.settings)
@@ -40,14 +42,19 @@ def steps(platform: Platform) -> Sequence[Step]:
             raise ArchiveConflict(f"nothing more is signed into the archive: {sight.sentence}")
         return False
 
-    return [compare, checkpoints.step]
+    age_max = timedelta(hours=platform.settings.backup_age_max_h)
+    return [
+        compare,
+        checkpoints.step,
+        BackupAge(platform.transaction, platform.clock, age_max, alarm=platform.alarm).step,
+    ]
 
 
 PROCESS: Final = Process(
     "checkpoints",
     "Signs what the history is at an interval, and keeps it outside the database.",
     CHECKPOINTER,
-    needs=(*DATABASE, "CHECKPOINT_INTERVAL_S", "CHECKPOINT_ARCHIVE", "CHECKPOINT_ORIGIN"),
+    needs=(*DATABASE, "CHECKPOINT_INTERVAL_S", "CHECKPOINT_ARCHIVE", "CHECKPOINT_ORIGIN", "BACKUP_AGE_MAX_H"),
     access=Access(secrets=(FOR_CHECKPOINTS,), logins=(CHECKPOINTER,), archives=True),
     deployment=Deployment(),
     steps=steps,

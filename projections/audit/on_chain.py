@@ -54,7 +54,7 @@ Explain = Callable[[Difference], str]
 
 def block_of(happened: Event) -> int | None:
     """The block that an event names; None where it names none, as an adjustment or a payout that failed."""
-    for part in (happened, getattr(happened, "transfer", None), getattr(happened, "notice", None)):
+    for part in (happened, *(getattr(happened, name, None) for name in ("transfer", "notice", "left"))):
         number = getattr(part, "block_number", None)
         if isinstance(number, int):
             return number

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from core.ledger.books import HOT_WALLET
+from core.ledger.books import HOT_WALLET, LOST_HISTORY
 from core.ledger.events import Recorded
 from core.ledger.journal import TREASURY, ledger_account_id
 from core.ledger.refusals import restore
 from core.streams.accounts import Account, account_stream
 from core.streams.attempts import Attempt
+from core.streams.lost_outgoing import NOTHING_LOST
 from core.streams.payouts import (
     Payout,
     PayoutAttemptFailed,
@@ -84,6 +85,7 @@ WAITING: Final = {
     "account_frozen": "its account's history holds an event that nobody has looked at yet",
     "above_signer_limit": "it is above what the signer lets go without an approval, by itself or within the hour or the day",
     "not_covered": "the signer's own reading of the history does not cover it",
+    "may_be_paid_already": "an equal transfer left in history that was lost, and nobody has said yet which payout it was",
 }
 """What a payout waits for although it is its lane's turn."""
 WITHHELD: Final[Mapping[WaitingFor, str]] = {
@@ -169,11 +171,7 @@ def _described(recorded: Recorded, payout: Payout) -> Description:
                 f"The attempt was mined and moved nothing: {why}; {burned} were burned, and it is tried again.", data
             )
         case PayoutConfirmed():
-            burned = amount(happened.burned_sun, "TRX")
-            data = {"txid": happened.txid, "block_number": happened.block_number, "burned_sun": happened.burned_sun}
-            return Description(
-                f"Paid: solid block {happened.block_number} has the transfer; {burned} were burned.", data
-            )
+            return _confirmed(happened)
         case PayoutFailed():
             return _failed(happened, reserve, order.ledger_account)
         case PayoutCancelled():
@@ -191,6 +189,18 @@ def _requested(order: PayoutOrder, coins: str, reserve: str) -> Description:
         f" {order.ledger_account}.",
         {"to_address": order.to_address, "amount_minor": order.amount_minor, "fee_minor": order.fee_minor},
     )
+
+
+def _confirmed(happened: PayoutConfirmed) -> Description:
+    burned = amount(happened.burned_sun, "TRX")
+    data = {"txid": happened.txid, "block_number": happened.block_number, "burned_sun": happened.burned_sun}
+    if any(line.account == LOST_HISTORY for line in happened.postings):
+        return Description(
+            f"Paid in history that was lost: solid block {happened.block_number} has the transfer, and an operator said that"
+            " it is this payout.",
+            data,
+        )
+    return Description(f"Paid: solid block {happened.block_number} has the transfer; {burned} were burned.", data)
 
 
 def _failed(happened: PayoutFailed, reserve: str, ledger_account: str) -> Description:
@@ -250,6 +260,16 @@ def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
     if payout.waited_for & WITHHELD.keys():
         reason = next(reason for reason in WITHHELD if reason in payout.waited_for)
         return Now("withheld", f"The signer said that {WAITING[reason]}.", WITHHELD[reason], {"reason": reason})
+    lost = NOTHING_LOST
+    for recorded in history_of(conn, order.lost):
+        lost = lost.evolve(recorded.event)
+    if (held := lost.holds(order.payout_id)) is not None:
+        return Now(
+            "may_be_paid_already",
+            f"{held.txid} paid {order.to_address} the same amount, in history that was lost.",
+            "It waits until an operator says whether that was this payout: `counterfoil restore settle`.",
+            {"txid": held.txid},
+        )
     if order.not_before is not None and order.not_before > _now_of(conn):
         sentence = f"Its client wants it not before {order.not_before:%Y-%m-%d %H:%M:%S} UTC."
         return Now(

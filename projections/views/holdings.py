@@ -12,6 +12,7 @@ from core.ledger.events import Recorded
 from core.streams.deposits import DepositConfirmed
 from core.streams.holdings import movements
 from core.streams.instructions import InstructionConfirmed, InstructionFailed
+from core.streams.lost_outgoing import OutgoingOfLostHistory
 from core.streams.notices import FundsDestroyed
 from core.streams.quarantine import AddressQuarantined, AddressReleased
 from core.streams.sweeps import SweepPlanned
@@ -45,6 +46,7 @@ class HoldingsView(View):
         DepositConfirmed,
         InstructionConfirmed,
         InstructionFailed,
+        OutgoingOfLostHistory,
         FundsDestroyed,
         SweepPlanned,
         AddressQuarantined,

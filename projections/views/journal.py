@@ -16,6 +16,7 @@ from core.ledger.events import TOPICS, Event, Recorded, postings_of
 from core.ledger.journal import account_id_of, entry_id, event_key, ledger_account_bytes, ledger_account_id
 from core.streams.deposits import DepositConfirmed
 from core.streams.instructions import InstructionConfirmed, InstructionFailed
+from core.streams.lost_outgoing import LostOutgoingWrittenOff, OutgoingOfLostHistory
 from core.streams.notices import FundsDestroyed
 from core.streams.payouts import PayoutRequested
 from projections.engine.binary import Id, Int4, time_and_position
@@ -30,6 +31,7 @@ _EVENT_TYPES: Final = {
     "transfer": "transfer",
     "token": "adjustment",
     "instruction": "gas",
+    "lost-outgoing": "adjustment",
 }
 """The first word of an event's topic -> what its journal entries are called."""
 _COINS: Final = ("sweep", "excess", "refill", "evacuation")
@@ -40,6 +42,8 @@ _REFERENCES: Final[Mapping[type[Event], str]] = {
     InstructionConfirmed: "txid",
     InstructionFailed: "txid",
     FundsDestroyed: "notice.txid",
+    OutgoingOfLostHistory: "left.txid",
+    LostOutgoingWrittenOff: "txid",
 }
 """Where an event has what an auditor would look for, if that is not its own id, the noun's: payout_id, transfer_id, ..."""
 

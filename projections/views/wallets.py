@@ -1,13 +1,14 @@
-"""View wallets: which address plays which role in the treasury, now and before."""
+"""View wallets: which address plays which role in the treasury; and what left wallets in history that a restore lost."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from core.ledger.events import Recorded
 from core.ledger.journal import derived_id
+from core.streams.lost_outgoing import LostOutgoingAttributed, LostOutgoingWrittenOff, OutgoingOfLostHistory
 from core.streams.treasury import SystemWalletRegistered
 from projections.engine.rows import Rows
 from projections.engine.tables import Table
@@ -26,20 +27,48 @@ class WalletRow(msgspec.Struct, frozen=True):
     position: int
 
 
+class LostOutgoingRow(msgspec.Struct, frozen=True):
+    """A transaction of ours in history that a restore lost. Only one that paid somebody is ever `open`."""
+
+    txid: str
+    wallet: str
+    address: str
+    to_address: str | None
+    amount_minor: int
+    currency: str | None
+    burned_sun: int
+    block_number: int
+    status: str
+    payout_id: UUID | None
+    reason: str | None
+    created_at: datetime
+    position: int
+
+
 _WALLETS: Final = Table("system_wallets", WalletRow)
+_LOST: Final = Table("lost_outgoing", LostOutgoingRow, key=("txid",))
 
 
 class WalletsView(View):
-    """Table system_wallets."""
+    """Tables system_wallets and lost_outgoing."""
 
     name = "wallets"
     weight_ns = 200
-    tables = (_WALLETS,)
-    events = (SystemWalletRegistered,)
+    tables = (_WALLETS, _LOST)
+    events = (SystemWalletRegistered, OutgoingOfLostHistory, LostOutgoingAttributed, LostOutgoingWrittenOff)
 
     def fold(self, rows: Rows, record: Recorded) -> None:
-        registered = record.event
-        assert isinstance(registered, SystemWalletRegistered)
+        match record.event:
+            case SystemWalletRegistered() as registered:
+                self._register(rows, record, registered)
+            case OutgoingOfLostHistory() as found:
+                rows[_LOST].put(found.left.txid, _lost(record, found))
+            case LostOutgoingAttributed(txid=txid, payout_id=payout_id):
+                _end(rows, txid, status="attributed", payout_id=UUID(payout_id))
+            case LostOutgoingWrittenOff(txid=txid, reason=reason):
+                _end(rows, txid, status="written_off", reason=reason)
+
+    def _register(self, rows: Rows, record: Recorded, registered: SystemWalletRegistered) -> None:
         wallets = rows[_WALLETS]
         for row in wallets.everything():
             if row.role == registered.role and row.status == "active":
@@ -54,3 +83,28 @@ class WalletsView(View):
             position=record.position,
         )
         wallets.put(wallet.id, wallet)
+
+
+def _lost(record: Recorded, found: OutgoingOfLostHistory) -> LostOutgoingRow:
+    left = found.left
+    return LostOutgoingRow(
+        txid=left.txid,
+        wallet=left.wallet,
+        address=left.address,
+        to_address=left.to or None,
+        amount_minor=left.amount_minor,
+        currency=left.currency or None,
+        burned_sun=left.burned_sun,
+        block_number=left.block_number,
+        status="open" if left.was_payout else "ours",
+        payout_id=None,
+        reason=None,
+        created_at=found.occurred_at,
+        position=record.position,
+    )
+
+
+def _end(rows: Rows, txid: str, **changes: Any) -> None:
+    row = rows[_LOST][txid]
+    assert row is not None, f"nothing was lost as {txid}"
+    rows[_LOST].put(txid, msgspec.structs.replace(row, **changes))

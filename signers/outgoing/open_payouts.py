@@ -6,7 +6,9 @@ one that has just begun at the low-water mark take the same turns.
 
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
+
+import msgspec
 
 from core.ledger.events import Event, Recorded
 from core.ledger.history import Beside, SetAside, stopped
@@ -15,6 +17,7 @@ from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
 from core.streams.accounts import Account, account_stream
 from core.streams.instructions import Instruction, SendToken
+from core.streams.lost_outgoing import NOTHING_LOST, Lost
 from core.streams.payout_approvals import PayoutApproved
 from core.streams.payouts import (
     PayoutAttemptFailed,
@@ -30,11 +33,22 @@ from core.streams.payouts import (
     WaitingFor,
 )
 from core.streams.set_aside import Freeze, freeze_stream
+from core.streams.signing import SIGNING, SigningStopped
 from signers.outgoing.earmarks import Earmarks, inflow
 from signers.outgoing.lanes import HIGH_EVERY, Lane, Place
 from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions, payouts
 
-S = TypeVar("S", Account, Freeze)
+S = TypeVar("S", Account, Freeze, Lost, "_Lacks")
+
+
+class _Lacks(msgspec.Struct, frozen=True):
+    """Whether signing was ever stopped because coins left unexplained, or because the history was restored."""
+
+    ever: bool = False
+
+    def evolve(self, happened: Event) -> Self:
+        lacks = isinstance(happened, SigningStopped) and happened.cause in ("restored", "outgoing_unexplained")
+        return msgspec.structs.replace(self, ever=self.ever or lacks)
 
 
 class _Served(NamedTuple):
@@ -79,7 +93,10 @@ class OpenPayouts(OpenOrders):
                 self._waiting.setdefault(account_of(order), {})[stream] = order
         oldest = super()._oldest() or 0
         found = (
-            (account_id, [_place(key, order) for key, order in waiting.items() if free(order)])
+            (
+                account_id,
+                [_place(key, order) for key, order in waiting.items() if free(order) and not self._may_be_paid(order)],
+            )
             for account_id, waiting in self._waiting.items()
         )
         return [self._lane(account_id, places, oldest) for account_id, places in found if places]
@@ -98,7 +115,33 @@ class OpenPayouts(OpenOrders):
         if self.account(order.wish).status != "active":
             return "account_suspended"
         frozen = self._known(freeze_stream(order.wish.account_id), Freeze()).waiting
-        return "account_frozen" if frozen or any(map(self._is_stopped, order.wish.owners)) else None
+        if frozen or any(map(self._is_stopped, order.wish.owners)):
+            return "account_frozen"
+        return "may_be_paid_already" if self._may_be_paid(order) else None
+
+    def may_be_paid(self) -> list[OpenOrder]:
+        """Those that wait because they may be what left in lost history; none of them holds up its lane."""
+        if not self._may_lack:
+            return []
+        return [order for waiting in self._waiting.values() for order in waiting.values() if self._may_be_paid(order)]
+
+    def attributed(self) -> Iterator[tuple[PayoutOrder, str]]:
+        """Those that an operator said were a transfer of lost history, and its txid."""
+        for order in self if self._may_lack else ():
+            if isinstance(order.wish, PayoutOrder) and order.attempts.alive is None:
+                left = self._known(order.wish.lost, NOTHING_LOST).attributed_to(order.wish.payout_id)
+                if left is not None:
+                    yield order.wish, left.txid
+
+    def _may_be_paid(self, order: OpenOrder) -> bool:
+        if not self._may_lack or not isinstance(order.wish, PayoutOrder):
+            return False
+        return self._known(order.wish.lost, NOTHING_LOST).holds(order.wish.payout_id) is not None
+
+    @property
+    def _may_lack(self) -> bool:
+        """Whether anything may ever have left that nothing here asked for: else no stream of it is looked for."""
+        return self._known(SIGNING, _Lacks()).ever
 
     def _is_stopped(self, stream: str) -> bool:
         """Whether a stream that each step names holds what cannot be read: every step would be refused."""

@@ -133,6 +133,10 @@ class Outgoing(ABC):
         """Those that may be signed now, counted; called when everything else is fit to be."""
         return unsigned
 
+    def _attributed(self) -> list[Command]:
+        """What ends orders that were said to have left in lost history."""
+        return []
+
     @abstractmethod
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
         """The key that signs this attempt here, or None where it is another's, or it must not be signed any more."""
@@ -149,7 +153,7 @@ class Outgoing(ABC):
         solid, head = self._node.solid(), self._node.head()
         self._keep_log(solid)
         due = list(islice((order for order in self._open if self._is_due(order, solid)), BATCH))
-        settled = append(self._ledger, self._settle(due, solid))
+        settled = append(self._ledger, [*self._settle(due, solid), *self._attributed()])
         held = self._held(solid)
         if held is not None:
             ready = self._while_held(head, held)

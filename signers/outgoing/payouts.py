@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, WithdrawInstruction
+from core.streams.lost_ends import ConfirmLostPayout
 from core.streams.payout_ends import FailPayout
 from core.streams.payout_turns import WaitPayout
 from core.streams.payout_work import PayoutWork
@@ -289,9 +290,16 @@ class Payouts(Outgoing):
         return [command for order in heads for command in self._hindered(order, reason, head)][:BATCH]
 
     def _told_later(self, head: BlockRef) -> list[Command]:
-        """What its client wants later waits for that."""
-        found = (command for order in self._lanes.unsaid() for command in self._hindered(order, "not_before", head))
+        """What its client wants later waits for that; what may be paid already, for an operator."""
+        later = ((order, "not_before") for order in self._lanes.unsaid())
+        maybe_paid = ((order, "may_be_paid_already") for order in self._lanes.may_be_paid())
+        hindered: Iterator[tuple[OpenOrder, WaitingFor]] = chain(later, maybe_paid)  # type: ignore[arg-type]
+        found = (command for order, reason in hindered for command in self._hindered(order, reason, head))
         return list(islice(found, BATCH))
+
+    def _attributed(self) -> list[Command]:
+        found = islice(self._lanes.attributed(), BATCH)
+        return [ConfirmLostPayout(order, ACTOR, txid=txid) for order, txid in found]
 
     def _while_held(self, head: BlockRef, reason: WaitingFor) -> list[Command]:
         lanes = self._lanes.lanes(head.timestamp_ms)

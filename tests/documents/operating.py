@@ -52,9 +52,8 @@ class _Stage:
             "stake withdraw": self._fifteen_days_pass,
             "cold prepare": self._cold_storage_is_funded,
             "cold list": self._cold_storage_has_paid,
-            "signing resume": self._the_token_is_paused,
-            "rebuild balances\n": lambda: self._token({"unpause": True}),
-            "tar --create": lambda: _ended(running),
+            "signing resume": self._coins_are_destroyed,
+            "restore --from": lambda: _ended(running),
         }
 
     def begin(self) -> None:
@@ -138,10 +137,19 @@ class _Stage:
 
         until(booked, "the transfer from cold storage is booked")
 
-    def _the_token_is_paused(self) -> None:
-        self._token({"pause": True})
-        stopped = 'counterfoil_signing_stopped{cause="token_paused"} 1'
-        until(lambda: stopped in self._operator.get("/metrics").text, "signing is stopped")
+    def _coins_are_destroyed(self) -> None:
+        """The issuer destroys what the hot wallet holds; what the chain takes back ends by itself, this does not."""
+        hot = self._wallet("hot")["address"]
+        for call in ("blacklist", "destroy", "unblacklist"):
+            self._token({call: hot})
+        stopped = 'counterfoil_signing_stopped{cause="hot_wallet_funds_destroyed"} 1'
+        ended = 'counterfoil_signing_stopped{cause="hot_wallet_blacklisted"} 0'
+
+        def holds() -> bool:
+            shown = self._operator.get("/metrics").text
+            return stopped in shown and ended in shown
+
+        until(holds, "signing is stopped")
 
 
 def _ended(running: Installation) -> None:

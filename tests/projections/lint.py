@@ -37,6 +37,7 @@ from tests.support.history import ACTOR, ALICE, TickingClock, append_history, ex
 from tests.support.memory import MemoryQueue, MemoryStore
 from tests.support.postgres import Database
 from tests.support.rebuilding import differing, rebuilt
+from tests.support.restored import append_restored
 from tests.support.treasury import append_treasury
 from tests.support.views import live_rows, project, rows
 
@@ -48,7 +49,12 @@ def append_gone_webhook(ledger: Ledger) -> int:
     return execute(ledger, DisableWebhook(ALICE, url, ACTOR))
 
 
-HISTORIES: Final[Sequence[Callable[[Ledger], object]]] = (append_history, append_treasury, append_gone_webhook)
+HISTORIES: Final[Sequence[Callable[[Ledger], object]]] = (
+    append_history,
+    append_treasury,
+    append_restored,
+    append_gone_webhook,
+)
 _IMPURE: Final = {
     "now",
     "utcnow",

@@ -22,6 +22,7 @@ SECONDS: Final = {
     "tests/simulation/test_mutants.py": 50,
     "tests/terraform/test_configuration.py": 45,
     "tests/simulation/test_corpus.py": 45,
+    "tests/journeys/test_drill.py": 45,
     "tests/journeys/test_demo.py": 45,
     "tests/journeys/test_treasury.py": 40,
     "tests/journeys/test_purged_aws.py": 40,

@@ -11,6 +11,7 @@ from gateways.http.resources import (
     explanations,
     health,
     ledger,
+    lost_outgoing,
     operator,
     payins,
     payout_lanes,
@@ -69,6 +70,9 @@ NOUNS: Final = {
     "Treasury": Noun(
         "The treasury as the operator sees it: system wallets with what they hold, every sweep, and evacuation.",
         (treasury, evacuation),
+    ),
+    "Lost outgoing": Noun(
+        "After a restore: what left our wallets in history that was lost, and which payout each was.", (lost_outgoing,)
     ),
     "Explanations": Noun(
         "Explanations for the operator: what changed between two positions, and by which events.", (explanations,)

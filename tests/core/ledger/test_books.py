@@ -121,6 +121,7 @@ def test_the_charts_are_the_specifications() -> None:
         "Fee_Revenue": "revenue",
         "Operator_Capital": "equity",
         "Suspense": "liability",
+        "Lost_History": "asset",
     }
     assert all(account in books.TREASURY_CHART for account in books.WALLET_ACCOUNTS.values())
 

@@ -10,8 +10,8 @@ from core.ledger import books
 from core.ledger.journal import TREASURY, credit, debit
 from core.ledger.ledger import Command, Ledger
 from core.streams.accounts import ChangeAccount
-from core.streams.payout_ends import FailPayout
-from core.streams.payouts import CancelPayout, payout_stream
+from core.streams.payout_ends import CancelPayout, FailPayout
+from core.streams.payouts import payout_stream
 from core.streams.quarantine import QuarantineAddress
 from core.streams.signing import ResumeSigning
 from core.streams.sweeps import PlanSweep

@@ -8,13 +8,9 @@ import pytest
 
 from core.ports.queues import Message
 from core.streams.attempts import PrepareAttempt
+from core.streams.payout_ends import CancelPayout
 from core.streams.payout_work import PayoutWork
-from core.streams.payouts import (
-    CancelPayout,
-    PayoutExpired,
-    PayoutFailed,
-    payout_stream,
-)
+from core.streams.payouts import PayoutExpired, PayoutFailed, payout_stream
 from core.tron.chain import Log, Receipt
 from signers.keys.keys import SoftwareKey
 from signers.outgoing.owners import WalletHijacked

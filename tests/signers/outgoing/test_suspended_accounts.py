@@ -4,7 +4,8 @@ import pytest
 
 from core.ledger.ledger import Accepted
 from core.streams.accounts import ChangeAccount
-from core.streams.payouts import CancelPayout, PayoutWaiting
+from core.streams.payout_ends import CancelPayout
+from core.streams.payouts import PayoutWaiting
 from core.streams.set_aside import FreezePayouts, SettleEvent
 from signers.outgoing.payouts import SAID_AFTER_MS
 from tests.signers.outgoing.world import AMOUNT, COINS, HOT, LIFE_BLOCKS, World
