@@ -288,9 +288,7 @@ class Settings(BaseModel):
     process_uids: int = Field(
         58_200,
         ge=0,
-        le=2_000_000_000,
-        description="Of `counterfoil up` as root: the first of ten user numbers that nobody else has, one for each kind of"
-        " process; 0: all run as root",
+        description="Run by root, `up` makes each kind of process a user: the first of ten free numbers; 0: none",
     )
     pulse: Path = Field(
         Path(""), description="Folder where processes leave a sign of life, for `counterfoil health`; empty: none"
