@@ -357,11 +357,9 @@ class Settings(BaseModel):
 
     @property
     def keystore_path(self) -> Path:
-        """Where the signers are OS users of their own it stands in a folder of theirs, with all that they keep beside it."""
-        if self.keystore != Path(""):
-            return self.keystore
+        # Where the signers are an OS user of their own, it stands in a folder of theirs, with all that they keep beside it.
         apart = self.data / "keys" / "keystore.json"
-        return apart if apart.exists() else self.data / "keystore.json"
+        return self.keystore if self.keystore != Path("") else apart if apart.exists() else self.data / "keystore.json"
 
     @property
     def xray_daemon_address(self) -> str:
