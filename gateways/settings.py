@@ -291,9 +291,7 @@ class Settings(BaseModel):
     process_uids: int = Field(
         58_200,
         ge=0,
-        le=2_000_000_000,
-        description="Of `counterfoil up` as root: the first of ten user numbers that nobody else has, one for each kind of"
-        " process; 0: all run as root",
+        description="Run by root, `up` makes each kind of process a user: the first of ten free numbers; 0: none",
     )
     pulse: Path = Field(
         Path(""), description="Folder where processes leave a sign of life, for `counterfoil health`; empty: none"
@@ -362,11 +360,9 @@ class Settings(BaseModel):
 
     @property
     def keystore_path(self) -> Path:
-        """Where the signers are OS users of their own it stands in a folder of theirs, with all that they keep beside it."""
-        if self.keystore != Path(""):
-            return self.keystore
+        # Where the signers are an OS user of their own, it stands in a folder of theirs, with all that they keep beside it.
         apart = self.data / "keys" / "keystore.json"
-        return apart if apart.exists() else self.data / "keystore.json"
+        return self.keystore if self.keystore != Path("") else apart if apart.exists() else self.data / "keystore.json"
 
     @property
     def xray_daemon_address(self) -> str:
