@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,7 @@ from pydantic import (
 from core.ledger.money import parse_amount
 from core.tron.address import USDT_MAINNET, USDT_NILE, Address
 from gateways.node_addresses import NodeAddress, grpc_urls, node_urls, solidity_grpc_url, solidity_urls, url_text
+from gateways.rate import rate_of
 from gateways.signer_settings import MOST, approvers_text, limit_text
 
 PREFIX: Final = "COUNTERFOIL_"
@@ -43,16 +44,6 @@ _NODE_URLS: Final[dict[str, str]] = {
     "mainnet": "https://api.trongrid.io",
 }
 
-_UNIT_S: Final[dict[str, int]] = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3_600,
-    "day": 86_400,
-    "month": 2_592_000,
-    "year": 31_104_000,
-}
-_RATE: Final = re.compile(rf"(\d{{1,12}})\s*(?:/|\s+per\s+)\s*(\d{{1,6}})?\s*({'|'.join(_UNIT_S)})s?")
-
 
 class InvalidSettings(Exception):
     """The environment does not make a configuration; the message names each variable and what to do."""
@@ -64,25 +55,6 @@ def _amount(text: str) -> str:
         return "0"
     parse_amount(text, "USDT")
     return text
-
-
-class Rate(NamedTuple):
-    """So many requests in a window of so many seconds; `text` says it in words."""
-
-    requests_max: int
-    window_s: int
-    text: str
-
-
-def rate_of(text: str) -> Rate:
-    """600/minute, 10 per hour, 100/5 minutes. Raises ValueError."""
-    found = _RATE.fullmatch(text.strip().lower())
-    if found is None:
-        raise ValueError(f"{text!r} is no rate limit: write it as 600/minute, or 100/5 minutes")
-    requests_max, count, unit = int(found[1]), int(found[2] or 1), found[3]
-    if requests_max < 1 or count < 1:
-        raise ValueError("at least 1 request must be allowed")
-    return Rate(requests_max, count * _UNIT_S[unit], f"{requests_max} per {count} {unit}")
 
 
 def _rate(text: str) -> str:

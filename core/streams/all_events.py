@@ -13,7 +13,6 @@ from core.streams import (
     instructions,
     lost_outgoing,
     notices,
-    payout_approvals,
     payouts,
     periods,
     quarantine,
@@ -25,6 +24,7 @@ from core.streams import (
     sweeps,
     treasury,
 )
+from core.streams.payout import approvals as payout_approvals
 
 STREAMS: Final = {
     "account.": "account-",

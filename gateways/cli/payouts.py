@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from core.ledger.ledger import Accepted, EventStore, Failed, Ledger, Refused
 from core.ledger.money import format_amount
-from core.streams.payout_approvals import ApprovePayout, PayoutApproved, canonical_order, payout_digest
+from core.streams.payout.approvals import ApprovePayout, PayoutApproved, canonical_order, payout_digest
 from core.streams.payouts import Payout, PayoutOrder, payout_stream
 from gateways.cli.acts import at_terminal, note_command
 from gateways.cli.console import Data, Json, Output, pairs

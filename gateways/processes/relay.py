@@ -10,7 +10,7 @@ from core.ledger.events import Recorded
 from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
 from core.ports.queues import Message
-from core.streams.payout_work import PayoutWork
+from core.streams.payout.work import PayoutWork
 from core.streams.payouts import PayoutAttemptFailed, PayoutExpired, PayoutRequested
 from gateways.postgres.roles import READER, RELAY
 from gateways.postgres.segments import Prompts, Segments

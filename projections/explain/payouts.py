@@ -234,6 +234,13 @@ def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
     attempt = payout.attempts.alive
     if attempt is not None and payout.attempts.sent:
         return _in_flight(conn, attempt)
+    return _held_back(conn, payout) or _waiting(conn, payout, history[0].position)
+
+
+def _held_back(conn: Connection[Any], payout: Payout) -> Now | None:
+    """What keeps a payout from being made that has nothing to do with its turn."""
+    order, attempt = payout.order, payout.attempts.alive
+    assert order is not None
     causes = stopped_by(conn)
     if causes:
         return Now(
@@ -275,7 +282,7 @@ def _now(conn: Connection[Any], payout: Payout, history: list[Recorded]) -> Now:
         return Now(
             "waiting_for_its_time", sentence, "Then it takes its turn. Its coins are reserved, and others go on."
         )
-    return _waiting(conn, payout, history[0].position)
+    return None
 
 
 def _is_suspended(conn: Connection[Any], account_id: str) -> bool:

@@ -5,7 +5,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from core.proofs.notes import NoteKey
-from core.streams.payout_approvals import PayoutApproved, payout_digest
+from core.streams.payout.approvals import PayoutApproved, payout_digest
 from core.streams.payouts import PayoutOrder
 
 

@@ -16,7 +16,7 @@ from core.ports.alarm import Alarm
 from core.ports.spent_totals import Spent, SpentMoved, SpentTotals
 from core.ports.unavailable import Unavailable
 from core.streams.attempts import Attempt
-from core.streams.payout_approvals import PayoutApproved
+from core.streams.payout.approvals import PayoutApproved
 from core.streams.payouts import PayoutOrder, PayoutSigned
 from signers.leash.approvers import Approvers
 from signers.leash.covered import COUNTS, Asked, Covered

@@ -18,7 +18,7 @@ from core.ports.bookmarks import Bookmarks
 from core.streams.accounts import Account, account_stream
 from core.streams.instructions import Instruction, SendToken
 from core.streams.lost_outgoing import NOTHING_LOST, Lost
-from core.streams.payout_approvals import PayoutApproved
+from core.streams.payout.approvals import PayoutApproved
 from core.streams.payouts import (
     PayoutAttemptFailed,
     PayoutCancelled,

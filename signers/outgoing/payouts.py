@@ -30,9 +30,9 @@ from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, WithdrawInstruction
 from core.streams.lost_ends import ConfirmLostPayout
-from core.streams.payout_ends import FailPayout
-from core.streams.payout_turns import WaitPayout
-from core.streams.payout_work import PayoutWork
+from core.streams.payout.ends import FailPayout
+from core.streams.payout.turns import WaitPayout
+from core.streams.payout.work import PayoutWork
 from core.streams.payouts import PayoutOrder, WaitingFor
 from core.streams.signing import SIGNING, StopSigning
 from core.tron.address import Address

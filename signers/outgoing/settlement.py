@@ -10,7 +10,7 @@ from core.ports.chain import Disagreement, Node
 from core.ports.scanning import SolidLog
 from core.streams.attempts import Attempt, ProofOfDeath
 from core.streams.instructions import ConfirmInstruction, FailInstruction, Instruction, SendToken
-from core.streams.payout_ends import ConfirmPayout, FailPayout
+from core.streams.payout.ends import ConfirmPayout, FailPayout
 from core.streams.payouts import PayoutOrder
 from core.tron.address import TRANSFER_TOPIC, Address
 from core.tron.chain import BlockRef, Receipt

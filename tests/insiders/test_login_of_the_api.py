@@ -11,8 +11,8 @@ from core.ledger import books
 from core.ledger.journal import TREASURY, credit, debit
 from core.ledger.ledger import Refused
 from core.streams.addresses import AddressAssigned, address_stream
-from core.streams.payout_approvals import PayoutApproved, payout_digest
-from core.streams.payout_ends import CancelPayout
+from core.streams.payout.approvals import PayoutApproved, payout_digest
+from core.streams.payout.ends import CancelPayout
 from core.streams.payouts import PayoutCancelled
 from core.streams.signing import SIGNING, SigningResumed
 from core.streams.treasury import AdjustmentPosted, InternalTransferPosted

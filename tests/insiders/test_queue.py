@@ -4,7 +4,7 @@ import msgspec
 
 from core.ledger.ledger import Ledger
 from core.ports.queues import Message
-from core.streams.payout_work import PayoutWork
+from core.streams.payout.work import PayoutWork
 from gateways.postgres.alarms import Alarms
 from gateways.postgres.connections import Connections
 from gateways.postgres.event_store import PostgresEventStore, datastore

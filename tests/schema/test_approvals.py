@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from core.streams.payout_approvals import payout_digest
+from core.streams.payout.approvals import payout_digest
 from schema.verify import Stories
 from tests.support.history import ALICE, order
 

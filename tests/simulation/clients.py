@@ -11,8 +11,8 @@ from core.ledger.ledger import Accepted, Refused, Repeated
 from core.ledger.refusals import IdempotencyKeyReused, StreamStopped
 from core.streams.accounts import ChangeAccount, RegisterAccount
 from core.streams.addresses import RequestPayin
-from core.streams.payout_ends import CancelPayout
-from core.streams.payout_turns import ExpeditePayout
+from core.streams.payout.ends import CancelPayout
+from core.streams.payout.turns import ExpeditePayout
 from core.streams.payouts import PayoutOrder, RequestPayout
 from core.streams.treasury import PostTransfer
 from core.tron.address import Address

@@ -22,7 +22,7 @@ from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt, BroadcastAttempt, PrepareAttempt, ProofOfDeath, SignAttempt
 from core.streams.deposits import TransferFact
 from core.streams.instructions import SendToken
-from core.streams.payout_ends import FailPayout
+from core.streams.payout.ends import FailPayout
 from core.streams.payouts import FINAL, PayoutFailed, PayoutOrder
 from core.streams.sweeps import ReleaseSweep, SendSweep
 from core.tron.address import Address

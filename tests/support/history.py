@@ -13,8 +13,8 @@ from core.streams.addresses import DisablePayin, RequestPayin
 from core.streams.attempts import Attempt, BroadcastAttempt, ExpireAttempt, PrepareAttempt, ProofOfDeath, SignAttempt
 from core.streams.deposits import ConfirmDeposit, DetectDeposit, OrphanDeposit, TransferFact
 from core.streams.notices import EVENTS, Kind, Notice, RecordNotice
-from core.streams.payout_ends import CancelPayout, ConfirmPayout, FailPayout
-from core.streams.payout_turns import ExpeditePayout, WaitPayout
+from core.streams.payout.ends import CancelPayout, ConfirmPayout, FailPayout
+from core.streams.payout.turns import ExpeditePayout, WaitPayout
 from core.streams.payouts import PayoutOrder, RequestPayout
 from core.streams.signing import Cause, ResumeSigning
 from core.streams.treasury import PostAdjustment, PostTransfer, RegisterWallet, Role

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from core.ports.clients import ApiKey
 from gateways.http.errors import RateLimited, RequestRefused, WrongKeysLimited
 from gateways.http.peers import group
-from gateways.settings import rate_of
+from gateways.rate import rate_of
 from gateways.user_error import UserError
 
 WRONG_KEYS: Final = "60/minute"

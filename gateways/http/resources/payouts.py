@@ -28,8 +28,8 @@ from core.ledger.refusals import (
 )
 from core.streams.accounts import OPERATOR
 from core.streams.addresses import DepositAddress, address_stream
-from core.streams.payout_ends import CancelPayout
-from core.streams.payout_turns import ExpeditePayout
+from core.streams.payout.ends import CancelPayout
+from core.streams.payout.turns import ExpeditePayout
 from core.streams.payouts import (
     OWN_WALLET,
     PayoutOrder,

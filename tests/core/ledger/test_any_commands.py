@@ -28,7 +28,7 @@ from core.ledger.refusals import (
 )
 from core.streams.accounts import ChangeAccount, OpenLedgerAccount
 from core.streams.deposits import DepositConfirmed
-from core.streams.payout_ends import CancelPayout, FailPayout
+from core.streams.payout.ends import CancelPayout, FailPayout
 from core.streams.payouts import FINAL, Payout
 from core.streams.treasury import PostTransfer
 from tests.gateways.histories import replayed_guard

@@ -13,7 +13,7 @@ from core.ledger import books
 from core.ledger.events import postings_of
 from core.ledger.guard import guard_key
 from core.ledger.ledger import Accepted, Command, Failed, Ledger, Refused
-from core.streams.payout_ends import FailPayout
+from core.streams.payout.ends import FailPayout
 from core.streams.payouts import (
     RETRIED,
     RETRIES_MAX,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.ledger.ledger import Ledger
-from core.streams.payout_approvals import PayoutApproved, payout_digest
+from core.streams.payout.approvals import PayoutApproved, payout_digest
 from gateways.cli.approvals import make_key
 from gateways.cli.console import Output
 from gateways.cli.payouts import approve, payout_of

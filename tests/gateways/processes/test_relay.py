@@ -8,7 +8,7 @@ import pytest
 from core.ledger.ledger import Ledger
 from core.ports.queues import Message
 from core.ports.unavailable import Unavailable
-from core.streams.payout_work import PayoutWork
+from core.streams.payout.work import PayoutWork
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.segments import FullSegments
 from gateways.processes.relay import BOOKMARK, Relay

@@ -10,7 +10,7 @@ from core.ledger import books
 from core.ledger.journal import TREASURY, credit, debit
 from core.ledger.ledger import Command, Ledger
 from core.streams.accounts import ChangeAccount
-from core.streams.payout_ends import CancelPayout, FailPayout
+from core.streams.payout.ends import CancelPayout, FailPayout
 from core.streams.payouts import payout_stream
 from core.streams.quarantine import QuarantineAddress
 from core.streams.signing import ResumeSigning

@@ -6,7 +6,7 @@ from typing import Any
 from core.ledger import books
 from core.ledger.ledger import Outcome
 from core.ports.spent_totals import Spent
-from core.streams.payout_approvals import ApprovePayout, payout_digest
+from core.streams.payout.approvals import ApprovePayout, payout_digest
 from core.streams.payouts import PayoutOrder
 from gateways.embedded.note_keys import SeedSigner
 from signers.leash.approvers import Approvers

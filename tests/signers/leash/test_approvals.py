@@ -6,7 +6,7 @@ import pytest
 from core.ledger.ledger import Accepted, Refused, Repeated
 from core.ledger.refusals import DigestDiffers, PayoutNotApprovable
 from core.streams.accounts import ChangeAccount
-from core.streams.payout_approvals import ApprovePayout, canonical_order, payout_digest
+from core.streams.payout.approvals import ApprovePayout, canonical_order, payout_digest
 from tests.signers.leash.limited import ANN, BEN, LIMITS, MALLORY, Limited
 from tests.signers.outgoing.world import COINS
 from tests.support.history import ACTOR, ALICE, order

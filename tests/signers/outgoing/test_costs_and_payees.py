@@ -213,11 +213,11 @@ def test_out_of_energy_three_times_ends_a_payout_with_its_own_code(world: World)
 
 BROKEN: dict[str, tuple[Callable[[], Any], Callable[[World], None]]] = {
     "out of energy ends a payout at once": (
-        lambda: patch("core.streams.payout_ends.RETRIED", ()),
+        lambda: patch("core.streams.payout.ends.RETRIED", ()),
         lambda world: test_a_price_that_rose_before_the_block_is_paid_with_the_next_attempt(world, 1),
     ),
     "it is tried again for ever": (
-        lambda: patch("core.streams.payout_ends.RETRIES_MAX", 10**9),
+        lambda: patch("core.streams.payout.ends.RETRIES_MAX", 10**9),
         test_out_of_energy_three_times_ends_a_payout_with_its_own_code,
     ),
     "bytes live beyond a maintenance": (

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from core.streams.payout_turns import ExpeditePayout
+from core.streams.payout.turns import ExpeditePayout
 from core.streams.payouts import PayoutExpedited, PayoutPrepared, PayoutRequested
 from signers.outgoing.hot_wallet import HotWallet
 from signers.outgoing.lanes import turn

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.streams.payout_turns import ExpeditePayout
+from core.streams.payout.turns import ExpeditePayout
 from core.streams.payouts import PayoutWaiting
 from signers.outgoing import lanes as subject
 from signers.outgoing.earmarks import EARMARK_AFTER_MS, Earmarks

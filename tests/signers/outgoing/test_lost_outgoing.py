@@ -19,7 +19,7 @@ from core.streams.attempts import PrepareAttempt
 from core.streams.lost_ends import AttributeLost, WriteOffLost
 from core.streams.lost_outgoing import LeftInLostHistory
 from core.streams.notices import Notice, OutgoingUnexplained, RecordNotice
-from core.streams.payout_ends import CancelPayout
+from core.streams.payout.ends import CancelPayout
 from core.streams.payouts import PayoutOrder, PayoutWaiting
 from core.streams.restores import RestoreStore
 from core.streams.signing import ResumeSigning, Settlement
@@ -193,7 +193,7 @@ def test_resuming_pays_no_open_payout_that_an_unexplained_transfer_resembles() -
     assert len(world.node.transfers_from(HOT)) == 1
 
 
-@pytest.mark.parametrize("guard", ["core.streams.payouts.may_be_paid", "core.streams.payout_ends.may_be_paid"])
+@pytest.mark.parametrize("guard", ["core.streams.payouts.may_be_paid", "core.streams.payout.ends.may_be_paid"])
 def test_without_its_guard_what_may_be_paid_is_paid_or_taken_back(guard: str, world: Restored) -> None:
     """The decisions hold it, whatever the worker believes: each look taken away is missed."""
     wished = world.request("p1")

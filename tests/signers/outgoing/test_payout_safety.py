@@ -8,8 +8,8 @@ import pytest
 
 from core.ports.queues import Message
 from core.streams.attempts import PrepareAttempt
-from core.streams.payout_ends import CancelPayout
-from core.streams.payout_work import PayoutWork
+from core.streams.payout.ends import CancelPayout
+from core.streams.payout.work import PayoutWork
 from core.streams.payouts import PayoutExpired, PayoutFailed, payout_stream
 from core.tron.chain import Log, Receipt
 from signers.keys.keys import SoftwareKey

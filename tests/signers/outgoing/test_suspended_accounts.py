@@ -4,7 +4,7 @@ import pytest
 
 from core.ledger.ledger import Accepted
 from core.streams.accounts import ChangeAccount
-from core.streams.payout_ends import CancelPayout
+from core.streams.payout.ends import CancelPayout
 from core.streams.payouts import PayoutWaiting
 from core.streams.set_aside import FreezePayouts, SettleEvent
 from signers.outgoing.payouts import SAID_AFTER_MS

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from core.ports.payout_lanes import LaneNumbers
-from core.streams.payout_turns import WaitPayout
+from core.streams.payout.turns import WaitPayout
 from core.streams.payouts import PayoutOrder, PayoutRequested, payout_stream
 from tests.gateways.http.harness import EVERYTHING, PAYEE, World
 from tests.support.history import execute, send
