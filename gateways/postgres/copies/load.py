@@ -9,7 +9,7 @@ from psycopg.rows import namedtuple_row
 
 from core.ledger.guard import GuardKey, guard_deltas
 from core.ledger.history import Beside, read
-from gateways.postgres.copies.tables import HISTORY, CopiedTable, copied_tables, copy_in
+from gateways.postgres.copies.tables import CopiedTable, copied_tables, copy_in
 from gateways.postgres.roles import OWNER, WRITER
 from gateways.user_error import UserError
 from projections.named import rows
@@ -45,7 +45,7 @@ def load(conn: Connection, tables: Sequence[CopiedTable], files: Mapping[str, Pa
         for check in later:
             conn.execute(_alter("ALTER TABLE {} DROP CONSTRAINT {}", check.table_name, check.name))
         for table in tables:
-            _as(conn, WRITER if table.name in HISTORY else OWNER)
+            _as(conn, WRITER if table.name == "events" else OWNER)
             first = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table.name))
             if conn.execute(first).fetchone() == (True,):  # a first row that a migration put there
                 conn.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
