@@ -30,9 +30,9 @@ DELIVERIES_MAX: Final = 10_000
 
 
 class _Report(msgspec.Struct, frozen=True):
-    """What of a message on the deposit queue says which trace it is. Its proof is the recorder's business."""
+    """What of a message on the deposit queue says which trace it is, if it is any's. Its proof is the recorder's business."""
 
-    kind: str
+    kind: str = ""
     transfer: TransferFact | None = None
 
 

@@ -145,6 +145,7 @@ def test_a_history_that_cannot_be_read_is_left_alone(database: Database) -> None
         with conn.transaction():
             conn.execute("SET LOCAL ROLE counterfoil_writer")
             conn.execute("INSERT INTO events VALUES ('account-x', 1, 'account.registered/9', %s, 1)", (EMPTY,))
+            conn.execute("RESET ROLE")  # a seal that an append makes is checked
             conn.execute(SEAL_OF_1)
         before = conn.execute("SELECT count(*) FROM schema_migrations").fetchone()
         with pytest.raises(SchemaMismatch, match=r"account\.registered/9 \(1, the last at position 1\)"):

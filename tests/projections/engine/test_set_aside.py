@@ -26,6 +26,7 @@ from projections.engine.tracking import ViewTracking
 from projections.views import VIEWS
 from schema import verify
 from tests.gateways.poison import insert
+from tests.support.exports import MADE_AT
 from tests.support.history import ALICE, BOB, USDT, append_history, execute, fund, order, request_payout
 from tests.support.postgres import Database
 from tests.support.rebuilding import rebuilt
@@ -162,8 +163,10 @@ def test_the_stand_alone_verifier_names_what_is_set_aside(
     def books() -> verify.Findings:
         file = tmp_path / "export.ndjson"
         with psycopg.connect(database.reader_url) as conn:
-            file.write_bytes(b"".join(export(conn)))
-        found: verify.Findings = verify.Books(Namespace()).read(file)
+            file.write_bytes(b"".join(export(conn, MADE_AT)))
+        reader = verify.Books(Namespace())
+        reader.read(file)
+        found: verify.Findings = reader.findings
         return found
 
     found = books()

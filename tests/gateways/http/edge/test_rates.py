@@ -88,6 +88,7 @@ def test_every_problem_says_whether_to_try_again(shared: World) -> None:
         "request_timeout",
         "service_unavailable",
         "signing_is_stopped",
+        "store_is_older",
         "stream_stopped",
         "writing_has_ended",
         "wrong_keys_limited",
