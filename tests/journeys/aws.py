@@ -119,5 +119,5 @@ def beyond_its_access(call: Call, prefix: str) -> bool:
             may = {"Sign": access.signs, "GetPublicKey": (*access.knows, *access.signs), "Decrypt": access.unwraps}
             return resource not in {names.key_alias(prefix, each) for each in may.get(operation, ())}
         case "s3":
-            return not (access.archives or (access.reads_archive and operation == "GetObject"))
+            return not (access.archives or (access.reads_archive and operation == "GET" and resource.endswith(".json")))
     return True
