@@ -226,7 +226,7 @@ class _Clients:
     def _payouts(self) -> list[dict[str, Any]]:
         found, after = [], None
         while True:
-            page = get(self.company, "/v1/payouts", limit=100, **({"cursor": after} if after else {}))
+            page = get(self.company, "/v1/payouts", limit=100, **({"after": after} if after else {}))
             found += page["data"]
             after = page.get("next_cursor")
             if not after:
