@@ -18,7 +18,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from core.ledger.ledger import EventStore, Ledger
+from core.ledger.ledger import EventStore, Ledger, state_of
 from core.ports.alarm import Alarm
 from core.ports.high_water import ArchiveSight, HighWater, Mark, MarkCopied, MarkMoved, Sight
 from core.ports.unavailable import Unavailable
@@ -127,10 +127,7 @@ class Fence:
             return Sight(checkpoints=False)
 
     def _known(self) -> Store:
-        known = Store()
-        for recorded in self._store.histories([STORE]).get(STORE, ()):
-            known = known.evolve(recorded.event)
-        return known
+        return state_of(self._store, STORE, Store())
 
     def _against_mark(self, mark: Mark, known: Store) -> _Doubted | None:
         head = self._store.head()
@@ -206,7 +203,4 @@ class Fence:
             )
 
     def _is_stopped(self) -> bool:
-        signing = Signing()
-        for recorded in self._store.histories([SIGNING]).get(SIGNING, ()):
-            signing = signing.evolve(recorded.event)
-        return "store_is_older" in signing.causes
+        return "store_is_older" in state_of(self._store, SIGNING, Signing()).causes

@@ -138,6 +138,14 @@ class State(Protocol):
         """The state after the event. Never raises, never logs: what happened, happened."""
 
 
+def state_of(store: EventStore, stream: str, initial: S) -> S:
+    """A stream's state as the store has it now, for who only looks; a decision has Past. Raises Unavailable."""
+    known = initial
+    for recorded in store.histories([stream]).get(stream, ()):
+        known = known.evolve(recorded.event)
+    return known
+
+
 class Past:
     """What a decision may look at: the histories and guard balances, this batch's earlier decisions included."""
 

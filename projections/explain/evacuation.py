@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final, LiteralString, NamedTuple
 
 from core.ledger.journal import TREASURY_ACCOUNT_ID
-from core.ledger.ledger import EventStore
+from core.ledger.ledger import EventStore, state_of
 from core.streams.evacuation import EVACUATION, EvacuationBegun
 from core.streams.signing import SIGNING, Signing
 
@@ -39,11 +39,8 @@ class Begun(NamedTuple):
 
 def last_begun(store: EventStore) -> Begun | None:
     """The last evacuation, None where there was none."""
-    histories = store.histories([EVACUATION, SIGNING])
-    signing = Signing()
-    for recorded in histories.get(SIGNING, ()):
-        signing = signing.evolve(recorded.event)
-    for recorded in reversed(histories.get(EVACUATION, ())):
+    signing = state_of(store, SIGNING, Signing())
+    for recorded in reversed(store.histories([EVACUATION]).get(EVACUATION, ())):
         begun = recorded.event
         if isinstance(begun, EvacuationBegun):
             under_way = "evacuation" in signing.causes

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Final
 
 from core.ledger.journal import derived_id
-from core.ledger.ledger import Command, EventStore, Ledger
+from core.ledger.ledger import Command, EventStore, Ledger, state_of
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.chain import CallNotMade, Chain
@@ -106,7 +106,8 @@ class Sweeps:
         self._interval_ms = interval_ms
         self._alarm = alarm
         self._open = OpenSweeps(store, bookmarks)
-        self._plan_at_ms = self._planned_ms = 0
+        self._planned_ms = 0
+        """The chain time of the last plan."""
         self._reconcile_at_ms = 0
         self._gas: Gas | None = None
         self._prices: Prices | None = None
@@ -127,8 +128,8 @@ class Sweeps:
         done = append(self._ledger, commands)
         planned = 0
         interval_ms = EVACUATION_MS if self._evacuating else 0 if causes else self._interval_ms
-        if interval_ms and head.timestamp_ms >= min(self._plan_at_ms, self._planned_ms + interval_ms):
-            self._planned_ms, self._plan_at_ms = head.timestamp_ms, head.timestamp_ms + self._interval_ms
+        if interval_ms and head.timestamp_ms >= self._planned_ms + interval_ms:
+            self._planned_ms = head.timestamp_ms
             planned = append(self._ledger, self._planning().commands(head, solid))
             if self._open.kept_back:
                 self._alarm("excess_kept_back", f"the hot wallet's excess did not leave it: {self._open.kept_back}")
@@ -140,10 +141,7 @@ class Sweeps:
 
         But an evacuation begins at once, whatever else holds: richest first, at any cost below what is moved.
         """
-        signing = Signing()
-        for recorded in self._store.histories([SIGNING]).get(SIGNING, ()):
-            signing = signing.evolve(recorded.event)
-        return signing.causes
+        return state_of(self._store, SIGNING, Signing()).causes
 
     @property
     def _rules(self) -> SweepRules:

@@ -78,9 +78,9 @@ def ours(price: int, *, stake: bool, seed: int = 1) -> tuple[Result, TreasuryWor
     burned = world.burned_sun
     for made in deposits(seed):
         _pay(world, made)
-        world.sweeps._plan_at_ms = 0
+        world.sweeps._planned_ms = 0
         world.settle()
-        world.sweeps._plan_at_ms = 0  # what the limit on sweeps under way had left over
+        world.sweeps._planned_ms = 0  # what the limit on sweeps under way had left over
         world.settle()
         world.devnet.advance(ROUND_MS)
         world.now_ms = world.devnet.chain.head.timestamp_ms

@@ -8,6 +8,7 @@ import psycopg
 from cyclopts import App, Parameter, validators
 from pydantic import SecretStr
 
+from core.ledger.ledger import state_of
 from core.ports.high_water import Mark, MarkCopied
 from core.ports.unavailable import Unavailable
 from core.proofs.backups import Manifest
@@ -139,9 +140,7 @@ def declare_in(
 
 def _move_mark(settings: Settings, store: PostgresEventStore) -> None:
     """The high-water mark is of this history now: whoever still signs with another one and the same mark is fenced off."""
-    known = Store()
-    for recorded in store.histories([STORE]).get(STORE, ()):
-        known = known.evolve(recorded.event)
+    known = state_of(store, STORE, Store())
     head = store.last_seal()
     if known.store_id is None or head is None:
         return  # the first signer names it, and makes the mark

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from core.ledger.ledger import EventStore
+from core.ledger.ledger import EventStore, state_of
 from core.streams.accounts import OPERATOR
 from core.streams.store import STORE, Store
 from gateways.http.answer import Answer, Time, of_row
@@ -50,10 +50,7 @@ _WATCHED: Final = "SELECT process, position AS high_water, waits_for FROM store_
 
 def known_store(store: EventStore) -> Store:
     """What the history says of the store itself. Raises Unavailable."""
-    known = Store()
-    for recorded in store.histories([STORE]).get(STORE, ()):
-        known = known.evolve(recorded.event)
-    return known
+    return state_of(store, STORE, Store())
 
 
 @endpoint("GET", "/v1/store", OPERATOR, StoreShown)

@@ -122,3 +122,20 @@ def test_only_what_ends_in_cold_storage_passes_the_stop(act: SendToken | SendTrx
     """By where it goes, not by what it is called."""
     wished = Instruction("0" * 32, purpose, "", "T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb", "hot", act)  # type: ignore[arg-type]
     assert wished.serves_evacuation("COLD") is goes
+
+
+def test_it_plans_at_its_own_pace_where_sweeps_are_planned_by_hand() -> None:
+    """Without an interval of its own, too, each plan, which asks the node about many addresses, is seconds after the last."""
+    world = TreasuryWorld(hot_usdt=1_000, interval_ms=0)
+    begin(world)
+    world.work()
+    planned = []
+    usual = world.sweeps._planning
+    world.sweeps._planning = lambda: planned.append(world.devnet.chain.next_slot_ms) or usual()  # type: ignore[method-assign, func-returns-value]
+    for _ in range(20):
+        world.sweeps.step()
+    assert planned == []
+    world.mine(3)
+    for _ in range(20):
+        world.sweeps.step()
+    assert len(planned) == 1

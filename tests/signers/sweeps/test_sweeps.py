@@ -329,7 +329,7 @@ def test_limits_of_one_sweep(change: dict[str, int], amounts: tuple[float, ...],
     """What is too small, or too dear for what it moves, stays; what is too much is left for the next sweep."""
     world = TreasuryWorld(rules=msgspec.structs.replace(RULES, **change), interval_ms=10**9)
     world.deposits(*amounts)
-    world.sweeps._plan_at_ms = 0
+    world.sweeps._planned_ms = 0
     world.settle()
     assert [it.amount_minor for it in world.events(SweepConfirmed)] == swept
     world.assert_books_are_the_chain()
