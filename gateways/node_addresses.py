@@ -1,6 +1,7 @@
 """Where Tron nodes answer, as the settings write it: texts that are checked, and what belongs to each node."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,6 +20,23 @@ def url_text(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
         raise ValueError("this is no URL: write http:// or https:// and a host")
     return text
+
+
+def shown(url: str) -> str:
+    """A node's address for logs, alarms and tables: providers hide keys of access in paths, logins and queries."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{'/…' if parts.path.strip('/') or parts.query else ''}"
+
+
+def names_of(urls: Iterable[str]) -> dict[str, str]:
+    """A name that may be shown for each URL, in their order: two keys at one provider are told apart by their number."""
+    names: dict[str, str] = {}
+    for url in urls:
+        name, taken = shown(url), [shown(known) for known in names]
+        names[url] = f"{name} ({taken.count(name) + 1})" if name in taken else name
+    return names
 
 
 def node_urls(text: str) -> str:

@@ -11,7 +11,7 @@ from core.ports.chain import UnusableAnswer
 from core.ports.unavailable import Unavailable
 from core.tron.chain import Block, BlockRef, Receipt
 from core.tron.grpc_messages import NUMBER
-from gateways.node_addresses import NodeAddress
+from gateways.node_addresses import NodeAddress, shown
 from gateways.tron.block_bytes import block_of, ref_of
 from gateways.tron.grpc_channel import TOO_LARGE, CallFailed, GrpcChannel
 from gateways.tron.node import SUSPENSION_S, Suspended, TronNode, suspension_named
@@ -146,8 +146,9 @@ class GrpcNode(TronNode):
         ref = self._asked(service, _BLOCK, b"", ref_of)
         genesis = self.genesis_id()
         if ref is None or ref.block_id != genesis:
+            first = ref.block_id if ref else "not at all"
             raise Unavailable(
-                f"{self._calls[service].url} has block 0 {ref.block_id if ref else 'not at all'}, and {self.url} has {genesis}:"
+                f"{self._calls[service].url} has block 0 {first}, and {shown(self.url)} has {genesis}:"
                 " the addresses in COUNTERFOIL_TRON_GRPC_URL belong to those in COUNTERFOIL_TRON_NODE_URL, in the same order"
             )
         self._of_this_network.add(service)

@@ -33,6 +33,7 @@ from core.tron.chain import (
     Resource,
 )
 from core.tron.transactions import RESOURCES, SIGNED, txid_of
+from gateways.node_addresses import shown
 from gateways.tron.account_json import (
     AccountAnswer,
     AmountAnswer,
@@ -150,7 +151,9 @@ class TronNode:
     def genesis_id(self) -> str:
         genesis = self._ask(self._url, "/wallet/getblockbynum", BlockAnswer, lambda block: block.block_id, num=0)
         if not genesis:
-            raise Unavailable(f"the node {self._url} does not answer with block 0, which says what network it is on")
+            raise Unavailable(
+                f"the node {shown(self._url)} does not answer with block 0, which says what network it is on"
+            )
         return genesis
 
     def block(self, number: int) -> Block | None:
@@ -190,7 +193,7 @@ class TronNode:
     def chain_parameters(self) -> Mapping[str, int]:
         parameters = self._ask(self._url, "/wallet/getchainparameters", ParametersAnswer, parameters_of)
         if not parameters:
-            raise Unavailable(f"the node {self._url} answers with no chain parameters")
+            raise Unavailable(f"the node {shown(self._url)} answers with no chain parameters")
         return parameters
 
     def delegations(self, owner: bytes, receiver: bytes, *, solid: bool = False) -> Sequence[Delegation]:
@@ -216,13 +219,13 @@ class TronNode:
     def next_maintenance_ms(self) -> int:
         at_ms = self._ask(self._url, "/wallet/getnextmaintenancetime", NumberAnswer, lambda answer: answer.num)
         if not at_ms:
-            raise Unavailable(f"the node {self._url} does not say when the next maintenance is")
+            raise Unavailable(f"the node {shown(self._url)} does not say when the next maintenance is")
         return at_ms
 
     def producers(self) -> Sequence[Producer]:
         producers = self._ask(self._url, "/wallet/listwitnesses", WitnessesAnswer, producers_of)
         if not producers:
-            raise Unavailable(f"the node {self._url} names no producers")
+            raise Unavailable(f"the node {shown(self._url)} names no producers")
         return producers
 
     def producer_key(self, address: bytes) -> bytes:
@@ -235,10 +238,10 @@ class TronNode:
         try:
             status, body = self._exchange(self._url, "/wallet/broadcasthex", {"transaction": signed.hex()})
             if status != 200:
-                return BroadcastAnswer("unclear", f"HTTP_{status}", _beginning(body))
+                return BroadcastAnswer("unclear", f"HTTP_{status}", _beginning(body, self._url))
             answer = understood(lambda body: read(body, BroadcastReply), body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise Unavailable(f"the node {self._url} refuses the connection: {error}") from error
+            raise Unavailable(f"the node {shown(self._url)} refuses the connection: {error}") from error
         except (httpx2.HTTPError, TooMuch) as error:
             return BroadcastAnswer("unclear", "NO_ANSWER", str(error) or type(error).__name__)
         except MalformedAnswer as error:
@@ -248,7 +251,7 @@ class TronNode:
     def _newest(self, url: str, view: str) -> BlockRef:
         block = self._ask(url, f"/{view}/getblock", BlockAnswer, block_of, detail=False)
         if block is None:
-            raise Unavailable(f"the node {url} has no newest block")
+            raise Unavailable(f"the node {shown(url)} has no newest block")
         return block.ref
 
     def _receipt(self, url: str, path: str, txid: str) -> Receipt | None:
@@ -256,12 +259,12 @@ class TronNode:
         if not receipts:
             return None
         if len(receipts) != 1 or receipts[0].txid != txid:
-            raise Unavailable(f"the node {url} answered the receipt of {receipts[0].txid} when asked for {txid}")
+            raise Unavailable(f"the node {shown(url)} answered the receipt of {receipts[0].txid} when asked for {txid}")
         return receipts[0]
 
     def _receipts(self, url: str, path: str, **question: Any) -> Sequence[Receipt]:
         """One receipt or a block's, read while they arrive."""
-        with self._named_faults(url + path):
+        with self._named_faults(shown(url) + path):
             stream = ReceiptStream(self._token)
 
             def feed(piece: bytes) -> None:
@@ -281,7 +284,7 @@ class TronNode:
 
     def _parsed(self, url: str, path: str, parse: Callable[[bytes], P], **question: Any) -> P:
         """Ask and understand. Raises Unavailable for silence, a status other than 200, and what is no such answer."""
-        with self._named_faults(url + path):
+        with self._named_faults(shown(url) + path):
             status, body = self._exchange(url, path, question)
             self._check_status(url, path, status, body)
             return understood(parse, body)
@@ -300,7 +303,7 @@ class TronNode:
 
     def _check_status(self, url: str, path: str, status: int, body: bytes) -> None:
         if status != 200:
-            sentence = f"{url}{path} answers with status {status}: {_beginning(body)}"
+            sentence = f"{shown(url)}{path} answers with status {status}: {_beginning(body, url)}"
             suspended_s = self._suspension_left(url)
             raise Suspended(sentence, suspended_s) if suspended_s else Unavailable(sentence)
 
@@ -309,7 +312,7 @@ class TronNode:
     ) -> tuple[int, bytes]:
         """POST -> (status, body). `feed` takes a status 200's body in pieces instead. Raises Unavailable while suspended."""
         if remaining := self._suspension_left(url):
-            raise Suspended(f"{url} limits our rate: not asked again for {remaining:.0f} s", remaining)
+            raise Suspended(f"{shown(url)} limits our rate: not asked again for {remaining:.0f} s", remaining)
         content = msgspec.json.encode({**question, "visible": False})
         headers = {"content-type": "application/json"}
         body = Body()
@@ -369,5 +372,8 @@ def _suspension_s(headers: httpx2.Headers, body: bytes) -> float:
     return suspension_named(body.decode("utf-8", "replace")) or SUSPENSION_S
 
 
-def _beginning(body: bytes) -> str:
-    return body[:200].decode("utf-8", "replace")
+def _beginning(body: bytes, url: str) -> str:
+    """As far as a person reads on; what repeats the path of `url` is not told on: keys of access stand in it."""
+    path = urlsplit(url).path.strip("/")
+    said = body[:200].decode("utf-8", "replace")
+    return said.replace(path, "…") if path else said

@@ -13,6 +13,7 @@ from gateways.embedded.audit_log import PostgresAuditLog
 from gateways.embedded.idempotency_keys import PostgresIdempotencyKeys
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
+from gateways.node_addresses import names_of
 from gateways.platform_keys import Secrets
 from gateways.postgres.address_door import PostgresAddressDoor
 from gateways.postgres.address_pool import PostgresAddressPool
@@ -65,7 +66,8 @@ def on_postgres(
     # was committed after, the cursor behind a report included, and what was taken twice is done once (I9, I11).
     hints = Connections(login, connections_max=most, options="-c synchronous_commit=off")
     alarm = Alarms(ringing)
-    each_node = {each.url: node_at(each, token=settings.usdt.evm) for each in settings.nodes}
+    names = names_of(each.url for each in settings.nodes)
+    each_node = {names[each.url]: node_at(each, token=settings.usdt.evm) for each in settings.nodes}
     node = Nodes(each_node, alarm=alarm, lag_s_max=settings.lag_s_max or LAG_S_MAX)
 
     def close() -> None:
