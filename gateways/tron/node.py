@@ -264,7 +264,7 @@ class TronNode:
 
     def _receipts(self, url: str, path: str, **question: Any) -> Sequence[Receipt]:
         """One receipt or a block's, read while they arrive."""
-        with self._named_faults(shown(url) + path):
+        with self._named_faults(url, path):
             stream = ReceiptStream(self._token)
 
             def feed(piece: bytes) -> None:
@@ -284,22 +284,22 @@ class TronNode:
 
     def _parsed(self, url: str, path: str, parse: Callable[[bytes], P], **question: Any) -> P:
         """Ask and understand. Raises Unavailable for silence, a status other than 200, and what is no such answer."""
-        with self._named_faults(shown(url) + path):
+        with self._named_faults(url, path):
             status, body = self._exchange(url, path, question)
             self._check_status(url, path, status, body)
             return understood(parse, body)
 
     @contextlib.contextmanager
-    def _named_faults(self, asked: str) -> Iterator[None]:
+    def _named_faults(self, url: str, path: str) -> Iterator[None]:
         """What goes wrong with an answer, as the port says it."""
         try:
             yield
         except TooMuch as error:
-            raise UnusableAnswer(f"{asked} does not answer in time or measure: {error}") from error
+            raise UnusableAnswer(f"{shown(url)}{path} does not answer in time or measure: {error}") from error
         except httpx2.HTTPError as error:
-            raise Unavailable(f"{asked} does not answer: {error or type(error).__name__}") from error
+            raise Unavailable(f"{shown(url)}{path} does not answer: {error or type(error).__name__}") from error
         except MalformedAnswer as error:
-            raise UnusableAnswer(f"{asked} answers something other than what was asked: {error}") from error
+            raise UnusableAnswer(f"{shown(url)}{path} answers something other than what was asked: {error}") from error
 
     def _check_status(self, url: str, path: str, status: int, body: bytes) -> None:
         if status != 200:
