@@ -67,12 +67,16 @@ _OPEN_TO_ALL: Final = (
 )
 
 
+SERVER_MIN: Final = 16
+"""The oldest major version of Postgres that has all that the migrations use."""
+
+
 class SchemaMismatch(Exception):
     """The database and this program do not fit; the message says which is newer and what to do."""
 
 
 class UnbearableSetting(Exception):
-    """The server, the database or the role has a setting that this program cannot be run with; the message says which."""
+    """The server is too old, or a setting of it, the database or the role cannot be lived with; the message says which."""
 
 
 def migrations() -> list[Migration]:
@@ -115,7 +119,13 @@ def check(url: str) -> None:
 
 
 def check_settings(conn: psycopg.Connection) -> None:
-    """Raises UnbearableSetting where a setting of server, database or role would take away what is promised."""
+    """Raises UnbearableSetting where the server is too old, or a setting takes away what is promised."""
+    if conn.info.server_version < SERVER_MIN * 10_000:
+        major, minor = divmod(conn.info.server_version, 10_000)
+        raise UnbearableSetting(
+            f"the server is Postgres {major}.{minor}, and the tables need {SERVER_MIN} or newer: upgrade it, or name another"
+            " in COUNTERFOIL_DATABASE_URL; nothing was changed"
+        )
     found = rows(
         conn, "SELECT name, setting, source FROM pg_settings WHERE name = ANY(%s) ORDER BY name", ([*UNBEARABLE],)
     )
