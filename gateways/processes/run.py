@@ -1,8 +1,12 @@
 """Running one process: its platform, its steps in the loop, its traces and numbers, and what its end leaves behind."""
 
+import logging
 import multiprocessing
 import threading
+from collections.abc import Callable
 from typing import Final
+
+import psycopg
 
 from core.ports.unavailable import Unavailable
 from gateways.postgres.append import EVENTS_CHANNEL
@@ -24,9 +28,14 @@ from gateways.wiring.counted import counted
 from gateways.wiring.opened import open_platform
 from gateways.wiring.platform import Platform
 from gateways.wiring.traced import traced
+from projections.engine.outages import is_outage
 
 AT_QUEUE_IDLE_S: Final = 0.01
 """A step that has waited at its queue needs no rest."""
+START_PAUSE_FIRST_S: Final = 0.5
+START_PAUSE_MAX_S: Final = 10.0
+
+log = logging.getLogger(__name__)
 
 
 def run_process(name: str, settings: Settings) -> None:
@@ -37,6 +46,25 @@ def run_process(name: str, settings: Settings) -> None:
     with open_platform(settings, PROCESSES[name].role) as platform:
         check(conninfo_of(platform.logins[PROCESSES[name].role]))
         run_with(name, platform)
+
+
+def run_patiently(name: str, settings: Settings, attempt: Callable[[], None], rest: Callable[[float], None]) -> None:
+    """`attempt` opens the process' platform and runs it. What does not answer at its start is waited for, by `rest` of so
+    many seconds, and stands in the sign of life: an outage is no end of a process, and rings as itself.
+    """
+    sign = LifeSign(folder_of(settings.pulse), name)
+    pause_s = START_PAUSE_FIRST_S
+    while True:
+        try:
+            attempt()
+            return
+        except (Unavailable, NotReady, psycopg.Error) as error:
+            if isinstance(error, psycopg.Error) and not is_outage(error):
+                raise
+            log.warning("%s cannot begin: %s; trying again in %.0f s", name, error, pause_s)
+            sign.renew(f"{name} cannot begin: {error}")
+        rest(pause_s)
+        pause_s = min(2 * pause_s, START_PAUSE_MAX_S)
 
 
 def run_with(name: str, platform: Platform) -> None:

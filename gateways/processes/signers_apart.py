@@ -24,7 +24,7 @@ from gateways.processes.confinement.shares import Share, fetch, make_keystore, p
 from gateways.processes.loop import stop_on_signals
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
-from gateways.processes.run import run_with
+from gateways.processes.run import run_patiently, run_with
 from gateways.processes.running import shared
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings, load
@@ -99,6 +99,9 @@ class _Signer:
         self._given.close()
 
     def run(self) -> None:
+        run_patiently(self._process.name, self._settings, self._run, time.sleep)
+
+    def _run(self) -> None:
         settings, share = self._share.open_settings(self._settings), self._share
         with held_platform(settings, share.secrets, share.logins, self._process.role) as platform:
             run_with(self._process.name, platform)

@@ -31,7 +31,7 @@ from gateways.processes.confinement.shares import Share, fetch, make_keystore, s
 from gateways.processes.loop import stop_on_signals
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
-from gateways.processes.run import run_with
+from gateways.processes.run import run_patiently, run_with
 from gateways.processes.running import announced, find
 from gateways.processes.signers_apart import hand_over, signers
 from gateways.processes.supervisor import Supervisor
@@ -257,6 +257,9 @@ class OneProcess:
 
     def run(self) -> None:
         """Until it is told to stop."""
+        run_patiently(self._process.name, self._settings, self._run, time.sleep)
+
+    def _run(self) -> None:
         if self._share is None:
             platform = open_platform(self._settings, self._process.role)
         else:
