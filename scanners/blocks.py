@@ -7,7 +7,7 @@ successful receipt, where the node keeps them (FAILURES 41).
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -147,15 +147,14 @@ class Transfer(msgspec.Struct, frozen=True, gc=False):
 
 def transfers(block: Block, receipts: Sequence[Receipt], usdt: bytes) -> list[Transfer]:
     """Every transfer of USDT (its contract's 20 bytes) and TRX in the block, in order. Raises IncompleteReceipts."""
-    by_txid = complete(block, receipts)
     found: list[Transfer] = []
-    for transaction in block.transactions:
-        receipt = by_txid[transaction.txid]
+    for transaction, receipt in zip(block.transactions, complete(block, receipts), strict=True):
         if receipt.failed:
             continue
         if receipt.result == "SUCCESS":
-            if receipt.logs:
-                found.extend(_usdt_transfers(receipt, usdt))
+            for index, log in enumerate(receipt.logs):
+                if log.address == usdt and (sent := _usdt_transfer(receipt.txid, index, log)):
+                    found.append(sent)
             if receipt.internal:
                 found.extend(_internal_transfers(receipt))
         elif transaction.contract_ret == "SUCCESS" and not receipt.result and (sent := _trx_transfer(transaction)):
@@ -165,9 +164,8 @@ def transfers(block: Block, receipts: Sequence[Receipt], usdt: bytes) -> list[Tr
 
 def check_receipts(block: Block, receipts: Sequence[Receipt]) -> None:
     """Raises WrongReceipt where a receipt denies the end that the block shows; IncompleteReceipts (FAILURES 42)."""
-    by_txid = complete(block, receipts)
-    for transaction in block.transactions:
-        receipt, proven = by_txid[transaction.txid], transaction.contract_ret
+    for transaction, receipt in zip(block.transactions, complete(block, receipts), strict=True):
+        proven = transaction.contract_ret
         denied = proven not in ("", "DEFAULT") and (
             receipt.failed != (proven != "SUCCESS") or receipt.result not in ("", proven)
         )
@@ -185,15 +183,18 @@ def _runs_code(transaction: ChainTransaction) -> bool:
         return False
 
 
-def complete(block: Block, receipts: Sequence[Receipt]) -> Mapping[str, Receipt]:
-    """Receipts by txid, if they are exactly those of the block's transactions. Raises IncompleteReceipts (FAILURES 2)."""
-    wanted = {transaction.txid for transaction in block.transactions}
-    by_txid = {receipt.txid: receipt for receipt in receipts}
-    misplaced = {receipt.txid for receipt in receipts if receipt.block_number != block.ref.number}
+def complete(block: Block, receipts: Sequence[Receipt]) -> Sequence[Receipt]:
+    """One receipt for each of the block's transactions, in their order. Raises IncompleteReceipts (FAILURES 2)."""
+    number = block.ref.number
+    txids = [transaction.txid for transaction in block.transactions]
+    misplaced = {receipt.txid for receipt in receipts if receipt.block_number != number}
+    if not misplaced and txids == [receipt.txid for receipt in receipts]:
+        return receipts
+    by_txid, wanted = {receipt.txid: receipt for receipt in receipts}, set(txids)
     missing, foreign = wanted - by_txid.keys(), (by_txid.keys() - wanted) | misplaced
-    if missing or foreign or len(receipts) != len(block.transactions):
-        raise IncompleteReceipts(block.ref.number, frozenset(missing), frozenset(foreign))
-    return by_txid
+    if missing or foreign or len(receipts) != len(txids):
+        raise IncompleteReceipts(number, frozenset(missing), frozenset(foreign))
+    return [by_txid[txid] for txid in txids]
 
 
 def check_link(parent: Cursor, block: Block) -> None:
@@ -272,12 +273,13 @@ def _whole(transaction: ChainTransaction) -> bytes:
     return bytes(whole + (tail or b""))  # a result of an unknown name has no bytes here: the root will not hold
 
 
-def _usdt_transfers(receipt: Receipt, usdt: bytes) -> Iterator[Transfer]:
-    for index, log in enumerate(receipt.logs):
-        if log.address == usdt and _is_transfer(log):
-            amount = int.from_bytes(log.data, "big")
-            if amount:  # value 0 is free to forge from any address to any other (FAILURES 10)
-                yield Transfer(receipt.txid, index, log.topics[1][12:], log.topics[2][12:], amount, "USDT")
+def _usdt_transfer(txid: str, index: int, log: Log) -> Transfer | None:
+    """None for another event of the token, and for a transfer of nothing: anybody forges those (FAILURES 10)."""
+    topics, data = log.topics, log.data
+    if len(topics) != 3 or topics[0] != _TRANSFER_TOPIC or not len(topics[1]) == len(topics[2]) == len(data) == 32:
+        return None
+    amount = int.from_bytes(data, "big")
+    return Transfer(txid, index, topics[1][12:], topics[2][12:], amount, "USDT") if amount else None
 
 
 def _internal_transfers(receipt: Receipt) -> Iterator[Transfer]:
@@ -286,17 +288,13 @@ def _internal_transfers(receipt: Receipt) -> Iterator[Transfer]:
         yield Transfer(receipt.txid, key, each.sender, each.receiver, each.amount_sun, "TRX")
 
 
-def _is_transfer(log: Log) -> bool:
-    topics = log.topics
-    return len(topics) == 3 and topics[0] == _TRANSFER_TOPIC and len(topics[1]) == len(topics[2]) == len(log.data) == 32
-
-
 def _trx_transfer(transaction: ChainTransaction) -> Transfer | None:
     """None for another contract, and for what cannot be read: `unreadable` in notices.py tells whom that concerns."""
-    if _TRANSFER_TYPE not in transaction.raw_data:
+    raw_data = transaction.raw_data
+    if (plain := plain_transfer(raw_data)) and plain[2]:
+        return Transfer(transaction.txid, None, plain[0], plain[1], plain[2], "TRX")
+    if _TRANSFER_TYPE not in raw_data:
         return None
-    if (plain := plain_transfer(transaction.raw_data)) and plain[2]:
-        return Transfer(transaction.txid, None, *plain, "TRX")
     with contextlib.suppress(MalformedProtobuf, InvalidAddress):
         return read_trx_transfer(transaction)
     return None

@@ -3,7 +3,6 @@
 What is no such message raises MalformedProtobuf or MalformedAnswer; nothing is repaired.
 """
 
-import re
 from typing import Any, Final
 
 from core.tron.chain import Block, BlockRef, ChainTransaction
@@ -23,8 +22,10 @@ _PLAIN_TAILS: Final = {b"": ""} | {
     for number, name in enumerate(CONTRACT_RESULTS)
 }
 """What stands behind the signatures of nearly every transaction, and what it says."""
-_BEHIND_RAW: Final = re.compile(rb"\x12\x41(.{65})((?:\x2a\x02\x18.)?)\x12\x20(.{32})(?:\x22\x02\x08\x01)?", re.DOTALL)
-"""One signature and a ret with contractRet alone; behind the transaction its txid, and that it was there."""
+_SIGNATURE_OF_65: Final = b"\x12\x41"
+_TXID_OF_32: Final = b"\x12\x20"
+_WAS_THERE: Final = b"\x22\x02\x08\x01"
+"""Behind a transaction its txid, and from java-tron that it was there."""
 _PLAIN_BYTES_MIN: Final = 80
 _FIRST_KEY: Final = 0x0A
 """Before field 1, of bytes: a transaction in a block, what is stored of it, its raw_data."""
@@ -46,14 +47,13 @@ def block_of(answer: bytes) -> Block | None:
             header_bytes += item  # merged: read as if in one piece
         elif number == _BLOCK_ID:
             block_id = item
-    ref, header, raw = _read_header(header_bytes, block_id)
-    fields = HEADER_RAW.read(raw)
+    ref, header, fields = _read_header(header_bytes, block_id)
     return Block(
         ref=ref,
         witness=fields.get("witness_address", b""),
         witness_signature=header.get("witness_signature", b""),
         tx_trie_root=fields.get("txTrieRoot", b""),
-        header_raw=raw,
+        header_raw=header["raw_data"],
         transactions=tuple(transactions),
     )
 
@@ -87,8 +87,8 @@ def result_name(number: int) -> str:
     return f"UNKNOWN_ENUM_VALUE_contractResult_{number}"
 
 
-def _read_header(header_bytes: bytes, block_id: bytes) -> tuple[BlockRef, dict[str, Any], bytes]:
-    """-> the reference, BlockHeader's fields, and the bytes of its raw_data."""
+def _read_header(header_bytes: bytes, block_id: bytes) -> tuple[BlockRef, dict[str, Any], dict[str, Any]]:
+    """-> the reference, BlockHeader's fields, and those of its raw_data."""
     header = BLOCK_HEADER.read(header_bytes)
     raw = header.get("raw_data", b"")
     if not raw:
@@ -100,7 +100,7 @@ def _read_header(header_bytes: bytes, block_id: bytes) -> tuple[BlockRef, dict[s
         parent_id=hash_of(fields.get("parentHash", b"")),
         timestamp_ms=fields.get("timestamp", 0),
     )
-    return ref, header, raw
+    return ref, header, fields
 
 
 def _leading_transactions(answer: bytes, transactions: list[ChainTransaction]) -> int:
@@ -114,34 +114,38 @@ def _leading_transactions(answer: bytes, transactions: list[ChainTransaction]) -
 def _plain(answer: bytes, start: int, end: int) -> ChainTransaction | None:
     """A transaction that is written as nearly all are: one signature and a ret, then its txid, in the order of the fields.
 
-    None for any other. What is read is what `_transaction` would read; that takes several times as long (make bench).
+    None for any other. What is read is what `_transaction` would read; that takes several times as long (make bench). The two
+    lengths are read in place, where one or two bytes say them in the one shortest way.
     """
     if end - start < _PLAIN_BYTES_MIN or answer[start] != _FIRST_KEY:
         return None
-    size, stored = _length(answer, start)
+    size, stored = answer[start + 1], start + 2
+    if size > 0x7F:
+        if not 0 < (high := answer[stored]) < 0x80:
+            return None
+        size, stored = size & 0x7F | high << 7, stored + 1
     behind = stored + size
-    if size < 0 or answer[stored] != _FIRST_KEY:
+    if behind >= end or answer[stored] != _FIRST_KEY:
         return None
-    size, raw = _length(answer, stored)
-    if size < 0:
+    size, raw = answer[stored + 1], stored + 2
+    if size > 0x7F:
+        if not 0 < (high := answer[raw]) < 0x80:
+            return None
+        size, raw = size & 0x7F | high << 7, raw + 1
+    signed = raw + size
+    tail_at = signed + 67
+    if tail_at > behind or answer[signed : signed + 2] != _SIGNATURE_OF_65:
         return None
-    found = _BEHIND_RAW.fullmatch(answer, raw + size, end)
-    if found is None or found.end(2) != behind:
+    contract_ret = _PLAIN_TAILS.get(answer[tail_at:behind])
+    txid_at = behind + 2
+    if contract_ret is None or answer[behind:txid_at] != _TXID_OF_32:
         return None
-    signature, tail, txid = found.groups()
-    contract_ret = _PLAIN_TAILS.get(tail)
-    if contract_ret is None:
+    rest = txid_at + 32
+    if rest != end and answer[rest:end] != _WAS_THERE:
         return None
-    return ChainTransaction(txid.hex(), answer[raw : raw + size], (signature,), contract_ret)
-
-
-def _length(answer: bytes, key_at: int) -> tuple[int, int]:
-    """Of the field behind a key of one byte: its length, if two bytes say it in the one shortest way, else -1; its start."""
-    size = answer[key_at + 1]
-    if size <= 0x7F:
-        return size, key_at + 2
-    high = answer[key_at + 2]
-    return (size & 0x7F | high << 7 if 0 < high < 0x80 else -1), key_at + 3
+    return ChainTransaction(
+        answer[txid_at:rest].hex(), answer[raw:signed], (answer[signed + 2 : tail_at],), contract_ret
+    )
 
 
 def _transaction(extention: bytes) -> ChainTransaction:

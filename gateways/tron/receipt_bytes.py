@@ -38,13 +38,11 @@ _SHORT_VARINT: Final = rb"[\x80-\xff]{0,8}[\x00-\x7f]"
 """Below 2^63, so its sign is no question."""
 _PLAIN: Final = re.compile(
     rb"\x0a\x20(.{32})"  # id
-    rb"(?:\x10(V))?\x18(V)\x20(V)"  # fee, number, time
+    rb"(\x10V)?(\x18V\x20V)"  # fee; number and time
     rb"(?:\x2a(?:\x00|\x20.{32}))?"  # contractResult: nothing, or a word
     rb"(?:\x32\x15.{21})?"  # contract_address
-    rb"(?:\x3a([\x00-\x7f])((?:[\x08\x10\x18\x20\x28\x30\x38\x40]V)*))?"  # resources
-    rb"(?:\x42\x9e\x01\x0a\x14(.{20})((?:\x12\x20.{32}){3})\x1a\x20(.{32}))?".replace(
-        b"V", _SHORT_VARINT
-    ),  # a Transfer
+    rb"(\x3a[\x00-\x7f](?:[\x08\x10\x18\x20\x28\x30\x38\x40]V)*)?"  # resources
+    rb"(?:\x42\x9e\x01\x0a\x14(.{20})((?:\x12\x20.{32}){3}\x1a\x20.{32}))?".replace(b"V", _SHORT_VARINT),  # a Transfer
     re.DOTALL,
 )
 """A receipt as nearly all are: each field once, in order, no log or one of a token. It can be cut in one way only, since every
@@ -93,9 +91,10 @@ class _Reader:
         self._token = token
         self._fields_left = FIELDS_MAX
         self._logs_bytes = self._internal_count = 0
-        self._numbers: dict[bytes, int] = {}
-        """Varints by their bytes: a block's receipts have the same few."""
+        self._moments: dict[bytes, tuple[int, int]] = {}
+        self._fees: dict[bytes, int] = {}
         self._used: dict[bytes, _Used] = {}
+        """What was read of fields, by their bytes: a block's receipts have the same few."""
 
     def count(self, fields: int) -> None:
         """Raises MalformedAnswer where there were too many."""
@@ -124,28 +123,27 @@ class _Reader:
         found = _PLAIN.fullmatch(answer, start, end)
         if found is None:
             return None
-        txid, fee, number, timestamp, length, resources, address, topics, data = found.groups()
+        txid, fee, moment, resources, address, log = found.groups()
         used = _UNUSED
-        if resources:
-            if length[0] != len(resources):
+        if resources is not None:
+            read = self._used.get(resources) or self._resources_once(resources)
+            if read is None:
                 return None
-            used = self._used.get(resources) or self._resources_once(resources)
-        elif length is not None and length[0]:
-            return None
+            used = read
         logs: tuple[Log, ...] = ()
         if address is not None:
             if self._token and address != self._token:
                 logs = _FOREIGN_LOG
             else:
                 self._count_log(_TRANSFER_LOG_BYTES)
-                logs = (Log(address, (topics[2:34], topics[36:68], topics[70:]), data),)
-        numbers = self._numbers
+                logs = (Log(address, (log[2:34], log[36:68], log[70:102]), log[104:]),)
+        number, timestamp = self._moments.get(moment) or self._moment(moment)
         result, energy_used, energy_fee, net_used, net_fee, staked, origin, penalty = used
         return Receipt(  # by position: by name it would take as long again
             txid.hex(),
-            numbers.get(number) or self._number(number),
-            numbers.get(timestamp) or self._number(timestamp),
-            0 if fee is None else numbers.get(fee) or self._number(fee),
+            number,
+            timestamp,
+            0 if fee is None else self._fees.get(fee) or self._fee(fee),
             result,
             False,
             logs,
@@ -159,13 +157,21 @@ class _Reader:
             penalty,
         )
 
-    def _number(self, varint: bytes) -> int:
-        number = self._numbers[varint] = read_varint(varint, 0)[0]
-        return number
+    def _moment(self, fields: bytes) -> tuple[int, int]:
+        """A block's number and its time, which all its receipts have alike."""
+        number, behind = read_varint(fields, 1)
+        moment = self._moments[fields] = number, read_varint(fields, behind + 1)[0]
+        return moment
 
-    def _resources_once(self, message: bytes) -> _Used:
-        """Short ones, which many receipts of a block have alike."""
-        used = self._used[message] = self._resources(message)
+    def _fee(self, field: bytes) -> int:
+        fee = self._fees[field] = read_varint(field, 1)[0]
+        return fee
+
+    def _resources_once(self, field: bytes) -> _Used | None:
+        """Short ones, which many receipts of a block have alike; None where they end elsewhere than their length says."""
+        if field[1] != len(field) - 2:
+            return None
+        used = self._used[field] = self._resources(field[2:]) if field[1] else _UNUSED
         return used
 
     def _resources(self, message: bytes) -> _Used:
