@@ -27,9 +27,8 @@ from tests.gateways.tron.test_stored_blocks import extention
 from tests.scanners.world import THEM, US
 from tests.support.chain import USDT
 
-pytestmark = pytest.mark.fast
-
 CASES: Final = int(os.environ.get("FUZZ_CASES", "300"))
+pytestmark = [pytest.mark.fast, pytest.mark.timeout(max(900, CASES))]
 fuzzed = settings(max_examples=CASES, suppress_health_check=list(HealthCheck), database=None)
 KEYS: Final = [
     b"\x0a",
