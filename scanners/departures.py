@@ -75,14 +75,15 @@ def _left(
         return None
     [transfer] = moved
     to_wallet = wallets.get(transfer.receiver, "")
-    paid = sent.wallet == "hot" and transfer.currency == "USDT"
+    # No instruction moves coins of the hot wallet but to cold storage: to another address of ours it was somebody's payout.
+    paid = sent.wallet == "hot" and transfer.currency == "USDT" and to_wallet != "cold"
     if transfer.sender != sent.owner.evm or not (to_wallet or paid) or transfer.amount_minor > AMOUNT_MAX:
         return None
     return LeftInLostHistory(
         **about,  # type: ignore[arg-type]
         burned_sun=receipt.fee_sun,
         to=Address.from_evm(transfer.receiver).base58,
-        to_wallet=to_wallet,
+        to_wallet="" if paid else to_wallet,
         amount_minor=transfer.amount_minor,
         currency=transfer.currency,
     )

@@ -11,17 +11,18 @@ from typing import Final
 
 from core.ledger.ledger import EventStore
 from core.ports.wallets import AddressDoor, AddressPool
+from core.streams.restores import StoreRestored
 from core.streams.store import STORE, StoreIsOlder
 from core.tron.chain import BlockRef
 from signers.caught_up import CaughtUp
 from signers.fence import Fence
 
-INDEXES_SKIPPED: Final = 10_000
-"""Beside a pool's worth: so many addresses another copy may have given out that nobody here knows of."""
+LOOKS_BEFORE_OPENING: Final = 2
+"""Of this process, a second or more apart, after it has claimed the store: every other one that runs has looked by then."""
 
 
 class Doorkeeper:
-    """`next_index` is the one behind every derived address, 0 where none is derived; `want` the size of the pool."""
+    """`first_free` is behind every index that any copy may have come to, 0 where none is derived; `want` the pool's size."""
 
     def __init__(
         self,
@@ -31,7 +32,7 @@ class Doorkeeper:
         pool: AddressPool,
         door: AddressDoor,
         want: int,
-        next_index: Callable[[], int],
+        first_free: Callable[[], int],
     ) -> None:
         self._fence = fence
         self._caught_up = caught_up
@@ -39,29 +40,50 @@ class Doorkeeper:
         self._pool = pool
         self._door = door
         self._want = want
-        self._next_index = next_index
+        self._first_free = first_free
         self._read_to: int | None = None
         """The position of the last event when the chain was read: what the view must show."""
+        self._looks: int | None = None
+        """How many were made since the store was claimed; None: it is not."""
+        self._is_new: bool | None = None
+        """Whether nothing was under the mark at the first look: then no copy has given anything out, and one that begins now
+        finds a mark that is not its own."""
 
     def step(self) -> bool:
         """Never anything that others wait for, so it is never busy. Raises Unavailable."""
         # What was given out is under the mark before more is: an older store then knows that it is one.
-        holds = self._fence.raise_mark() if self._pool.ready() < self._want else self._fence.holds()
+        holds = self._fence.holds()
+        if self._is_new is None and self._fence.mark is not None:
+            self._is_new = not self._fence.mark.position
+        if holds and self._pool.ready() < self._want:
+            holds = self._fence.raise_mark()
         if not holds:
             self._door.shut()
+            self._looks, self._is_new = None, False
             return False
         doubted_at = self._doubted_at()
         if doubted_at > self._door.given_up_to():
-            self._door.give_up(doubted_at, self._next_index() + self._want + INDEXES_SKIPPED)
+            self._door.give_up(doubted_at, self._first_free())
             self._read_to = None
-        if self._has_read():
+        if self._has_read() and (self._door.is_open() or self._has_claimed()):
             self._door.give_up_used()
             self._door.open()
         return False
 
+    def _has_claimed(self) -> bool:
+        """Whether nobody else gives out the same addresses."""
+        if self._looks is None:
+            if not self._fence.claim():
+                return False
+            self._looks = LOOKS_BEFORE_OPENING if self._is_new else 0
+        else:
+            self._looks += 1
+        return self._looks >= LOOKS_BEFORE_OPENING
+
     def _doubted_at(self) -> int:
+        """The last position at which this store was found to be a copy, or was said to be one."""
         history = self._store.histories([STORE]).get(STORE, ())
-        return max((it.position for it in history if isinstance(it.event, StoreIsOlder)), default=0)
+        return max((it.position for it in history if isinstance(it.event, StoreIsOlder | StoreRestored)), default=0)
 
     def _has_read(self) -> bool:
         """Whether the chain is read, and the view shows what was."""

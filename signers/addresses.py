@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeVar
 
 from core.ledger.ledger import Accepted, Failed, Ledger, Refused, Repeated
 from core.ledger.refusals import StreamStopped
+from core.ports.high_water import GivenIndexes
 from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressDoor, AddressPool, ReadyAddress
 from core.streams.treasury import RegisterWallet, Role
@@ -19,6 +20,8 @@ from signers.keys.keys import Keys
 
 ACTOR: Final = "system:addresses"
 BATCH: Final = 500
+INDEXES_SKIPPED: Final = 10_000
+"""Beside a pool's worth: so many addresses another copy may have given out that nobody here knows of."""
 DERIVED: Final = "derived:"
 """What a derived key's id begins with on one machine; on AWS it names the seed, too."""
 
@@ -31,12 +34,26 @@ class WrongKeys(Exception):
 
 
 class Addresses:
-    """Keeps `want` addresses ready, indexes without a gap. Two at once derive the same ones, which the pool keeps once."""
+    """Keeps `want` addresses ready, indexes without a gap. Two at once derive the same ones, which the pool keeps once.
+
+    `indexes` is told of each index before the pool has its address. `skipped`: so many beside a pool's worth are passed over
+    after a doubt, where nothing that is kept says how far another copy came.
+    """
 
     def __init__(
-        self, keys: Keys, pool: AddressPool, want: int, *, prefix: str = DERIVED, door: AddressDoor | None = None
+        self,
+        keys: Keys,
+        pool: AddressPool,
+        want: int,
+        *,
+        prefix: str = DERIVED,
+        door: AddressDoor | None = None,
+        indexes: GivenIndexes | None = None,
+        skipped: int = INDEXES_SKIPPED,
     ) -> None:
         self._door = door
+        self._indexes = indexes
+        self._skipped = skipped
         self._keys = keys
         self._pool = pool
         self._want = want
@@ -44,7 +61,10 @@ class Addresses:
         self._recognised = False
 
     def step(self) -> bool:
-        """Add up to BATCH addresses, if any is missing. Raises WrongKeys, KeyNotHeld without a deposit seed."""
+        """Add up to BATCH addresses, if any is missing. Raises WrongKeys, KeyNotHeld without a deposit seed.
+
+        What another copy may have come to is ours, too, and given out to nobody: coins that reach it are seen (I6).
+        """
         missing = self._want - self._pool.ready()
         if missing <= 0:
             return False
@@ -52,10 +72,20 @@ class Addresses:
         if first and not self._recognised:
             self._recognise(first - 1)
         self._recognised = True
-        if self._door is not None:
-            first = max(first, self._door.first_index())
-        self._pool.add([self._derive(index) for index in range(first, first + min(missing, BATCH))])
+        behind = self._door.first_index() if self._door is not None else 0
+        if first < behind:
+            self._pool.keep([self._derive(index) for index in range(first, min(behind, first + BATCH))])
+            return True
+        last = first + min(missing, BATCH)
+        if self._indexes is not None:
+            self._indexes.raise_to(self._prefix, last)
+        self._pool.add([self._derive(index) for index in range(first, last)])
         return True
+
+    def first_free(self) -> int:
+        """Behind every index that any copy may have come to. Raises Unavailable."""
+        kept = 0 if self._indexes is None else self._indexes.load(self._prefix)
+        return max(kept, self.next_index() + self._want + self._skipped)
 
     def next_index(self) -> int:
         """Behind every address that the pool has."""
@@ -89,7 +119,10 @@ class KeyMaker(Protocol):
 class KeyedAddresses:
     """Keeps `want` addresses ready, each with a key of its own, which costs money: none that was made is left unused."""
 
-    def __init__(self, maker: KeyMaker, keys: Keys, pool: AddressPool, want: int) -> None:
+    def __init__(
+        self, maker: KeyMaker, keys: Keys, pool: AddressPool, want: int, *, door: AddressDoor | None = None
+    ) -> None:
+        self._door = door
         self._maker = maker
         self._keys = keys
         self._pool = pool
@@ -97,11 +130,16 @@ class KeyedAddresses:
         self._adopted = False
 
     def step(self) -> bool:
-        """Add one address, if any is missing; the first step takes in what an earlier process made and did not add."""
+        """Add one address, if any is missing; the first step takes in what an earlier process made and did not add.
+
+        In a store that was ever doubted another copy may have given that out: it is ours, and given out to nobody.
+        """
         if not self._adopted:
+            doubted = self._door is not None and self._door.given_up_to() > 0
             for made in batched(self._maker.made(), BATCH):
                 known = self._pool.ours([address.evm for _, address in made])
-                self._pool.add([self._ready(key_id) for key_id, address in made if address.evm not in known])
+                new = [self._ready(key_id) for key_id, address in made if address.evm not in known]
+                (self._pool.keep if doubted else self._pool.add)(new)
             self._adopted = True
         if self._pool.ready() >= self._want:
             return False

@@ -23,7 +23,7 @@ from core.ports.alarm import Alarm
 from core.ports.high_water import ArchiveSight, HighWater, Mark, MarkCopied, MarkMoved, Sight
 from core.ports.unavailable import Unavailable
 from core.streams.signing import SIGNING, Signing, StopOlderStore
-from core.streams.store import STORE, Doubt, NameStore, ProveStore, Store
+from core.streams.store import STORE, ClaimStore, Doubt, NameStore, ProveStore, Store
 from signers.outcomes import append
 
 TRIES_MAX: Final = 20
@@ -91,6 +91,13 @@ class Fence:
                 continue
             return True
         raise Unavailable("the high-water mark is moved by others all the time: tried again later")
+
+    def claim(self) -> bool:
+        """Tell this store from every copy of it, and move the mark there: whoever runs one finds out when it looks next."""
+        if not self.holds():
+            return False
+        append(self._ledger, [ClaimStore(self._store.head(), self._actor)])
+        return self.raise_mark()
 
     # Looking
 

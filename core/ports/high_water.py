@@ -41,6 +41,19 @@ class HighWater(Protocol):
         """
 
 
+class GivenIndexes(Protocol):
+    """Up to where deposit addresses may have been given out, by whichever copy of the history; kept beside the mark.
+
+    By the prefix of their key ids. Every method may raise Unavailable.
+    """
+
+    def load(self, prefix: str) -> int:
+        """Behind every index that a copy has come to; 0 where nothing is kept."""
+
+    def raise_to(self, prefix: str, index: int) -> None:
+        """Keep it, durably; a lower one than what is kept changes nothing."""
+
+
 class Sight(msgspec.Struct, frozen=True):
     """What the archive says of this store: whether it has any checkpoint, and what it holds against it."""
 

@@ -23,6 +23,9 @@ class AddressPool(Protocol):
     def add(self, addresses: Sequence[ReadyAddress]) -> None:
         """New ready deposit addresses; known ones stay as they are."""
 
+    def keep(self, addresses: Sequence[ReadyAddress]) -> None:
+        """New deposit addresses that are ours and given out to nobody here: a copy may have."""
+
     def add_wallet(self, role: str, base58: str, key_id: str | None) -> None:
         """A system wallet's address, watched like the others."""
 
@@ -41,6 +44,9 @@ class AddressPool(Protocol):
 
 class AddressDoor(Protocol):
     """Whether ready addresses are given out. It is shut in every copy, and at every start of the server, until it is opened."""
+
+    def is_open(self) -> bool:
+        """In this run of the server."""
 
     def open(self) -> None:
         """Until it is shut, or this database runs in another server."""

@@ -28,8 +28,9 @@ def lost_stream(to: str, amount_minor: int) -> str:
 class LeftInLostHistory(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What one transaction of ours did on chain. `wallet` is the role of its owner `address`.
 
-    `to` is whom it sent `amount_minor` of `currency`, nobody where it sent nothing, and `to_wallet` that one's role if it is
-    ours. `staked_sun` were frozen, `returned_sun` came back from stake.
+    `to` is whom it sent `amount_minor` of `currency`, nobody where it sent nothing, and `to_wallet` that one's role where
+    coins only changed their place; a payout may go to an address of ours, too. `staked_sun` were frozen, `returned_sun` came
+    back from stake.
     """
 
     txid: str

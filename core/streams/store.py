@@ -55,7 +55,7 @@ class PositionTold(Event, frozen=True, kw_only=True):
 
 @event("store.proven", by="signer")
 class StoreProven(Event, frozen=True, kw_only=True):
-    """A signer found the mark to be of this store again, at this position."""
+    """A signer found the mark to be of this store, here: after a doubt, or before it opened the pool of addresses."""
 
     position: int
 
@@ -140,4 +140,20 @@ class ProveStore(msgspec.Struct, frozen=True):
     def decide(self, past: Past, now: datetime) -> Sequence[New]:
         if past.state(STORE, Store()).older is None:
             return ()
+        return [New(STORE, StoreProven(occurred_at=now, actor=self.actor, position=self.position))]
+
+
+class ClaimStore(msgspec.Struct, frozen=True):
+    """Note that the mark is this store's. No copy has this append: from here on the mark tells them apart."""
+
+    position: int
+    actor: str
+
+    def streams(self) -> list[str]:
+        return [STORE]
+
+    def guards(self) -> list[GuardKey]:
+        return []
+
+    def decide(self, past: Past, now: datetime) -> Sequence[New]:  # noqa: ARG002 (every command's)
         return [New(STORE, StoreProven(occurred_at=now, actor=self.actor, position=self.position))]

@@ -1,5 +1,6 @@
 """The high-water mark on AWS: one item of the signers' own table, written on the condition that it is as it was read."""
 
+from contextlib import suppress
 from typing import Final
 
 from core.ports.high_water import Mark, MarkMoved
@@ -8,6 +9,7 @@ from gateways.aws.names import SIGNER_STATE
 from gateways.aws.session import Aws
 
 NAME: Final = "high-water"
+_HIGHER: Final = "attribute_not_exists(#index) OR #index < :index"
 _FIRST: Final = "attribute_not_exists(#name)"
 _SAME: Final = "#store_id = :store_id AND #position = :position AND #seal = :seal"
 
@@ -38,6 +40,25 @@ class DynamoHighWater:
             there = _mark(failed.item)
             if there != after:  # else it is ours: the answer to the first try was lost
                 raise MarkMoved(there) from None
+
+
+class DynamoGivenIndexes:
+    """The port `GivenIndexes`: one item a prefix."""
+
+    def __init__(self, aws: Aws) -> None:
+        self._items = Items(aws, SIGNER_STATE)
+
+    def load(self, prefix: str) -> int:
+        item = self._items.get(self._items.key(_name(prefix)))
+        return 0 if item is None else int(item["index"])
+
+    def raise_to(self, prefix: str, index: int) -> None:
+        with suppress(ConditionFailed):  # what is kept is as high
+            self._items.put({**self._items.key(_name(prefix)), "index": index}, _HIGHER, index=index)
+
+
+def _name(prefix: str) -> str:
+    return f"addresses {prefix}"
 
 
 def _mark(item: Item | None) -> Mark | None:

@@ -1,4 +1,4 @@
-"""The high-water mark on one machine: a small file beside the keystore, written whole, durable, one writer at a time."""
+"""The high-water mark on one machine, and how far addresses went: small files beside the keystore, one writer at a time."""
 
 import fcntl
 import os
@@ -13,6 +13,7 @@ from core.ports.high_water import Mark, MarkCopied, MarkMoved
 from core.ports.unavailable import Unavailable
 
 FILE: Final = "high-water.json"
+INDEXES: Final = "address-indexes.json"
 LOCK: Final = "high-water.lock"
 
 
@@ -49,7 +50,7 @@ class FileHighWater:
 
     def move(self, before: Mark | None, after: Mark) -> None:
         try:
-            with self._locked() as inode:
+            with _locked(self._lock) as inode:
                 written = self._read()
                 there = written.mark if written is not None and written.inode == inode else None
                 if there == after:
@@ -59,16 +60,6 @@ class FileHighWater:
                 self._write(_Written(after.store_id, after.position, after.seal, inode))
         except OSError as error:
             raise Unavailable(f"the high-water mark {self.path} cannot be written: {error}") from error
-
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        """Alone, by a lock that the kernel lets go when its holder ends -> the lock's inode."""
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield os.fstat(descriptor).st_ino
-        finally:
-            os.close(descriptor)
 
     def _inode(self) -> int:
         try:
@@ -87,15 +78,64 @@ class FileHighWater:
             ) from error
 
     def _write(self, written: _Written) -> None:
-        temporary = self.path.with_name(f".{FILE}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(written))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
+        _replace(self.path, msgspec.json.encode(written))
+
+
+class FileGivenIndexes:
+    """The port `GivenIndexes`: <folder>/address-indexes.json, under the lock of the mark."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / INDEXES
+        self._lock = folder / LOCK
+
+    def load(self, prefix: str) -> int:
         try:
-            os.fsync(folder)  # the name is durable only then
-        finally:
-            os.close(folder)
+            return self._read().get(prefix, 0)
+        except OSError as error:
+            raise Unavailable(f"{self.path} cannot be read: {error}") from error
+
+    def raise_to(self, prefix: str, index: int) -> None:
+        try:
+            with _locked(self._lock):
+                kept = self._read()
+                if kept.get(prefix, 0) < index:
+                    _replace(self.path, msgspec.json.encode({**kept, prefix: index}))
+        except OSError as error:
+            raise Unavailable(f"{self.path} cannot be written: {error}") from error
+
+    def _read(self) -> dict[str, int]:
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, int])
+        except FileNotFoundError:
+            return {}
+        except msgspec.DecodeError as error:
+            raise Unavailable(
+                f"{self.path} is damaged: no address is derived until it is put right, or moved away"
+            ) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Alone, by a lock that the kernel lets go when its holder ends -> the lock's inode."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield os.fstat(descriptor).st_ino
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole, and durably."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name is durable only then
+    finally:
+        os.close(folder)

@@ -15,6 +15,9 @@ class PostgresAddressDoor:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
+    def is_open(self) -> bool:
+        return bool(self._row("SELECT address_door_is_open() AS it").it)
+
     def open(self) -> None:
         self._connections.execute("SELECT open_address_door()")
 

@@ -25,13 +25,20 @@ class PostgresAddressPool:
         return ReadyAddress(base58=row.base58, hex=Address.from_base58(row.base58).hex(), key_id=row.key_id)
 
     def add(self, addresses: Sequence[ReadyAddress]) -> None:
+        self._add(addresses, "ready")
+
+    def keep(self, addresses: Sequence[ReadyAddress]) -> None:
+        self._add(addresses, "taken")
+
+    def _add(self, addresses: Sequence[ReadyAddress], state: str) -> None:
         if addresses:
             self._connections.execute(
                 "INSERT INTO addresses (evm, base58, wallet, key_id, state)"
-                " SELECT evm, base58, 'payin', key_id, 'ready'"
+                " SELECT evm, base58, 'payin', key_id, %s"
                 "   FROM unnest(%s::bytea[], %s::text[], %s::text[]) AS made (evm, base58, key_id)"
                 " ON CONFLICT DO NOTHING",
                 (
+                    state,
                     [Address.from_base58(item.base58).evm for item in addresses],
                     [item.base58 for item in addresses],
                     [item.key_id for item in addresses],

@@ -21,9 +21,9 @@ def steps(platform: Platform) -> Sequence[Step]:
     register(platform, held)
     # The chain's clock is nobody's here: who signs rings when reading it takes long.
     caught_up = CaughtUp(platform.cursors, platform.outstanding, alarm=platform.alarm)
-    make, next_index = deposit_addresses(platform, held)
+    make, first_free = deposit_addresses(platform, held)
     want = platform.settings.address_pool
-    keeper = Doorkeeper(fence, caught_up, platform.store, platform.pool, platform.address_door, want, next_index)
+    keeper = Doorkeeper(fence, caught_up, platform.store, platform.pool, platform.address_door, want, first_free)
     return [paced(said(keeper.step, fence)), make]
 
 

@@ -7,10 +7,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.ledger.ledger import EventStore
+from core.ports.high_water import GivenIndexes
 from core.ports.unavailable import Unavailable
 from core.streams.treasury import WALLET_STREAMS, Role, SystemWalletRegistered
 from core.tron.address import Address
 from gateways.aws.seed import open_seed
+from gateways.embedded.high_water import FileGivenIndexes
 from gateways.settings import Settings
 from gateways.steps import Step
 from gateways.user_error import NotReady
@@ -88,21 +90,41 @@ def register(platform: Platform, held: HeldKeys) -> None:
 def deposit_addresses(platform: Platform, held: HeldKeys) -> tuple[Step, Callable[[], int]]:
     """The step that keeps addresses ready: derived from the seed, or, by a setting, each with a KMS key of its own.
 
-    With it what says which index comes next, 0 where none is derived.
+    With it what says which index no copy has come to, 0 where none is derived.
     """
     from signers.addresses import DERIVED, Addresses, KeyedAddresses
 
     settings = platform.settings
     if settings.payin_keys == "kms":
-        return KeyedAddresses(_kms(settings), held.keys, platform.pool, settings.address_pool).step, lambda: 0
+        keyed = KeyedAddresses(
+            _kms(settings), held.keys, platform.pool, settings.address_pool, door=platform.address_door
+        )
+        return keyed.step, lambda: 0
     prefix = DERIVED
     if settings.mode == "aws":
         from signers.keys.kms import KmsKeys
 
         assert isinstance(held.keys, KmsKeys)
         prefix = held.keys.derived_prefix
-    addresses = Addresses(held.keys, platform.pool, settings.address_pool, prefix=prefix, door=platform.address_door)
-    return addresses.step, addresses.next_index
+    addresses = Addresses(
+        held.keys,
+        platform.pool,
+        settings.address_pool,
+        prefix=prefix,
+        door=platform.address_door,
+        indexes=open_given_indexes(settings),
+    )
+    return addresses.step, addresses.first_free
+
+
+def open_given_indexes(settings: Settings) -> GivenIndexes:
+    """Where this platform keeps how far addresses were derived: beside the keystore, or in the signers' own table."""
+    if settings.mode == "aws":
+        from gateways.aws.high_water import DynamoGivenIndexes
+        from gateways.aws.session import Aws
+
+        return DynamoGivenIndexes(Aws(settings))
+    return FileGivenIndexes(settings.keystore_path.resolve().parent)
 
 
 def _kms(settings: Settings) -> "Kms":

@@ -6,7 +6,7 @@ import pytest
 from core.ledger import books
 from core.ledger.journal import TREASURY
 from core.streams.attempts import PrepareAttempt
-from core.streams.lost_outgoing import LeftInLostHistory, OutgoingOfLostHistory
+from core.streams.lost_outgoing import LeftInLostHistory, OutgoingOfLostHistory, lost_stream
 from core.streams.restores import RestoreStore
 from core.tron.address import Address
 from scanners.recorder import ACTOR
@@ -62,6 +62,16 @@ def test_a_payment_of_lost_history_is_booked_once() -> None:
     list(world.observer.rescan(1, 1))
     world.settle()
     assert world.store.head() == before
+
+
+def test_a_payout_to_an_address_of_ours_is_a_payment_too() -> None:
+    """One client was paid to another's deposit address: the first may ask again, so the payment waits to be attributed."""
+    world = restored()
+    solid(world, owned(1, HOT, TRIGGER, "SUCCESS", transfer_log(HOT, US, 7)))
+    [one] = left(world)
+    assert one.was_payout
+    assert (one.to, one.stream) == (US.base58, lost_stream(US.base58, 7))
+    assert moved(world, books.LOST_HISTORY) == 7
 
 
 def test_a_sweep_of_lost_history_leaves_suspense_as_it_was() -> None:

@@ -8,7 +8,7 @@ from core.ports.queues import Message
 from core.ports.scanning import Cursor
 from core.ports.wallets import ReadyAddress
 from core.tron.chain import BlockRef
-from signers.address_door import INDEXES_SKIPPED, Doorkeeper
+from signers.address_door import LOOKS_BEFORE_OPENING, Doorkeeper
 from signers.caught_up import LAG_BLOCKS, RINGS_AFTER_MS, CaughtUp
 from tests.support.high_water import MemoryHighWater, Site
 from tests.support.memory import MemoryCursors, MemoryOutstanding
@@ -86,16 +86,19 @@ class Door:
     """The port `AddressDoor`, and the part of `AddressPool` that the keeper asks."""
 
     def __init__(self) -> None:
-        self.is_open, self.position, self.index, self.used = False, 0, 0, 0
+        self.opened, self.position, self.index, self.used = False, 0, 0, 0
         self.height: int | None = 50
         self.shown = True
         self.free = 5
 
+    def is_open(self) -> bool:
+        return self.opened
+
     def open(self) -> None:
-        self.is_open = True
+        self.opened = True
 
     def shut(self) -> None:
-        self.is_open = False
+        self.opened = False
 
     def given_up_to(self) -> int:
         return self.position
@@ -104,7 +107,7 @@ class Door:
         return self.index
 
     def give_up(self, doubted_at: int, first_index: int) -> None:
-        self.position, self.index, self.is_open, self.free = doubted_at, first_index, False, 0
+        self.position, self.index, self.opened, self.free = doubted_at, first_index, False, 0
 
     def give_up_used(self) -> None:
         self.used += 1
@@ -126,14 +129,17 @@ class Door:
     def add(self, addresses: Sequence[ReadyAddress]) -> None:
         raise NotImplementedError
 
+    def keep(self, addresses: Sequence[ReadyAddress]) -> None:
+        raise NotImplementedError
+
 
 class Keeper:
     """A doorkeeper with everything around it; the chain is read."""
 
     kept: type[Doorkeeper] = Doorkeeper
 
-    def __init__(self) -> None:
-        self.site, self.chain, self.door = Site(MemoryHighWater()), Chain(), Door()
+    def __init__(self, site: Site | None = None) -> None:
+        self.site, self.chain, self.door = site or Site(MemoryHighWater()), Chain(), Door()
         self.chain.scan(50)
         self.start()
 
@@ -141,9 +147,13 @@ class Keeper:
         ports = (self.site.fence, self.chain.start(), self.site.store, self.door, self.door)
         self.keeper = self.kept(*ports, 5, lambda: 7)  # type: ignore[arg-type]
 
+    def copied(self) -> "Keeper":
+        """A copy as it is now, with keys and mark of its own original."""
+        return type(self)(self.site.copied())
+
     def step(self) -> bool:
         self.keeper.step()
-        return self.door.is_open
+        return self.door.opened
 
 
 def test_the_door_opens_once_the_chain_is_read_and_shown() -> None:
@@ -173,12 +183,24 @@ def test_an_older_store_shuts_it_and_what_was_ready_is_given_up() -> None:
     assert not keeper.step()
     assert keeper.door.free == 5
     keeper.site.water.mark = mark
-    assert keeper.step()
-    assert (keeper.door.free, keeper.door.index) == (0, 7 + 5 + INDEXES_SKIPPED)
+    assert [keeper.step() for _ in range(LOOKS_BEFORE_OPENING + 1)] == [False] * LOOKS_BEFORE_OPENING + [True]
+    assert (keeper.door.free, keeper.door.index) == (0, 7)
     given_up = keeper.door.position
     keeper.start()
     assert keeper.step()
     assert keeper.door.position == given_up > 0
+
+
+def test_of_two_copies_that_run_at_once_one_gives_addresses_out() -> None:
+    """The second claims the store, and opens its pool only when the first has had time to look and shut its own."""
+    first = Keeper()
+    assert first.step()
+    second = first.copied()
+    assert [second.step() for _ in range(LOOKS_BEFORE_OPENING)] == [False] * LOOKS_BEFORE_OPENING
+    assert not first.step()
+    assert second.step()
+    assert not first.step()
+    assert first.site.stopped
 
 
 def test_what_was_given_out_is_under_the_mark_before_more_is_made() -> None:
@@ -192,6 +214,11 @@ def test_what_was_given_out_is_under_the_mark_before_more_is_made() -> None:
     keeper.door.free = 4
     assert keeper.step()
     assert not old.fence.holds()
+
+
+class Unclaimed(Doorkeeper):
+    def _has_claimed(self) -> bool:
+        return True
 
 
 class OpensAtOnce(Doorkeeper):
@@ -208,6 +235,7 @@ class KeepsReady(Doorkeeper):
     ("broken", "test"),
     [
         (OpensAtOnce, test_the_door_opens_once_the_chain_is_read_and_shown),
+        (Unclaimed, test_of_two_copies_that_run_at_once_one_gives_addresses_out),
         (KeepsReady, test_an_older_store_shuts_it_and_what_was_ready_is_given_up),
     ],
 )

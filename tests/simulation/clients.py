@@ -60,6 +60,7 @@ class Clients:
         payin_id = str(derived_id("payin", account_id, ready.base58))
         wish = (payin_id, account_id, ready.base58, ready.hex, ready.key_id, books.USER_LIABILITY, None, ACTOR)
         self.system.act(RequestPayin(*wish))
+        self.system.given.append(ready.base58)
         self.deposit_addresses.append(Address.from_base58(ready.base58))
 
     def do_payout(self, draw: random.Random) -> None:
@@ -79,7 +80,8 @@ class Clients:
             not_before=self.system.now() + timedelta(seconds=10 * int(key)) if int(key) % 7 == 0 else None,
         )
         known = self.orders.setdefault((account_id, key), fresh)
-        order = fresh if draw.random() < 0.2 else known
+        is_known = known is fresh or self.system.store.histories([known.stream])
+        order = fresh if draw.random() < 0.2 and is_known else known
         outcome = self.system.act(RequestPayout(order, minimum_minor=1, actor=ACTOR))
         same = (order.to_address, order.amount_minor) == (known.to_address, known.amount_minor)
         if outcome is None or same or (isinstance(outcome, Refused) and isinstance(outcome.refusal, StreamStopped)):

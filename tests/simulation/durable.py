@@ -1,12 +1,16 @@
 """What outlives a crash, in memory: the ports of core/ports/ with what the real ones do to their users.
 
-Everything reads the world's own clock, so a visibility timeout passes when blocks are mined.
+Everything reads the world's own clock, so a visibility timeout passes when blocks are mined. What lies in the database can
+be copied, and put back later (tests/simulation/copies.py).
 """
 
+import copy
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -16,11 +20,22 @@ from core.ledger.guard import GuardKey
 from core.ledger.history import recorded
 from core.ledger.ledger import Decided, LastSeal, Loaded
 from core.ledger.seals import GENESIS, Seal, Sealed, seal_hash
+from core.ports.high_water import Sight
 from core.ports.queues import Message, Received
+from core.ports.unavailable import Unavailable
 from core.ports.wallets import ReadyAddress
 from core.streams.instructions import InstructionPrepared
 from core.streams.payouts import PayoutPrepared
 from core.tron.address import Address
+from signers.keys.keys import Key, SoftwareKey
+from tests.support.high_water import MemoryGivenIndexes, MemoryHighWater
+from tests.support.memory import (
+    MemoryCursors,
+    MemoryHoldings,
+    MemoryOutstanding,
+    MemorySolidLog,
+    MemorySpentTotals,
+)
 
 Clock = Callable[[], int]
 """Milliseconds."""
@@ -70,7 +85,15 @@ class Store:
             if isinstance(record.event, PayoutPrepared | InstructionPrepared):
                 self._attempts[record.event.attempt.txid] = record.stream
 
-    def poison(self, stream: str, topic: str, state: bytes) -> None:
+    def __deepcopy__(self, _: object) -> "Store":
+        """What is in it never changes, so the copy shares that."""
+        made = Store()
+        made.events, made.sealed, made.seals = list(self.events), list(self.sealed), list(self.seals)
+        made.guards, made._attempts = dict(self.guards), dict(self._attempts)
+        made._streams.update({stream: list(history) for stream, history in self._streams.items()})
+        return made
+
+    def put(self, stream: str, topic: str, state: bytes) -> None:
         """A row that somebody put there past the program, sealed as any."""
         position, version = self.head() + 1, len(self._streams[stream]) + 1
         row = (position, stream, version, topic, state)
@@ -86,6 +109,9 @@ class Store:
     def histories(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
         return {stream: list(self._streams[stream]) for stream in dict.fromkeys(streams) if stream in self._streams}
 
+    def streams(self) -> Collection[str]:
+        return self._streams.keys()
+
     def head(self) -> int:
         return len(self.events)
 
@@ -97,6 +123,72 @@ class Store:
 
     def streams_of(self, txids: Sequence[str]) -> dict[str, str]:
         return {txid: self._attempts[txid] for txid in txids if txid in self._attempts}
+
+
+class Keystore:
+    """The port `Keys` of a seed: every id has its key, none of which signs before `shut_until_ms`."""
+
+    def __init__(self, seed: int, now_ms: Callable[[], int]) -> None:
+        self._seed = seed
+        self._now_ms = now_ms
+        self.shut_until_ms = 0
+
+    def key(self, key_id: str) -> Key:
+        key = SoftwareKey(sha256(f"{self._seed}/{key_id}".encode()).digest())
+        return RemoteKey(key, lambda: self._now_ms() < self.shut_until_ms)
+
+
+class RemoteKey:
+    """One that somebody else holds, who does not always answer."""
+
+    def __init__(self, key: Key, is_shut: Callable[[], bool]) -> None:
+        self.address = key.address
+        self._key = key
+        self._is_shut = is_shut
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        if self._is_shut():
+            raise Unavailable("the key service does not answer")
+        return self._key.sign_digest(digest)
+
+
+class Safe:
+    """What lies with the keys and in no database: the high-water mark, what was signed of late, how far addresses went."""
+
+    def __init__(self) -> None:
+        self.high_water = MemoryHighWater()
+        self.totals = MemorySpentTotals()
+        self.indexes = MemoryGivenIndexes()
+
+
+class Archive:
+    """The port `ArchiveSight`: checkpoints outside the database, each the seal at a position."""
+
+    def __init__(self) -> None:
+        self.checkpoints: dict[int, str] = {}
+
+    def keep(self, store: "Store") -> None:
+        newest = store.last_seal()
+        if newest is not None:
+            self.checkpoints[newest.position] = newest.hash
+
+    def beside(self, store: "Store") -> "Beside":
+        return Beside(self, store)
+
+
+class Beside(NamedTuple):
+    """An archive beside one store."""
+
+    archive: Archive
+    store: "Store"
+
+    def look(self) -> Sight:
+        for position, seal in sorted(self.archive.checkpoints.items(), reverse=True):
+            if position > self.store.head():
+                return Sight(True, "archive_ahead", position, f"the archive has a checkpoint at {position}")
+            if self.store.seal_at(position) != seal:
+                return Sight(True, "archive_differs", position, f"the archive's checkpoint at {position} is another")
+        return Sight(bool(self.archive.checkpoints))
 
 
 class _Kept(msgspec.Struct):
@@ -195,12 +287,13 @@ class Pool:
 
     def __init__(self) -> None:
         self.wallets: dict[bytes, str] = {}
+        self.door = Door(self)
         self._ready: list[ReadyAddress] = []
         self._key_ids: list[str] = []
         self._key_of: dict[bytes, str] = {}
 
     def take(self) -> ReadyAddress | None:
-        return self._ready.pop(0) if self._ready else None
+        return self._ready.pop(0) if self._ready and self.door.opened else None
 
     def add(self, addresses: Sequence[ReadyAddress]) -> None:
         for address in addresses:
@@ -210,6 +303,15 @@ class Pool:
                 self._ready.append(address)
                 self._key_ids.append(address.key_id)
                 self._key_of[evm] = address.key_id
+
+    def give_up(self, used: Collection[str] | None = None) -> None:
+        """What is ready, or what is `used` of it, is given out to nobody, and stays ours."""
+        self._ready = [] if used is None else [it for it in self._ready if it.base58 not in used]
+
+    def keep(self, addresses: Sequence[ReadyAddress]) -> None:
+        ready, self._ready = self._ready, []
+        self.add(addresses)
+        self._ready = ready
 
     def add_wallet(self, role: str, base58: str, key_id: str | None) -> None:
         self.wallets.setdefault(Address.from_base58(base58).evm, role)
@@ -225,3 +327,61 @@ class Pool:
 
     def key_ids(self, evm_addresses: Sequence[bytes]) -> Mapping[bytes, str]:
         return {evm: self._key_of[evm] for evm in evm_addresses if evm in self._key_of}
+
+
+class Door:
+    """The port `AddressDoor` of a pool; `height` is what a node called solid."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.opened = False
+        self.height: int | None = None
+        self.holdings: MemoryHoldings
+        self._given_up_to = self._first_index = 0
+
+    def is_open(self) -> bool:
+        return self.opened
+
+    def open(self) -> None:
+        self.opened = True
+
+    def shut(self) -> None:
+        self.opened = False
+
+    def given_up_to(self) -> int:
+        return self._given_up_to
+
+    def first_index(self) -> int:
+        return self._first_index
+
+    def give_up(self, doubted_at: int, first_index: int) -> None:
+        self._given_up_to = max(self._given_up_to, doubted_at)
+        self._first_index = max(self._first_index, first_index)
+        self.opened = False
+        self._pool.give_up()
+
+    def give_up_used(self) -> None:
+        self._pool.give_up(self.holdings.rows)
+
+    def chain_height(self) -> int | None:
+        return self.height
+
+    def is_shown_to(self, _: int) -> bool:
+        return True
+
+
+class Database:
+    """All that one copy of the database has: history, addresses, what was read of the chain, and the queues in it."""
+
+    def __init__(self, clock: Clock, seed: int) -> None:
+        self.store, self.pool, self.log = Store(), Pool(), MemorySolidLog()
+        self.cursors, self.bookmarks, self.outstanding = MemoryCursors(), Bookmarks(), MemoryOutstanding()
+        self.holdings = self.pool.door.holdings = MemoryHoldings(self.store)
+        self.facts, self.work, self.segments = (FlakyQueue(clock, seed * 3 + n) for n in range(3))
+
+    def copied(self) -> "Database":
+        """As it is now. Of what is given out by a copy its server knows nothing until it has looked."""
+        made = copy.deepcopy(self)
+        made.pool.door.shut()
+        made.pool.door.height = None
+        return made

@@ -23,27 +23,30 @@ from projections.engine.segments import Segment
 from tests.simulation.broken import Broken
 from tests.simulation.chain import Credit, is_hidden, on_chain
 from tests.simulation.durable import Store
+from tests.simulation.signing import check_signing, lost_payments
 from tests.simulation.system import System
-from tests.simulation.treasury import check_energy, check_treasury, staked_sun
+from tests.simulation.treasury import check_energy, check_treasury, hot_instructions, staked_sun
 from tests.support.exports import impossible_stories
 
 
 def check(system: System) -> None:
     """Raises Broken with the first invariant that does not hold."""
     _history(system)
-    _books(system.store)
+    _books(system)
     _deposits(system)
     _payouts(system)
     _suspended(system.store)
     check_treasury(system)
     _chain_balances(system)
     _progress(system)
-    _auditor(system.store)
+    _auditor(system)
+    check_signing(system)
 
 
-def open_payouts(store: Store) -> list[str]:
-    """Streams of payouts that are requested and not over."""
-    return [stream for stream, payout in _payout_states(store).items() if payout.state not in FINAL]
+def open_payouts(system: System) -> list[str]:
+    """Streams of payouts that a client asked for and that are not over."""
+    states = payout_states(system.store)
+    return [it for it, payout in states.items() if payout.state not in FINAL and it not in system.forged]
 
 
 def signing_causes(store: Store) -> tuple[Cause, ...]:
@@ -69,7 +72,7 @@ def _suspended(store: Store) -> None:
                     )
 
 
-def _payout_states(store: Store) -> dict[str, Payout]:
+def payout_states(store: Store) -> dict[str, Payout]:
     states: dict[str, Payout] = {}
     for recorded in store.events:
         if recorded.stream.startswith("payout-"):
@@ -90,10 +93,13 @@ def _history(system: System) -> None:
             raise Broken("I4", f"{recorded.event} reads back as {read(stream, topic, state)}")
 
 
-def _books(store: Store) -> None:
+def _books(system: System) -> None:
+    store = system.store
     guard: dict[object, int] = {}
     sums: defaultdict[tuple[str, str, str], int] = defaultdict(int)
     for recorded in store.events:
+        if recorded.stream in system.forged:
+            continue  # the books are those of what was decided; the signer reads over it, too
         try:
             check_balanced(postings_of(recorded.event))
         except Unbalanced as error:
@@ -121,9 +127,12 @@ def _books(store: Store) -> None:
         raise Broken("I10", f"clients claim {claims}, custody is {-sums[TREASURY, books.CUSTODY_CONTROL, 'USDT']}")
 
 
-def _auditor(store: Store) -> None:
-    """Who reads the history with nothing of ours finds every event's story possible."""
-    if told := impossible_stories(store.sealed):
+def _auditor(system: System) -> None:
+    """Who reads the history with nothing of ours finds every event's story possible, and names what somebody forged."""
+    told = impossible_stories(system.store.sealed)
+    if system.forged & set(system.store.streams()):
+        told = [it for it in told if books.USER_LIABILITY not in it]
+    if told:
         raise Broken("I4", f"the auditor's verifier says: {told[0]}")
 
 
@@ -164,12 +173,14 @@ def _payouts(system: System) -> None:
     for sender, credit in on_chain(system):
         if sender == hot:
             moved[credit[0]] += credit[3]
-    states = _payout_states(system.store)
+    states = payout_states(system.store)
     for stream, payout in states.items():
         if payout.state == "refused":
             continue
         check_energy(system, stream, payout.attempts)
         mined = [attempt.txid for attempt in payout.attempts.made if attempt.txid in left]
+        if not mined and payout.txid in lost_payments(system.store):
+            mined = [payout.txid]
         for txid in mined:
             del left[txid]
         wanted = 1 if payout.state == "confirmed" else 0
@@ -182,10 +193,12 @@ def _payouts(system: System) -> None:
             raise Broken("I8", f"{stream} moved {moved[mined[0]]} instead of {payout.order.amount_minor}")
         if mined and payout.txid != mined[0]:
             raise Broken("I7", f"{stream} is confirmed by {payout.txid}, the chain has {mined[0]}")
+    for txid in (*lost_payments(system.store), *hot_instructions(system)):
+        left.pop(txid, None)
     if left:
         raise Broken("I8", f"{dict(left)} left the hot wallet and belong to no payout")
     requested = {it.stream for it in system.store.events if isinstance(it.event, PayoutRequested)}
-    still = [stream for stream in requested if states[stream].state not in FINAL]
+    still = [it for it in requested - system.forged if states[it].state not in FINAL]
     if still:
         raise Broken("liveness", f"{still} are open although nothing hinders them")
 

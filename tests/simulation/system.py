@@ -8,7 +8,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -25,24 +24,31 @@ from gateways.tron.nodes import Nodes
 from scanners.observer import Observer
 from scanners.producers import Producers
 from scanners.recorder import Recorder
+from signers.address_door import Doorkeeper
 from signers.addresses import Addresses, register_wallets
-from signers.keys.keys import Key, SoftwareKey
+from signers.caught_up import CaughtUp
+from signers.fence import Fence
+from signers.leash.approvers import Approvers
+from signers.leash.leash import Leash
+from signers.leash.limits import SignerLimits
 from signers.outgoing.hot_wallet import PayoutRules
 from signers.outgoing.instructions import Instructions
 from signers.outgoing.payouts import Payouts
 from signers.sweeps.sweeps import Sweeps
 from signers.sweeps.worth import SweepRules
+from tests.signers.leash.limited import ANN
 from tests.simulation.backends import Backend
-from tests.simulation.durable import Bookmarks, FlakyQueue, Pool, Store
+from tests.simulation.durable import Archive, Database, Keystore, Safe
 from tests.simulation.poison import waiting
 from tests.support.leash import leash
-from tests.support.memory import Crash, MemoryCursors, MemoryHoldings, MemoryOutstanding, MemorySolidLog
+from tests.support.memory import Crash
 
 EVERY_PLACE: Final = bool(os.environ.get("EVERY_PLACE"))
 START_MS: Final = 1_788_408_000_000
 FACT_KEY: Final = b"observer's key of thirty-two by."
 RULES: Final = PayoutRules(lifetime_ms=60_000)
 ADDRESS_POOL: Final = 4
+INDEXES_SKIPPED: Final = 3
 PROCESSES: Final = ("observe", "record", "record2", "relay", "payouts", "payouts2", "sweeps", "sweeps2", "addresses")
 """Of three kinds a second one runs at times, as during a rolling restart."""
 SWEEPS: Final = SweepRules(
@@ -54,6 +60,9 @@ SWEEPS: Final = SweepRules(
     gas_daily_max_sun=10**15,
     left_over_min_sun=50_000_000,
 )
+COIN: Final = 1_000_000
+LIMITS: Final = SignerLimits(payout_max=60 * COIN, hour_max=150 * COIN, day_max=150 * COIN)
+"""Of a third of the installations; the others' signers have none."""
 SWEEP_INTERVAL_MS: Final = 60_000
 BACKENDS: Final = ("first", "second")
 BY_GRPC: Final = ((), ("second",), ("first",), BACKENDS)
@@ -73,6 +82,8 @@ WRITES: Final = frozenset(
         "keep",
         "settle",
         "told_again",
+        "move",
+        "raise_to",
     }
 )
 """The port calls that leave a trace: dying before a mere read is dying after the write before it."""
@@ -91,33 +102,6 @@ class Fuse(msgspec.Struct):
         return self.left < 0
 
 
-class Keystore:
-    """The port `Keys` of a seed: every id has its key, none of which signs before `shut_until_ms`."""
-
-    def __init__(self, seed: int, now_ms: Callable[[], int]) -> None:
-        self._seed = seed
-        self._now_ms = now_ms
-        self.shut_until_ms = 0
-
-    def key(self, key_id: str) -> Key:
-        key = SoftwareKey(sha256(f"{self._seed}/{key_id}".encode()).digest())
-        return RemoteKey(key, lambda: self._now_ms() < self.shut_until_ms)
-
-
-class RemoteKey:
-    """One that somebody else holds, who does not always answer."""
-
-    def __init__(self, key: Key, is_shut: Callable[[], bool]) -> None:
-        self.address = key.address
-        self._key = key
-        self._is_shut = is_shut
-
-    def sign_digest(self, digest: bytes) -> bytes:
-        if self._is_shut():
-            raise Unavailable("the key service does not answer")
-        return self._key.sign_digest(digest)
-
-
 class System:
     """What is durable, and the processes that run on it now. Time is the chain's and moves with `pass_ms` and mining."""
 
@@ -130,6 +114,7 @@ class System:
         sweeping: bool = True,
         walked: bool = False,
     ) -> None:
+        self.seed = seed
         self.sweeping = sweeping
         """Whether sweeps are planned by themselves."""
         self.walked = walked
@@ -145,10 +130,18 @@ class System:
         self.keys = Keystore(seed, lambda: self.now_ms)
         self.hot: Address = self.keys.key("keystore:hot").address
         self.gas: Address = self.keys.key("keystore:gas").address
-        self.store, self.pool, self.log = Store(), Pool(), MemorySolidLog()
-        self.cursors, self.bookmarks, self.outstanding = MemoryCursors(), Bookmarks(), MemoryOutstanding()
-        self.facts, self.work, self.segments = (FlakyQueue(lambda: self.now_ms, seed * 3 + n) for n in range(3))
-        self.holdings = MemoryHoldings(self.store)
+        self.cold: Address = self.keys.key("cold").address
+        self.safe, self.archive = Safe(), Archive()
+        self.limits = LIMITS if seed % 3 == 2 else SignerLimits()
+        self._use(Database(lambda: self.now_ms, seed))
+        self.lost: list[Database] = []
+        """What once ran and was given up: its history is nobody's any more, but what it did is done."""
+        self.given: list[str] = []
+        """Every deposit address that was ever given out, by whichever database."""
+        self.reverted = False
+        """Whether the mark beside the keys was once put back together with a database."""
+        self.forged: set[str] = set()
+        """Streams that an insider wrote."""
         self.proposals: dict[str, int] = {}
         """What the next maintenance brings into force, and no block before it."""
         self.alarms: Counter[str] = Counter()
@@ -161,6 +154,10 @@ class System:
             "payouts": Payouts,
             "instructions": Instructions,
             "sweeps": Sweeps,
+            "fence": Fence,
+            "caught_up": CaughtUp,
+            "doorkeeper": Doorkeeper,
+            "leash": Leash,
         } | (mutant or {})
         self.fuse: Fuse | None = None
         self.running = ""
@@ -173,8 +170,30 @@ class System:
         """What was durable at each of them, but for heights and times."""
         self._turn = 0
         self.processes: dict[str, Callable[[], bool]] = {}
+        self._start()
+
+    def _use(self, database: Database) -> None:
+        self.database = database
+        self.store, self.pool, self.log = database.store, database.pool, database.log
+        self.cursors, self.bookmarks, self.outstanding = database.cursors, database.bookmarks, database.outstanding
+        self.holdings = database.holdings
+        self.facts, self.work, self.segments = database.facts, database.work, database.segments
+
+    def _start(self) -> None:
         for name in PROCESSES:
             self.restart(name)
+
+    def put(self, database: Database) -> dict[str, Callable[[], bool]]:
+        """Everything runs on another database from now on -> what ran on the one before."""
+        before, self.processes = self.processes, {}
+        self._use(database)
+        self._start()
+        return before
+
+    def turn_to(self, database: Database, processes: dict[str, Callable[[], bool]]) -> None:
+        """The turn is that of an installation that runs beside another: its database and its processes."""
+        self._use(database)
+        self.processes = processes
 
     # Time
 
@@ -190,6 +209,9 @@ class System:
                 self.devnet.decree(decided)
             else:
                 self.devnet.mine()
+
+    def usdt_of(self, address: Address) -> int:
+        return self.devnet.chain.state.get(("slot", USDT, "balance", address.evm)) or 0
 
     def decree(self, decided: Mapping[str, int]) -> None:
         """A block of its own, at once."""
@@ -257,6 +279,8 @@ class System:
             producers=Producers(nodes),
             opinion=nodes,
         )
+        observer = self.observer
+        self.scan_again = lambda first, last: nodes.on_one(lambda: any([*observer.rescan(first, last)]))()
         return nodes.on_one(self.observer.step)
 
     def _record(self) -> Callable[[], bool]:
@@ -278,7 +302,7 @@ class System:
         return Relay(self.store, self._through(self.bookmarks), *queues).step
 
     def _payouts(self) -> Callable[[], bool]:
-        nodes, store = self._nodes(), self._through(self.store)
+        nodes, store, guards = self._nodes(), self._through(self.store), self._guards("payouts")
         worker = self.classes["payouts"](
             Ledger(store, self.now),
             store,
@@ -290,14 +314,50 @@ class System:
             self.keys.key("keystore:hot"),
             USDT,
             RULES,
-            leash=leash(self.store, self._alarm, clock=self.now),
+            leash=self._leash(),
             alarm=self._alarm,
             opinion=nodes,
+            **guards,
         )
-        return nodes.on_one(worker.step)
+        return _both(nodes.on_one(self._look(nodes, **guards)), nodes.on_one(worker.step))
+
+    def _leash(self) -> Leash:
+        limits = {"limits": self.limits, "approvers": Approvers((ANN.key,))}
+        totals = self._through(self.safe.totals)
+        return leash(self.store, self._alarm, totals=totals, clock=self.now, made=self.classes["leash"], **limits)
+
+    def _guards(self, process: str) -> dict[str, Any]:
+        """What holds a process back that signs."""
+        caught_up = self.classes["caught_up"](self.cursors, self.outstanding, alarm=self._alarm)
+        return {"fence": self._fence(process), "caught_up": caught_up}
+
+    def _fence(self, process: str) -> Fence:
+        store = self._through(self.store)
+        fence: Fence = self.classes["fence"](
+            Ledger(store, self.now),
+            store,
+            self._through(self.safe.high_water),
+            self.archive.beside(self.store),
+            f"system:{process}",
+            lambda: f"store of seed {self.seed}",
+            alarm=self._alarm,
+        )
+        return fence
+
+    @staticmethod
+    def _look(nodes: Nodes, fence: Fence, caught_up: CaughtUp) -> Callable[[], bool]:
+        """As gateways/wiring/fences.py has it, but for the pace."""
+
+        def look() -> bool:
+            fence.holds()
+            if caught_up.waits_for:
+                caught_up.look(nodes.solid())
+            return False
+
+        return look
 
     def _sweeps(self) -> Callable[[], bool]:
-        nodes, store = self._nodes(), self._through(self.store)
+        nodes, store, guards = self._nodes(), self._through(self.store), self._guards("sweeps")
         ports: Any = (Ledger(store, self.now), store, self._through(self.bookmarks), self._through(nodes))
         sweeps = self.classes["sweeps"](
             *ports,
@@ -319,13 +379,20 @@ class System:
             USDT,
             alarm=self._alarm,
             opinion=nodes,
+            **guards,
         )
-        steps = [nodes.on_one(sweeps.step), nodes.on_one(instructions.step)]
-        return lambda: sum(step() for step in steps) > 0
+        return _both(*map(nodes.on_one, (self._look(nodes, **guards), sweeps.step, instructions.step)))
 
     def _addresses(self) -> Callable[[], bool]:
         pool, store = self._through(self.pool), self._through(self.store)
-        maker = Addresses(self.keys, pool, ADDRESS_POOL)
+        door, store_read = self.pool.door, self.store
+        indexes = self._through(self.safe.indexes)
+        maker = Addresses(self.keys, pool, ADDRESS_POOL, door=door, indexes=indexes, skipped=INDEXES_SKIPPED)
+        caught_up = self.classes["caught_up"](self.cursors, self.outstanding, alarm=self._alarm)
+        fence = self._fence("addresses")
+        keeper = self.classes["doorkeeper"](
+            fence, caught_up, store_read, self.pool, door, ADDRESS_POOL, maker.first_free
+        )
         registered: list[bool] = []
 
         def step() -> bool:
@@ -333,7 +400,8 @@ class System:
                 wallets = {"hot": "keystore:hot", "gas": "keystore:gas"}
                 register_wallets(Ledger(store, self.now), pool, self.keys, wallets)
                 registered.append(True)
-            return maker.step()
+            door.height = self.devnet.chain.solid.number
+            return bool(keeper.step() or maker.step())
 
         return step
 
@@ -404,3 +472,7 @@ class _Fused:
             return answer
 
         return write
+
+
+def _both(*steps: Callable[[], bool]) -> Callable[[], bool]:
+    return lambda: sum(step() for step in steps) > 0

@@ -93,7 +93,7 @@ def test_a_death_at_any_boundary_changes_nothing(part: int) -> None:
     """The deposit is credited once, the payout paid once, books and chain agree, wherever a process died."""
     for at in undisturbed()[1][part::PARTS]:
         world = walk(Fuse(at))
-        assert not open_payouts(world.system.store), boundaries()[at]
+        assert not open_payouts(world.system), boundaries()[at]
         assert len([it for it in world.system.store.events if it.stream.startswith("payout-")]) == 5, boundaries()[at]
 
 

@@ -11,6 +11,7 @@ from gateways.devnet.execution.execution import DECREED
 from gateways.devnet.state import accounts
 from tests.simulation.broken import Broken
 from tests.simulation.durable import Store
+from tests.simulation.signing import lost_payments
 from tests.simulation.system import System
 
 _TRANSFER = bytes.fromhex("a9059cbb")
@@ -26,9 +27,18 @@ def instructions(store: Store) -> dict[str, InstructionState]:
     return _states(store, "instruction-", InstructionState())
 
 
+def hot_instructions(system: System) -> set[str]:
+    """The txids of every attempt of what left the hot wallet and was no payout."""
+    hot = system.hot.base58
+    made = (attempt for it in instructions(system.store).values() for attempt in it.attempts.made)
+    return {attempt.txid for attempt in made if attempt.from_address == hot}
+
+
 def check_treasury(system: System) -> None:
     """Raises Broken."""
     left = _mined(system)
+    for txid in lost_payments(system.store):
+        left.pop(txid, None)
     for stream, it in instructions(system.store).items():
         mined = [attempt.txid for attempt in it.attempts.made if attempt.txid in left]
         results = [left.pop(txid) for txid in mined]
@@ -79,13 +89,14 @@ def _issuer_acted(system: System, attempt: Attempt, until: int) -> bool:
 
 
 def _mined(system: System) -> dict[str, str]:
-    """txid -> contractRet of every transaction of the gas wallet and of deposit addresses."""
+    """txid -> contractRet of every transaction of the gas wallet and of deposit addresses, and of the hot wallet's excess."""
     ours = {evm for evm, role in system.pool.wallets.items() if role in ("gas", "payin")}
+    hot = hot_instructions(system)
     return {
         each.transaction.txid: each.outcome.contract_ret
         for block in system.devnet.chain.blocks[1 : system.devnet.chain.solid.number + 1]
         for each in block.included
-        if each.transaction.owner[1:] in ours
+        if each.transaction.owner[1:] in ours or each.transaction.txid in hot
     }
 
 

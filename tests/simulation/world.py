@@ -14,6 +14,7 @@ from core.ledger.journal import derived_id
 from core.streams.accounts import ChangeAccount
 from core.streams.instructions import Freeze, GiveInstruction, Instruction
 from core.streams.payouts import PayoutOrder
+from core.streams.treasury import RegisterWallet
 from core.tron.address import Address
 from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.node import CannotFork
@@ -22,6 +23,7 @@ from tests.simulation.clients import ACTOR, Clients
 from tests.simulation.customers import COINS, PAYEES, PAYMENTS, Customers, Payment
 from tests.simulation.faults import arm
 from tests.simulation.invariants import Broken, check, open_payouts
+from tests.simulation.operators import Operators
 from tests.simulation.strangers import Strangers
 from tests.simulation.system import PROCESSES, Fuse, System
 from tests.simulation.treasury import open_treasury
@@ -31,6 +33,8 @@ QUIET_STEPS_MAX: Final = 400
 SETTLE_BLOCKS_MAX: Final = 500
 MAINTENANCE_MS: Final = 360_000
 """120 blocks: every run has some of them."""
+FUNDS: Final = 100_000 * COINS
+"""What pays everything that is open in the end."""
 SOLID_BLOCKS: Final = 25
 """More blocks than lie between the head and the solid block."""
 
@@ -45,13 +49,15 @@ class Action(msgspec.Struct, frozen=True):
         return f"{self.name}({self.draw})"
 
 
-class World(Clients):
+class World(Clients, Operators):
     """A system with customers, clients and weather. `trace` hears a line about each thing that happens."""
 
     def __init__(self, seed: int, *, trace: Callable[[str], None] | None = None, **system: Any) -> None:
+        super().__init__()
         self.seed = seed
         self.system = System(seed, **system)
         self.trace = trace or (lambda line: None)
+        self.random = random.Random(seed)
         self.customers = Customers(self.system, self._targets)
         self.strangers = Strangers(self.system, self.customers)
         self.accounts: list[str] = []
@@ -68,6 +74,8 @@ class World(Clients):
     def _begin(self) -> None:
         """Two clients with an address each, a funded hot wallet, customers who may use the multisender."""
         self.work()
+        self.system.pool.add_wallet("cold", self.system.cold.base58, None)
+        self.system.act(RegisterWallet("cold", self.system.cold.base58, None, ACTOR))
         self.system.decree({"getMaintenanceTimeInterval": MAINTENANCE_MS})
         for _ in range(2):
             self.do_register(random.Random(len(self.accounts)))
@@ -126,6 +134,7 @@ class World(Clients):
         system.devnet.clear_faults()
         system.keys.shut_until_ms = 0
         system.facts.lost_deletes = system.work.lost_deletes = 0
+        self.settle_copies()
         self.strangers.feed()
         for settlement in poison.settlements(system.store):
             system.act(settlement)
@@ -136,12 +145,21 @@ class World(Clients):
         for payee in (*PAYEES, system.hot, *self.deposit_addresses):
             self._owner("removeBlackList(address)", payee)
         if fund:
-            system.devnet.give_usdt(system.hot, 100_000 * COINS)
-            system.devnet.give_trx(system.hot, 10_000 * COINS)
+            self._fund()
         system.mine(SOLID_BLOCKS)
         self.work()
+        forgotten = bool(system.lost)
         for _ in range(SETTLE_BLOCKS_MAX):
+            self.do_resume(self.random)
+            self.do_approve(self.random)
+            if fund and self.is_settled and system.usdt_of(system.hot) < FUNDS // 2:
+                self._fund()  # what came before the evacuation was over went to cold storage
             if not self._busy():
+                if (
+                    forgotten
+                ):  # what was lent in lost history is taken back within an hour, and by a process that starts
+                    forgotten = False
+                    system.restart("sweeps")
                 system.mine(SOLID_BLOCKS)
                 self.work()
                 if not self._busy():
@@ -149,13 +167,18 @@ class World(Clients):
             system.mine()
             self.work()
         check(system)  # what is worse has its own name
-        still = [*open_payouts(system.store), *open_treasury(system.store)]
+        still = [*open_payouts(system), *open_treasury(system.store)]
         raise Broken("liveness", f"still open after {SETTLE_BLOCKS_MAX} blocks: {still}")
+
+    def _fund(self) -> None:
+        self.system.devnet.give_usdt(self.system.hot, FUNDS)
+        self.system.devnet.give_trx(self.system.hot, 10_000 * COINS)
 
     def _busy(self) -> bool:
         system = self.system
         return bool(
-            open_payouts(system.store)
+            open_payouts(system)
+            or not self.is_settled
             or open_treasury(system.store)
             or system.facts.depth()
             or system.outstanding.rows
@@ -259,7 +282,7 @@ class World(Clients):
         stream = draw.choice(
             (*streams, f"adjustment-{derived_id('adjustment', 'poison', str(self.system.store.head()))}")
         )
-        self.system.store.poison(stream, *poison.unreadable(draw, draw.choice(self.accounts)))
+        self.system.store.put(stream, *poison.unreadable(draw, draw.choice(self.accounts)))
 
     def do_look(self, _: random.Random) -> None:
         """The operator has looked at what was set aside, and lets its streams go on."""
@@ -330,6 +353,14 @@ ACTIONS: Final[dict[str, tuple[float, Callable[[World, random.Random], None]]]] 
     "payout": (9, World.do_payout),
     "cancel": (1, World.do_cancel),
     "transfer": (2, World.do_transfer),
+    "copy": (2, World.do_copy),
+    "checkpoint": (0.5, World.do_checkpoint),
+    "restore": (0.5, World.do_restore),
+    "twins": (0.3, World.do_twins),
+    "evacuate": (0.3, World.do_evacuate),
+    "forge": (0.3, World.do_forge),
+    "approve": (1, World.do_approve),
+    "resume": (2, World.do_resume),
 }
 """Name -> how often it happens beside the others, and what it does."""
 

@@ -37,6 +37,19 @@ class MemoryHighWater:
         self.moves += 1
 
 
+class MemoryGivenIndexes:
+    """The port `GivenIndexes`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+
+    def load(self, prefix: str) -> int:
+        return self.rows.get(prefix, 0)
+
+    def raise_to(self, prefix: str, index: int) -> None:
+        self.rows[prefix] = max(index, self.load(prefix))
+
+
 class MemoryArchive:
     """The port `ArchiveSight`, which says what it is told."""
 

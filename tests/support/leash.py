@@ -20,6 +20,7 @@ def leash(
     approvers: Approvers = Approvers(),  # noqa: B008 (frozen)
     totals: SpentTotals | None = None,
     clock: Callable[[], datetime] | None = None,
+    made: type[Leash] = Leash,
 ) -> Leash:
     kept = MemorySpentTotals() if totals is None else totals
-    return Leash(MemorySealedHistory(store), kept, limits, approvers, clock or TickingClock(), alarm=alarm)
+    return made(MemorySealedHistory(store), kept, limits, approvers, clock or TickingClock(), alarm=alarm)

@@ -141,6 +141,9 @@ class MemoryPool:
     def add(self, addresses: Sequence[ReadyAddress]) -> None:
         raise NotImplementedError
 
+    def keep(self, addresses: Sequence[ReadyAddress]) -> None:
+        raise NotImplementedError
+
     def add_wallet(self, role: str, base58: str, key_id: str | None) -> None:
         evm = Address.from_base58(base58).evm
         self.wallets[evm] = role

@@ -36,7 +36,7 @@ from gateways.processes.up import alone
 from gateways.settings import Settings
 from gateways.user_error import UserError
 from gateways.wiring.fences import open_high_water
-from gateways.wiring.keys import open_keystore
+from gateways.wiring.keys import open_given_indexes, open_keystore
 from gateways.wiring.opened import open_platform, visiting
 from signers.addresses import DERIVED
 from signers.keys.derivation import DEPOSIT_ROOT, deposit_path
@@ -225,7 +225,8 @@ def _burn_addresses(settings: Settings, database: Database) -> int:
         first = 0 if highest is None else int(highest) + 1
         keys = open_keystore(settings)
         made = []
-        for index in range(first, first + settings.address_pool + BEYOND):
+        kept = open_given_indexes(settings).load(DERIVED)
+        for index in range(first, max(kept, first + settings.address_pool + BEYOND)):
             key_id = DERIVED + deposit_path(index)
             made.append((key_id, keys.key(key_id).address))
         columns = [address.evm for _, address in made], [address.base58 for _, address in made], [it for it, _ in made]

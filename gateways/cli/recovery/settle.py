@@ -1,6 +1,6 @@
 """`counterfoil restore settle`: what left in history that a restore lost, what is still waited for, and whose it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from core.ledger.ledger import Command, EventStore, Failed, Refused
 from core.ledger.money import format_amount
 from core.streams.lost_ends import AttributeLost, WriteOffLost
-from core.streams.lost_outgoing import Lost, OutgoingOfLostHistory, lost_stream
+from core.streams.lost_outgoing import LeftInLostHistory, Lost, OutgoingOfLostHistory, lost_stream
 from core.streams.restores import Restored, StoreRestored
 from core.streams.signing import SIGNING, Settlement, Signing
 from core.streams.store import STORE
@@ -87,19 +87,24 @@ def _waits_for(platform: Platform, restored: StoreRestored, lost: dict[str, Lost
     """What of the chain is yet to be read: until nothing that was signed before the restore can be mined any more."""
     newest = platform.solid_log.newest()
     left = [it for state in lost.values() for it in state.found.values()]
-    life_ms = platform.settings.payout_expiration_s * 1000 + NODE_LAG_MS_MAX
-    began_ms = restored.head_ms or int(restored.occurred_at.timestamp() * 1000)
-    last_ms = max((it.block_timestamp_ms for it in left), default=0)
-    quiet_ms = max(began_ms, last_ms) + life_ms
-    if newest is None or newest.timestamp_ms < quiet_ms:
+    lifetime_ms = platform.settings.payout_expiration_s * 1000
+    until_ms = quiet_ms(restored, left, lifetime_ms)
+    if newest is None or newest.timestamp_ms < until_ms:
         seen = "no block" if newest is None else f"the block of {_time(newest.timestamp_ms)}"
-        why = f"blocks are read up to {_time(quiet_ms)}, {seen} is the last: what was signed before may be mined until then"
-        if last_ms > began_ms + life_ms:
+        why = f"blocks are read up to {_time(until_ms)}, {seen} is the last: what was signed before may be mined until then"
+        if until_ms > quiet_ms(restored, (), lifetime_ms) + lifetime_ms + NODE_LAG_MS_MAX:
             why += ". Coins left after that: the other installation still runs, stop it"
         return why
     with psycopg.connect(platform.reader_url) as conn:
         [(reports,)] = conn.execute(_REPORTED).fetchall()
     return f"{reports} reports of outgoing transactions are recorded" if reports else ""
+
+
+def quiet_ms(restored: StoreRestored, left: Iterable[LeftInLostHistory], lifetime_ms: int) -> int:
+    """The chain time from which on nothing that another store signed can be mined, if the last that left was its last."""
+    began_ms = restored.head_ms or int(restored.occurred_at.timestamp() * 1000)
+    last_ms = max((it.block_timestamp_ms for it in left), default=0)
+    return max(began_ms, last_ms) + lifetime_ms + NODE_LAG_MS_MAX
 
 
 def _time(ms: int) -> str:
