@@ -4,12 +4,16 @@ A copy has the same ready addresses as what it was copied from. So they are give
 what is known of the chain has reached what was seen of it since the start (caught_up.py). An address that holds coins by then
 though nobody here was given it, was given out by a later store. After any doubt about the store all that were ready are given
 up, and new ones come from indexes that no other copy has come to.
+
+Before the door is opened the store is claimed: of two copies that run at once the one that claims it later goes on, once the
+other has looked and shut its own; and it gives up what was ready, since the other may have given it out until then.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from core.ledger.ledger import EventStore
+from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressDoor, AddressPool
 from core.streams.restores import StoreRestored
 from core.streams.store import STORE, StoreIsOlder
@@ -52,7 +56,12 @@ class Doorkeeper:
     def step(self) -> bool:
         """Never anything that others wait for, so it is never busy. Raises Unavailable."""
         # What was given out is under the mark before more is: an older store then knows that it is one.
-        holds = self._fence.holds()
+        try:
+            holds = self._fence.holds()
+        except Unavailable:
+            if self._fence.refusal:  # it is known, and cannot be recorded now
+                self._door.shut()
+            raise
         if self._is_new is None and self._fence.mark is not None:
             self._is_new = not self._fence.mark.position
         if holds and self._pool.ready() < self._want:
@@ -75,6 +84,8 @@ class Doorkeeper:
         if self._looks is None:
             if not self._fence.claim():
                 return False
+            if not self._is_new and (first_free := self._first_free()):
+                self._door.give_up(self._store.head(), first_free)
             self._looks = LOOKS_BEFORE_OPENING if self._is_new else 0
         else:
             self._looks += 1

@@ -36,8 +36,8 @@ class WrongKeys(Exception):
 class Addresses:
     """Keeps `want` addresses ready, indexes without a gap. Two at once derive the same ones, which the pool keeps once.
 
-    `indexes` is told of each index before the pool has its address. `skipped`: so many beside a pool's worth are passed over
-    after a doubt, where nothing that is kept says how far another copy came.
+    `indexes` gives each index to one copy of the history alone, before the pool has its address. `skipped`: so many beside a
+    pool's worth are passed over after a doubt, where nothing that is kept says how far another copy came.
     """
 
     def __init__(
@@ -72,20 +72,22 @@ class Addresses:
         if first and not self._recognised:
             self._recognise(first - 1)
         self._recognised = True
-        behind = self._door.first_index() if self._door is not None else 0
+        behind = max(self._door.first_index() if self._door is not None else 0, self._kept())
         if first < behind:
             self._pool.keep([self._derive(index) for index in range(first, min(behind, first + BATCH))])
             return True
-        last = first + min(missing, BATCH)
-        if self._indexes is not None:
-            self._indexes.raise_to(self._prefix, last)
-        self._pool.add([self._derive(index) for index in range(first, last)])
+        count = min(missing, BATCH)
+        if self._indexes is None or self._indexes.reserve(self._prefix, first, count) == first:
+            self._pool.add([self._derive(index) for index in range(first, first + count)])
         return True
 
     def first_free(self) -> int:
         """Behind every index that any copy may have come to. Raises Unavailable."""
-        kept = 0 if self._indexes is None else self._indexes.load(self._prefix)
-        return max(kept, self.next_index() + self._want + self._skipped)
+        next_index, kept = self.next_index(), self._kept()
+        return max(kept, next_index) if kept else next_index + self._want + self._skipped
+
+    def _kept(self) -> int:
+        return 0 if self._indexes is None else self._indexes.load(self._prefix)
 
     def next_index(self) -> int:
         """Behind every address that the pool has."""

@@ -1,24 +1,28 @@
 """Appending what a step decided, and what became of it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from core.ledger.ledger import Accepted, Command, Failed, Ledger, Refused
+from core.ledger.ledger import Accepted, Command, Failed, Ledger, Overdrawn, Refused
 from core.ledger.refusals import StreamStopped
 from core.ports.unavailable import Unavailable
 
 log = logging.getLogger(__name__)
 
 
-def append(ledger: Ledger, commands: Sequence[Command]) -> int:
+def append(
+    ledger: Ledger, commands: Sequence[Command], overdrawn: Callable[[Command, Overdrawn], None] | None = None
+) -> int:
     """-> how many commands changed something. Raises what a defective command raised, after its neighbours were appended.
+
+    `overdrawn` is told instead of what would overdraw: it waits alone.
 
     A refusal is no error here: the wish came true or was overtaken by another worker's doing, and the next step looks again.
     But what a stopped stream refuses is waited for: raises Unavailable.
     """
     outcomes = ledger.execute(commands)
     waits: Unavailable | None = None
-    for outcome in outcomes:
+    for command, outcome in zip(commands, outcomes, strict=True):
         match outcome:
             case Accepted(events=events):
                 for recorded in events:
@@ -27,6 +31,8 @@ def append(ledger: Ledger, commands: Sequence[Command]) -> int:
                 waits = Unavailable(refusal.detail)
             case Refused(refusal=refusal):
                 log.info("already done by another worker: %s", refusal.detail)
+            case Failed(error=Overdrawn() as error) if overdrawn is not None:
+                overdrawn(command, error)
             case Failed(error=error):
                 raise error
     if waits is not None:

@@ -59,6 +59,10 @@ class Refused(msgspec.Struct, frozen=True):
     refusal: Refusal
 
 
+class Overdrawn(AssertionError):
+    """An event would make a balance negative that never may be (I5): a decision is wrong, or somebody wrote past them all."""
+
+
 class Failed(msgspec.Struct, frozen=True):
     """A defect hit this command alone, or the store shut before its turn (Unavailable). Nothing was written for it."""
 
@@ -233,7 +237,7 @@ class Past:
                 moved.append(key)
         for key in moved:  # at the event's end: its own lines may pass through zero
             if balances[key] < 0:
-                raise AssertionError(f"{type(event).__name__} would overdraw {key}: the decision missed it (I5)")
+                raise Overdrawn(f"{type(event).__name__} would overdraw {key}: the decision missed it (I5)")
 
 
 class NotedRefusals(Protocol):

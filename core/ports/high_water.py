@@ -50,8 +50,8 @@ class GivenIndexes(Protocol):
     def load(self, prefix: str) -> int:
         """Behind every index that a copy has come to; 0 where nothing is kept."""
 
-    def raise_to(self, prefix: str, index: int) -> None:
-        """Keep it, durably; a lower one than what is kept changes nothing."""
+    def reserve(self, prefix: str, least: int, count: int) -> int:
+        """So many that nobody else is given, none below `least` -> the first of them. Durable when it returns."""
 
 
 class Sight(msgspec.Struct, frozen=True):

@@ -4,12 +4,14 @@ from contextlib import suppress
 from typing import Final
 
 from core.ports.high_water import Mark, MarkMoved
+from core.ports.unavailable import Unavailable
 from gateways.aws.dynamodb import ConditionFailed, Item, Items
 from gateways.aws.names import SIGNER_STATE
 from gateways.aws.session import Aws
 
 NAME: Final = "high-water"
-_HIGHER: Final = "attribute_not_exists(#index) OR #index < :index"
+TRIES_MAX: Final = 20
+_KEPT: Final = "#index = :kept"
 _FIRST: Final = "attribute_not_exists(#name)"
 _SAME: Final = "#store_id = :store_id AND #position = :position AND #seal = :seal"
 
@@ -52,9 +54,17 @@ class DynamoGivenIndexes:
         item = self._items.get(self._items.key(_name(prefix)))
         return 0 if item is None else int(item["index"])
 
-    def raise_to(self, prefix: str, index: int) -> None:
-        with suppress(ConditionFailed):  # what is kept is as high
-            self._items.put({**self._items.key(_name(prefix)), "index": index}, _HIGHER, index=index)
+    def reserve(self, prefix: str, least: int, count: int) -> int:
+        for _ in range(TRIES_MAX):
+            key, kept = self._items.key(_name(prefix)), self.load(prefix)
+            first = max(kept, least)
+            with suppress(ConditionFailed):  # another was first: look again
+                if kept:
+                    self._items.put({**key, "index": first + count}, _KEPT, kept=kept)
+                else:
+                    self._items.put({**key, "index": first + count}, _FIRST)
+                return first
+        raise Unavailable("the indexes of deposit addresses are given to others all the time: tried again later")
 
 
 def _name(prefix: str) -> str:

@@ -94,12 +94,13 @@ class FileGivenIndexes:
         except OSError as error:
             raise Unavailable(f"{self.path} cannot be read: {error}") from error
 
-    def raise_to(self, prefix: str, index: int) -> None:
+    def reserve(self, prefix: str, least: int, count: int) -> int:
         try:
             with _locked(self._lock):
                 kept = self._read()
-                if kept.get(prefix, 0) < index:
-                    _replace(self.path, msgspec.json.encode({**kept, prefix: index}))
+                first = max(kept.get(prefix, 0), least)
+                _replace(self.path, msgspec.json.encode({**kept, prefix: first + count}))
+                return first
         except OSError as error:
             raise Unavailable(f"{self.path} cannot be written: {error}") from error
 

@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from core.ledger.ledger import Command, EventStore, Ledger
+from core.ledger.ledger import Command, EventStore, Ledger, Overdrawn
 from core.ports.alarm import Alarm
 from core.ports.chain import Disagreement, Node, NoSecondOpinion, SecondOpinion
 from core.ports.scanning import SolidLog
@@ -57,6 +57,8 @@ REBROADCAST_MS: Final = 30_000
 """Chain time between two broadcasts. Nodes forget what waits after 60 s, and a fork may drop what they included."""
 RETRY_MS: Final = 6_000
 """The same after an answer other than "accepted"."""
+NOT_BOOKED_BLOCKS: Final = 200
+"""Until what could not be booked is tried again."""
 UNSOLID_BLOCKS_MAX: Final = 54
 """How far the head may be ahead of the solid block before java-tron takes no transactions (TRON.md 2.6)."""
 NODE_LAG_MS_MAX: Final = 60_000
@@ -112,6 +114,8 @@ class Outgoing(ABC):
         self._shut = ShutKeys()
         self._refuge: str | None = None
         """The cold wallet's address while everything goes there, and nothing else goes anywhere."""
+        self._height = 0
+        """The solid block of this step."""
         self._said = ""
         """What was last logged about waiting: a wallet may be short for hours."""
         self._kept_from: int | None = -1
@@ -151,9 +155,10 @@ class Outgoing(ABC):
         Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
         """
         solid, head = self._node.solid(), self._node.head()
+        self._height = solid.number
         self._keep_log(solid)
         due = list(islice((order for order in self._open if self._is_due(order, solid)), BATCH))
-        settled = append(self._ledger, [*self._settle(due, solid), *self._attributed()])
+        settled = append(self._ledger, [*self._settle(due, solid), *self._attributed()], self._not_booked)
         held = self._held(solid)
         if held is not None:
             ready = self._while_held(head, held)
@@ -164,20 +169,25 @@ class Outgoing(ABC):
             # What was just settled is folded with the next step: until then its coins would count as gone and in flight.
             prepared = self._prepare(head, reference) if reference and not settled else []
             ready = [*prepared, *self._sign(head)]
-        readied = append(self._ledger, ready)
+        readied = append(self._ledger, ready, self._not_booked)
         sent = self._send(head)
         return bool(due or readied or sent)
 
     def _held(self, solid: BlockRef) -> WaitingFor | None:
-        """Why nothing is to be signed now. What was read of the chain may stop signing: it is asked last."""
+        """Why nothing is to be signed now. What was read of the chain may stop signing: it is asked last.
+
+        An evacuation waits for no chain: whatever happened meanwhile, it sends what is there to cold storage, and what is not
+        there reverts.
+        """
         behind = self._caught_up is not None and not self._caught_up.look(solid)
         fenced = self._fence is None or self._fence.holds()
         if self._stopped() or not fenced:  # an older store evacuates nothing either
             return SIGNING_STOPPED
-        if behind:
+        if behind and self._refuge is None:
             assert self._caught_up is not None
             self._say(f"nothing is signed yet: it waits for {self._caught_up.waits_for}")
-        return CATCHING_UP if behind else None
+            return CATCHING_UP
+        return None
 
     def _fenced(self) -> bool:
         """Whether something may be signed or sent now: the mark then covers all that this store holds (I16)."""
@@ -240,6 +250,19 @@ class Outgoing(ABC):
             first, last = attempt.ref_block_number + 1, solid.number
             reason = f"the log of solid blocks has gaps from {first} to {last}: scan them again"
             self._ring(order, "proof_lacks", reason)
+
+    def _not_booked(self, command: Command, error: Overdrawn) -> None:
+        """Its account's guard lacks what its request reserves: somebody wrote the one and not the other. Nobody else waits."""
+        order = next((it for it in self._open if it.wish == getattr(command, "order", None)), None)
+        if order is None:
+            raise error
+        order.look_at = self._height + NOT_BOOKED_BLOCKS
+        self._ring(
+            order,
+            "payout_not_booked",
+            f"{error}. Its request was appended past the API, which would have reserved it: stop whoever has that login,"
+            " `counterfoil reconcile` shows the account. It is tried again every ten minutes, and nothing else waits for it",
+        )
 
     def _ring(self, order: OpenOrder, name: str, reason: str) -> None:
         """Once for each attempt and alarm: what holds an order up may do so for hours."""

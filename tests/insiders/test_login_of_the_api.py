@@ -13,13 +13,14 @@ from core.ledger.ledger import Refused
 from core.streams.addresses import AddressAssigned, address_stream
 from core.streams.payout.approvals import PayoutApproved, payout_digest
 from core.streams.payout.ends import CancelPayout
-from core.streams.payouts import PayoutCancelled
+from core.streams.payouts import PayoutCancelled, PayoutConfirmed
 from core.streams.signing import SIGNING, SigningResumed
 from core.streams.treasury import AdjustmentPosted, InternalTransferPosted
 from gateways.postgres.roles import API
+from signers.outgoing.outgoing import NOT_BOOKED_BLOCKS
 from tests.insiders.world import COINS, Insiders, forged, request_of
 from tests.signers.leash.limited import LIMITS, MALLORY
-from tests.support.history import ALICE, BOB, TickingClock, address, confirm, order, register, transfer
+from tests.support.history import ALICE, BOB, TickingClock, address, confirm, order, payin, register, transfer
 
 NOW = TickingClock()()
 BY = {"occurred_at": NOW, "actor": "api-key:1"}
@@ -143,6 +144,22 @@ def test_a_raised_guard_row_pays_nothing(world: Insiders) -> None:
     world.live()
     assert world.paid_minor == 0
     assert "payout_not_covered" in world.alarms()
+
+
+def test_a_covered_request_that_reserved_nothing_waits_alone(world: Insiders) -> None:
+    """Of what Alice has, and the guard was not moved: its end cannot be booked, which rings, and holds up nobody else."""
+    wished = order(ALICE, "forged", 90 * COINS)
+    world.append_as(API, request_of(wished))
+    world.live()
+    assert wished.payout_id in world.alarms()["payout_not_booked"]
+    world.do(register(BOB, "Bob"), payin(BOB, address("Bob's"), "b"))
+    world.do(confirm(transfer("bob", address("Bob's"), 70 * COINS), BOB, books.USER_LIABILITY))
+    honest = world.asked("honest", 60 * COINS, BOB)
+    world.live()
+    assert isinstance(world.books.histories([honest.stream])[honest.stream][-1].event, PayoutConfirmed)
+    world.move_guard(API, ALICE, books.CLEARING, 90 * COINS)  # as its owner does who has looked
+    world.live(NOT_BOOKED_BLOCKS)
+    assert isinstance(world.books.histories([wished.stream])[wished.stream][-1].event, PayoutConfirmed)
 
 
 def test_forged_approvals_lift_nothing(world: Insiders) -> None:

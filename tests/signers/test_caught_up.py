@@ -226,7 +226,7 @@ class OpensAtOnce(Doorkeeper):
         return True
 
 
-class KeepsReady(Doorkeeper):
+class KeepsReady(Unclaimed):
     def _doubted_at(self) -> int:
         return 0
 

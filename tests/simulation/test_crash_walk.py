@@ -9,10 +9,10 @@ import pytest
 from core.ledger import books
 from core.ledger.journal import derived_id
 from core.streams.payouts import PayoutOrder, RequestPayout
+from tests.simulation.crashes import Fuse
 from tests.simulation.customers import COINS, PAYEES
 from tests.simulation.invariants import Broken, check, open_payouts
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.system import Fuse
 from tests.simulation.world import ACTOR, World
 
 PARTS = 4

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from core.streams.sweeps import SweepConfirmed
+from tests.simulation.crashes import Fuse
 from tests.simulation.invariants import check
-from tests.simulation.system import Fuse
 from tests.simulation.treasury import open_treasury
 from tests.simulation.world import World
 

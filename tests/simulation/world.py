@@ -20,12 +20,13 @@ from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.node import CannotFork
 from tests.simulation import poison
 from tests.simulation.clients import ACTOR, Clients
+from tests.simulation.crashes import Fuse
 from tests.simulation.customers import COINS, PAYEES, PAYMENTS, Customers, Payment
 from tests.simulation.faults import arm
 from tests.simulation.invariants import Broken, check, open_payouts
 from tests.simulation.operators import Operators
 from tests.simulation.strangers import Strangers
-from tests.simulation.system import PROCESSES, Fuse, System
+from tests.simulation.system import PROCESSES, System
 from tests.simulation.treasury import open_treasury
 
 STAKE_ID: Final = str(derived_id("instruction", "simulation", "stake"))

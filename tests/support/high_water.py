@@ -46,8 +46,10 @@ class MemoryGivenIndexes:
     def load(self, prefix: str) -> int:
         return self.rows.get(prefix, 0)
 
-    def raise_to(self, prefix: str, index: int) -> None:
-        self.rows[prefix] = max(index, self.load(prefix))
+    def reserve(self, prefix: str, least: int, count: int) -> int:
+        first = max(self.load(prefix), least)
+        self.rows[prefix] = first + count
+        return first
 
 
 class MemoryArchive:

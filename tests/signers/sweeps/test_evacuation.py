@@ -11,6 +11,8 @@ from core.ledger.ledger import Accepted, Past, Refused
 from core.streams.evacuation import BeginEvacuation
 from core.streams.instructions import Instruction, SendToken, SendTrx
 from core.streams.signing import SIGNING, ResumeSigning, SigningStopped
+from core.tron.chain import BlockRef
+from signers.caught_up import CaughtUp
 from tests.support.history import ACTOR, execute
 from tests.support.treasury_world import COINS, SOLID_LAG, TreasuryWorld
 
@@ -60,6 +62,30 @@ def test_it_goes_on_while_other_causes_stop_signing() -> None:
     world.live(10 * SOLID_LAG)
     assert world.usdt_of(world.hot) == 1
     assert world.usdt_of(world.addresses[0]) == 0
+
+
+class Behind(CaughtUp):
+    """The scanner has days to read."""
+
+    def look(self, _: BlockRef) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("evacuated", [True, False])
+def test_it_waits_for_no_chain_to_be_read(evacuated: bool) -> None:
+    """After a start payouts wait for scanner and recorder; what goes to cold storage does not."""
+    world = TreasuryWorld(hot_usdt=1_000)
+    world.deposits(60)
+    waiting = world.pay_out("waiting", 30)
+    for worker in (world.payouts, world.instructions):
+        worker._caught_up = Behind(world.cursors, world.outstanding, alarm=world.ring)
+    if evacuated:
+        begin(world)
+    world.live(10 * SOLID_LAG)
+    assert (world.usdt_of(world.hot), world.usdt_of(world.addresses[0])) == (
+        (1, 0) if evacuated else (1_000 * COINS, 60 * COINS)
+    )
+    assert world.payout(waiting).state == "requested"
 
 
 def test_sweeps_that_were_to_fill_the_hot_wallet_go_to_cold_storage() -> None:

@@ -3,8 +3,8 @@
 The tail reader without the append lock lives at the event store: tests/gateways/postgres/test_event_store.py.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 from unittest.mock import patch
@@ -46,18 +46,11 @@ from signers.sweeps.sweeps import Sweeps
 from signers.transactions.build import Trc20Transfer, assemble
 from signers.transactions.intents import envelope_of, intent_of_payout
 from signers.transactions.signer import Limits, sign
+from tests.simulation.mutants.mutant import Mutant
+from tests.simulation.mutants.signing import SIGNING_MUTANTS
 
 PATIENCE_MS: Final = 80_000
 """Before the expiration, at the solid height: half of an attempt's life has passed at the head."""
-
-
-class Mutant(msgspec.Struct, frozen=True):
-    """A defect: classes that take the place of the product's, or a patch of one of its functions."""
-
-    classes: dict[str, type] = {}
-    patch: Callable[[], AbstractContextManager[Any]] = nullcontext
-    seed: int = 1
-    """The seed to begin with: the first that finds it as the simulation is now."""
 
 
 class EarlyCursor(Observer):
@@ -344,4 +337,5 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "own transfers are booked as unexplained": Mutant(
         patch=lambda: patch("core.ledger.books.own_coins_arrived", books.unexplained_inbound)
     ),
+    **SIGNING_MUTANTS,
 }
