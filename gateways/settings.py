@@ -26,7 +26,7 @@ from core.ledger.money import parse_amount
 from core.tron.address import USDT_MAINNET, USDT_NILE, Address
 from gateways.node_addresses import NodeAddress, grpc_urls, node_urls, solidity_grpc_url, solidity_urls, url_text
 from gateways.rate import rate_of
-from gateways.signer_settings import MOST, approvers_text, limit_text
+from gateways.signer_settings import MOST, approvers_text, cold_text, limit_text
 
 PREFIX: Final = "COUNTERFOIL_"
 
@@ -229,6 +229,9 @@ class Settings(BaseModel):
     signer_day_max: SignerLimit = Field("", description=f"{MOST} within 24 hours; mainnet has no default")
     signer_approvers: Annotated[str, AfterValidator(approvers_text)] = Field(
         "", description="Who may approve more: what `counterfoil approvals keygen` printed of each, with commas between"
+    )
+    signer_cold_address: Annotated[str, AfterValidator(cold_text)] = Field(
+        "", description="Where alone signers bring coins to cold storage; mainnet has no default, and brings none there"
     )
     signer_approvals: int = Field(1, ge=1, le=10, description="How many of them a payout above the limits takes")
     payout_expiration_s: int = Field(120, ge=30, le=3600, description="Chain time after which unsent bytes are dead")

@@ -4,6 +4,7 @@ from typing import Final
 
 from core.ledger.money import parse_amount
 from core.proofs.notes import NoteKey, NoteRefused
+from core.tron.address import Address
 
 UNLIMITED: Final = "unlimited"
 MOST: Final = "The most USDT, or unlimited, that leave the hot wallet without an approval"
@@ -22,6 +23,14 @@ def limit_minor(text: str) -> int | None:
     if text in ("", UNLIMITED):
         return None
     return parse_amount(text, "USDT") if text.strip("0.") else 0
+
+
+def cold_text(text: str) -> str:
+    """An address, or nothing. Raises ValueError."""
+    text = text.strip()
+    if text:
+        Address.from_base58(text)
+    return text
 
 
 def approvers_text(text: str) -> str:

@@ -11,6 +11,7 @@ from gateways.processes.process import DATABASE, KEYS, NODE, SIGNER_LIMITS, Acce
 from gateways.queues import PAYOUT_REQUESTS
 from gateways.steps import Step
 from gateways.wiring.fences import open_guards
+from gateways.wiring.homes import open_homes
 from gateways.wiring.keys import open_keys, register
 from gateways.wiring.leash import must_be_limited, open_leash
 from gateways.wiring.opened import check_chain
@@ -50,6 +51,7 @@ def steps(platform: Platform) -> Sequence[Step]:
         board=platform.lane_board,
         fence=guards.fence,
         caught_up=guards.caught_up,
+        homes=open_homes(platform, held),
     )
     return [platform.node.on_one(guards.step), platform.node.on_one(payouts.step)]
 
@@ -58,7 +60,7 @@ PROCESS: Final = Process(
     "payouts",
     "Builds, signs and broadcasts payouts, and sees them through.",
     SIGNER,
-    needs=(*DATABASE, *NODE, *KEYS, *SIGNER_LIMITS),
+    needs=(*DATABASE, *NODE, *KEYS, *SIGNER_LIMITS, "SIGNER_COLD_ADDRESS"),
     access=Access(
         receives=(PAYOUT_REQUESTS,),
         tables=(SIGNER_STATE,),

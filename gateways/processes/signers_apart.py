@@ -70,7 +70,8 @@ def run(settings: Settings, handed: Path, say: Callable[[str], None], given: Giv
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     # What holds them back is their own, whatever the installation says.
     own = {
-        name: getattr(settings, name) for name in (*OWN, "data", "keystore", "pulse", "log_level", "checkpoint_archive")
+        name: getattr(settings, name)
+        for name in (*OWN, "signer_cold_address", "data", "keystore", "pulse", "log_level", "checkpoint_archive")
     }
     settings = load({}, **place | own)
     apart(partial(_make_keystore, settings, given))

@@ -13,6 +13,7 @@ from gateways.processes.process import DATABASE, KEYS, NODE, Access, Deployment,
 from gateways.settings import Settings
 from gateways.steps import Step
 from gateways.wiring.fences import open_guards
+from gateways.wiring.homes import open_homes
 from gateways.wiring.keys import HeldKeys, open_keys, register
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
@@ -83,6 +84,7 @@ def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
         opinion=platform.node,
         fence=guards.fence,
         caught_up=guards.caught_up,
+        homes=open_homes(platform, held, deposits=True),
     )
     return [guards.step, sweeps.step, instructions.step]
 
@@ -128,6 +130,7 @@ PROCESS: Final = Process(
         *DATABASE,
         *NODE,
         *KEYS,
+        "SIGNER_COLD_ADDRESS",
         "SWEEP_THRESHOLD",
         "SWEEP_INTERVAL_S",
         "HOT_FLOOR",

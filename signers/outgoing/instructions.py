@@ -28,6 +28,7 @@ from signers.caught_up import CaughtUp
 from signers.fence import Fence
 from signers.keys.keys import Key, Keys
 from signers.outgoing.funds import Funds, Prices, Shortage, usdt_of
+from signers.outgoing.homes import Homes
 from signers.outgoing.needs import TRANSFER_BYTES, Payer, need_of
 from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
@@ -85,6 +86,7 @@ class Instructions(Outgoing):
         opinion: SecondOpinion | None = None,
         fence: Fence | None = None,
         caught_up: CaughtUp | None = None,
+        homes: Homes | None = None,
     ) -> None:
         orders = OpenOrders(store, bookmarks, BOOKMARK, [instructions(ACTOR, ["gas", "payin", "cold"])])
         super().__init__(
@@ -100,6 +102,7 @@ class Instructions(Outgoing):
             opinion=opinion,
             fence=fence,
             caught_up=caught_up,
+            homes=homes,
         )
         self._chain = node
         self._gas = gas

@@ -41,6 +41,7 @@ from signers.caught_up import CaughtUp
 from signers.fence import Fence
 from signers.keys.keys import Key, KeyNotHeld
 from signers.outcomes import append
+from signers.outgoing.homes import Homes
 from signers.outgoing.open_orders import CATCHING_UP, SIGNING_STOPPED, OpenOrder, OpenOrders
 from signers.outgoing.owners import check_owner
 from signers.outgoing.settlement import proof_of_death, reference_block, solid_receipt
@@ -98,8 +99,10 @@ class Outgoing(ABC):
         opinion: SecondOpinion | None,
         fence: Fence | None = None,
         caught_up: CaughtUp | None = None,
+        homes: Homes | None = None,
     ) -> None:
         self._name = name
+        self._homes = homes
         self._ledger = ledger
         self._store = store
         self._node = node
@@ -317,7 +320,7 @@ class Outgoing(ABC):
             attempt = order.attempts.alive
             if len(unsigned) < BATCH and attempt is not None and not order.attempts.sent and self._may_go(order):
                 key = self._key_for(order, attempt, head)
-                if key is not None:
+                if key is not None and not self._goes_astray(order):
                     unsigned.append((order, attempt, key))
         if not unsigned or not self._fenced():
             return []
@@ -343,6 +346,15 @@ class Outgoing(ABC):
                 commands.append(order.sign(signed.txid, signed.signature.hex()))
             commands.append(order.broadcast(attempt.txid))
         return commands
+
+    def _goes_astray(self, order: OpenOrder) -> bool:
+        """Whether it would bring coins to where none of ours are: it is not signed, and given back in the end."""
+        if self._homes is None or not isinstance(order.wish, Instruction):
+            return False
+        objection = self._homes.objection(order.wish)
+        if objection is not None:
+            self._ring(order, "instruction_goes_astray", f"{objection}. It is never signed: who gave it has this login")
+        return objection is not None
 
     def _key_for(self, order: OpenOrder, attempt: Attempt, head: BlockRef) -> Key | None:
         """The key that signs this now; None also where it is too late, or too early to try the key again."""

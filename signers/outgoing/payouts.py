@@ -42,6 +42,7 @@ from signers.fence import Fence
 from signers.keys.keys import Key
 from signers.leash.leash import Leash, not_covered
 from signers.outgoing.funds import CoinsShort, Shortage, TransferRefused
+from signers.outgoing.homes import Homes
 from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet, PayoutRules
 from signers.outgoing.lanes import Lane, Turn, head_of, turn
 from signers.outgoing.open_orders import SIGNING_STOPPED, OpenOrder
@@ -80,6 +81,7 @@ class Payouts(Outgoing):
         board: LaneBoard | None = None,
         fence: Fence | None = None,
         caught_up: CaughtUp | None = None,
+        homes: Homes | None = None,
     ) -> None:
         self._lanes = OpenPayouts(store, bookmarks, BOOKMARK, ACTOR)
         super().__init__(
@@ -95,6 +97,7 @@ class Payouts(Outgoing):
             opinion=opinion,
             fence=fence,
             caught_up=caught_up,
+            homes=homes,
         )
         self._queue = queue
         self._chain = node

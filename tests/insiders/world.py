@@ -26,6 +26,7 @@ from projections.sealed_history import PostgresSealedHistory
 from signers.leash.approvers import Approvers
 from signers.leash.leash import Leash
 from signers.leash.limits import SignerLimits
+from signers.outgoing.homes import Homes
 from signers.outgoing.hot_wallet import PayoutRules
 from signers.outgoing.payouts import Payouts
 from tests.signers.leash.limited import ANN, BEN, LIMITS, Hands
@@ -48,6 +49,8 @@ from tests.support.memory import MemoryPool, MemoryQueue, MemorySpentTotals
 from tests.support.postgres import Database
 
 HOT = KEY.address
+COLD = address("nobody's but its owner's")
+"""By the signer's own settings."""
 COINS = 1_000_000
 RULES = PayoutRules(lifetime_ms=60_000)
 STEPS_MAX = 60
@@ -100,6 +103,7 @@ class Insiders:
             RULES,
             leash=Leash(history, self.totals, limits, approvers, self.time, alarm=alarm, newest=newest),
             alarm=alarm,
+            homes=Homes(self.pool, {"hot": HOT}, None, COLD),
         )
 
     def close(self) -> None:
@@ -119,10 +123,14 @@ class Insiders:
 
     def live(self, blocks: int = RULES.lifetime_ms // BLOCK_MS + SOLID_LAG + 2) -> None:
         for _ in range(blocks):
-            for _ in range(STEPS_MAX):
-                if not self.worker.step():
-                    break
+            self.look()
             self.node.mine()
+
+    def look(self) -> None:
+        """The signer until it has nothing to do; the chain stands still."""
+        for _ in range(STEPS_MAX):
+            if not self.worker.step():
+                return
 
     # An insider's hands
 

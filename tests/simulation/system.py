@@ -28,6 +28,7 @@ from signers.fence import Fence
 from signers.leash.approvers import Approvers
 from signers.leash.leash import Leash
 from signers.leash.limits import SignerLimits
+from signers.outgoing.homes import Homes
 from signers.outgoing.hot_wallet import PayoutRules
 from signers.outgoing.instructions import Instructions
 from signers.outgoing.payouts import Payouts
@@ -264,11 +265,15 @@ class System(Crashes):
             USDT,
             RULES,
             leash=self._leash(),
+            homes=self._homes(),
             alarm=self._alarm,
             opinion=nodes,
             **guards,
         )
         return _both(nodes.on_one(self._look(nodes, **guards)), nodes.on_one(worker.step))
+
+    def _homes(self) -> Homes:
+        return Homes(self.pool, {"hot": self.hot, "gas": self.gas}, self.keys, self.cold)
 
     def _leash(self) -> Leash:
         limits = {"limits": self.limits, "approvers": Approvers((ANN.key,))}
@@ -328,6 +333,7 @@ class System(Crashes):
             USDT,
             alarm=self._alarm,
             opinion=nodes,
+            homes=self._homes(),
             **guards,
         )
         return _both(*map(nodes.on_one, (self._look(nodes, **guards), sweeps.step, instructions.step)))

@@ -1,0 +1,59 @@
+"""Where instructions may bring coins: to addresses whose keys this process holds, and to the cold wallet of its settings.
+
+The address pool says which role an address plays, and whoever has the signer's database login can write a row there and give
+an instruction. So a row is believed where its address is that of a key which this process can use itself (I17).
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from core.ports.unavailable import Unavailable
+from core.ports.wallets import AddressPool
+from core.streams.instructions import Instruction
+from core.tron.address import Address
+from signers.keys.keys import KeyNotHeld, Keys
+from signers.transactions.intents import receiver_of
+
+ANY_COLD: Final = "any"
+
+
+class Homes:
+    """`wallets`: by role the address of each key; `keys` has those of deposit addresses, None where nothing goes to any.
+
+    `cold`: the one cold address; None: nothing goes to cold storage; "any": whatever is registered, as on a test network.
+    """
+
+    def __init__(
+        self,
+        pool: AddressPool,
+        wallets: Mapping[str, Address],
+        keys: Keys | None,
+        cold: Address | Literal["any"] | None,
+    ) -> None:
+        self._pool = pool
+        self._wallets = wallets
+        self._keys = keys
+        self._cold = cold
+
+    def objection(self, instruction: Instruction) -> str | None:
+        """Why this process brings nothing there; None where it may. Raises Unavailable where a key cannot be opened now."""
+        to = receiver_of(instruction)
+        if to is None:
+            return None
+        role = self._pool.ours([to.evm]).get(to.evm)
+        if role == "cold":
+            if self._cold in (ANY_COLD, to):
+                return None
+            return f"{to} is not the cold wallet of this signer's settings, SIGNER_COLD_ADDRESS"
+        if role is not None and (self._wallets.get(role) == to or (role == "payin" and self._is_derived(to))):
+            return None
+        return f"{to} is no address whose key this signer holds, whatever the address pool says"
+
+    def _is_derived(self, to: Address) -> bool:
+        key_id = self._pool.key_ids([to.evm]).get(to.evm)
+        if self._keys is None or key_id is None:
+            return False
+        try:
+            return self._keys.key(key_id).address == to
+        except KeyNotHeld as error:
+            raise Unavailable(f"the key of {to} cannot be opened now: {error}") from error
