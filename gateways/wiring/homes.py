@@ -11,7 +11,7 @@ from signers.outgoing.homes import Homes
 
 def open_homes(platform: Platform, held: HeldKeys, *, deposits: bool = False) -> Homes:
     """With `deposits` also addresses that are derived from the seed this process has."""
-    wallets = {role: held.wallet(role).address for role in held.wallets}
+    wallets: dict[str, Address] = {role: held.wallet(role).address for role in held.wallets}
     return Homes(platform.pool, wallets, held.keys if deposits else None, cold_of(platform.settings))
 
 

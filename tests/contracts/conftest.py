@@ -8,20 +8,20 @@ import pytest
 
 from core.ports.bookmarks import Bookmarks
 from core.ports.clients import ApiKeys, AuditLog, IdempotencyKeys, WebhookOutbox
-from core.ports.high_water import HighWater
+from core.ports.high_water import GivenIndexes, HighWater
 from core.ports.queues import Outstanding, Queue
 from core.ports.scanning import Cursors
 from core.ports.wallets import AddressDoor, AddressPool
 from gateways.aws.api_keys import DynamoApiKeys
 from gateways.aws.audit_log import DynamoAuditLog
-from gateways.aws.high_water import DynamoHighWater
+from gateways.aws.high_water import DynamoGivenIndexes, DynamoHighWater
 from gateways.aws.idempotency_keys import DynamoIdempotencyKeys
 from gateways.aws.queue import SqsQueue
 from gateways.aws.session import Aws
 from gateways.aws.webhook_outbox import DynamoWebhookOutbox
 from gateways.embedded.api_keys import PostgresApiKeys
 from gateways.embedded.audit_log import PostgresAuditLog
-from gateways.embedded.high_water import FileHighWater
+from gateways.embedded.high_water import FileGivenIndexes, FileHighWater
 from gateways.embedded.idempotency_keys import PostgresIdempotencyKeys
 from gateways.embedded.queue import PostgresQueue
 from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
@@ -53,6 +53,7 @@ class Backend:
     bookmarks: Bookmarks
     outstanding: Outstanding
     high_water: HighWater
+    given_indexes: GivenIndexes
     backlog: int = 5_000
     """As many messages as make a backlog: over HTTP each of them costs a hundred times what it costs in a table."""
 
@@ -73,6 +74,7 @@ def embedded(request: pytest.FixtureRequest, database: Database) -> Iterator[Bac
         bookmarks=PostgresBookmarks(connections),
         outstanding=PostgresOutstanding(connections),
         high_water=FileHighWater(request.getfixturevalue("tmp_path")),
+        given_indexes=FileGivenIndexes(request.getfixturevalue("tmp_path")),
     )
     connections.close()
 
@@ -95,6 +97,7 @@ def aws(request: pytest.FixtureRequest, database: Database) -> Iterator[Backend]
             outbox=outbox,
             audit=DynamoAuditLog(services),
             high_water=DynamoHighWater(services),
+            given_indexes=DynamoGivenIndexes(services),
             queue=lambda name, visibility_s: SqsQueue(services, name, visibility_s=visibility_s),
             backlog=1_000,
         )

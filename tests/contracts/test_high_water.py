@@ -18,6 +18,19 @@ def mark(position: int, seal: str = "aa") -> Mark:
     return Mark(MINE, position, seal * 32)
 
 
+class TestGivenIndexes:
+    def test_no_index_is_given_twice(self, backend: Backend) -> None:
+        """Whoever asks at once, and whatever least they know; each prefix counts for itself."""
+        indexes = backend.given_indexes
+        assert indexes.load("a:") == 0
+        assert indexes.reserve("a:", 5, 3) == 5
+        firsts = at_once(4, lambda _: indexes.reserve("a:", 0, 10))
+        assert sorted(firsts) == [8, 18, 28, 38]
+        assert (indexes.load("a:"), indexes.load("b:")) == (48, 0)
+        assert indexes.reserve("a:", 100, 1) == 100
+        assert indexes.load("a:") == 101
+
+
 class TestHighWater:
     def test_there_is_none_until_it_is_written(self, backend: Backend) -> None:
         """Then it is what was written last."""

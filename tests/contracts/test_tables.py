@@ -207,14 +207,24 @@ class TestAddressPool:
         assert backend.pool.highest_index("other/") == -1
 
 
+    def test_what_is_kept_is_ours_and_given_to_nobody(self, backend: Backend) -> None:
+        """Nor later, when it is made once more; and it counts as an index that is used."""
+        backend.pool.keep([ready(7), ready(8)])
+        backend.pool.add([ready(7)])
+        assert (backend.pool.ready(), backend.pool.take()) == (0, None)
+        assert backend.pool.highest_index("payin/") == 8
+        assert dict(backend.pool.ours([address("pool 8").evm])) == {address("pool 8").evm: "payin"}
+
+
 class TestAddressDoor:
     def test_nothing_is_given_out_behind_a_shut_door(self, backend: Backend) -> None:
         """Shut, opened, and opened again: each is as its last word."""
         backend.pool.add([ready(1), ready(2)])
         backend.door.shut()
-        assert backend.pool.take() is None
+        assert (backend.pool.take(), backend.door.is_open()) == (None, False)
         backend.door.open()
         backend.door.open()
+        assert backend.door.is_open()
         assert backend.pool.take() is not None
         backend.door.shut()
         assert (backend.pool.take(), backend.pool.ready()) == (None, 1)

@@ -90,6 +90,7 @@ class Operators:
     def do_twins(self, draw: random.Random) -> None:
         """A copy runs beside the original, with the same keys; in the end one of them is given up."""
         system = self.system
+        self.do_payout(draw)  # type: ignore[attr-defined]
         original = system.database, system.processes
         database = (
             draw.choice([kept for kept, _ in self.kept]) if self.kept and draw.random() < 0.5 else system.database
