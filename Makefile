@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo demo-aws up test check simulate simulate-many drill live bench format openapi readme platform scan lock clean
+.PHONY: help demo demo-aws up test check simulate simulate-many drill live bench format openapi readme platform image-check scan lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
@@ -26,6 +26,7 @@ help:
 > @echo "make live NODE=… KEY=…   the node's contract and one journey against a real node of a test network"
 > @echo "make bench   the engine's numbers beside their baselines"
 > @echo "make readme  writes what programs print into the README and the guides, three minutes"
+> @echo "make image-check         the image is built twice, by whichever engine is there, and is the same"
 > @echo "make scan    security scans of terraform, image and workflows, in a virtual environment of their own"
 
 $(VENV)/pyvenv.cfg:
@@ -98,6 +99,9 @@ readme: $(DEV)
 platform: $(RUNTIME)
 > @$(BIN)/python -m gateways.processes.terraform > terraform/platform.json
 
+image-check:
+> @$(PYTHON) -m tests.container.twice
+
 SCAN := .venv-scan
 $(SCAN)/.installed: requirements-scan.txt
 > @test -n "$(PYTHON)" || { echo "Counterfoil needs Python 3.11, 3.12 or 3.13: install one, or run make PYTHON=/path/to/python"; exit 1; }
@@ -112,6 +116,7 @@ scan: $(SCAN)/.installed
 > @$(SCAN)/bin/hadolint Dockerfile
 > @$(SCAN)/bin/zizmor --offline --quiet --no-progress .github/workflows
 > @$(SCAN)/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+> @$(SCAN)/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 > @$(SCAN)/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 
 lock:

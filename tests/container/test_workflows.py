@@ -73,6 +73,24 @@ def test_nothing_is_applied_by_a_workflow() -> None:
     assert not [path.stem for path in FILES if re.search(r"terraform[^\n]*\bapply\b", path.read_text(encoding="utf-8"))]
 
 
+def test_the_image_is_built_twice_at_every_push_without_an_account() -> None:
+    """Whoever forks this needs nothing of Amazon's to learn that the image is what its commit says."""
+    workflow = read(next(path for path in FILES if path.stem == "image"))
+    assert workflow["on"] == {"push": None, "pull_request": None, "workflow_dispatch": None}
+    twice = workflow["jobs"]["twice"]
+    assert "if" not in twice
+    assert [step["run"] for step in twice["steps"] if "run" in step] == ["make image-check"]
+    assert workflow["jobs"]["image"]["needs"] == "twice"
+
+
+def test_what_is_pinned_is_moved_on() -> None:
+    """The base image, the actions and the provider."""
+    told = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))
+    assert {each["package-ecosystem"] for each in told["updates"]} == {"docker", "github-actions", "terraform"}
+    for each in told["updates"]:
+        assert (ROOT / each["directory"].lstrip("/")).is_dir()
+
+
 def test_terraform_is_one_version_everywhere() -> None:
     """What plans is what was tested, and it is one that the configuration takes."""
     versions = set(
