@@ -179,8 +179,7 @@ class Outgoing(ABC):
     def _held(self, solid: BlockRef) -> WaitingFor | None:
         """Why nothing is to be signed now. What was read of the chain may stop signing: it is asked last.
 
-        An evacuation waits for no chain: whatever happened meanwhile, it sends what is there to cold storage, and what is not
-        there reverts.
+        An evacuation waits for no chain: it sends what is there to cold storage, whatever happened meanwhile.
         """
         behind = self._caught_up is not None and not self._caught_up.look(solid)
         fenced = self._fence is None or self._fence.holds()
@@ -260,12 +259,8 @@ class Outgoing(ABC):
         if order is None:
             raise error
         order.look_at = self._height + NOT_BOOKED_BLOCKS
-        self._ring(
-            order,
-            "payout_not_booked",
-            f"{error}. Its request was appended past the API, which would have reserved it: stop whoever has that login,"
-            " `counterfoil reconcile` shows the account. It is tried again every ten minutes, and nothing else waits for it",
-        )
+        reason = f"{error}. Its request was appended past the API, which would have reserved it; others go on"
+        self._ring(order, "payout_not_booked", f"{reason}. Stop whoever has that login: /docs/operate")
 
     def _ring(self, order: OpenOrder, name: str, reason: str) -> None:
         """Once for each attempt and alarm: what holds an order up may do so for hours."""
