@@ -217,7 +217,7 @@ class RecordNotice(msgspec.Struct, frozen=True):
             cause = self._cause_of_outgoing(past)
             if cause is None:
                 return ()
-            if cause == "outgoing_unexplained" and self.left is not None:
+            if cause == "outgoing_unexplained" and self.left is not None and not self._is_prepared(past):
                 news = find(past, now, self.actor, self.left)
                 if self._may_be_lost(past):
                     return news
@@ -241,13 +241,15 @@ class RecordNotice(msgspec.Struct, frozen=True):
         signed = any(
             isinstance(it, PayoutSigned | InstructionSigned) and it.txid == self.notice.txid for it in happened
         )
-        prepared = any(
-            isinstance(it, PayoutPrepared | InstructionPrepared) and it.attempt.txid == self.notice.txid
-            for it in happened
-        )
-        if signed or (prepared and self._may_be_lost(past)):
+        if signed or (self._is_prepared(past) and self._may_be_lost(past)):
             return None  # what was prepared before the copy was made, and signed after it, ends as ever
         return "outgoing_unexplained"
+
+    def _is_prepared(self, past: Past) -> bool:
+        """Whether these are bytes of an order here, whoever signed them: then its own end books what they did."""
+        happened = (recorded.event for recorded in past.history(self.sent_by)) if self.sent_by else ()
+        attempts = (it.attempt for it in happened if isinstance(it, PayoutPrepared | InstructionPrepared))
+        return any(attempt.txid == self.notice.txid for attempt in attempts)
 
     def _may_be_lost(self, past: Past) -> bool:
         restored = unsettled(past)

@@ -206,7 +206,6 @@ class TestAddressPool:
         assert backend.pool.highest_index("payin/") == 10
         assert backend.pool.highest_index("other/") == -1
 
-
     def test_what_is_kept_is_ours_and_given_to_nobody(self, backend: Backend) -> None:
         """Nor later, when it is made once more; and it counts as an index that is used."""
         backend.pool.keep([ready(7), ready(8)])

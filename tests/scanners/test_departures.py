@@ -145,6 +145,22 @@ def test_a_payout_that_was_prepared_before_the_copy_ends_as_ever() -> None:
     assert causes(world) == ("restored",)
 
 
+def test_bytes_of_ours_that_another_copy_signed_are_booked_by_their_own_end_alone() -> None:
+    """They stop signing, as nobody here signed them; the payout's own receipt books them, and nothing does so twice."""
+    payment = owned(1, HOT, TRIGGER, "SUCCESS", transfer_log(HOT, THEM, 1_000_000))
+    world, wished = World(), order(ACCOUNT, "p1", 1_000_000)
+    prepared = msgspec.structs.replace(attempt(wished), txid=payment.transaction.txid)
+    execute(
+        world.ledger,
+        fund(ACCOUNT, 10_000_000, "a"),
+        request_payout(wished),
+        PrepareAttempt(wished, ACTOR, attempt=prepared),
+    )
+    solid(world, payment)
+    assert left(world) == []
+    assert causes(world) == ("outgoing_unexplained",)
+
+
 def test_what_the_copy_knew_is_no_lost_history() -> None:
     """A transaction in a block that the copy had read was unexplained then, and is now; either way it is booked."""
     world = World()

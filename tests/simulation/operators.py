@@ -69,14 +69,12 @@ class Operators:
             return
         database, (mark, totals) = draw.choice(self.kept)
         way = draw.choice(("declared", "declared", "silently", "silently", "reverted"))
-        queues = draw.choice(("copied", "empty", "kept"))
+        queues = draw.choice(("copied", "empty"))
         self._trace(f"put back {way}, queues {queues}, at {database.store.head()} of {self.system.store.head()}")
         put = database.copied()
         if queues != "copied":
             for queue in (put.facts, put.work, put.segments):
                 queue.purge()
-        if queues == "kept":
-            put.facts, put.work = self.system.facts, self.system.work
         self._gave_up(self.system.database, put)
         self.system.put(put)
         if way == "declared":
