@@ -24,6 +24,8 @@ HEADS: Final = frozenset({"getnowblock", "getblock", "getblockbylatestnum", "get
 HOLD_SECONDS: Final = 60
 HOLD_SECONDS_MAX: Final = 600
 RETURNED_MAX: Final = 256 * 1024 * 1024
+NESTED: Final = b"[" * 100_000
+"""Lists within lists as JSON, by gRPC groups within groups: whoever reads it level by level runs out of stack."""
 SUSPENSION_SLOTS: Final = 9
 """TronGrid's 27 s, in slots: it keeps a breach of the limit in mind for as many blocks whatever the interval."""
 
@@ -50,6 +52,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
     "timeout": frozenset(),
     "drop_connection": frozenset(),
     "garbage": frozenset(),
+    "nested": frozenset(),
     "stale": HEADS,
     "lagging": frozenset(),
     "early_solid": frozenset(),
@@ -236,12 +239,12 @@ class Faults:
         return answer
 
     def garble(self, path: str, body: bytes) -> bytes:
-        """The body, cut in half where garbage is armed: the request was carried out."""
-        fault = self.find("garbage", path=path)
+        """The body cut in half, or a bomb in its place, where garbage or nested is armed: the request was carried out."""
+        fault = self.find("garbage", "nested", path=path)
         if fault is None:
             return body
         self.strike(fault)
-        return body[: len(body) // 2]
+        return NESTED if fault.kind == "nested" else body[: len(body) // 2]
 
 
 def silence_of(fault: Fault) -> Silence:

@@ -179,6 +179,15 @@ def test_garbage(client: Client) -> None:
     assert client.devnet.chain.pending(transaction.txid)
 
 
+def test_an_answer_is_a_bomb_of_nesting(client: Client) -> None:
+    """Lists stand within lists, deeper than anybody's stack."""
+    client.arm("nested")
+    answer = client.http.post("/wallet/getnowblock")
+    with pytest.raises(RecursionError):
+        msgspec.json.decode(answer.content)
+    assert client.http.post("/wallet/getnowblock").json()["blockID"]
+
+
 @pytest.mark.parametrize(
     ("kind", "error", "waited_ms"),
     [

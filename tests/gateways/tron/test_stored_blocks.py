@@ -27,7 +27,7 @@ from gateways.tron.receipt_stream import FOREIGN, ReceiptStream
 from scanners.blocks import InvalidBlock, NotWhole, check, check_receipts, transfers
 from scanners.observer import Observer
 from tests.gateways.tron.grpc_calls import made_node
-from tests.gateways.tron.test_java_tron import SHOWN, TOKEN, answered
+from tests.gateways.tron.test_java_tron import SHOWN, TOKEN, answered, token_of
 from tests.support.memory import MemoryCursors, MemoryOutstanding, MemoryPool, MemoryQueue, MemorySolidLog
 
 pytestmark = pytest.mark.fast
@@ -74,7 +74,7 @@ def test_a_recorded_block_proves_itself_whatever_is_in_it(shown: Any) -> None:
     block, receipts = told(shown)
     check(block)
     check_receipts(block, receipts)
-    moved = [[t.sender.hex(), t.receiver.hex(), t.amount_minor, t.currency] for t in transfers(block, receipts, TOKEN)]
+    moved = [[t.sender.hex(), t.receiver.hex(), t.amount_minor, t.currency] for t in transfers(block, receipts, token_of(shown))]
     assert moved == shown["moves"]
     by_json, receipts_by_json = answered(shown)
     assert receipts == list(receipts_by_json)
