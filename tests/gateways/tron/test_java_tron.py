@@ -55,7 +55,10 @@ def test_a_recorded_block_moves_what_java_tron_moved(shown: Any) -> None:
     """Each transfer is found with its ends and amount, nothing else is, and no receipt denies the block."""
     block, receipts = answered(shown)
     check_receipts(block, receipts)
-    moved = [[t.sender.hex(), t.receiver.hex(), t.amount_minor, t.currency] for t in transfers(block, receipts, token_of(shown))]
+    moved = [
+        [t.sender.hex(), t.receiver.hex(), t.amount_minor, t.currency]
+        for t in transfers(block, receipts, token_of(shown))
+    ]
     assert moved == shown["moves"]
 
 

@@ -74,7 +74,10 @@ def test_a_recorded_block_proves_itself_whatever_is_in_it(shown: Any) -> None:
     block, receipts = told(shown)
     check(block)
     check_receipts(block, receipts)
-    moved = [[t.sender.hex(), t.receiver.hex(), t.amount_minor, t.currency] for t in transfers(block, receipts, token_of(shown))]
+    moved = [
+        [t.sender.hex(), t.receiver.hex(), t.amount_minor, t.currency]
+        for t in transfers(block, receipts, token_of(shown))
+    ]
     assert moved == shown["moves"]
     by_json, receipts_by_json = answered(shown)
     assert receipts == list(receipts_by_json)
