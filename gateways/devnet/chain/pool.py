@@ -181,9 +181,12 @@ def _recovered(txid: str, signature: bytes) -> Address:
 def _signer(transaction: Transaction, signature: bytes) -> Address:
     header = signature[64] + 27 if signature[64] < HEADERS.start else signature[64]
     if header not in HEADERS:
-        raise _unsigned(f"Header byte out of range: {header}")
+        raise _unsigned(f"java.security.SignatureException: Header byte out of range: {header}")
+    recovery_id = (header - HEADERS.start) % 4
+    if recovery_id > 1:
+        raise _unsigned("java.security.SignatureException: Could not recover public key from signature")
     try:
-        return _recovered(transaction.txid, signature[:64] + bytes([(header - HEADERS.start) % 4]))
+        return _recovered(transaction.txid, signature[:64] + bytes([recovery_id]))
     except InvalidSignature as error:
         raise _unsigned(str(error)) from error
 

@@ -31,6 +31,8 @@ from gateways.devnet.state.kinds import UPDATE_ACCOUNT, VOTE, WITHDRAW_REWARD
 from gateways.devnet.state.state import Overlay
 from gateways.devnet.state.transaction import Transaction
 
+SIGNATURE_BYTES: Final = 65
+"""Of each signature do not count where an account is made; what somebody put behind one does."""
 DECREED: Final = "in this block only, as it was decreed"
 
 
@@ -62,7 +64,7 @@ def actuate(state: Overlay, transaction: Transaction, context: Context) -> Outco
 
 
 def _check_creation_size(transaction: Transaction, bytes_max: int) -> None:
-    size = len(transaction.raw_data)
+    size = len(transaction.encode()) - SIGNATURE_BYTES * len(transaction.signatures)
     if size > bytes_max:
         message = (
             f"Too big new account transaction, TxId {transaction.txid}, the size is {size} bytes, maxTxSize {bytes_max}"

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.tron.protobuf import MalformedProtobuf, read_fields
+from core.tron.protobuf import Field, MalformedProtobuf, Message, read_fields
 from core.tron.secp256k1 import sha256
 from core.tron.transactions import CONTRACT_RESULTS, PACKAGE, RAW, RESULT, SIGNED
 from gateways.devnet.state.kinds import KINDS, UNKNOWN
@@ -12,6 +12,8 @@ from gateways.devnet.state.wire import canonical, unknown_fields
 
 RESULT_BYTES_MAX: Final = 64
 """What bandwidth is charged for the result that the node adds to each contract."""
+_ACCOUNT_ID: Final = Message("AccountId", Field(1, "name", "bytes"), Field(2, "address", "bytes"))
+_AUTHORITY: Final = Message("authority", Field(1, "account", _ACCOUNT_ID), Field(2, "permission_name", "bytes"))
 
 
 class Transaction(msgspec.Struct, frozen=True):
@@ -78,6 +80,8 @@ def decode(data: bytes) -> tuple[Transaction, str]:
     """
     signed = SIGNED.read(data)
     raw_data = b"".join(item for number, _, item in read_fields(data) if number == 1 and isinstance(item, bytes))
+    for authority in RAW.read(raw_data).get("auths", ()):
+        _AUTHORITY.read(authority)  # nobody looks at them, and what is none is no transaction
     rets = [RESULT.read(ret) for ret in signed.get("ret", [])]
     ended = rets[0].get("contractRet", 0) if rets else 0
     contract_ret = CONTRACT_RESULTS[ended] if rets and 0 <= ended < len(CONTRACT_RESULTS) else ""

@@ -25,6 +25,14 @@ def transfer(devnet: Devnet, amount_sun: int = TRX, **raw: Any) -> Transaction:
     return signed
 
 
+def extended(transaction: Transaction, behind: bytes) -> Transaction:
+    return resigned(transaction, transaction.signatures[0] + behind)
+
+
+def ended(transaction: Transaction, version: int) -> Transaction:
+    return resigned(transaction, transaction.signatures[0][:64] + bytes([version]))
+
+
 def resigned(transaction: Transaction, *signatures: bytes) -> Transaction:
     return msgspec.structs.replace(transaction, signatures=signatures)
 
@@ -121,6 +129,24 @@ REFUSED: list[tuple[str, Callable[[Devnet], Transaction], str, str]] = [
         lambda d: d.signed(d.alice, 1, {"to_address": STRANGER, "amount": 1}, data=bytes(1000)),
         "TOO_BIG_TRANSACTION_ERROR",
         "Too big new account transaction",
+    ),
+    (
+        "creation with much behind its signature",
+        lambda d: extended(d.signed(d.alice, 1, {"to_address": STRANGER, "amount": 1}), bytes(935)),
+        "TOO_BIG_TRANSACTION_ERROR",
+        "Too big new account transaction",
+    ),
+    (
+        "a recovery id of a point that is none",
+        lambda d: ended(transfer(d), 2),
+        "SIGERROR",
+        "Validate signature error: java.security.SignatureException: Could not recover public key from signature",
+    ),
+    (
+        "a last byte that no signature has",
+        lambda d: ended(transfer(d), 26),
+        "SIGERROR",
+        "Validate signature error: java.security.SignatureException: Header byte out of range: 53",
     ),
 ]
 

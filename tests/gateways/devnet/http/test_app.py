@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from core.tron.address import TRANSFER_TOPIC, USDT_MAINNET, Address
-from core.tron.transactions import SIGNED
+from core.tron.transactions import RAW, SIGNED
 from gateways.devnet.chain.genesis import USDT
 from gateways.devnet.node import Config
 from gateways.devnet.server import Devnet
@@ -300,6 +300,16 @@ def test_garbage_is_no_transaction(client: Client) -> None:
     """Bytes that are no Transaction are an Error object, not a verdict."""
     for transaction in ("zz", "0a", "ff" * 40):
         assert "Error" in client.post("/wallet/broadcasthex", transaction=transaction)
+
+
+@pytest.mark.parametrize(
+    ("authority", "is_one"), [(b"\x0a\x03\x0a\x01a", True), (b"\x0a\x01a", False), (b"\xff", False)]
+)
+def test_an_authority_that_is_none_is_no_transaction(client: Client, authority: bytes, is_one: bool) -> None:
+    """What nobody looks at must still be what java-tron can read."""
+    raw = RAW.encode({"auths": [authority], "timestamp": 1})
+    answer = client.post("/wallet/broadcasthex", transaction=SIGNED.encode({"raw_data": raw}).hex())
+    assert ("InvalidProtocolBufferException" in answer.get("Error", "")) != is_one
 
 
 def test_blocks_by_range(client: Client) -> None:
