@@ -622,6 +622,27 @@ class Checkpoint:
         self.receipts = [line[9:] for line in receipts]
 
 
+ENDORSES = "counterfoil: from now on this key signs in the place of the one that signs this"
+
+
+def with_endorsed(keys, folder):
+    """These keys, and those that they endorse by notes in the archive, one after the other."""
+    known, notes = list(keys), [path.read_text() for path in sorted(Path(folder).glob("keys/*.note"))]
+    found = True
+    while found:
+        found = False
+        for note in list(notes):
+            try:
+                said, key, _ = open_note(note, [Key(text) for text in known]).split("\n", 2)
+            except ValueError:
+                continue
+            notes.remove(note)
+            if said == ENDORSES and key not in known:
+                known.append(key)
+                found = True
+    return known
+
+
 def read_archive(folder):
     """(name, content) of every archived checkpoint, by number."""
     paths = sorted(Path(folder).rglob("*.json"), key=lambda path: int(path.stem) if path.stem.isdigit() else -1)
@@ -966,6 +987,10 @@ class Stories:
         self.last_sweeps = {}  # deposit address -> the stream of its last sweep
         self.set_aside = set()  # deposit addresses in quarantine
         self.wallets = {}  # role -> the address that plays it
+        self.rotations = {}  # role -> how far its rotation has come: "asked", or (from, to)
+        self.seeds = 1  # how many seeds deposit addresses come from
+        self.seed_asked = False
+        self.former = {}  # an address that another has replaced -> its role
         self.lost = {}  # txid -> what left in history that a restore lost
         self.lost_equals = {}  # (payee, amount) -> the txids of what paid that
         self.said_of_lost = {}  # txid -> the payout that it was said to be, or "written off"
@@ -1166,10 +1191,21 @@ class Stories:
             wrong = "the transaction id is not the hash of the bytes"
         elif txid in self.txids:
             wrong = f"its transaction id is that of {self.txids[txid]}"
+        elif attempt.get("from_address") in self.former:
+            wrong = self.of_former(order, attempt["from_address"])
         self.txids[txid] = stream
         leaving.attempts.append(attempt)
         leaving.state = "prepared"
         return wrong
+
+    def of_former(self, order, address):
+        """What is wrong with bytes of a wallet that another has replaced, if anything is."""
+        purpose, act = order.get("purpose"), order.get("act", {})
+        if purpose not in ("rotation", "loan_return", "evacuation"):
+            return f"another wallet has replaced {address}"
+        if purpose == "rotation" and act.get("to") not in (None, self.wallets[self.former[address]]):
+            return f"it does not go to the wallet that has replaced {address}"
+        return None
 
     # Instructions: what our wallets send each other, lend and stake
 
@@ -1301,8 +1337,58 @@ class Stories:
     # Others
 
     def registered(self, stream, version, state):
-        self.wallets[state["role"]] = state["address"]
-        return OTHERS, None if stream == f"wallet-{state['role']}" else "the stream is not named by its role"
+        """A role is played by another address only when its rotation has begun."""
+        role, address = state["role"], state["address"]
+        wrong = None if stream == f"wallet-{role}" else "the stream is not named by its role"
+        if role in self.wallets and self.rotations.get(role) != (self.wallets[role], address):
+            wrong = wrong or f"{self.wallets[role]} is the {role} wallet, and nothing says that {address} replaces it"
+        if role in self.wallets:
+            self.former[self.wallets[role]] = role
+        self.wallets[role] = address
+        return OTHERS, wrong
+
+    def rotation_asked(self, stream, version, state):
+        role = state["role"]
+        wrong = None if stream == f"wallet-{role}" and role in self.wallets else "there is no such wallet"
+        if role in self.rotations:
+            wrong = wrong or "another rotation is under way"
+        self.rotations[role] = "asked"
+        return OTHERS, wrong
+
+    def rotation_given_up(self, stream, version, state):
+        wrong = None if self.rotations.get(state["role"]) == "asked" else "nobody asked for it, or it has begun"
+        self.rotations.pop(state["role"], None)
+        return OTHERS, wrong
+
+    def rotation_begun(self, stream, version, state):
+        role, before, after = state["role"], state["from_address"], state["to_address"]
+        wrong = None
+        if self.rotations.get(role) != "asked":
+            wrong = "nobody asked for it, or it has begun"
+        elif self.wallets.get(role) != before:
+            wrong = f"{before} is not the {role} wallet"
+        elif after in self.former or after in self.wallets.values():
+            wrong = f"{after} plays a role already, or has played one"
+        self.rotations[role] = (before, after)
+        return OTHERS, wrong
+
+    def retired(self, stream, version, state):
+        role, address = state["role"], state["address"]
+        known = self.rotations.pop(role, None)
+        right = known is not None and known != "asked" and known[0] == address and self.former.get(address) == role
+        return OTHERS, None if right else f"{address} was not being emptied"
+
+    def seed_rotation_asked(self, stream, version, state):
+        wrong = "another seed is asked for already" if self.seed_asked else None
+        self.seed_asked = True
+        return OTHERS, wrong
+
+    def seed_rotated(self, stream, version, state):
+        wrong = None if self.seed_asked else "nobody asked for another seed"
+        if state["number"] != self.seeds + 1:
+            wrong = wrong or f"seed {state['number']} follows {self.seeds} others"
+        self.seeds, self.seed_asked = state["number"], False
+        return OTHERS, wrong
 
     def quarantined(self, stream, version, state):
         address = state["address"]
@@ -1606,6 +1692,12 @@ STORIES = {
     b"sweep.deferred/1": Stories.sweep_deferred,
     b"sweep.released/1": Stories.sweep_released,
     b"wallet.registered/1": Stories.registered,
+    b"wallet.rotation-asked/1": Stories.rotation_asked,
+    b"wallet.rotation-given-up/1": Stories.rotation_given_up,
+    b"wallet.rotation-begun/1": Stories.rotation_begun,
+    b"wallet.retired/1": Stories.retired,
+    b"seed.rotation-asked/1": Stories.seed_rotation_asked,
+    b"seed.rotated/1": Stories.seed_rotated,
     b"address.quarantined/1": Stories.quarantined,
     b"address.released/1": Stories.released,
     b"token.funds-destroyed/2": Stories.destroyed,
@@ -1840,6 +1932,8 @@ def main():
             )
             command.add_argument("--json", action="store_true", help="findings as JSON")
     options = parser.parse_args()
+    if getattr(options, "archive", None):
+        options.key = with_endorsed(options.key, options.archive)
     run = {"history": verify_history, "receipt": verify_receipt, "statement": verify_statement}[options.command]
     try:
         holds = run(options)

@@ -3,7 +3,7 @@
 A copy has the same ready addresses as what it was copied from. So they are given out only once the fence holds (fence.py), and
 what is known of the chain has reached what was seen of it since the start (caught_up.py). An address that holds coins by then
 though nobody here was given it, was given out by a later store. After any doubt about the store all that were ready are given
-up, and new ones come from indexes that no other copy has come to.
+up, and new ones come from indexes that no other copy has come to. Those of a seed that was replaced are given up, too.
 
 Before the door is opened the store is claimed: of two copies that run at once the one that claims it later goes on, once the
 other has looked and shut its own; and it gives up what was ready, since the other may have given it out until then.
@@ -15,6 +15,7 @@ from typing import Final
 from core.ledger.ledger import EventStore
 from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressDoor, AddressPool
+from core.streams.deposit_seed import SEED, SeedRotated
 from core.streams.restores import StoreRestored
 from core.streams.store import STORE, StoreIsOlder
 from core.tron.chain import BlockRef
@@ -74,6 +75,9 @@ class Doorkeeper:
         if doubted_at > self._door.given_up_to():
             self._door.give_up(doubted_at, self._first_free())
             self._read_to = None
+        rotated_at = self._rotated_at()
+        if rotated_at > self._door.given_up_to():  # what is ready is of the seed before
+            self._door.give_up(rotated_at, self._door.first_index())
         if self._has_read() and (self._door.is_open() or self._has_claimed()):
             self._door.give_up_used()
             self._door.open()
@@ -95,6 +99,11 @@ class Doorkeeper:
         """The last position at which this store was found to be a copy, or was said to be one."""
         history = self._store.histories([STORE]).get(STORE, ())
         return max((it.position for it in history if isinstance(it.event, StoreIsOlder | StoreRestored)), default=0)
+
+    def _rotated_at(self) -> int:
+        """The position of the last event by which another seed was taken, 0 without any."""
+        history = self._store.histories([SEED]).get(SEED, ())
+        return max((it.position for it in history if isinstance(it.event, SeedRotated)), default=0)
 
     def _has_read(self) -> bool:
         """Whether the chain is read, and the view shows what was."""

@@ -89,6 +89,11 @@ class Addresses:
     def _kept(self) -> int:
         return 0 if self._indexes is None else self._indexes.load(self._prefix)
 
+    def derive_from(self, prefix: str) -> None:
+        """Another seed, whose key ids begin so: from now on addresses are derived from it."""
+        if prefix != self._prefix:
+            self._prefix, self._recognised = prefix, False
+
     def next_index(self) -> int:
         """Behind every address that the pool has."""
         return self._pool.highest_index(f"{self._prefix}{DEPOSIT_ROOT}/") + 1

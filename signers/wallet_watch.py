@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.ledger.ledger import EventStore
+from core.ledger.ledger import EventStore, state_of
 from core.ledger.money import format_amount
 from core.ports.alarm import Alarm
 from core.ports.chain import Chain
-from core.streams.treasury import Role
+from core.streams.treasury import Role, wallet_stream
 from core.streams.wallet_numbers import Floors, WalletBoard, WalletNumbers
+from core.streams.wallet_rotation import NOBODY, ROTATED_ROLES
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from core.tron.resources import units_of
@@ -42,6 +43,8 @@ class WalletWatch:
         self._alarm = alarm
         self._next: datetime | None = None
         self._below: set[str] = set()
+        self._shows_former = True
+        """The board may show a wallet that was replaced, as far as this process knows."""
 
     def step(self) -> bool:
         """A look every 30 seconds; never anything that others wait for, so it is never busy. Raises Unavailable."""
@@ -51,12 +54,22 @@ class WalletWatch:
         solid = self._node.solid()
         numbers = [self._look(role, address, solid) for role, address in wallets_of(self._store).items()]  # type: ignore[arg-type]
         self._board.put(numbers)
+        self._look_at_former(solid)
         below = {name: sentence for each in numbers for name, sentence in shortages(each)}
         for name in below.keys() - self._below:
             self._alarm(name, below[name])
         self._below = set(below)
         self._next = now + EVERY
         return False
+
+    def _look_at_former(self, solid: BlockRef) -> None:
+        """What is left of a wallet that is being emptied; once more when it is retired, to take it off."""
+        known = {role: state_of(self._store, wallet_stream(role), NOBODY) for role in ROTATED_ROLES}
+        begun = [(role, each.begun.from_address) for role, each in known.items() if each.begun is not None]
+        if begun or self._shows_former:
+            numbers = [self._look(role, Address.from_base58(address), solid) for role, address in begun]
+            self._board.put_former(numbers)
+            self._shows_former = bool(numbers)
 
     def _look(self, role: Role, address: Address, solid: BlockRef) -> WalletNumbers:
         account, resources = self._node.solid_account(address), self._node.resources(address)

@@ -218,6 +218,20 @@ class WalletExists(Refusal, frozen=True):
     address: str
 
 
+class RotationUnderWay(Refusal, frozen=True):
+    """The {role} wallet is being rotated already: `counterfoil wallets list` shows how far that is."""
+
+    status: ClassVar[int] = 409
+
+    role: str
+
+
+class SeedRotationUnderWay(Refusal, frozen=True):
+    """Another deposit seed is asked for already: the process addresses takes it up."""
+
+    status: ClassVar[int] = 409
+
+
 class NoColdWallet(Refusal, frozen=True):
     """There is no cold wallet that coins could go to. Name one with `counterfoil wallets register cold ADDRESS`."""
 

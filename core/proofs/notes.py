@@ -7,6 +7,7 @@ hand, once, and compares everything with.
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Final, Protocol, Self
 
@@ -14,6 +15,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+ENDORSES: Final = "counterfoil: from now on this key signs in the place of the one that signs this"
 _ED25519: Final = b"\x01"
 _DASH: Final = "\N{EM DASH} "
 
@@ -104,3 +106,8 @@ def opened_by(note: str, keys: Sequence[NoteKey]) -> str:
         except NoteRefused as error:
             refused = error
     raise refused
+
+
+def endorsement(old: NoteSigner, new: NoteKey, at: datetime) -> str:
+    """The note by which a key says which one comes after it: who knows the old one needs nobody's word for the new one."""
+    return signed(f"{ENDORSES}\n{new}\n{at.isoformat()}\n", old.key, old.sign)

@@ -8,6 +8,7 @@ from core.streams import (
     accepted_blocks,
     accounts,
     addresses,
+    deposit_seed,
     deposits,
     evacuation,
     instructions,
@@ -23,6 +24,7 @@ from core.streams import (
     store,
     sweeps,
     treasury,
+    wallet_rotation,
 )
 from core.streams.payout import approvals as payout_approvals
 
@@ -43,6 +45,7 @@ STREAMS: Final = {
     "payin.": "payin-",
     "payout.": "payout-",
     "period.": "period-",
+    "seed.": "seed",
     "signing.": "signing",
     "store.": "store",
     "sweep.": "sweep-",
@@ -66,6 +69,7 @@ __all__ = [
     "accepted_blocks",
     "accounts",
     "addresses",
+    "deposit_seed",
     "deposits",
     "evacuation",
     "instructions",
@@ -83,4 +87,5 @@ __all__ = [
     "sweeps",
     "topics_by_stream",
     "treasury",
+    "wallet_rotation",
 ]

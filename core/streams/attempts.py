@@ -169,6 +169,13 @@ class Order(Protocol):
     def lost(self) -> str:
         """The stream of what left in lost history and may have been this; "" where nothing can have."""
 
+    @property
+    def payer(self) -> str:
+        """The stream of the system wallet that makes it; "" where none does."""
+
+    def made_by(self, address: str, past: Past) -> Refusal | None:
+        """Why it may not be prepared for this address; `past` has the stream of its payer."""
+
     def held(self, past: Past) -> Refusal | None:
         """Why no bytes of it may be made or signed now, whoever asks; `past` has its owners, and what may have been it."""
 
@@ -241,11 +248,15 @@ class PrepareAttempt(_SigningCommand, frozen=True, kw_only=True):
 
     attempt: Attempt
 
+    def streams(self) -> list[str]:
+        payer = self.order.payer
+        return list(dict.fromkeys([*super().streams(), *([payer] if payer else [])]))
+
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         known = self._known(past)
         if (held := self._held(known, known.attempts.preparing(self.attempt), "prepared")) is not None:
             return held
-        held = self._stopped(past) or self.order.held(past)
+        held = self._stopped(past) or self.order.held(past) or self.order.made_by(self.attempt.from_address, past)
         return held or self._new(self._steps.prepared, now, attempt=self.attempt)
 
 

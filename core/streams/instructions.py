@@ -22,16 +22,19 @@ from core.ledger.journal import Posting
 from core.ledger.ledger import Past
 from core.ledger.refusals import ConflictingFacts, Refusal, WrongState
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
-from core.streams.treasury import COLD_WALLET
+from core.streams.treasury import COLD_WALLET, wallet_stream
 from core.streams.treasury import Wallet as WalletState
+from core.streams.wallet_rotation import NOBODY, must_play
 from core.tron.chain import Resource
 
-Purpose = Literal["sweep", "fuel", "loan", "loan_return", "excess", "refill", "stake", "evacuation"]
+Purpose = Literal["sweep", "fuel", "loan", "loan_return", "excess", "refill", "stake", "evacuation", "rotation"]
 """A deposit address's coins; TRX for that; energy lent for that, and taken back; hot to cold; cold to hot; stake; the hot
-wallet's coins to cold storage while everything goes there."""
+wallet's coins to cold storage while everything goes there; what a replaced wallet has, to the one in its place."""
 Wallet = Literal["payin", "hot", "cold", "gas"]
 State = Literal["absent", "given", "prepared", "broadcast", "confirmed", "failed", "withdrawn"]
 FINAL: Final[frozenset[State]] = frozenset({"confirmed", "failed", "withdrawn"})
+OF_FORMER: Final[frozenset[Purpose]] = frozenset({"rotation", "loan_return", "evacuation"})
+"""All that a wallet makes which another has replaced."""
 
 
 def instruction_stream(instruction_id: str) -> str:
@@ -109,15 +112,31 @@ class Instruction(msgspec.Struct, frozen=True):
 
     @property
     def owners(self) -> Sequence[str]:
-        """The treasury's coins are no account's; where they go may matter."""
-        return (COLD_WALLET,)
+        """The treasury's coins are no account's; where they go may matter: to cold storage, or to a wallet's successor."""
+        return (COLD_WALLET, self.payer) if self.purpose == "rotation" else (COLD_WALLET,)
+
+    @property
+    def payer(self) -> str:
+        return wallet_stream(self.wallet) if self.wallet in ("hot", "gas") else ""
 
     @property
     def lost(self) -> str:
         return ""
 
-    def held(self, _: Past) -> Refusal | None:
-        return None
+    def held(self, past: Past) -> Refusal | None:
+        """What empties a replaced wallet goes to the one in its place, and nowhere else."""
+        if self.purpose != "rotation" or isinstance(self.act, Unfreeze | WithdrawUnfrozen | Undelegate):
+            return None
+        playing = past.state(wallet_stream(self.wallet), NOBODY).playing
+        if playing is not None and isinstance(self.act, SendToken | SendTrx) and self.act.to == playing.address:
+            return None
+        return WrongState(stream=self.stream, state="not to the wallet that plays the role now", wish="made")
+
+    def made_by(self, address: str, past: Past) -> Refusal | None:
+        """A replaced wallet makes nothing but what empties it."""
+        if self.purpose in OF_FORMER or not self.payer:
+            return None
+        return must_play(self.stream, address, past.state(self.payer, NOBODY))
 
     def evacuates(self, past: Past) -> bool:
         cold = past.state(COLD_WALLET, WalletState()).registered

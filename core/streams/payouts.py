@@ -43,7 +43,8 @@ from core.streams.addresses import UNASSIGNED, address_stream
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
 from core.streams.lost_outgoing import lost_stream, may_be_paid
 from core.streams.set_aside import freeze_stream, must_not_be_frozen
-from core.streams.treasury import WALLET_STREAMS, role_of
+from core.streams.treasury import HOT_WALLET, WALLET_STREAMS, role_of
+from core.streams.wallet_rotation import NOBODY, must_play
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
 FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelled"})
@@ -95,6 +96,15 @@ class PayoutOrder(msgspec.Struct, frozen=True, gc=False):
     @property
     def owners(self) -> Sequence[str]:
         return [account_stream(self.account_id), freeze_stream(self.account_id)]
+
+    @property
+    def payer(self) -> str:
+        """The stream of the wallet that pays it."""
+        return HOT_WALLET
+
+    def made_by(self, address: str, past: Past) -> Refusal | None:
+        """A replaced hot wallet pays nobody."""
+        return must_play(self.stream, address, past.state(HOT_WALLET, NOBODY))
 
     @property
     def lost(self) -> str:

@@ -44,6 +44,7 @@ def wallet_stream(role: str) -> str:
 
 WALLET_STREAMS: Final = tuple(wallet_stream(role) for role in ROLES)
 COLD_WALLET: Final = wallet_stream("cold")
+HOT_WALLET: Final = wallet_stream("hot")
 
 
 # Events: stored as they are for ever, so a change is a new version and an upcast

@@ -63,6 +63,9 @@ class WalletBoard(Protocol):
     def put(self, numbers: Sequence[WalletNumbers]) -> None:
         """Keep these in the place of the ones before. Raises Unavailable."""
 
+    def put_former(self, numbers: Sequence[WalletNumbers]) -> None:
+        """The same of wallets that were replaced: these, and no other. Raises Unavailable."""
+
     def differ(self, differences: Sequence[WalletDifference]) -> None:
         """These stand now, and no other. One that stood before keeps the time since when it does. Raises Unavailable."""
 

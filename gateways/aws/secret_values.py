@@ -25,8 +25,8 @@ from gateways.aws.names import (
     login_secret,
     secret_name,
 )
-from gateways.aws.secrets import SecretStore
-from gateways.aws.seed import open_seed, wrapping_key
+from gateways.aws.secrets import PEPPER_BEFORE, SecretStore
+from gateways.aws.seed import open_seeds, wrapping_key
 from gateways.aws.session import Aws
 from gateways.postgres.connections import conninfo_of
 from gateways.postgres.roles import LOGINS
@@ -34,7 +34,7 @@ from gateways.settings import Settings
 from gateways.user_error import UserError
 
 DATABASE: Final = "database"
-ROTATED: Final = (FOR_WEBHOOKS, FOR_FACTS, FOR_SEED, DATABASE)
+ROTATED: Final = (FOR_WEBHOOKS, FOR_FACTS, FOR_API, FOR_SEED, DATABASE)
 """What may be replaced while everything runs."""
 _KEYS: Final = {
     "api_key_pepper",
@@ -73,13 +73,26 @@ def rotate(settings: Settings, name: str) -> list[str]:
         return [secret_name(settings.aws_prefix, each) for each in _rotate_logins(settings, store)]
     if name == FOR_SEED:
         kms = Kms(Aws(settings))
-        store.put(FOR_SEED, seed.wrap_again(kms, wrapping_key(settings), open_seed(settings, kms)))
+        store.put(FOR_SEED, seed.wrap_again(kms, wrapping_key(settings), *open_seeds(settings, kms)))
+    elif name == FOR_API:
+        kept = store.fields(name, fresh_s=0)
+        before = {PEPPER_BEFORE: kept["api_key_pepper"], "api_key_pepper": secrets.token_hex(32)}
+        store.put(name, {**kept, **before})
     elif name in ROTATED:
         store.fields(name)  # a first value is not ours to make here
         store.put(name, _fresh(name))
     else:
         raise UserError(f"{name} is not replaced while it is in use: choose one of {', '.join(ROTATED)}")
     return [secret_name(settings.aws_prefix, name)]
+
+
+def add_seed(settings: Settings, number: int) -> str:
+    """Put the n-th deposit seed in front of those that are there, unless it is there -> the secret's name."""
+    store = SecretStore(Aws(settings))
+    kept = store.fields(FOR_SEED, fresh_s=0)
+    if len(seed.older_of(kept)) + 1 < number:
+        store.put(FOR_SEED, seed.add(Kms(Aws(settings)), wrapping_key(settings), kept, number))
+    return secret_name(settings.aws_prefix, FOR_SEED)
 
 
 def refuse_one_machine(settings: Settings) -> None:

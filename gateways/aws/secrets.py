@@ -33,6 +33,8 @@ FACTS_OVERLAP: Final = timedelta(seconds=RETENTION_S)
 """As long as a queue keeps a message that was proven with the key before."""
 NOW: Final = "AWSCURRENT"
 BEFORE: Final = "AWSPREVIOUS"
+PEPPER_BEFORE: Final = "api_key_pepper_before"
+"""The field of the secret `api` with what the pepper was: keys that were made under it are known until it is replaced again."""
 _NO_VALUE: Final = "ResourceNotFoundException"
 
 
@@ -175,6 +177,11 @@ class AwsSecrets(Secrets):
 
     def deposit_fact_keys(self) -> Sequence[bytes]:
         return self._all(FOR_FACTS, "deposit_fact_key", FACTS_OVERLAP)
+
+    def api_key_peppers(self) -> Sequence[bytes]:
+        fields = self._store.fields(FOR_API)
+        names = ("api_key_pepper", *([PEPPER_BEFORE] if PEPPER_BEFORE in fields else []))
+        return [key_in(FOR_API, fields, name) for name in names]
 
     def _one(self, name: str, field: str) -> bytes:
         return key_in(name, self._store.fields(name), field)

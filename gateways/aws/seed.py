@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 SEED_BYTES: Final = 64
 NONCE_BYTES: Final = 12
+OLDER: Final = "older"
+"""The field with the seeds before the newest, as JSON; absent where there was one only."""
 
 
 class Seed(NamedTuple):
@@ -44,9 +47,23 @@ def make(kms: Kms, wrapping_key: str) -> dict[str, str]:
     return _wrapped(kms, wrapping_key, "", secrets.token_bytes(SEED_BYTES))
 
 
-def wrap_again(kms: Kms, wrapping_key: str, seed: Seed) -> dict[str, str]:
-    """The same seed under a new data key, perhaps of another wrapping key -> the secret's fields."""
-    return _wrapped(kms, wrapping_key, seed.seed_id, seed.secret)
+def wrap_again(kms: Kms, wrapping_key: str, *seeds: Seed) -> dict[str, str]:
+    """The same seeds, the newest first, under new data keys, perhaps of another wrapping key -> the secret's fields."""
+    newest, *older = (_wrapped(kms, wrapping_key, each.seed_id, each.secret) for each in seeds)
+    return newest | ({OLDER: msgspec.json.encode(older).decode()} if older else {})
+
+
+def add(kms: Kms, wrapping_key: str, kept: Mapping[str, str], number: int) -> dict[str, str]:
+    """Another seed, the n-th, in front of those that are kept -> the secret's fields. Nothing is unwrapped for it."""
+    before = {name: value for name, value in kept.items() if name != OLDER}
+    seed_id = f"{before['seed_id'].partition('/')[0]}/{number}"
+    made = _wrapped(kms, wrapping_key, seed_id, secrets.token_bytes(SEED_BYTES))
+    return made | {OLDER: msgspec.json.encode([before, *older_of(kept)]).decode()}
+
+
+def older_of(kept: Mapping[str, str]) -> list[dict[str, str]]:
+    """The seeds before the newest, each wrapped as it was made."""
+    return msgspec.json.decode(kept.get(OLDER, "[]"), type=list[dict[str, str]])
 
 
 def unwrap(kms: Kms, wrapping_key: str, kept: Mapping[str, str]) -> Seed:
@@ -75,13 +92,14 @@ def _context(seed_id: str) -> dict[str, str]:
     return {"counterfoil": "deposit-seed", "seed_id": seed_id or "new"}
 
 
-def open_seed(settings: Settings, kms: "Kms") -> "Seed":
-    """The seed of the deposit addresses, unwrapped."""
+def open_seeds(settings: Settings, kms: "Kms") -> list["Seed"]:
+    """The seeds of the deposit addresses, unwrapped, the newest first."""
     from gateways.aws.names import FOR_SEED
     from gateways.aws.secrets import SecretStore
     from gateways.aws.session import Aws
 
-    return unwrap(kms, wrapping_key(settings), SecretStore(Aws(settings)).fields(FOR_SEED))
+    kept, key = SecretStore(Aws(settings)).fields(FOR_SEED), wrapping_key(settings)
+    return [unwrap(kms, key, each) for each in (kept, *older_of(kept))]
 
 
 def wrapping_key(settings: Settings) -> str:

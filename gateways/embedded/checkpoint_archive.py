@@ -22,7 +22,9 @@ class FolderArchive:
         self.folder = folder
 
     def put(self, number: int, content: bytes) -> None:
-        path = self._path(number)
+        self._write(self._path(number), content)
+
+    def _write(self, path: Path, content: bytes) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
@@ -48,6 +50,12 @@ class FolderArchive:
         except OSError as error:
             raise Unavailable(f"the checkpoint archive {self.folder} cannot be written: {error}") from error
 
+    def endorse(self, key_id: str, note: str) -> None:
+        """Keep by which note a key was endorsed: <folder>/keys/<key id>.note. The first one stays."""
+        path = self.folder / "keys" / f"{key_id}.note"
+        if not path.exists():
+            self._write(path, note.encode())
+
     def get(self, number: int) -> bytes | None:
         try:
             return self._path(number).read_bytes()
@@ -68,4 +76,4 @@ class FolderArchive:
 
     def _compare(self, path: Path, content: bytes) -> None:
         if path.read_bytes() != content:
-            raise ArchiveConflict(f"{path} holds another checkpoint than this database")
+            raise ArchiveConflict(f"{path} holds another content than this database")

@@ -50,6 +50,23 @@ def load_or_create(path: Path, name: str) -> SeedSigner:
         return _read(path)
 
 
+def next_to(path: Path) -> SeedSigner:
+    """The key that is to come after the one in this file, under the same name: made once, and kept beside it."""
+    return load_or_create(_beside(path, "next"), load(path).key.name)
+
+
+def put_next(path: Path) -> None:
+    """The next key in the place of this one, which stays beside it under its id. Whoever has it open signs on with it."""
+    kept = _beside(path, load(path).key.key_id.hex())
+    kept.unlink(missing_ok=True)
+    kept.hardlink_to(path)
+    _beside(path, "next").replace(path)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}.{suffix}")
+
+
 def _read(path: Path) -> SeedSigner:
     refuse_if_shared(path)
     text = path.read_text(encoding="utf-8").strip()

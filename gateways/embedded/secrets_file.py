@@ -1,20 +1,43 @@
 """The platform's keys on one machine: made at the first start, kept in DATA/secrets.json for its owner's eyes only."""
 
+import contextlib
 import fcntl
+import os
 import secrets
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from gateways.platform_keys import Secrets
+from core.rotation import ROTATION_OVERLAP
+from gateways.platform_keys import Before, Secrets
 from gateways.postgres.roles import LOGINS
 from gateways.private_file import DamagedFile, refuse_if_shared, write_private
 
 _KEYS: Final = ("api_key_pepper", "position_key", "webhook_master", "deposit_fact_key")
 
 
-class SecretsFile(msgspec.Struct, frozen=True, kw_only=True):
+OVERLAPS: Final[Mapping[str, timedelta | None]] = {
+    "webhook_master": ROTATION_OVERLAP,
+    "deposit_fact_key": timedelta(days=14),
+    "api_key_pepper": None,
+}
+"""What may be replaced, and for how long the one before still counts; None: until the next time."""
+
+
+class Replaced(msgspec.Struct, frozen=True):
+    """What a key was before, in hex, and when it was replaced."""
+
+    value: str
+    at: datetime
+
+    def __repr__(self) -> str:
+        return "Replaced(hidden)"
+
+
+class SecretsFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The file's content: keys in hex, passwords of the database roles, the operator's bootstrap key."""
 
     api_key_pepper: str
@@ -24,10 +47,22 @@ class SecretsFile(msgspec.Struct, frozen=True, kw_only=True):
     role_passwords: dict[str, str]
     operator_api_key: str
     keystore_passphrase: str
+    replaced: dict[str, Replaced] = {}
+    """By the key's name."""
 
     @property
     def keys(self) -> Secrets:
-        return Secrets(**{name: bytes.fromhex(getattr(self, name)) for name in _KEYS})
+        keys = {name: bytes.fromhex(getattr(self, name)) for name in _KEYS}
+        return Secrets(**keys, before=self.before(_KEYS))
+
+    def before(self, names: Collection[str]) -> dict[str, Before]:
+        """Of these keys, what each was before, and until when that counts."""
+        kept = {name: each for name, each in self.replaced.items() if name in names}
+        overlaps = {name: OVERLAPS.get(name) for name in kept}
+        return {
+            name: Before(bytes.fromhex(each.value), None if (lap := overlaps[name]) is None else each.at + lap)
+            for name, each in kept.items()
+        }
 
     def __repr__(self) -> str:
         return "SecretsFile(hidden)"
@@ -54,18 +89,43 @@ def load_or_create(path: Path) -> SecretsFile:
         return _read(path)
 
 
+def rotate(path: Path, name: str, now: datetime) -> None:
+    """Put a new key in the place of this one, which counts on for its overlap. What it replaced before counts no more.
+
+    Processes read it when they start. Raises UnsafeFile, DamagedFile, FileNotFoundError.
+    """
+    with _changing(path):
+        known = _read(path)
+        replaced = known.replaced | {name: Replaced(getattr(known, name), now)}
+        fresh: dict[str, Any] = {name: secrets.token_hex(32), "replaced": replaced}
+        _rewrite(path, msgspec.structs.replace(known, **fresh))
+
+
+@contextlib.contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Of two that change it at once, the second finds the first one's work: the folder's lock outlives the file."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _rewrite(path: Path, whole: SecretsFile) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    write_private(temporary, msgspec.json.format(msgspec.json.encode(whole), indent=2))
+    temporary.replace(path)
+
+
 def _with_all_roles(path: Path) -> SecretsFile:
     """The file with a password for every role; of two that come at once, the second finds the first one's work."""
-    with path.open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _changing(path):
         known = _read(path)
         missing = {role: secrets.token_urlsafe(32) for role in LOGINS if role not in known.role_passwords}
         if missing:
-            whole = msgspec.structs.replace(known, role_passwords=known.role_passwords | missing)
-            temporary = path.with_name(f".{path.name}.new")
-            temporary.unlink(missing_ok=True)
-            write_private(temporary, msgspec.json.format(msgspec.json.encode(whole), indent=2))
-            temporary.replace(path)
+            _rewrite(path, msgspec.structs.replace(known, role_passwords=known.role_passwords | missing))
         return _read(path)
 
 

@@ -93,7 +93,7 @@ def _shared(platform: Platform) -> Api:
     api = Api(
         event_watch=EventWatch(queries, lambda: api.draining),
         platform=platform,
-        keyring=Keyring(platform.api_keys, platform.secrets.api_key_pepper, operator_key, platform.clock),
+        keyring=Keyring(platform.api_keys, platform.secrets.api_key_peppers(), operator_key, platform.clock),
         writer=GroupCommit(counted_ledger(platform), alarm=platform.alarm),
         queries=queries,
         watch=Watch(queries),

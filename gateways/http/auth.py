@@ -7,7 +7,7 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
@@ -63,10 +63,13 @@ class _Cached(NamedTuple):
 class Keyring:
     """Finds the caller of a request."""
 
-    def __init__(self, api_keys: ApiKeys, pepper: bytes, bootstrap: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, api_keys: ApiKeys, peppers: Sequence[bytes], bootstrap: str, clock: Callable[[], datetime]
+    ) -> None:
+        """Keys are kept under the first pepper now, and were under the others before: those are known as well."""
         self._api_keys = api_keys
-        self._hmac = hmac.new(pepper, digestmod="sha256")
-        self._bootstrap = key_hash(pepper, bootstrap) if bootstrap else None
+        self._hmacs = [hmac.new(pepper, digestmod="sha256") for pepper in peppers]
+        self._bootstrap = key_hash(peppers[0], bootstrap) if bootstrap else None
         self._clock = clock
         self._cache: dict[str, _Cached] = {}
         self._finding: dict[str, asyncio.Task[ApiKey | None]] = {}
@@ -77,10 +80,13 @@ class Keyring:
         """The key's record. Raises RequestRefused (401), or Unavailable."""
         if not presented or len(presented) > KEY_LENGTH_MAX or not presented.isascii():
             raise RequestRefused(ApiKeyInvalid())
-        hashed = self._hash(presented)
+        hashed, *before = self._hashes(presented)
         if self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap):
             return BOOTSTRAP_KEY
         key = await self._find(hashed)
+        while key is None and before:
+            hashed = before.pop(0)
+            key = await self._find(hashed)
         if key is None or key.status != "active":
             raise RequestRefused(ApiKeyInvalid())
         if key.expires_at is not None and self._clock() >= key.expires_at:
@@ -90,13 +96,18 @@ class Keyring:
 
     def was_good(self, presented: bytes) -> bool:
         """Whether the key was somebody's when it was last looked up: its holder is no stranger who guesses."""
-        hashed = self._hash(presented)
-        return hashed in self._noted or (self._bootstrap is not None and hmac.compare_digest(hashed, self._bootstrap))
+        hashes = self._hashes(presented)
+        if self._bootstrap is not None and hmac.compare_digest(hashes[0], self._bootstrap):
+            return True
+        return any(hashed in self._noted for hashed in hashes)
 
-    def _hash(self, presented: bytes) -> str:
-        digest = self._hmac.copy()
-        digest.update(presented)
-        return digest.hexdigest()
+    def _hashes(self, presented: bytes) -> list[str]:
+        found = []
+        for known in self._hmacs:
+            digest = known.copy()
+            digest.update(presented)
+            found.append(digest.hexdigest())
+        return found
 
     def forget(self, key_id: str) -> None:
         """A key was revoked here: it is dead in this process from now on."""

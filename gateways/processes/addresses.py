@@ -21,10 +21,10 @@ def steps(platform: Platform) -> Sequence[Step]:
     register(platform, held)
     # The chain's clock is nobody's here: who signs rings when reading it takes long.
     caught_up = CaughtUp(platform.cursors, platform.outstanding, alarm=platform.alarm)
-    make, first_free = deposit_addresses(platform, held)
-    want = platform.settings.address_pool
-    keeper = Doorkeeper(fence, caught_up, platform.store, platform.pool, platform.address_door, want, first_free)
-    return [paced(said(keeper.step, fence)), make]
+    deposits = deposit_addresses(platform, held)
+    want, door = platform.settings.address_pool, platform.address_door
+    keeper = Doorkeeper(fence, caught_up, platform.store, platform.pool, door, want, deposits.first_free)
+    return [paced(deposits.rotate), paced(said(keeper.step, fence)), deposits.make]
 
 
 PROCESS: Final = Process(

@@ -10,9 +10,9 @@ from gateways.postgres.roles import READER, SIGNER
 from gateways.processes.process import DATABASE, KEYS, NODE, SIGNER_LIMITS, Access, Deployment, Process
 from gateways.queues import PAYOUT_REQUESTS
 from gateways.steps import Step
-from gateways.wiring.fences import open_guards
+from gateways.wiring.fences import open_guards, paced
 from gateways.wiring.homes import open_homes
-from gateways.wiring.keys import open_keys, register
+from gateways.wiring.keys import begin_rotation, open_keys, register
 from gateways.wiring.leash import must_be_limited, open_leash
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
@@ -20,7 +20,7 @@ from gateways.wiring.platform import Platform
 
 def steps(platform: Platform) -> Sequence[Step]:
     from signers.outgoing.hot_wallet import PayoutRules
-    from signers.outgoing.payouts import Payouts
+    from signers.outgoing.payouts import ACTOR, Payouts
 
     settings = platform.settings
     must_be_limited(settings)
@@ -52,8 +52,10 @@ def steps(platform: Platform) -> Sequence[Step]:
         fence=guards.fence,
         caught_up=guards.caught_up,
         homes=open_homes(platform, held),
+        keys=held.keys,
     )
-    return [platform.node.on_one(guards.step), platform.node.on_one(payouts.step)]
+    rotation = begin_rotation(platform, held, "hot", ACTOR, guards.fence)
+    return [platform.node.on_one(guards.step), platform.node.on_one(payouts.step), paced(rotation)]
 
 
 PROCESS: Final = Process(

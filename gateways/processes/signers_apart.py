@@ -93,7 +93,7 @@ class _Signer:
         self._settings = settings
         self._handed = handed
         self._given = given
-        self._share = Share({}, {}, {})
+        self._share = Share({}, {}, {}, {})
 
     def take_share(self) -> None:
         self._share = apart(self._read)
@@ -111,7 +111,7 @@ class _Signer:
         refuse_if_shared(self._handed / _LOGINS)
         told = json.loads((self._handed / _LOGINS).read_text(encoding="utf-8"))
         opens = passphrase(self._given.settings(self._settings), _made(self._settings))
-        return Share(told["settings"] | {"keystore_passphrase": opens}, {}, told["logins"])
+        return Share(told["settings"] | {"keystore_passphrase": opens}, {}, told["logins"], {})
 
 
 def _make_keystore(settings: Settings, given: Given) -> None:

@@ -12,9 +12,9 @@ from gateways.postgres.roles import READER, SIGNER
 from gateways.processes.process import DATABASE, KEYS, NODE, Access, Deployment, Process
 from gateways.settings import Settings
 from gateways.steps import Step
-from gateways.wiring.fences import open_guards
+from gateways.wiring.fences import open_guards, paced
 from gateways.wiring.homes import open_homes
-from gateways.wiring.keys import HeldKeys, open_keys, register
+from gateways.wiring.keys import HeldKeys, begin_rotation, open_keys, register
 from gateways.wiring.opened import check_chain
 from gateways.wiring.platform import Platform
 
@@ -50,7 +50,8 @@ def floors_of(settings: Settings) -> dict[Role, Floors]:
 
 def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
     """What sweeps deposit addresses, what makes other transactions, and what holds both back."""
-    from signers.outgoing.instructions import InstructionRules, Instructions
+    from signers.outgoing.instructions import ACTOR, InstructionRules, Instructions
+    from signers.rotation.emptying import Emptying
     from signers.sweeps.sweeps import Sweeps
 
     settings, gas, guards = platform.settings, held.wallet("gas"), open_guards(platform, "sweeps")
@@ -86,7 +87,18 @@ def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
         caught_up=guards.caught_up,
         homes=open_homes(platform, held, deposits=True),
     )
-    return [guards.step, sweeps.step, instructions.step]
+    emptying = Emptying(
+        platform.ledger,
+        platform.store,
+        platform.node,
+        settings.usdt,
+        rules_of(settings),
+        sweeps.under_way,
+        instructions.is_making,
+        alarm=platform.alarm,
+    )
+    rotation = begin_rotation(platform, held, "gas", ACTOR, guards.fence)
+    return [guards.step, sweeps.step, instructions.step, paced(rotation), paced(emptying.step)]
 
 
 def _watchers(platform: Platform) -> Sequence[Step]:

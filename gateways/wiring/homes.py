@@ -12,7 +12,8 @@ from signers.outgoing.homes import Homes
 def open_homes(platform: Platform, held: HeldKeys, *, deposits: bool = False) -> Homes:
     """With `deposits` also addresses that are derived from the seed this process has."""
     wallets: dict[str, Address] = {role: held.wallet(role).address for role in held.wallets}
-    return Homes(platform.pool, wallets, held.keys if deposits else None, cold_of(platform.settings))
+    keys, cold = held.keys if deposits else None, cold_of(platform.settings)
+    return Homes(platform.pool, wallets, keys, cold, own=held.keys, store=platform.store)
 
 
 def cold_of(settings: Settings) -> Address | Literal["any"] | None:

@@ -6,12 +6,13 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.ledger.ledger import EventStore
+from core.ledger.ledger import EventStore, state_of
 from core.ports.high_water import GivenIndexes
 from core.ports.unavailable import Unavailable
-from core.streams.treasury import WALLET_STREAMS, Role, SystemWalletRegistered
+from core.streams.treasury import WALLET_STREAMS, Role, SystemWalletRegistered, wallet_stream
+from core.streams.wallet_rotation import NOBODY, RotatedRole
 from core.tron.address import Address
-from gateways.aws.seed import open_seed
+from gateways.aws.seed import open_seeds
 from gateways.embedded.high_water import FileGivenIndexes
 from gateways.settings import Settings
 from gateways.steps import Step
@@ -22,7 +23,10 @@ from signers.keys.keys import Key, KeyNotHeld, Keys
 
 if TYPE_CHECKING:
     from gateways.aws.kms import Kms
+    from signers.fence import Fence
     from signers.keys.keystore import Keystore
+    from signers.rotation.begin import WalletKeyMaker
+    from signers.rotation.seed import SeedMaker
 
 
 log = logging.getLogger(__name__)
@@ -47,7 +51,7 @@ def open_keys(platform: Platform, *, deposits: bool = False, awaited: bool = Fal
     if platform.settings.mode == "aws":
         opening = partial(_in_kms, platform.settings, deposits=deposits)
         try:
-            return opening()
+            return _as_rotated(platform.store, opening())
         except (Unavailable, NotReady, KeyNotHeld) as error:
             known = registered_wallets(platform.store)
             if not awaited or not {"hot", "gas"} <= known.keys():
@@ -57,10 +61,43 @@ def open_keys(platform: Platform, *, deposits: bool = False, awaited: bool = Fal
             return HeldKeys(
                 AwaitedKeys(lambda: opening().keys, addresses), {role: key_id for role, (key_id, _) in known.items()}
             )
+    from signers.keys.followed import FollowedKeystore
     from signers.keys.keystore import GAS, HOT
 
     wallets: dict[Role, str] = {"hot": f"keystore:{HOT}", "gas": f"keystore:{GAS}"}
-    return HeldKeys(open_keystore(platform.settings), wallets)
+    keystore = FollowedKeystore(partial(open_keystore, platform.settings))
+    return _as_rotated(platform.store, HeldKeys(keystore, wallets))
+
+
+def _as_rotated(store: EventStore, held: HeldKeys) -> HeldKeys:
+    """With the keys that play the roles now. The ones that are configured played them before, or nothing is known of them."""
+    wallets = dict(held.wallets)
+    for role, key_id in held.wallets.items():
+        known = state_of(store, wallet_stream(role), NOBODY)
+        if known.playing is not None and known.playing.key_id and len(known.registered) > 1:
+            address = held.keys.key(key_id).address.base58
+            if address in {it.address for it in known.registered}:
+                wallets[role] = known.playing.key_id
+    return HeldKeys(held.keys, wallets)
+
+
+def begin_rotation(platform: Platform, held: HeldKeys, role: RotatedRole, actor: str, fence: "Fence") -> Step:
+    """The step that makes the key which an operator has asked for, of a wallet that this process signs for."""
+    from signers.rotation.begin import BeginRotation
+
+    maker, ports = _maker(platform.settings, held), (platform.ledger, platform.store, platform.pool)
+    begin = BeginRotation(*ports, held.keys, role, maker, actor, alarm=platform.alarm, fence=fence)
+    return begin.step
+
+
+def _maker(settings: Settings, held: HeldKeys) -> "WalletKeyMaker":
+    from signers.keys.followed import FollowedKeystore, KeystoreMaker
+
+    if isinstance(held.keys, FollowedKeystore):
+        return KeystoreMaker(held.keys)
+    from gateways.aws.wallet_keys import NamedKeys
+
+    return NamedKeys(lambda: _kms(settings))
 
 
 def registered_wallets(store: EventStore) -> Mapping[Role, tuple[str, Address]]:
@@ -87,25 +124,31 @@ def register(platform: Platform, held: HeldKeys) -> None:
     register_wallets(platform.ledger, platform.pool, held.keys, held.wallets)
 
 
-def deposit_addresses(platform: Platform, held: HeldKeys) -> tuple[Step, Callable[[], int]]:
-    """The step that keeps addresses ready: derived from the seed, or, by a setting, each with a KMS key of its own.
+class DepositAddresses(NamedTuple):
+    """The step that keeps addresses ready, the one that takes another seed, and the index that no copy has come to."""
 
-    With it what says which index no copy has come to, 0 where none is derived.
-    """
+    make: Step
+    rotate: Step
+    first_free: Callable[[], int]
+
+
+def deposit_addresses(platform: Platform, held: HeldKeys) -> DepositAddresses:
+    """Derived from a seed, or, by a setting, each with a KMS key of its own."""
     from signers.addresses import DERIVED, Addresses, KeyedAddresses
+    from signers.rotation.seed import SeedRotation
 
     settings = platform.settings
     if settings.payin_keys == "kms":
         keyed = KeyedAddresses(
             _kms(settings), held.keys, platform.pool, settings.address_pool, door=platform.address_door
         )
-        return keyed.step, lambda: 0
-    prefix = DERIVED
+        return DepositAddresses(keyed.step, lambda: False, lambda: 0)
+    prefix, maker = DERIVED, _seed_maker(held)
     if settings.mode == "aws":
         from signers.keys.kms import KmsKeys
 
         assert isinstance(held.keys, KmsKeys)
-        prefix = held.keys.derived_prefix
+        prefix = held.keys.first_prefix
     addresses = Addresses(
         held.keys,
         platform.pool,
@@ -114,7 +157,8 @@ def deposit_addresses(platform: Platform, held: HeldKeys) -> tuple[Step, Callabl
         door=platform.address_door,
         indexes=open_given_indexes(settings),
     )
-    return addresses.step, addresses.first_free
+    rotation = SeedRotation(platform.ledger, platform.store, addresses, maker)
+    return DepositAddresses(addresses.step, rotation.step, addresses.first_free)
 
 
 def open_given_indexes(settings: Settings) -> GivenIndexes:
@@ -125,6 +169,18 @@ def open_given_indexes(settings: Settings) -> GivenIndexes:
 
         return DynamoGivenIndexes(Aws(settings))
     return FileGivenIndexes(settings.keystore_path.resolve().parent)
+
+
+def _seed_maker(held: HeldKeys) -> "SeedMaker":
+    from signers.keys.followed import FollowedKeystore, KeystoreMaker
+    from signers.keys.kms import KmsKeys
+
+    if isinstance(held.keys, FollowedKeystore):
+        return KeystoreMaker(held.keys)
+    from gateways.aws.wallet_keys import PutSeed
+
+    assert isinstance(held.keys, KmsKeys)
+    return PutSeed(held.keys)
 
 
 def _kms(settings: Settings) -> "Kms":
@@ -142,6 +198,7 @@ def _in_kms(settings: Settings, *, deposits: bool) -> HeldKeys:
     hot = PREFIX + kms.key_id(settings.hot_kms_key or key_alias(settings.aws_prefix, HOT))
     gas = PREFIX + kms.key_id(settings.gas_kms_key or key_alias(settings.aws_prefix, GAS))
     if deposits and settings.payin_keys == "derived":
-        seed = open_seed(settings, kms)
-        return HeldKeys(KmsKeys(kms, seed.seed_id, seed.secret), {"hot": hot, "gas": gas})
+        newest, *older = open_seeds(settings, kms)
+        keys = KmsKeys(kms, newest.seed_id, newest.secret, {each.seed_id: each.secret for each in older})
+        return HeldKeys(keys, {"hot": hot, "gas": gas})
     return HeldKeys(KmsKeys(kms), {"hot": hot, "gas": gas})

@@ -34,7 +34,7 @@ _EVENT_TYPES: Final = {
     "lost-outgoing": "adjustment",
 }
 """The first word of an event's topic -> what its journal entries are called."""
-_COINS: Final = ("sweep", "excess", "refill", "evacuation")
+_COINS: Final = ("sweep", "excess", "refill", "evacuation", "rotation")
 """Instructions that move clients' coins between wallets of ours: their entries are called sweep; all others are about gas."""
 _REFERENCES: Final[Mapping[type[Event], str]] = {
     DepositConfirmed: "transfer.txid",

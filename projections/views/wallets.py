@@ -10,13 +10,14 @@ from core.ledger.events import Recorded
 from core.ledger.journal import derived_id
 from core.streams.lost_outgoing import LostOutgoingAttributed, LostOutgoingWrittenOff, OutgoingOfLostHistory
 from core.streams.treasury import SystemWalletRegistered
+from core.streams.wallet_rotation import WalletRetired, WalletRotationBegun
 from projections.engine.rows import Rows
 from projections.engine.tables import Table
 from projections.engine.view import View
 
 
 class WalletRow(msgspec.Struct, frozen=True):
-    """One system wallet; at most one of a role is active."""
+    """One system wallet. At most one of a role is active, and at most one is being emptied into it ("retiring")."""
 
     id: UUID
     role: str
@@ -55,12 +56,23 @@ class WalletsView(View):
     name = "wallets"
     weight_ns = 200
     tables = (_WALLETS, _LOST)
-    events = (SystemWalletRegistered, OutgoingOfLostHistory, LostOutgoingAttributed, LostOutgoingWrittenOff)
+    events = (
+        SystemWalletRegistered,
+        WalletRotationBegun,
+        WalletRetired,
+        OutgoingOfLostHistory,
+        LostOutgoingAttributed,
+        LostOutgoingWrittenOff,
+    )
 
     def fold(self, rows: Rows, record: Recorded) -> None:
         match record.event:
             case SystemWalletRegistered() as registered:
                 self._register(rows, record, registered)
+            case WalletRotationBegun(role=role, from_address=address):
+                _is_now(rows, role, address, "retiring")
+            case WalletRetired(role=role, address=address):
+                _is_now(rows, role, address, "retired")
             case OutgoingOfLostHistory() as found:
                 rows[_LOST].put(found.left.txid, _lost(record, found))
             case LostOutgoingAttributed(txid=txid, payout_id=payout_id):
@@ -83,6 +95,12 @@ class WalletsView(View):
             position=record.position,
         )
         wallets.put(wallet.id, wallet)
+
+
+def _is_now(rows: Rows, role: str, address: str, status: str) -> None:
+    for row in rows[_WALLETS].everything():
+        if (row.role, row.address) == (role, address):
+            rows[_WALLETS].put(row.id, msgspec.structs.replace(row, status=status))
 
 
 def _lost(record: Recorded, found: OutgoingOfLostHistory) -> LostOutgoingRow:

@@ -45,3 +45,19 @@ class AwaitedKey:
 
     def __repr__(self) -> str:
         return f"AwaitedKey({self.address})"
+
+
+class KeyOfAddress:
+    """The key of an address that is known, which is opened where it signs: to open one may fail as signing may."""
+
+    def __init__(self, address: Address, keys: Keys, key_id: str) -> None:
+        self.address: Final = address
+        self._keys = keys
+        self._key_id = key_id
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """Raises Unavailable, KeyNotHeld."""
+        return self._keys.key(self._key_id).sign_digest(digest)
+
+    def __repr__(self) -> str:
+        return f"KeyOfAddress({self.address})"

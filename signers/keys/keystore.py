@@ -8,12 +8,14 @@ The file has one spelling: what does not encode back to the same bytes is damage
 only, and no secret shows in a repr or an error (I13).
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
@@ -92,7 +94,8 @@ class Keystore:
         self._file = file
         self._cipher = cipher
         self._secrets = secrets
-        self._deposits: DepositKeys | None = None
+        self._deposits: dict[str, DepositKeys] = {}
+        """By the name of the seed."""
 
     @classmethod
     def create(
@@ -125,27 +128,34 @@ class Keystore:
         _check_secret(name, secret)
         if name in self._secrets:
             raise KeystoreUnusable(f"the keystore {self.path} already holds {name}: keys are never overwritten")
-        if _read(self.path) != self._file.text():
-            raise KeystoreUnusable(f"the keystore {self.path} was changed since it was opened: open it again")
-        secrets = {**self._secrets, name: secret}
-        file = _File.seal(secrets, self._file.header.kdf, self._cipher)
-        _write(self.path, file.text(), replace=True)
+        with _locked(self.path):  # of two who add, the second must see what the first has written
+            if self.was_changed():
+                raise KeystoreUnusable(f"the keystore {self.path} was changed since it was opened: open it again")
+            secrets = {**self._secrets, name: secret}
+            file = _File.seal(secrets, self._file.header.kdf, self._cipher)
+            _write(self.path, file.text(), replace=True)
         self._file, self._secrets = file, secrets
+
+    def was_changed(self) -> bool:
+        """Whether the file is another one than was opened or written here."""
+        return _read(self.path) != self._file.text()
 
     @property
     def names(self) -> list[str]:
         return list(self._file.header.names)
 
     def key(self, key_id: str) -> Key:
-        """`keystore:hot` or `derived:m/44'/195'/0'/0/7` -> its key. Raises KeyNotHeld."""
+        """`keystore:hot`, or `derived:m/44'/195'/0'/0/7` or `derived:2:m/…` of the second seed. Raises KeyNotHeld."""
         kind, _, name = key_id.partition(":")
-        if kind == "keystore" and name in self._secrets and name != DEPOSIT_SEED:
+        if kind == "keystore" and name in self._secrets and not name.startswith(DEPOSIT_SEED):
             return SoftwareKey(self._secrets[name])
-        if kind == "derived" and DEPOSIT_SEED in self._secrets:
-            if self._deposits is None:
-                self._deposits = DepositKeys(self._secrets[DEPOSIT_SEED])
+        number, _, path = name.rpartition(":")
+        seed = f"{DEPOSIT_SEED}_{number}" if number else DEPOSIT_SEED
+        if kind == "derived" and seed in self._secrets:
+            if seed not in self._deposits:
+                self._deposits[seed] = DepositKeys(self._secrets[seed])
             try:
-                return self._deposits.key(name)
+                return self._deposits[seed].key(path)
             except InvalidPath as error:
                 raise KeyNotHeld(f"{key_id} is no key id: {error}") from error
         raise KeyNotHeld(f"the keystore {self.path} holds no key {key_id}; it holds {', '.join(self.names)}")
@@ -160,7 +170,7 @@ class Keystore:
 def _check_secret(name: str, secret: bytes) -> None:
     if not _NAME.fullmatch(name):
         raise KeystoreUnusable(f"{name!r} cannot name a secret: use lower-case letters, digits and underscores")
-    if name == DEPOSIT_SEED:
+    if name.startswith(DEPOSIT_SEED):
         if len(secret) not in SEED_BYTES:
             raise KeystoreUnusable(f"a seed has 16 to 64 bytes, {name} has {len(secret)}")
         return
@@ -207,6 +217,17 @@ def _read(path: Path) -> bytes:
     if len(text) > FILE_BYTES_MAX:
         raise KeystoreDamaged(f"{path} is no keystore: it is larger than {FILE_BYTES_MAX} bytes")
     return text
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """The folder's lock, held by whoever writes a keystore in it."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _write(path: Path, text: bytes, *, replace: bool) -> None:

@@ -5,6 +5,8 @@ wrapped when it was made. The first never leaves KMS; the second is in the memor
 """
 
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -54,19 +56,35 @@ class KmsKey:
 
 
 class KmsKeys:
-    """The port `Keys` on AWS: keys in KMS, and those derived from `seed`, if this process may unwrap it."""
+    """The port `Keys` on AWS: keys in KMS, and those derived from the seeds that this process may unwrap.
 
-    def __init__(self, service: KeyService, seed_id: str = "", seed: bytes | None = None) -> None:
+    Addresses are made from the one of `seed_id`, the newest; `older` has those before it, by their ids.
+    """
+
+    def __init__(
+        self,
+        service: KeyService,
+        seed_id: str = "",
+        seed: bytes | None = None,
+        older: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         self._service = service
         self._seed_id = seed_id
-        self._deposits = DepositKeys(seed) if seed is not None else None
+        self._deposits = {each: DepositKeys(secret) for each, secret in older.items()}
+        if seed is not None:
+            self._deposits[seed_id] = DepositKeys(seed)
         self._known: dict[str, Key] = {}
         self._lock = threading.Lock()
 
     @property
     def derived_prefix(self) -> str:
-        """What the ids of keys derived from this seed begin with."""
+        """What the ids of keys derived from the newest seed begin with."""
         return f"{PREFIX}{self._seed_id}:"
+
+    @property
+    def first_prefix(self) -> str:
+        """The same of the first."""
+        return f"{PREFIX}{self._seed_id.partition('/')[0]}:"
 
     def key(self, key_id: str) -> Key:
         """Raises KeyNotHeld; UnfitKey for a key of another kind. KMS is asked once for each public key."""
@@ -81,12 +99,12 @@ class KmsKeys:
             return self._known[key_id]
 
     def _derived(self, key_id: str, seed_id: str, path: str) -> Key:
-        if self._deposits is None:
+        if not self._deposits:
             raise KeyNotHeld(f"{key_id} is derived from a seed that this process does not hold")
-        if seed_id != self._seed_id:
-            raise KeyNotHeld(f"{key_id} is derived from another seed than the one made with {self._seed_id}")
+        if seed_id not in self._deposits:
+            raise KeyNotHeld(f"{key_id} is derived from another seed than those made with {', '.join(self._deposits)}")
         try:
-            return self._deposits.key(path)
+            return self._deposits[seed_id].key(path)
         except InvalidPath as error:
             raise KeyNotHeld(f"{key_id} is no key id: {error}") from error
 

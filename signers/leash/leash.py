@@ -5,7 +5,6 @@ write raises a limit: the limits and the approvers' keys are this process' setti
 history and kept a second time beside the keys (core/ports/spent_totals.py), so that an older copy of the store resets nothing.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
@@ -60,8 +59,8 @@ class Leash:
         self._approvers = approvers
         self._clock = clock
         self._alarm = alarm
-        self._counted: defaultdict[str, Counted] = defaultdict(Counted)
-        """By wallet, as the history has it."""
+        self._counted = Counted()
+        """As the history has it, whichever hot wallet it left: another key resets no limit."""
         self._kept: dict[str, Spent] = {}
         self.broken: str | None = None
         """Why the history cannot be believed: from then on nothing is signed."""
@@ -94,7 +93,7 @@ class Leash:
         if isinstance(happened, PayoutSigned):
             if asked is not None and asked.alive is not None and not asked.counted:
                 asked.counted = True
-                self._counted[asked.alive.from_address].add(happened.occurred_at, asked.order.amount_minor)
+                self._counted.add(happened.occurred_at, asked.order.amount_minor)
         elif isinstance(happened, PayoutApproved):
             if asked is not None and (name := self._approvers.approver_of(asked.order, happened)):
                 asked.approvers.add(name)
@@ -143,7 +142,7 @@ class Leash:
         if not self._limits.counts:
             return None
         kept = self._kept_of(wallet)
-        left = self._limits.left(self._counted[wallet].slots, kept.slots, now=self._clock())
+        left = self._limits.left(self._counted.slots, kept.slots, now=self._clock())
         assert left is not None
         return left - sum(
             each.order.amount_minor for each in self._covered.asked.values() if self._will_count(each, kept)
@@ -165,7 +164,7 @@ class Leash:
             return {attempt.txid for _, attempt in wanted}
         for _ in range(TRIES_MAX):
             kept, now = self._kept_of(wallet), self._clock()
-            left = self._limits.left(self._counted[wallet].slots, kept.slots, now=now)
+            left = self._limits.left(self._counted.slots, kept.slots, now=now)
             granted, new = self._granted(wanted, kept, left)
             if not new:
                 return granted

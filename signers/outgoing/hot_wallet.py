@@ -58,18 +58,26 @@ class HotWallet:
     ) -> None:
         self._node = node
         self._pool = pool
-        self._address = address
-        self._token = token
+        self.address: Final = address
+        self.token: Final = token
         self._rules = rules
         self._funds = funds
         self._maintenance_ms = maintenance_ms
 
     @classmethod
     def look(
-        cls, node: Chain, pool: AddressPool, address: Address, token: Address, rules: PayoutRules, in_flight: InFlight
+        cls,
+        node: Chain,
+        pool: AddressPool,
+        address: Address,
+        token: Address,
+        rules: PayoutRules,
+        in_flight: InFlight,
+        *,
+        kept_minor: int = KEPT_MINOR,
     ) -> Self:
         """Read prices and funds. Raises Unavailable."""
-        funds = Funds.look(node, address, token, Prices.of(node), in_flight, kept_minor=KEPT_MINOR)
+        funds = Funds.look(node, address, token, Prices.of(node), in_flight, kept_minor=kept_minor)
         return cls(node, pool, address, token, rules, funds, node.next_maintenance_ms())
 
     @property
@@ -83,17 +91,17 @@ class HotWallet:
             payee = Address.from_base58(to_address)
         except InvalidAddress:
             return "invalid_address"
-        if payee in (ZERO_ADDRESS, self._token, self._address):
+        if payee in (ZERO_ADDRESS, self.token, self.address):
             return "address_not_payable"
         # A client's deposit address is a payee like any other: a refusal would tell whose it is (I12).
         if self._pool.ours([payee.evm]).get(payee.evm, "payin") != "payin":
             return "address_not_payable"
         # The token lets a blacklisted payee receive, and never lets the coins go again (TRON.md 4.6).
         # Pending or not: only the token's owner can make it so, and at worst the client gets its coins back.
-        answer = self._node.call(self._address, self._token, is_blacklisted_call(payee))
+        answer = self._node.call(self.address, self.token, is_blacklisted_call(payee))
         blacklisted = None if answer.reverted else read_bool(answer.returned)
         if blacklisted is None:
-            raise Unavailable(f"the token {self._token} does not say whether {payee} is blacklisted: {answer.message}")
+            raise Unavailable(f"the token {self.token} does not say whether {payee} is blacklisted: {answer.message}")
         if blacklisted:
             return "payee_blacklisted"
         if not self._rules.contract_payees:
@@ -131,7 +139,7 @@ class HotWallet:
         All of it is set aside, too: less would leave the wallet without energy for payees that empty theirs in time. What
         is not burned is there again one solid receipt later.
         """
-        prices, owner, token = self._funds.prices, self._address, self._token
+        prices, owner, token = self._funds.prices, self.address, self.token
         try:
             trial = trial_of(self._node, prices, owner, token, intent.to, intent.amount, beyond_maintenance=False)
             return fee_limit_for(

@@ -21,12 +21,14 @@ from core.ports.chain import CallNotMade, Chain, SecondOpinion
 from core.ports.scanning import SolidLog
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
-from core.streams.instructions import Instruction, WithdrawInstruction
+from core.streams.instructions import OF_FORMER, Instruction, WithdrawInstruction
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.caught_up import CaughtUp
 from signers.fence import Fence
+from signers.keys.awaited import KeyOfAddress
 from signers.keys.keys import Key, Keys
+from signers.keys.role_keys import RoleKeys
 from signers.outgoing.funds import Funds, Prices, Shortage, usdt_of
 from signers.outgoing.homes import Homes
 from signers.outgoing.needs import TRANSFER_BYTES, Payer, need_of
@@ -105,7 +107,7 @@ class Instructions(Outgoing):
             homes=homes,
         )
         self._chain = node
-        self._gas = gas
+        self._wallets = RoleKeys(store, "gas", gas, keys)
         self._keys = keys
         self._rules = rules
         self._prices: Prices | None = None
@@ -116,6 +118,7 @@ class Instructions(Outgoing):
         Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
         """
         read = self._open.read_on()
+        self._wallets.look()
         if self._open.behind:
             return True
         if not self._open:
@@ -123,11 +126,15 @@ class Instructions(Outgoing):
         self._prices = None
         return bool(read) | self._advance()
 
+    @property
+    def _gas(self) -> Key:
+        return self._wallets.playing
+
     # Preparing
 
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         commands: list[Command] = []
-        funds: Funds | None = None
+        funds: dict[str, Funds] = {}
         rooms: dict[str, int] = {}
         for order in islice(self._unprepared(), BATCH):
             made, wallet, owner = len(order.attempts.made), _instruction(order).wallet, _instruction(order).owner
@@ -143,51 +150,55 @@ class Instructions(Outgoing):
                 continue
             attempt: Attempt | None
             try:
-                if wallet == "gas":
-                    funds = funds or self._funds()
-                    attempt = self._of_gas(order, funds, head, solid)
-                else:
-                    attempt = self._of_payin(order, head, solid)
+                is_gas = wallet == "gas"
+                attempt = self._of_gas(order, funds, head, solid) if is_gas else self._of_payin(order, head, solid)
             except Withdrawn as reason:
                 commands.append(self._give_back(order, str(reason)))
             except CallNotMade as error:  # this one waits, the others go on
                 self._say(f"{order.name} waits: {error}")
             except Shortage as shortage:
-                self._wait(order, shortage)
+                self._wait(order, owner, shortage)
             else:
                 if attempt is not None:
                     rooms[owner] -= 1
                     commands.append(order.prepare(attempt))
         return commands
 
+    def is_making(self, address: str) -> bool:
+        """Whether bytes of this wallet's may still be mined."""
+        alive = (order.attempts.alive for order in self._open)
+        return any(it is not None and it.from_address == address for it in alive)
+
     def _give_back(self, order: OpenOrder, reason: str) -> Command:
         return WithdrawInstruction(_instruction(order), ACTOR, reason=reason)
 
-    def _wait(self, order: OpenOrder, shortage: Shortage) -> None:
-        self._say(f"{order.name} waits: the gas wallet {self._gas.address} is short, {shortage}")
-        self._ring(order, "gas_wallet_short", f"the gas wallet {self._gas.address} is short, {shortage}")
+    def _wait(self, order: OpenOrder, owner: str, shortage: Shortage) -> None:
+        self._say(f"{order.name} waits: the gas wallet {owner} is short, {shortage}")
+        self._ring(order, "gas_wallet_short", f"the gas wallet {owner} is short, {shortage}")
 
     def _now(self) -> Prices:
         if self._prices is None:
             self._prices = Prices.of(self._node)
         return self._prices
 
-    def _funds(self) -> Funds:
-        """The gas wallet's, less what is in flight."""
-        return Funds.look(self._node, self._gas.address, self._token, self._now(), self._in_flight())
-
-    def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
-        owner = self._gas.address.base58
+    def _in_flight(self, owner: str) -> Iterator[tuple[Intent, Attempt]]:
         for order in self._open:
             attempt = order.attempts.alive
             if attempt is not None and attempt.from_address == owner:
                 yield order.intent(self._gas.address, self._token), attempt
 
-    def _of_gas(self, order: OpenOrder, funds: Funds, head: BlockRef, solid: BlockRef) -> Attempt:
-        """Raises Withdrawn, Shortage. What does not fit is put back, so that smaller ones behind it are made."""
+    def _of_gas(self, order: OpenOrder, known: dict[str, Funds], head: BlockRef, solid: BlockRef) -> Attempt:
+        """Raises Withdrawn, Shortage. What does not fit is put back, so that smaller ones behind it are made.
+
+        `known` has the funds of each gas wallet, less what is in flight: of the one that plays the role, and of one before.
+        """
         intent = order.intent(self._gas.address, self._token)
-        if intent.owner != self._gas.address:
+        owner, is_of_former = intent.owner.base58, _instruction(order).purpose in OF_FORMER
+        if self._wallets.key_of(owner) is None or (intent.owner != self._gas.address and not is_of_former):
             raise Withdrawn(f"{intent.owner} is not the gas wallet")
+        if owner not in known:
+            known[owner] = Funds.look(self._node, intent.owner, self._token, self._now(), self._in_flight(owner))
+        funds = known[owner]
         match intent:
             case DelegateResource(resource=resource, stake_sun=stake_sun, receiver=receiver):
                 if self._node.account(receiver) is None:
@@ -195,12 +206,16 @@ class Instructions(Outgoing):
                 if stake_sun > self._chain.delegatable_sun(intent.owner, resource):
                     raise Withdrawn("the stake is lent or used")
             case UndelegateResource(receiver=receiver, resource=resource, stake_sun=stake_sun):
-                if stake_sun > self._lent_sun(receiver, resource):
+                if stake_sun > self._lent_sun(intent.owner, receiver, resource):
                     raise Withdrawn(f"{receiver} has less than that to give back")
-        attempt = self._attempt(order, intent, head, solid)
+        fee_limit_sun = 0
+        if isinstance(intent, Trc20Transfer):  # what somebody sent here by mistake, and a rotation takes along
+            fee_limit_sun = self._affordable(intent, self._rules.margin_percent)
+        attempt = self._attempt(order, intent, head, solid, fee_limit_sun)
         activates = isinstance(intent, TrxTransfer) and self._node.solid_account(intent.to) is None
         kept = msgspec.structs.astuple(funds)
-        funds.set_aside(intent, 0, bandwidth_bytes(bytes.fromhex(attempt.raw_data)), activates=activates)
+        size = bandwidth_bytes(bytes.fromhex(attempt.raw_data))
+        funds.set_aside(intent, fee_limit_sun, size, activates=activates)
         try:
             funds.check()
         except Shortage:
@@ -209,8 +224,8 @@ class Instructions(Outgoing):
             raise
         return attempt
 
-    def _lent_sun(self, receiver: Address, resource: str) -> int:
-        lent = self._chain.delegations(self._gas.address, receiver)
+    def _lent_sun(self, owner: Address, receiver: Address, resource: str) -> int:
+        lent = self._chain.delegations(owner, receiver)
         return sum(each.energy_sun if resource == "ENERGY" else each.bandwidth_sun for each in lent)
 
     def _of_payin(self, order: OpenOrder, head: BlockRef, solid: BlockRef) -> Attempt | None:
@@ -268,7 +283,7 @@ class Instructions(Outgoing):
         """None also where the wallet can no longer pay for it: unsigned bytes die, and others are made."""
         wallet = _instruction(order).wallet
         if wallet == "gas":
-            return self._gas if attempt.from_address == self._gas.address.base58 else None
+            return self._wallets.key_of(attempt.from_address)
         if wallet != "payin":
             return None
         intent = order.intent(self._gas.address, self._token)
@@ -279,7 +294,7 @@ class Instructions(Outgoing):
             except (Withdrawn, CallNotMade):
                 return None
         key_id = self._pool.key_ids([intent.owner.evm]).get(intent.owner.evm)
-        return _Awaited(intent.owner, self._keys, key_id) if key_id else None
+        return KeyOfAddress(intent.owner, self._keys, key_id) if key_id else None
 
     def _limits(self, head: BlockRef) -> Limits:
         return Limits(
@@ -288,18 +303,6 @@ class Instructions(Outgoing):
             lifetime_ms_max=min(self._rules.lifetime_ms + NODE_LAG_MS_MAX, LIFETIME_MS_MAX),
             fee_limit_sun_max=self._rules.fee_limit_sun_max,
         )
-
-
-class _Awaited:
-    """A deposit address' key, which is opened where it signs: to open one may fail as signing may."""
-
-    def __init__(self, address: Address, keys: Keys, key_id: str) -> None:
-        self.address = address
-        self._keys = keys
-        self._key_id = key_id
-
-    def sign_digest(self, digest: bytes) -> bytes:
-        return self._keys.key(self._key_id).sign_digest(digest)
 
 
 def _instruction(order: OpenOrder) -> Instruction:

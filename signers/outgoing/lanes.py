@@ -6,9 +6,12 @@ which payouts are made is no money (I7 does not rest on it), but it is what clie
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
+UNIT: Final = 1_000_000
+"""Minor units of one USDT."""
 HIGH_EVERY: Final = 5
 """At most one in so many of a lane's payouts goes ahead of older ones: the others of the same client are made, too."""
 
@@ -108,3 +111,19 @@ class _Queue:
                 queue.popleft()
         self._since_high = 0 if place.high else self._since_high + 1
         return bool(self._expedited or self._high or self._normal)
+
+
+def short_of_coins(name: str, amount_minor: int, lacking_minor: int, aside_minor: int, since_ms: int) -> str:
+    """What is rung of the payout that heads an account's short lane: the account's name, minor units, chain time."""
+    since = datetime.fromtimestamp(since_ms // 1000, UTC).strftime("%H:%M UTC on %Y-%m-%d")
+    return (
+        f"{name}: {decimal(amount_minor)} waits for coins since {since}, {decimal(lacking_minor)} short,"
+        f" {decimal(aside_minor)} set aside; others unaffected. Sweep, or bring coins:"
+        f" `counterfoil cold prepare {-(-lacking_minor // UNIT)}`"
+    )
+
+
+def decimal(minor: int) -> str:
+    """USDT for a sentence, a fraction of a cent rounded up: 3,002.00."""
+    cents = -(-minor // (UNIT // 100))
+    return f"{cents // 100:,}.{cents % 100:02}"

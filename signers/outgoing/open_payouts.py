@@ -4,7 +4,8 @@ All of it is folded from the history, and nothing below the oldest open order co
 one that has just begun at the low-water mark take the same turns.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -15,6 +16,7 @@ from core.ledger.history import Beside, SetAside, stopped
 from core.ledger.journal import TREASURY
 from core.ledger.ledger import EventStore
 from core.ports.bookmarks import Bookmarks
+from core.ports.payout_lanes import LaneNumbers
 from core.streams.accounts import Account, account_stream
 from core.streams.instructions import Instruction, SendToken
 from core.streams.lost_outgoing import NOTHING_LOST, Lost
@@ -161,6 +163,14 @@ class OpenPayouts(OpenOrders):
                     nothing = nothing.evolve(recorded.event)
             self._accounts[stream] = nothing
         return self._accounts[stream]  # type: ignore[no-any-return]
+
+    def numbers(self, lacking: Mapping[str, int]) -> list[LaneNumbers]:
+        """What each account's head lacks, and what is set aside for whom, in minor units."""
+        aside: Counter[str] = Counter()
+        for key, minor in self.earmarks.set_aside.items():
+            aside[account_of(self.order(key))] += minor
+        accounts = sorted({*lacking, *aside} - {TREASURY})
+        return [LaneNumbers(account_id, lacking.get(account_id, 0), aside[account_id]) for account_id in accounts]
 
     def unsaid(self) -> Iterator[OpenOrder]:
         """What is not wanted yet, and its client was not told that it waits."""

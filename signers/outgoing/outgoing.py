@@ -18,7 +18,7 @@ decisions in core refuse the second.
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -31,7 +31,7 @@ from core.ports.scanning import SolidLog
 from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressPool
 from core.streams.attempts import Attempt
-from core.streams.instructions import Instruction, Purpose
+from core.streams.instructions import Instruction, Undelegate
 from core.streams.payouts import WaitingFor
 from core.streams.signing import SIGNING, Signing
 from core.streams.treasury import COLD_WALLET, Wallet
@@ -41,6 +41,7 @@ from signers.caught_up import CaughtUp
 from signers.fence import Fence
 from signers.keys.keys import Key, KeyNotHeld
 from signers.outcomes import append
+from signers.outgoing.directions import DIRECTIONS
 from signers.outgoing.homes import Homes
 from signers.outgoing.open_orders import CATCHING_UP, SIGNING_STOPPED, OpenOrder, OpenOrders
 from signers.outgoing.owners import check_owner
@@ -68,17 +69,6 @@ PROOF_MS_MAX: Final = 600_000
 """Chain time from an expiration until a proof of death that is still missing rings."""
 KEPT_ANYWAY_BLOCKS: Final = 10_000
 """What the log keeps without being asked, and more: an attempt's usual life is a hundred blocks."""
-DIRECTIONS: Final[Mapping[Purpose, tuple[frozenset[str], frozenset[str]]]] = {
-    "sweep": (frozenset({"payin"}), frozenset({"hot", "cold", "gas"})),
-    "fuel": (frozenset({"gas"}), frozenset({"payin", "hot"})),
-    "loan": (frozenset({"gas"}), frozenset({"payin", "hot"})),
-    "loan_return": (frozenset({"gas"}), frozenset({"payin", "hot"})),
-    "excess": (frozenset({"hot"}), frozenset({"cold"})),
-    "refill": (frozenset({"cold"}), frozenset({"hot"})),
-    "stake": (frozenset({"gas", "hot"}), frozenset()),
-    "evacuation": (frozenset({"hot"}), frozenset({"cold"})),
-}
-"""Of each kind of instruction: which wallets make it, and whom it may go to, as the address pool knows them."""
 
 
 class Outgoing(ABC):
@@ -394,7 +384,8 @@ class Outgoing(ABC):
         known = self._pool.ours([owner.evm, *([to.evm] if to else [])])
         if known.get(owner.evm) != instruction.wallet or instruction.wallet not in senders:
             raise SignatureRefused("owner", f"{owner} is no wallet of ours that makes a {instruction.purpose}")
-        allowed = frozenset([to] if to and known.get(to.evm) in receivers else [])
+        takes_back = instruction.purpose == "rotation" and isinstance(instruction.act, Undelegate)  # whoever has it
+        allowed = frozenset([to] if to and (takes_back or known.get(to.evm) in receivers) else [])
         return msgspec.structs.replace(limits, receivers=allowed)
 
     def _send(self, head: BlockRef) -> int:

@@ -7,9 +7,8 @@ makes an idle worker look at the history, which it would have looked at anyway.
 Whatever else is to leave the hot wallet goes this way, too: one worker knows of all that is in flight.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, islice
 from typing import Final
@@ -17,7 +16,6 @@ from uuid import UUID
 
 import msgspec
 
-from core.ledger.journal import TREASURY
 from core.ledger.ledger import Command, EventStore, Ledger
 from core.ledger.money import format_amount
 from core.ports.alarm import Alarm
@@ -39,12 +37,14 @@ from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.caught_up import CaughtUp
 from signers.fence import Fence
-from signers.keys.keys import Key
+from signers.keys.keys import Key, Keys
+from signers.keys.role_keys import RoleKeys
 from signers.leash.leash import Leash, not_covered
+from signers.outgoing.former_wallets import is_of_former, prepared_of_former
 from signers.outgoing.funds import CoinsShort, Shortage, TransferRefused
 from signers.outgoing.homes import Homes
-from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet, PayoutRules
-from signers.outgoing.lanes import Lane, Turn, head_of, turn
+from signers.outgoing.hot_wallet import KEPT_MINOR, LIFE_MS_MIN, HotWallet, PayoutRules
+from signers.outgoing.lanes import Lane, Turn, head_of, short_of_coins, turn
 from signers.outgoing.open_orders import SIGNING_STOPPED, OpenOrder
 from signers.outgoing.open_payouts import OpenPayouts, account_of
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
@@ -52,8 +52,6 @@ from signers.transactions.build import LIFETIME_MS_MAX, Intent
 from signers.transactions.signer import Limits
 
 ACTOR: Final = "system:payouts"
-UNIT: Final = 1_000_000
-"""Minor units of one USDT."""
 BOOKMARK: Final = "payouts"
 SAID_AFTER_MS: Final = 60_000
 """Chain time for which one thing hinders a payout until it is recorded: by then its client is told, and not before."""
@@ -82,7 +80,9 @@ class Payouts(Outgoing):
         fence: Fence | None = None,
         caught_up: CaughtUp | None = None,
         homes: Homes | None = None,
+        keys: Keys | None = None,
     ) -> None:
+        """`keys` has those of the wallets before this one, and after it."""
         self._lanes = OpenPayouts(store, bookmarks, BOOKMARK, ACTOR)
         super().__init__(
             "payouts",
@@ -101,7 +101,7 @@ class Payouts(Outgoing):
         )
         self._queue = queue
         self._chain = node
-        self._key = key
+        self._wallets = RoleKeys(store, "hot", key, keys)
         self._rules = rules
         self._board = board
         self._leash = leash
@@ -117,12 +117,10 @@ class Payouts(Outgoing):
         """The solid height of the last look at the wallet, and the lanes that were short then; None: all of them, of TRX."""
 
     def step(self) -> bool:
-        """One transition of up to BATCH orders of each kind; False when there is nothing to do but wait.
-
-        Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
-        """
+        """One transition of up to BATCH orders of each kind; False when there is nothing but to wait. Raises as `_advance`."""
         heard = self._hear()
         read = self._open.read_on()
+        self._wallets.look()
         self._queue.delete(heard)
         unread = self._leash.position < self._open.position and self._leash.read_on()
         if self._open.behind or unread:
@@ -131,6 +129,11 @@ class Payouts(Outgoing):
         busy = bool(heard or read) | (self._advance() if self._open else False)
         self._show_lanes()
         return busy
+
+    @property
+    def _key(self) -> Key:
+        """Of the wallet that pays now."""
+        return self._wallets.playing
 
     def _hear(self) -> list[str]:
         """Take the messages; what is none of ours is buried."""
@@ -146,7 +149,7 @@ class Payouts(Outgoing):
 
     def _prepare(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         """Each account in its turn: one that is short is passed over, and looked at again at the next solid block."""
-        commands = self._told_later(head)
+        commands = [*self._told_later(head), *self._of_former(head, solid)]
         looked_at, short = self._looked
         above: list[OpenOrder] = []
         lanes, held = self._held_apart(self._lanes.lanes(head.timestamp_ms, partial(self._is_free, above)))
@@ -165,7 +168,7 @@ class Payouts(Outgoing):
             commands += self._heads_hindered(lanes, SIGNING_STOPPED, head)
             if not room:
                 return commands
-        wallet = HotWallet.look(self._chain, self._pool, self._key.address, self._token, self._rules, self._in_flight())
+        wallet = self._look(self._key.address, KEPT_MINOR)
         if wallet.life_ms(head) < min(LIFE_MS_MIN, self._rules.lifetime_ms):
             return commands  # the maintenance is near
         if looked_at != solid.number:
@@ -195,7 +198,7 @@ class Payouts(Outgoing):
         """The bytes of those whose turn it is. A shortage of energy or TRX ends the turn: it is everybody's."""
         commands: list[Command] = []
         passed: set[str] = set()
-        left_minor = self._leash.left_minor(self._key.address.base58)
+        left_minor = self._leash.left_minor(self._wallets.counted_as)
         for key in found.made:
             order = self._lanes.order(key)
             if account_of(order) in passed:
@@ -249,28 +252,18 @@ class Payouts(Outgoing):
     def _say_short(self, order: OpenOrder, lacking_minor: int, since_ms: int) -> None:
         """Once for each payout that heads a short lane: nobody else waits for it, and the remedy is a command."""
         wish = order.wish
-        if "hot_wallet_short" in order.rung or not isinstance(wish, PayoutOrder):
-            return
+        if "hot_wallet_short" in order.rung or not isinstance(wish, PayoutOrder) or self._wallets.retiring:
+            return  # what the wallet before still has is on its way
         order.rung |= {"hot_wallet_short"}
-        since = datetime.fromtimestamp(since_ms // 1000, UTC).strftime("%H:%M UTC on %Y-%m-%d")
         aside_minor = self._lanes.earmarks.set_aside.get(wish.stream, 0)
-        self._alarm(
-            "hot_wallet_short",
-            f"{self._lanes.account(wish).name or wish.account_id}: {decimal(wish.amount_minor)} waits for coins since {since},"
-            f" {decimal(lacking_minor)} short, {decimal(aside_minor)} set aside; others unaffected. Sweep, or bring coins:"
-            f" `counterfoil cold prepare {-(-lacking_minor // UNIT)}`",
-        )
+        name = self._lanes.account(wish).name or wish.account_id
+        self._alarm("hot_wallet_short", short_of_coins(name, wish.amount_minor, lacking_minor, aside_minor, since_ms))
 
     def _show_lanes(self) -> None:
         """Put on the board what changed since this process did it last."""
         if self._board is None:
             return
-        aside: Counter[str] = Counter()
-        for key, minor in self._lanes.earmarks.set_aside.items():
-            aside[account_of(self._lanes.order(key))] += minor
-        lacking = self._lacking if self._open else {}
-        accounts = sorted({*lacking, *aside} - {TREASURY})
-        shown = [LaneNumbers(account_id, lacking.get(account_id, 0), aside[account_id]) for account_id in accounts]
+        shown = self._lanes.numbers(self._lacking if self._open else {})
         if shown != self._shown:
             self._board.put(shown)
             self._shown = shown
@@ -308,10 +301,23 @@ class Payouts(Outgoing):
         lanes = self._lanes.lanes(head.timestamp_ms)
         return self._told_later(head) + self._heads_hindered(lanes, reason, head)
 
-    def _in_flight(self) -> Iterator[tuple[Intent, Attempt]]:
+    def _look(self, address: Address, kept_minor: int) -> HotWallet:
+        on_chain, flying = (self._chain, self._pool, address, self._token), self._in_flight(address)
+        return HotWallet.look(*on_chain, self._rules, flying, kept_minor=kept_minor)
+
+    def _in_flight(self, address: Address) -> Iterator[tuple[Intent, Attempt]]:
         for order in self._open:
-            if order.attempts.alive is not None:
-                yield order.intent(self._key.address, self._token), order.attempts.alive
+            alive = order.attempts.alive
+            if alive is not None and alive.from_address == address.base58:
+                yield order.intent(address, self._token), alive
+
+    def _of_former(self, head: BlockRef, solid: BlockRef) -> list[Command]:
+        """What empties a wallet that was replaced."""
+        now = self._key.address
+        of_it = (it for it in self._unprepared() if is_of_former(it, now))
+        ours = (order for order in of_it if self._room(order.wish.owner, head))  # type: ignore[union-attr]
+        look, most = partial(self._look, kept_minor=0), self._rules.attempts_max
+        return list(islice(prepared_of_former(ours, now, look, self._may_go, self._give_up, most, head, solid), BATCH))
 
     @staticmethod
     def _unpayable(wallet: HotWallet, order: OpenOrder) -> str | None:
@@ -337,7 +343,7 @@ class Payouts(Outgoing):
     def _is_free(self, above: list[OpenOrder], order: OpenOrder) -> bool:
         """Whether it may be made, the account and the hour apart. What an approver has to let go is kept in `above`."""
         wish = order.wish
-        if not self._may_go(order):
+        if not self._may_go(order) or is_of_former(order, self._key.address):
             return False
         objection = self._leash.objection(wish) if isinstance(wish, PayoutOrder) else None
         if objection is None or objection.cause == "account":  # whose lane waits, and says so
@@ -389,12 +395,13 @@ class Payouts(Outgoing):
         ]
         if not wanted:
             return unsigned
-        granted = self._leash.reserve(self._key.address.base58, wanted)
+        granted = self._leash.reserve(self._wallets.counted_as, wanted)
         withheld = {attempt.txid for _, attempt in wanted} - granted
         return [each for each in unsigned if each[1].txid not in withheld]
 
     def _key_of(self, order: OpenOrder, attempt: Attempt) -> Key | None:
-        if attempt.from_address != self._key.address.base58 or self._lanes.held(order):
+        key = self._wallets.key_of(attempt.from_address)
+        if key is None or self._lanes.held(order):
             return None
         if (
             isinstance(order.wish, PayoutOrder)
@@ -402,7 +409,7 @@ class Payouts(Outgoing):
             and self._leash.objection(order.wish)
         ):
             return None
-        return self._key
+        return key
 
     def _limits(self, head: BlockRef) -> Limits:
         return Limits(
@@ -411,9 +418,3 @@ class Payouts(Outgoing):
             lifetime_ms_max=min(self._rules.lifetime_ms + NODE_LAG_MS_MAX, LIFETIME_MS_MAX),
             fee_limit_sun_max=self._rules.fee_limit_sun_max,
         )
-
-
-def decimal(minor: int) -> str:
-    """USDT for a sentence, a fraction of a cent rounded up: 3,002.00."""
-    cents = -(-minor // (UNIT // 100))
-    return f"{cents // 100:,}.{cents % 100:02}"

@@ -22,7 +22,7 @@ from core.streams.instructions import (
 )
 from core.streams.payouts import FINAL as PAYOUT_FINAL
 from core.streams.payouts import Payout, PayoutRequested
-from core.streams.sweeps import Sweep, SweepOrder, SweepPlanned
+from core.streams.sweeps import FINAL, Sweep, SweepOrder, SweepPlanned
 from core.tron.chain import BlockRef
 from signers.open_streams import OpenStreams
 
@@ -108,6 +108,27 @@ class OpenSweeps(OpenStreams):
         """USDT of payouts whose bytes may be mined."""
         payouts = (payout for _, payout in self._owed.values() if payout.attempts.alive is not None)
         return sum(payout.order.amount_minor for payout in payouts if payout.order is not None)
+
+    def promised_by(self, hot: str) -> int:
+        """USDT of payouts whose bytes this hot wallet made, and that may be mined."""
+        return sum(
+            payout.order.amount_minor
+            for _, payout in self._owed.values()
+            if payout.order is not None and (alive := payout.attempts.alive) and alive.from_address == hot
+        )
+
+    def is_making(self, address: str) -> bool:
+        """Whether bytes of a wallet's payout, or of an instruction that is open here, may still be mined."""
+        ordered = [known.attempts for it in self for known in it.given.values()]
+        ordered += [known.attempts for known in self._alone.values()]
+        ordered += [known.attempts for _, _, known in self._leaving.values()]
+        ordered += [payout.attempts for _, payout in self._owed.values()]
+        alive = (attempts.alive for attempts in ordered)
+        return any(it is not None and it.from_address == address for it in alive)
+
+    def is_expected(self, address: str) -> bool:
+        """Whether a sweep is on its way to a wallet."""
+        return any(it.order.to == address and it.sweep.state not in FINAL for it in self)
 
     @property
     def leaving_minor(self) -> int:

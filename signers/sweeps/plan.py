@@ -4,26 +4,25 @@ The sweeps' step begins what this finds; `counterfoil sweeps plan` only shows it
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
-from core.ledger.journal import derived_id
 from core.ledger.ledger import Command, EventStore
 from core.ports.chain import CallNotMade, Chain
 from core.ports.wallets import Holding, Holdings
 from core.streams.instructions import (
     GiveInstruction,
     Instruction,
-    InstructionState,
     Purpose,
     SendToken,
-    instruction_stream,
 )
 from core.streams.quarantine import QuarantineAddress
 from core.streams.sweeps import PlanSweep, SweepOrder, sweep_id
 from core.streams.treasury import Wallet, wallet_stream
 from core.tron.address import Address
 from core.tron.chain import BlockRef
+from signers.numbered import Numbered
 from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.hot_wallet import KEPT_MINOR
 from signers.outgoing.instructions import ACTOR
@@ -65,7 +64,9 @@ class Plan:
         rules: SweepRules,
         *,
         evacuating: bool = False,
+        former: Sequence[Address] = (),
     ) -> None:
+        """`former` are the hot wallets that were replaced."""
         self._store = store
         self._node = node
         self._holdings = holdings
@@ -74,6 +75,7 @@ class Plan:
         self._token = token
         self._rules = rules
         self._evacuating = evacuating
+        self._former = former
 
     def commands(self, head: BlockRef, solid: BlockRef) -> list[Command]:
         """What begins the sweeps that are worth it, and takes left-over TRX back."""
@@ -148,43 +150,29 @@ class Plan:
     def _excess(self, solid: BlockRef, wallets: Mapping[str, Address]) -> Iterator[GiveInstruction]:
         """The hot wallet's excess goes to cold storage, one transfer at a time: what is under way is not in it twice.
 
-        They are numbered, and the last one is looked up here: whatever another worker gave a moment ago is known (I7).
+        In an evacuation what another wallet has replaced still holds, too.
         """
-        if not self.excess(wallets):
+        yield from self._leaving(solid, wallets["hot"], wallets, lambda: self.excess(wallets))
+        for former in self._former if self._evacuating and "cold" in wallets else ():
+            yield from self._leaving(solid, former, wallets, partial(self._left_at, former))
+
+    def _left_at(self, former: Address) -> int:
+        return max(0, usdt_of(self._node, former, self._token) - self._open.promised_by(former.base58))
+
+    def _leaving(
+        self, solid: BlockRef, hot: Address, wallets: Mapping[str, Address], excess: Callable[[], int]
+    ) -> Iterator[GiveInstruction]:
+        if not excess():
             return
-        hot, cold = wallets["hot"].base58, wallets["cold"].base58
         purpose: Purpose = "evacuation" if self._evacuating else "excess"
-        number = self._given_before(hot, purpose)
-        if number and not self._is_behind_us(instruction_stream(_leaving_id(hot, purpose, number)), solid):
+        numbered = Numbered(self._store, hot.base58, purpose)
+        number = numbered.given()
+        if number and not numbered.is_behind(number, solid):
             return
-        amount_minor = self.excess(wallets)
+        amount_minor = excess()  # once more, now that the last one is known to be over
         if amount_minor:
-            act, key = SendToken(cold, amount_minor), _leaving_id(hot, purpose, number + 1)
-            yield GiveInstruction(Instruction(key, purpose, "", hot, "hot", act), ACTOR)
-
-    def _is_behind_us(self, stream: str, solid: BlockRef) -> bool:
-        """Whether the instruction is over, and the node's balances are of after it."""
-        state = InstructionState()
-        for recorded in self._store.histories([stream])[stream]:
-            state = state.evolve(recorded.event)
-        return state.over and getattr(state.end, "block_number", 0) <= solid.number
-
-    def _given_before(self, hot: str, purpose: Purpose) -> int:
-        """How many such transfers there were: the numbers have no gap, so a few looks show it."""
-        known, unknown = 0, 1
-        while self._is_given(_leaving_id(hot, purpose, unknown)):
-            known, unknown = unknown, 2 * unknown
-        while unknown - known > 1:
-            middle = (known + unknown) // 2
-            if self._is_given(_leaving_id(hot, purpose, middle)):
-                known = middle
-            else:
-                unknown = middle
-        return known
-
-    def _is_given(self, instruction_id: str) -> bool:
-        stream = instruction_stream(instruction_id)
-        return bool(self._store.histories([stream]).get(stream))
+            act = SendToken(wallets["cold"].base58, amount_minor)
+            yield GiveInstruction(Instruction(numbered.id(number + 1), purpose, "", hot.base58, "hot", act), ACTOR)
 
     def _left_over(self, solid: BlockRef, room: int) -> Iterator[PlanSweep]:
         """TRX on addresses that have nothing to sweep, where the free allowance pays for taking them back."""
@@ -202,10 +190,6 @@ class Plan:
                 where = ("gas", self._gas.base58, "own", 0, solid.number)
                 order = SweepOrder(name, holding.address, number, "TRX", payer.balance_sun, *where)  # type: ignore[arg-type]
                 yield PlanSweep(order, ACTOR)
-
-
-def _leaving_id(hot: str, purpose: Purpose, number: int) -> str:
-    return str(derived_id("instruction", hot, f"{purpose} {number}"))
 
 
 def _order(holding: Holding, choice: Choice, solid: BlockRef) -> SweepOrder:

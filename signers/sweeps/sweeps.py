@@ -48,6 +48,8 @@ from core.streams.sweeps import (
     SendSweep,
     next_instruction_id,
 )
+from core.streams.treasury import HOT_WALLET, wallet_stream
+from core.streams.wallet_rotation import NOBODY
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.outcomes import append
@@ -99,6 +101,8 @@ class Sweeps:
         self._pool = pool
         self._holdings = holdings
         self._gas_address = gas
+        self._lenders: Sequence[Address] = (gas,)
+        """The gas wallet, and those that it has replaced: stake that they lent comes back to them."""
         self._token = token
         self._usual_rules = rules
         self._evacuating = False
@@ -119,6 +123,7 @@ class Sweeps:
             return True  # what is open must be known before anything is begun
         solid, head = self._node.solid(), self._node.head()
         self._gas = self._prices = None
+        self._follow_rotation()
         causes = self._causes()
         self._evacuating = "evacuation" in causes
         commands = self._advance(solid)
@@ -135,6 +140,17 @@ class Sweeps:
                 self._alarm("excess_kept_back", f"the hot wallet's excess did not leave it: {self._open.kept_back}")
                 self._open.kept_back = None
         return bool(read or done or planned)
+
+    @property
+    def under_way(self) -> OpenSweeps:
+        """What is open, as far as this worker has read."""
+        return self._open
+
+    def _follow_rotation(self) -> None:
+        gas = state_of(self._store, wallet_stream("gas"), NOBODY)
+        if gas.playing is not None:
+            self._gas_address = Address.from_base58(gas.playing.address)
+            self._lenders = (self._gas_address, *map(Address.from_base58, gas.former))
 
     def _causes(self) -> Sequence[Cause]:
         """While signing is stopped nothing new is begun: the token may be paused, and every trial revert.
@@ -157,7 +173,14 @@ class Sweeps:
             self._token,
             self._rules,
             evacuating=self._evacuating,
+            former=self._former_hot(),
         )
+
+    def _former_hot(self) -> Sequence[Address]:
+        """Hot wallets that were replaced: an evacuation takes from them, too."""
+        if not self._evacuating:
+            return ()
+        return [Address.from_base58(it) for it in state_of(self._store, HOT_WALLET, NOBODY).former]
 
     # One sweep further
 
@@ -281,23 +304,26 @@ class Sweeps:
         ends = [known.end for known in it.given.values() if isinstance(known.end, InstructionConfirmed)]
         if any(end.block_number > solid.number for end in ends):
             return []  # the node lags behind what it should know
-        now_sun, solid_sun = self._lent_sun(receiver)
-        if now_sun:
-            key = str(derived_id("instruction", it.order.sweep_id, f"return {len(it.returns) + 1}"))
-            return [GiveInstruction(self._return(key, it.order.stream, receiver, now_sun), ACTOR)]
-        return [] if solid_sun else [ReleaseSweep(it.order, None, ACTOR)]
+        lent = [(lender, *self._lent_sun(lender, receiver)) for lender in self._lenders]
+        for lender, now_sun, _ in lent:
+            if now_sun:
+                key = str(derived_id("instruction", it.order.sweep_id, f"return {len(it.returns) + 1}"))
+                return [GiveInstruction(self._return(key, it.order.stream, lender, receiver, now_sun), ACTOR)]
+        return [] if any(solid_sun for *_, solid_sun in lent) else [ReleaseSweep(it.order, None, ACTOR)]
 
     def _reconcile(self, solid: BlockRef) -> list[Command]:
         """Stake that the chain has lent to deposit addresses and no open sweep needs is taken back (FAILURES 19)."""
         commands: list[Command] = []
-        receivers = [Address(each) for each in self._node.delegation_index(self._gas_address, solid=True).receivers]
-        ours = self._pool.ours([receiver.evm for receiver in receivers])
-        for receiver in receivers:
-            known = receiver.base58 in self._open.addresses or self._open.is_returning(receiver.base58)
-            if ours.get(receiver.evm) == "payin" and not known and (lent_sun := self._lent_sun(receiver)[0]):
+        for lender in self._lenders:
+            receivers = [Address(each) for each in self._node.delegation_index(lender, solid=True).receivers]
+            ours = self._pool.ours([receiver.evm for receiver in receivers])
+            for receiver in receivers:
+                known = receiver.base58 in self._open.addresses or self._open.is_returning(receiver.base58)
+                if ours.get(receiver.evm) != "payin" or known or not (lent_sun := self._lent_sun(lender, receiver)[0]):
+                    continue
                 self._alarm("stake_leaked", f"{receiver} holds {lent_sun} sun of stake that no sweep needs: taken back")
                 key = str(derived_id("instruction", receiver.base58, f"leak {solid.number}"))
-                commands.append(GiveInstruction(self._return(key, "", receiver, lent_sun), ACTOR))
+                commands.append(GiveInstruction(self._return(key, "", lender, receiver, lent_sun), ACTOR))
         return [*commands, *self._cleared()]
 
     def _cleared(self) -> list[Command]:
@@ -311,22 +337,23 @@ class Sweeps:
                 log.info("whether %s is cleared is asked again later: %s", address, error)
         return commands
 
-    def _lent_sun(self, receiver: Address) -> tuple[int, int]:
+    def _lent_sun(self, lender: Address, receiver: Address) -> tuple[int, int]:
         """What can be taken back of what is lent: at the head, and where blocks are solid."""
         now_ms = self._node.head().timestamp_ms
         now, solid = (
             sum(
                 each.energy_sun
-                for each in self._node.delegations(self._gas_address, receiver, solid=solid)
+                for each in self._node.delegations(lender, receiver, solid=solid)
                 if each.energy_locked_until_ms <= now_ms
             )
             for solid in (False, True)
         )
         return now, solid
 
-    def _return(self, key: str, serves: str, receiver: Address, lent_sun: int) -> Instruction:
+    @staticmethod
+    def _return(key: str, serves: str, lender: Address, receiver: Address, lent_sun: int) -> Instruction:
         act = Undelegate(receiver.base58, lent_sun, "ENERGY")
-        return Instruction(key, "loan_return", serves, self._gas_address.base58, "gas", act)
+        return Instruction(key, "loan_return", serves, lender.base58, "gas", act)
 
     # What all of it needs
 

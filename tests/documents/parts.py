@@ -11,6 +11,7 @@ from typing import Final
 from gateways.postgres.roles import LOGINS
 from gateways.processes.registry import PROCESSES
 from gateways.settings import PREFIX, Settings
+from tests.documents import rotations
 from tests.documents.holders import holders
 from tests.documents.rights import CALLS, OWN, VIEW_TABLES, Rights
 from tests.support.patience import HANG_S
@@ -115,6 +116,10 @@ def _secrets() -> str:
     return "\n".join(rows) + "\n"
 
 
+def _rotations() -> str:
+    return rotations.table() + "\n"
+
+
 def _rights_row(name: str, may: Rights) -> str:
     by_columns: dict[str, list[str]] = {}
     for role, columns in sorted(may.changes.items()):
@@ -152,6 +157,7 @@ QUICK: Final[Mapping[str, Callable[[], str]]] = {
     "settings": _settings,
     "processes": _processes,
     "rights": _rights,
+    "rotations": _rotations,
     "secrets": _secrets,
 }
 """Written in a moment: a fast test holds them equal."""

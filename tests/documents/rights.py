@@ -127,6 +127,7 @@ OWN: Final[Mapping[str, Rights]] = {
     "merkle_tree": _may(AUDITED, changes={CHECKPOINTER: "*"}),
     "note_keys": _may(AUDITED, (CHECKPOINTER,), rows="never changed"),
     "wallet_numbers": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}),
+    "former_wallet_numbers": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),
     "wallet_differences": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),
     "address_differences": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),
     "payout_lanes": _may((SIGNER, READER), (SIGNER,), {SIGNER: "*"}, (SIGNER,)),

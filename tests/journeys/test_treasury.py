@@ -7,6 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import httpx2
+import psycopg
+
+from gateways.settings import load
+from gateways.wiring.opened import visiting
 from tests.gateways.cli.test_app import counterfoil
 from tests.journeys.conftest import Installation, get, post
 from tests.support.exports import VERIFIER
@@ -60,23 +65,85 @@ def test_the_operator_keeps_the_treasury() -> None:
             alarms = typed("alarms", "list")
             assert "gas_wallet_low_on_trx" in alarms
 
+            _rotate(typed, running, operator, company)
+            _rotate_seed(typed, running, operator, company)
+
             running.faucet(paid, usdt="30")  # too little for a sweep
             until(lambda: len(get(company, "/v1/deposits", status="confirmed")["data"]) == 2, "it is credited")
             _evacuate(typed, operator, company)
 
-            history = Path(folder) / "history.ndjson"
-            typed("audit", "export", "--output", str(history))
-            signers = json.loads(typed("audit", "keys", "--json"))["data"]
-            keys = [part for each in signers if each["purpose"] == "checkpoints" for part in ("--key", each["key"])]
-            told = subprocess.run(
-                [sys.executable, "-I", str(VERIFIER), "history", str(history), *keys, "--unsigned-tail", "3600"],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert told.returncode == 0, told.stdout + told.stderr
-            assert "not known" not in told.stdout
+            _verify(typed, Path(folder) / "history.ndjson")
         assert running.stop() == 0
+
+
+def _verify(typed, history: Path) -> None:  # type: ignore[no-untyped-def]
+    """The stand-alone verifier knows every story that was played."""
+    typed("audit", "export", "--output", str(history))
+    signers = json.loads(typed("audit", "keys", "--json"))["data"]
+    keys = [part for each in signers if each["purpose"] == "checkpoints" for part in ("--key", each["key"])]
+    told = subprocess.run(
+        [sys.executable, "-I", str(VERIFIER), "history", str(history), *keys, "--unsigned-tail", "3600"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "not known" not in told.stdout
+
+
+def _rotate(typed, running, operator, company) -> None:  # type: ignore[no-untyped-def]
+    """Another key for the hot wallet under running payouts: each is paid once, the old address ends empty, the books fit."""
+    asked = [_asked(company, number) for number in range(3)]
+    old = _wallets(operator, 3)["hot"]["address"]
+    assert "asked for another key of the hot wallet" in typed("wallets", "rotate", "hot")
+    again = counterfoil("wallets", "rotate", "hot", "--data", str(running.data))
+    assert (again.returncode, "is being rotated already" in again.stderr) == (2, True), again.stderr
+    until(lambda: _wallets(operator, 3)["hot"]["address"] != old, "the new key is made")
+    asked += [_asked(company, number) for number in range(3, 6)]
+    until(lambda: f"{old} is retired" in typed("wallets", "list"), "the old wallet is empty and retired")
+    until(lambda: {_state(company, it) for it in asked} == {"confirmed"}, "every payout is paid")
+    assert get(operator, "/v1/wallets/hot/rotation")["state"] == "retired"
+    new = _wallets(operator, 3)["hot"]["address"]
+    payers = [_sent_from(running, get(company, f"/v1/payouts/{it}")["tron_tx_hash"]) for it in asked]
+    assert len(set(payers)) == 2
+    assert payers[3:] == [new] * 3
+    until(lambda: "everything holds" in typed("reconcile"), "books and chain agree about both addresses")
+
+
+def _rotate_seed(typed, running, operator, company) -> None:  # type: ignore[no-untyped-def]
+    """New deposit addresses are of another seed, and are swept like those before."""
+    assert "asked for deposit seed 2" in typed("addresses", "rotate-seed")
+    running.until_happened("seed.rotated")
+    until(lambda: _ready_of(running, "derived:2:") and not _ready_of(running, "derived:m"), "those before are given up")
+    paid = post(company, "/v1/payins", {})["address"]["tron_address_base58"]
+    running.faucet(paid, usdt="200")
+    until(lambda: _is_swept(operator, paid), "it is swept")
+
+
+def _ready_of(running, prefix: str) -> int:  # type: ignore[no-untyped-def]
+    """How many addresses of a seed are ready to be given out."""
+    asked = "SELECT count(*) FROM addresses WHERE state = 'ready' AND starts_with(key_id, %s)"
+    with visiting(load({}, data=running.data)) as database, psycopg.connect(database.owner_url) as conn:
+        return int(conn.execute(asked, (prefix,)).fetchall()[0][0])
+
+
+def _is_swept(operator, address: str) -> bool:  # type: ignore[no-untyped-def]
+    sweeps = get(operator, "/v1/sweeps", address=address)["data"]
+    return any((each["state"], each["amount"]) == ("confirmed", "200.000000") for each in sweeps)
+
+
+def _asked(company, number: int) -> str:  # type: ignore[no-untyped-def]
+    asked = post(company, "/v1/payouts", {"to_address": PAYEE, "amount": f"{number + 1}"})
+    return str(asked["id"])
+
+
+def _state(company, payout_id: str) -> str:  # type: ignore[no-untyped-def]
+    return str(get(company, f"/v1/payouts/{payout_id}")["state"])
+
+
+def _sent_from(running, txid: str) -> str:  # type: ignore[no-untyped-def]
+    found = httpx2.post(f"{running.devnet}/wallet/gettransactionbyid", json={"value": txid, "visible": True})
+    return str(found.json()["raw_data"]["contract"][0]["parameter"]["value"]["owner_address"])
 
 
 def _evacuate(typed, operator, company) -> None:  # type: ignore[no-untyped-def]
@@ -98,7 +165,7 @@ def _evacuated(operator) -> bool:  # type: ignore[no-untyped-def]
 
 
 def _wallets(operator, count: int):  # type: ignore[no-untyped-def]
-    rows = {row["role"]: row for row in get(operator, "/v1/system-wallets")["data"]}
+    rows = {row["role"]: row for row in get(operator, "/v1/system-wallets")["data"] if row["status"] == "active"}
     return rows if len(rows) >= count else None
 
 

@@ -26,6 +26,9 @@ class Board:
         self.rows |= {each.role: each for each in numbers}
         self.puts += 1
 
+    def put_former(self, numbers: Sequence[WalletNumbers]) -> None:
+        self.former = list(numbers)
+
 
 class Watched:
     """A world whose wallets are looked at; `look` lets the time pass that lies between two looks."""

@@ -11,12 +11,13 @@ import httpx2
 from core.ledger import books
 from core.ledger.events import Event
 from core.ledger.journal import TREASURY, derived_id
-from core.ledger.ledger import Ledger
+from core.ledger.ledger import Ledger, state_of
 from core.streams.addresses import RequestPayin
 from core.streams.instructions import Act, Freeze, GiveInstruction, Instruction, InstructionGiven
 from core.streams.payouts import Payout, PayoutOrder, payout_stream
 from core.streams.sweeps import Sweep, SweepOrder, SweepPlanned
 from core.streams.treasury import RegisterWallet
+from core.streams.wallet_rotation import NOBODY, ROTATED_ROLES, AskWalletRotation, RoleHistory
 from core.tron.address import SUN_PER_TRX, Address
 from gateways.devnet import node
 from gateways.devnet.chain.genesis import USDT
@@ -29,6 +30,8 @@ from signers.keys.keys import Key, SoftwareKey
 from signers.outgoing.hot_wallet import PayoutRules
 from signers.outgoing.instructions import InstructionRules, Instructions
 from signers.outgoing.payouts import Payouts
+from signers.rotation.begin import BeginRotation
+from signers.rotation.emptying import Emptying
 from signers.sweeps.sweeps import Sweeps
 from signers.sweeps.worth import SweepRules
 from tests.simulation.system import Backend
@@ -79,6 +82,13 @@ class Keystore:
         return SoftwareKey(sha256(key_id.encode()).digest())
 
 
+class Maker:
+    """The port `WalletKeyMaker`: the n-th key of a role is called after both."""
+
+    def make(self, role: str, number: int, wished: str) -> str:
+        return wished or f"keystore:{role}_{number}"
+
+
 class TreasuryWorld:
     """`stake_trx` is what the gas wallet has frozen for energy, `bandwidth_trx` for bandwidth."""
 
@@ -89,6 +99,7 @@ class TreasuryWorld:
         bandwidth_trx: int = 0,
         gas_trx: int = 10_000,
         hot_usdt: int = 1_000,
+        hot_trx: int = 1_000,
         cold: bool = True,
         rules: SweepRules = RULES,
         interval_ms: int = 60_000,
@@ -99,7 +110,7 @@ class TreasuryWorld:
         self.devnet = node.Node(node.Config(paused=True), lambda: self.now_ms)
         self.node = TronNode("http://devnet", transport=httpx2.BaseTransport())
         self.node._http = Backend(self.devnet, lambda _: None)  # type: ignore[assignment]
-        self.keys = Keystore()
+        self.keys, self.maker = Keystore(), Maker()
         self.hot, self.gas = (self.keys.key(f"keystore:{role}").address for role in ("hot", "gas"))
         self.cold = self.keys.key("keystore:cold").address
         self.pool = MemoryPool({})
@@ -115,7 +126,7 @@ class TreasuryWorld:
             execute(self.ledger, RegisterWallet(role, address.base58, key_id, ACTOR))  # type: ignore[arg-type]
         self.addresses: list[Address] = []
         self.start()
-        self.give(self.hot, usdt=hot_usdt, trx=1_000)
+        self.give(self.hot, usdt=hot_usdt, trx=hot_trx)
         self.give(self.gas, trx=gas_trx + stake_trx + bandwidth_trx)
         self.mine(SOLID_LAG + 1)
         for trx, resource in ((stake_trx, "ENERGY"), (bandwidth_trx, "BANDWIDTH")):
@@ -146,6 +157,9 @@ class TreasuryWorld:
             key=FACT_KEY,
             alarm=self.ring,
         )
+        self._start_signers()
+
+    def _start_signers(self) -> None:
         ports: Any = (self.ledger, self.store, self.bookmarks)
         self.payouts = Payouts(
             *ports,
@@ -158,6 +172,7 @@ class TreasuryWorld:
             PayoutRules(lifetime_ms=60_000),
             leash=leash(self.store, self.ring),
             alarm=self.ring,
+            keys=self.keys,
         )
         self.instructions = Instructions(
             *ports,
@@ -182,6 +197,15 @@ class TreasuryWorld:
             interval_ms=self.interval_ms,
             alarm=self.ring,
         )
+        self._start_rotations()
+
+    def _start_rotations(self) -> None:
+        self.rotations = [
+            BeginRotation(self.ledger, self.store, self.pool, self.keys, role, self.maker, ACTOR, alarm=self.ring)
+            for role in ROTATED_ROLES
+        ]
+        busy = self.sweeps.under_way, self.instructions.is_making
+        self.emptying = Emptying(self.ledger, self.store, self.node, USDT, self.rules, *busy, alarm=self.ring)
 
     def ring(self, name: str, sentence: str) -> None:
         self.alarms.append((name, sentence))
@@ -223,6 +247,17 @@ class TreasuryWorld:
         instruction = Instruction(key, "stake", "", owner.base58, role, act)  # type: ignore[arg-type]
         execute(self.ledger, GiveInstruction(instruction, ACTOR))
         return instruction
+
+    def rotate(self, role: str, key: str = "") -> None:
+        """What the operator's command asks for."""
+        execute(self.ledger, AskWalletRotation(role, ACTOR, key=key))  # type: ignore[arg-type]
+
+    def role(self, role: str) -> RoleHistory:
+        return state_of(self.store, f"wallet-{role}", NOBODY)
+
+    def addresses_of(self, role: str) -> list[Address]:
+        """All that ever played it, the one that does now last."""
+        return [Address.from_base58(it.address) for it in self.role(role).registered]
 
     def usdt_of(self, address: Address) -> int:
         return int(self.devnet.chain.state.get(("slot", USDT, "balance", address.evm)) or 0)
@@ -278,7 +313,9 @@ class TreasuryWorld:
         """Every worker until none finds work."""
         self.record()
         for _ in range(200):
-            if not self.sweeps.step() | self.instructions.step() | self.payouts.step():
+            moved = self.sweeps.step() | self.instructions.step() | self.payouts.step()
+            begun = sum(each.step() for each in self.rotations)
+            if not moved | bool(begun) | self.emptying.step():
                 return
         raise AssertionError("the workers find work for ever")
 
@@ -364,17 +401,15 @@ class TreasuryWorld:
 
     def assert_books_are_the_chain(self) -> None:
         """Each wallet, every deposit address and the stake, to the unit; nothing in transit (I10)."""
-        for account, address in (
-            (books.HOT_WALLET, self.hot),
-            (books.GAS_WALLET, self.gas),
-            (books.COLD_WALLET, self.cold),
-        ):
-            assert self.balance(account) == self.usdt_of(address), account
-            assert self.balance(account, "TRX") == self.sun_of(address), account
+        for account, role in ((books.HOT_WALLET, "hot"), (books.GAS_WALLET, "gas"), (books.COLD_WALLET, "cold")):
+            played = self.addresses_of(role)
+            assert self.balance(account) == sum(map(self.usdt_of, played)), account
+            assert self.balance(account, "TRX") == sum(map(self.sun_of, played)), account
         assert self.balance(books.PAYIN_WALLETS) == sum(map(self.usdt_of, self.addresses))
         assert self.balance(books.PAYIN_WALLETS, "TRX") == sum(map(self.sun_of, self.addresses))
         assert (self.balance(books.IN_TRANSIT), self.balance(books.IN_TRANSIT, "TRX")) == (0, 0)
-        accounts_now = [account for each in (self.hot, self.gas) if (account := self.node.account(each)) is not None]
+        online = [*self.addresses_of("hot"), *self.addresses_of("gas")]
+        accounts_now = [account for each in online if (account := self.node.account(each)) is not None]
         assert self.balance(books.STAKED, "TRX") == sum(it.owned_sun - it.balance_sun for it in accounts_now)
         self.holdings._all()
         for address in self.addresses:

@@ -13,6 +13,7 @@ from core.ledger.journal import TREASURY
 from core.streams.accounts import account_stream
 from gateways.cli.acts import note_command
 from gateways.cli.audit.difference import ACCOUNT, book_of, show_difference
+from gateways.cli.audit.keys import rotate_key
 from gateways.cli.audit.verification import Asked, verify_database, verify_export
 from gateways.cli.console import Data, Json, Output, Table, progress
 from gateways.cli.installation import opened_database, settings_with
@@ -182,6 +183,12 @@ def _diff(
 def _keys(*, json: Json = False, data: Data = None) -> None:
     """Print the keys that sign checkpoints and statements. Give them to auditors and clients by a way of their own."""
     show_keys(settings_with(data=data), Output(as_json=json))
+
+
+@app.command(name="rotate-key")
+def _rotate_key(*, json: Json = False, data: Data = None) -> None:
+    """Another key for checkpoints; the one before endorses it, and what it signed stays proven by it."""
+    rotate_key(settings_with(data=data), Output(as_json=json))
 
 
 @app.command(name="regrow-tree")

@@ -23,6 +23,7 @@ from gateways.http.resources import (
     statements,
     store,
     treasury,
+    wallet_rotation,
     webhooks,
 )
 
@@ -68,8 +69,9 @@ NOUNS: Final = {
         "The store: its name, how far it has come, and whether the signers have seen a later one of its name.", (store,)
     ),
     "Treasury": Noun(
-        "The treasury as the operator sees it: system wallets with what they hold, every sweep, and evacuation.",
-        (treasury, evacuation),
+        "The treasury as the operator sees it: system wallets with what they hold and their keys' rotation, every sweep, and"
+        " evacuation.",
+        (treasury, wallet_rotation, evacuation),
     ),
     "Lost outgoing": Noun(
         "After a restore: what left our wallets in history that was lost, and which payout each was.", (lost_outgoing,)

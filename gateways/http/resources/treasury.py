@@ -65,7 +65,7 @@ class SystemWallet(Answer, frozen=True):
     role: Literal["hot", "cold", "gas"]
     address: str
     key_id: str | None
-    status: Literal["active", "inactive"]
+    status: Literal["active", "inactive", "retiring", "retired"]
     created_at: Time
     balances: list[WalletBalance]
     on_chain: WalletNumbers | None
@@ -140,6 +140,8 @@ _BALANCES: Final = (
 _NUMBERS: Final = (
     "SELECT role, address, block_number, block_timestamp_ms, usdt_minor, trx_sun, energy_left, energy_limit, energy_lendable,"
     " bandwidth_left, bandwidth_limit, staked_sun, delegated_sun, unfreezing_sun FROM wallet_numbers"
+    " UNION ALL SELECT role, address, block_number, block_timestamp_ms, usdt_minor, trx_sun, energy_left, energy_limit,"
+    " energy_lendable, bandwidth_left, bandwidth_limit, staked_sun, delegated_sun, unfreezing_sun FROM former_wallet_numbers"
 )
 
 

@@ -24,6 +24,7 @@ LEFT_OUT: Final = frozenset(
         "schema_migrations",
         "foreground",  # what processes saw last, and will see again
         "wallet_numbers",
+        "former_wallet_numbers",
         "wallet_differences",
         "address_differences",
         "node_states",

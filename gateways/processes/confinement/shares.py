@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from gateways.aws.names import FOR_API, FOR_FACTS, FOR_WEBHOOKS
 from gateways.embedded.secrets_file import load_or_create
-from gateways.platform_keys import Secrets, SecretWithheld
+from gateways.platform_keys import Before, Secrets, SecretWithheld
 from gateways.postgres.roles import API
 from gateways.postgres.server import EmbeddedPostgres
 from gateways.processes.confinement.apart import apart
@@ -36,6 +36,8 @@ class Share(NamedTuple):
     settings: Mapping[str, str]
     keys: Mapping[str, bytes]
     logins: Mapping[str, str]
+    before: Mapping[str, Before]
+    """What keys of the platform were before they were replaced."""
 
     def open_settings(self, settings: Settings) -> Settings:
         """These settings with the share's."""
@@ -44,14 +46,15 @@ class Share(NamedTuple):
     @property
     def secrets(self) -> Secrets:
         """The keys; to ask for another one is a defect."""
-        return _PartOfSecrets(**self.keys)
+        return _PartOfSecrets(self.before, **self.keys)
 
     def __repr__(self) -> str:
         return "Share(hidden)"
 
 
 class _PartOfSecrets(Secrets):
-    def __init__(self, **keys: bytes) -> None:
+    def __init__(self, before: Mapping[str, Before], **keys: bytes) -> None:
+        object.__setattr__(self, "before", before)
         for name, key in keys.items():
             object.__setattr__(self, name, key)
 
@@ -102,7 +105,9 @@ def _reader(process: Process, settings: Settings, given: Given, server: Embedded
                 role: make_conninfo(server.place, user=role, password=kept.role_passwords[role]) for role in roles
             }
         keys = {name: bytes.fromhex(getattr(kept, name)) for name in keys_held(process)}
-        return Share({name: told[name] for name in settings_held(process) & told.keys()}, keys, logins)
+        return Share(
+            {name: told[name] for name in settings_held(process) & told.keys()}, keys, logins, kept.before(keys.keys())
+        )
 
     return read
 

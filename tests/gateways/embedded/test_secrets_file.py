@@ -2,12 +2,13 @@
 
 import stat
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from gateways.embedded.secrets_file import SecretsFile, load_or_create
+from gateways.embedded.secrets_file import SecretsFile, load_or_create, rotate
 from gateways.postgres.migrate import ROLES
 from gateways.postgres.roles import CHECKPOINTER
 from gateways.private_file import DamagedFile, UnsafeFile, write_private
@@ -116,3 +117,23 @@ def test_the_first_of_two_writers_wins(tmp_path: Path) -> None:
     write_private(path, b"first")
     write_private(path, b"second")
     assert path.read_bytes() == b"first"
+
+
+def test_what_a_key_was_before_counts_for_its_overlap(tmp_path: Path) -> None:
+    """The webhook master for a day; what was replaced before it, no more. The pepper until it is replaced again."""
+    path = tmp_path / "secrets.json"
+    first = load_or_create(path).keys
+    now = datetime.now(UTC)
+    rotate(path, "webhook_master", now)
+    second = load_or_create(path).keys
+    assert list(second.webhook_masters()) == [second.webhook_master, first.webhook_master]
+    assert second.webhook_master != first.webhook_master
+    rotate(path, "webhook_master", now - timedelta(hours=25))
+    third = load_or_create(path).keys
+    assert list(third.webhook_masters()) == [third.webhook_master]
+    assert third.deposit_fact_keys() == (first.deposit_fact_key,)
+    rotate(path, "api_key_pepper", now - timedelta(days=1_000))
+    fourth = load_or_create(path).keys
+    assert list(fourth.api_key_peppers()) == [fourth.api_key_pepper, first.api_key_pepper]
+    assert "hidden" in repr(fourth.before)
+    assert path.stat().st_mode & 0o077 == 0

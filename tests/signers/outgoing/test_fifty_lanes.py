@@ -80,7 +80,7 @@ class Fifty:
     def check_nobody_waits_for_nothing(self) -> None:
         """When the worker has nothing to do, every lane's head lacks coins that no one else was keeping from it."""
         worker, node = self.world.worker, self.world.node
-        wallet = HotWallet.look(node, self.world.pool, HOT, USDT, RULES, worker._in_flight())
+        wallet = HotWallet.look(node, self.world.pool, HOT, USDT, RULES, worker._in_flight(HOT))
         lanes = worker._lanes.lanes(node.head().timestamp_ms)
         left = turn(lanes, wallet.free_minor, worker._lanes.earmarks.set_aside, LANES).made
         assert not left, "who can be paid is paid, whoever else is short"
