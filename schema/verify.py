@@ -991,6 +991,8 @@ class Stories:
         self.seeds = 1  # how many seeds deposit addresses come from
         self.seed_asked = False
         self.former = {}  # an address that another has replaced -> its role
+        self.permissions = {}  # wallet's stream -> its declarations of who may sign
+        self.granted = set()  # (address, permission id) that was ever declared
         self.lost = {}  # txid -> what left in history that a restore lost
         self.lost_equals = {}  # (payee, amount) -> the txids of what paid that
         self.said_of_lost = {}  # txid -> the payout that it was said to be, or "written off"
@@ -1191,8 +1193,10 @@ class Stories:
             wrong = "the transaction id is not the hash of the bytes"
         elif txid in self.txids:
             wrong = f"its transaction id is that of {self.txids[txid]}"
-        elif attempt.get("from_address") in self.former:
+        elif attempt.get("from_address") in self.former and self.of_former(order, attempt["from_address"]):
             wrong = self.of_former(order, attempt["from_address"])
+        elif attempt.get("permission_id") and (attempt["from_address"], attempt["permission_id"]) not in self.granted:
+            wrong = f"permission {attempt['permission_id']} of {attempt['from_address']} was never declared"
         self.txids[txid] = stream
         leaving.attempts.append(attempt)
         leaving.state = "prepared"
@@ -1389,6 +1393,34 @@ class Stories:
             wrong = wrong or f"seed {state['number']} follows {self.seeds} others"
         self.seeds, self.seed_asked = state["number"], False
         return OTHERS, wrong
+
+    def permissions_declared(self, stream, version, state):
+        made = self.permissions.setdefault(stream, [])
+        made.append(state)
+        if stream != f"wallet-{state['role']}" or state["address"] != self.wallets.get(state["role"]):
+            return OTHERS, f"{state['address']} is not the wallet that plays the role"
+        if state["number"] != len(made):
+            return OTHERS, f"declaration {state['number']} is the wallet's {len(made)}th"
+        granted = [state["permissions"]["owner"], *state["permissions"]["actives"]]
+        for grant in granted:
+            weights = {key["address"]: key["weight"] for key in grant["keys"]}
+            if len(weights) < len(grant["keys"]) or not 0 < grant["threshold"] <= sum(weights.values()):
+                return OTHERS, f"nobody can sign by its permission {grant['id']}"
+        for grant in granted:
+            self.granted.add((state["address"], grant["id"]))
+        return OTHERS, None
+
+    def permissions_approved(self, stream, version, state):
+        made = self.permissions.get(stream, [])
+        if not 0 < state["number"] <= len(made):
+            return OTHERS, "it approves what was never declared"
+        declared = {name: made[state["number"] - 1][name] for name in ("address", "number", "permissions", "role")}
+        text = json.dumps(declared, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        digest = sha256(b"counterfoil-permissions-v1|" + text.encode()).hexdigest()
+        return OTHERS, None if state["digest"] == digest else "its digest is not the declaration's"
+
+    def permissions_differ(self, stream, version, state):
+        return OTHERS, None if stream == f"permissions-{state['address']}" else "the stream is not named by its address"
 
     def quarantined(self, stream, version, state):
         address = state["address"]
@@ -1698,6 +1730,9 @@ STORIES = {
     b"wallet.retired/1": Stories.retired,
     b"seed.rotation-asked/1": Stories.seed_rotation_asked,
     b"seed.rotated/1": Stories.seed_rotated,
+    b"wallet.permissions-declared/1": Stories.permissions_declared,
+    b"wallet.permissions-approved/1": Stories.permissions_approved,
+    b"wallet.permissions-differ/1": Stories.permissions_differ,
     b"address.quarantined/1": Stories.quarantined,
     b"address.released/1": Stories.released,
     b"token.funds-destroyed/2": Stories.destroyed,
@@ -1719,6 +1754,7 @@ PLAIN = frozenset(
     account.webhook-disabled/1 account.webhook-secret-rotated/1 account.transfer-consent-changed/1
     payin.requested/1 payin.disabled/1
     signing.stopped/1 signing.stopped/2 signing.cause-ended/1 signing.cause-ended/2 signing.resumed/1
+    signing.permissions-agreed/1
     token.paused/1 token.unpaused/1 token.deprecated/1 token.fee-changed/1 token.address-blacklisted/1
     token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1
     store.named/1 store.is-older/1 store.position-told/1 store.proven/1 store.backup-taken/1 evacuation.begun/1

@@ -400,7 +400,7 @@ variable "settings" {
 }
 
 variable "signer_settings" {
-  description = "COUNTERFOIL_SIGNER_* settings without COUNTERFOIL_, for the process that signs payouts and no other: { SIGNER_PAYOUT_MAX = \"5000\", SIGNER_HOUR_MAX = \"20000\", SIGNER_DAY_MAX = \"100000\" }."
+  description = "COUNTERFOIL_SIGNER_* settings without COUNTERFOIL_, for the process that signs payouts, its approvers for sweeps as well, and for no other: { SIGNER_PAYOUT_MAX = \"5000\", SIGNER_HOUR_MAX = \"20000\", SIGNER_DAY_MAX = \"100000\" }."
   type        = map(string)
   default     = {}
 

@@ -159,6 +159,18 @@ class DigestDiffers(Refusal, frozen=True):
     """The digest that was signed is not this payout's: see `counterfoil payouts show`, and sign what stands there."""
 
 
+class PermissionsNotPossible(Refusal, frozen=True):
+    """No account of ours can have these permissions: {reason}."""
+
+    reason: str
+
+
+class DeclaredMeanwhile(Refusal, frozen=True):
+    """Other permissions were declared meanwhile: see `counterfoil wallets permissions show`, and sign what stands there."""
+
+    status: ClassVar[int] = 409
+
+
 class NotBeforeOutOfRange(Refusal, frozen=True):
     """not_before lies more than {days_max} days ahead."""
 

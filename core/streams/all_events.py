@@ -27,6 +27,7 @@ from core.streams import (
     wallet_rotation,
 )
 from core.streams.payout import approvals as payout_approvals
+from core.streams.wallet import permissions as wallet_permissions
 
 STREAMS: Final = {
     "account.": "account-",
@@ -54,6 +55,7 @@ STREAMS: Final = {
     "wallet.": "wallet-",
     "wallet.outgoing-": "outgoing-",
     "wallet.permission-": "permission-",
+    "wallet.permissions-differ": "permissions-",
 }
 """How a topic begins -> how the name of its stream does; the longest counts. The database holds every append to it."""
 
@@ -87,5 +89,6 @@ __all__ = [
     "sweeps",
     "topics_by_stream",
     "treasury",
+    "wallet_permissions",
     "wallet_rotation",
 ]

@@ -17,10 +17,11 @@ from core.ledger.refusals import Refusal, WrongState
 from core.streams.signing import SIGNING, Signing, must_be_signing
 
 
-class Attempt(msgspec.Struct, frozen=True, gc=False):
+class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The bytes of one attempt: raw_data (hex), their txid, and the chain time (ms) after which they are dead.
 
     With the order, the other fields are everything the bytes were built from: the signer builds them again (I8).
+    `permission_id` is which of the wallet's permissions signs them: stored only where it is not the owner's, 0.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     timestamp_ms: int
     fee_limit_sun: int
     from_address: str
+    permission_id: int = 0
 
 
 class ProofOfDeath(msgspec.Struct, frozen=True):

@@ -163,7 +163,7 @@ upcast("token.funds-destroyed/1", "token.funds-destroyed/2", _unbooked)
 
 @event("wallet.permission-changed", by="recorder")
 class WalletPermissionChanged(Noticed, frozen=True, kw_only=True):
-    """Somebody changed who may sign for one of our addresses; nobody here ever does."""
+    """Somebody changed who may sign for one of our addresses: nothing is signed until the chain shows what is declared."""
 
 
 @event("wallet.outgoing-unexplained", by="recorder")

@@ -1,10 +1,11 @@
 """Stream signing: whether payouts may be signed, and if not, why.
 
-    (SigningStopped -> SigningCauseEnded | SigningResumed)*
+    (SigningStopped -> SigningCauseEnded | PermissionsAgreed | SigningResumed)*
 
 Several causes may hold at once; signing goes on when the last has ended. What the chain itself takes back (a pause, a
-fee, a blacklisting) ends its own cause and no other. Everything else ends when a person has looked and says so; that the
-store is older than what was seen elsewhere (core/streams/store.py), only once that is no longer so.
+fee, a blacklisting, permissions that are as declared again) ends its own cause and no other. Everything else ends when a
+person has looked and says so; that the store is older than what was seen elsewhere (core/streams/store.py), only once that
+is no longer so.
 """
 
 from collections.abc import Sequence
@@ -76,6 +77,16 @@ for _topic in ("signing.stopped", "signing.cause-ended"):
     upcast(f"{_topic}/1", f"{_topic}/2", lambda fields: fields | {"moment": None})
 
 
+@event("signing.permissions-agreed", by="signer")
+class PermissionsAgreed(Event, frozen=True, kw_only=True):
+    """The chain shows of each wallet what is declared of it: changed permissions stop signing no longer.
+
+    `streams` hold what had stopped it. An event of its own, because who appends it ends this cause and no other.
+    """
+
+    streams: tuple[str, ...]
+
+
 @event("signing.resumed", by="api")
 class SigningResumed(Event, frozen=True, kw_only=True):
     """An operator has looked: these causes are settled."""
@@ -88,25 +99,35 @@ class SigningResumed(Event, frozen=True, kw_only=True):
 
 
 class Signing(msgspec.Struct, frozen=True):
-    """The causes that hold now, the oldest first, and the last moment at which the chain began or ended each."""
+    """The causes that hold now, the oldest first, and the last moment at which the chain began or ended each.
+
+    `streams` of each that holds: what shows it, the oldest first.
+    """
 
     causes: tuple[Cause, ...] = ()
     moments: dict[Cause, Moment] = {}
+    streams: dict[Cause, tuple[str, ...]] = {}
 
     def evolve(self, happened: Event) -> Self:
         match happened:
             case SigningStopped():
-                causes = (*self._without(happened.cause), happened.cause)
-                return msgspec.structs.replace(self, causes=causes, moments=self._moved(happened))
+                causes = (*(cause for cause in self.causes if cause != happened.cause), happened.cause)
+                known = (each for each in self.streams.get(happened.cause, ()) if each != happened.stream)
+                streams = self.streams | {happened.cause: (*known, happened.stream)}
+                return msgspec.structs.replace(self, causes=causes, streams=streams, moments=self._moved(happened))
             case SigningCauseEnded():
-                causes = self._without(happened.cause)
-                return msgspec.structs.replace(self, causes=causes, moments=self._moved(happened))
+                return msgspec.structs.replace(self._without(happened.cause), moments=self._moved(happened))
+            case PermissionsAgreed():
+                return self._without("wallet_permission_changed")
             case SigningResumed():
-                return msgspec.structs.replace(self, causes=self._without(*happened.causes))
+                return self._without(*happened.causes)
         return self
 
-    def _without(self, *ended: Cause) -> tuple[Cause, ...]:
-        return tuple(cause for cause in self.causes if cause not in ended)
+    def _without(self, *ended: Cause) -> Self:
+        causes = tuple(cause for cause in self.causes if cause not in ended)
+        return msgspec.structs.replace(
+            self, causes=causes, streams={cause: self.streams[cause] for cause in causes if cause in self.streams}
+        )
 
     def _moved(self, happened: SigningStopped | SigningCauseEnded) -> dict[Cause, Moment]:
         return self.moments | ({} if happened.moment is None else {happened.cause: happened.moment})
@@ -127,9 +148,13 @@ def must_be_signing(past: Past) -> Refusal | None:
 
 
 def stop(past: Past, now: datetime, actor: str, cause: Cause, stream: str, moment: Moment) -> list[New]:
-    """Stop for this cause, unless it holds already, or the chain has ended it since (reported late, after a queue was lost)."""
+    """Stop for this cause, unless it holds already, or the chain has ended it since (reported late, after a queue was lost).
+
+    Each wallet whose permissions changed stops signing by itself: one that is as declared again must not end another's.
+    """
     signing = past.state(SIGNING, Signing())
-    if cause in signing.causes or signing.is_over(cause, moment):
+    holds = cause in signing.causes and (cause != "wallet_permission_changed" or stream in signing.streams[cause])
+    if holds or signing.is_over(cause, moment):
         return []
     stopped = SigningStopped(occurred_at=now, actor=actor, cause=cause, stream=stream, moment=moment)
     return [New(SIGNING, stopped)]

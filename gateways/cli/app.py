@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "queue": ("queue:app", "See what waits and what was set aside, and send it again"),
     "secrets": ("secrets:app", "Replace the platform's own secrets; on AWS, give Terraform's empty ones their values"),
     "addresses": ("addresses:app", "Deposit addresses: take another seed for those that are to come"),
-    "wallets": ("wallets:app", "The system wallets, and the address of cold storage"),
+    "wallets": ("wallets:app", "The system wallets, the address of cold storage, and whose signatures they take"),
     "sweeps": ("sweeps:app", "See what a sweep would cost, begin one now, release an address set aside"),
     "stake": ("stake:app", "What is staked, how much should be, and how to change it"),
     "cold": ("cold:app", "Coins from cold storage, signed on a machine without network"),

@@ -21,6 +21,7 @@ from core.ledger.money import InvalidAmount, format_amount, parse_amount
 from core.streams.attempts import Attempt, BroadcastAttempt, PrepareAttempt, SignAttempt
 from core.streams.instructions import GiveInstruction, Instruction, InstructionGiven, InstructionState, SendToken
 from core.tron.address import SUN_PER_TRX, Address
+from core.tron.permissions import OWNER, Grant, name_of, own_key
 from gateways.cli.acts import acting, at_terminal, note_command, system_wallet
 from gateways.cli.cold_machine import COLD, bundle_table, facts_of, read_bundle
 from gateways.cli.console import Data, Json, Output, Table, number, rfc3339, text, usdt
@@ -29,6 +30,7 @@ from gateways.postgres.roles import READER, SIGNER
 from gateways.settings import PREFIX, Settings
 from gateways.user_error import UserError
 from gateways.wiring.opened import check_chain
+from gateways.wiring.permissions import open_permissions
 from gateways.wiring.platform import Platform
 from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.needs import need_of
@@ -47,8 +49,8 @@ _STREAMS: Final = (
 )
 
 
-def prepare(settings: Settings, amount: str, file: Path, hours: int, out: Output) -> None:
-    """Record the transfer with its bytes, and write the bundle that cold storage's owner signs. Raises UserError."""
+def prepare(settings: Settings, amount: str, file: Path, hours: int, out: Output, permission_id: int = 0) -> None:
+    """Record the transfer with its bytes, and write the bundle that cold storage's owners sign. Raises UserError."""
     amount_minor = _amount(amount)
     if file.exists():
         raise UserError(f"{file} is there already: choose another name")
@@ -60,15 +62,16 @@ def prepare(settings: Settings, amount: str, file: Path, hours: int, out: Output
             raise UserError(
                 f"{known.instruction_id} is {state.state} and not over yet: `counterfoil cold list` says until when"
             )
+        grant = _grant(platform, cold, permission_id)
         instruction = Instruction(str(uuid4()), "refill", "", cold.base58, COLD, SendToken(hot.base58, amount_minor))
-        attempt, policy = _bytes(platform, instruction, hours * _HOUR_MS)
+        attempt, policy = _bytes(platform, instruction, hours * _HOUR_MS, grant)
         actor = at_terminal()
         commands: list[Command] = [
             GiveInstruction(instruction, actor),
             PrepareAttempt(order=instruction, actor=actor, attempt=attempt),
         ]
         _must_append(platform, commands)
-        bundle = bundle_of(settings.network, platform.node.genesis_id(), instruction, attempt, policy)
+        bundle = bundle_of(settings.network, platform.node.genesis_id(), instruction, attempt, policy, grant)
         file.write_bytes(bundle.encode())
         note_command(
             settings,
@@ -77,12 +80,31 @@ def prepare(settings: Settings, amount: str, file: Path, hours: int, out: Output
             txid=attempt.txid,
             amount_minor=amount_minor,
         )
-    next_step = f"sign it with `counterfoil cold sign {file.name}` on the machine that has the key"
+    next_step = f"sign it with `counterfoil cold sign {file.name}` on the machine that has " + (
+        f"the key of {' or '.join(bundle.waits_for)}" if grant else "the key"
+    )
     facts = {"file": file, **facts_of(bundle)}
     out.show(facts, bundle_table(bundle), *_qr(bundle), f"{file} is written: {next_step}")
 
 
-def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tuple[Attempt, Policy]:
+def _grant(platform: Platform, cold: Address, permission_id: int) -> Grant | None:
+    """Whose signatures it takes; None where the wallet's own key signs alone. Raises UserError where the chain differs."""
+    permissions = open_permissions(platform)
+    if difference := permissions.difference(cold):
+        raise UserError(f"nothing leaves cold storage {cold} while its permissions are not as declared: {difference}")
+    declared = permissions.declared(cold.base58)
+    grant = declared.grant(permission_id) if declared else None
+    if grant is None and permission_id:
+        raise UserError(f"cold storage has no active permission {permission_id} that is declared")
+    if grant is not None and not grant.allows("TriggerSmartContract"):
+        raise UserError(f"{name_of(permission_id)} does not sign transfers of a token: {grant}")
+    own = grant is not None and permission_id == OWNER and set(grant.weights) == {cold.base58}
+    return None if own else grant
+
+
+def _bytes(
+    platform: Platform, instruction: Instruction, lifetime_ms: int, grant: Grant | None
+) -> tuple[Attempt, Policy]:
     """Raises UserError where cold storage has not enough, or the token would refuse."""
     node, token, act = platform.node, platform.settings.usdt, instruction.act
     assert isinstance(act, SendToken)
@@ -100,7 +122,17 @@ def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tu
     most_sun = platform.settings.fee_limit_max_trx * SUN_PER_TRX
     try:
         amount_minor = act.amount_minor
-        need = need_of(node, prices, owner, token, to, amount_minor, MARGIN_PERCENT, beyond_maintenance=beyond)
+        need = need_of(
+            node,
+            prices,
+            owner,
+            token,
+            to,
+            amount_minor,
+            MARGIN_PERCENT,
+            beyond_maintenance=beyond,
+            signatures=len(grant.keys) if grant else 1,
+        )
         fee_limit_sun = need.fee_limit_sun(most_sun)
     except TokenRefuses as error:
         raise UserError(f"the token refuses the transfer: {error}") from error
@@ -117,6 +149,7 @@ def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tu
         chain_time_ms=head.timestamp_ms,
         lifetime_ms=lifetime_ms,
         fee_limit_sun=fee_limit_sun,
+        permission_id=grant.id if grant else OWNER,
     )
     attempt = attempt_of(intent_of_instruction(instruction, token), envelope, 1)
     return attempt, Policy(act.to, token.base58, act.amount_minor, most_sun, head.timestamp_ms)
@@ -125,8 +158,13 @@ def _bytes(platform: Platform, instruction: Instruction, lifetime_ms: int) -> tu
 def submit(settings: Settings, file: Path, out: Output) -> None:
     """Record the signature and give the transaction to the network; the process `sweeps` sees it through. Raises UserError."""
     bundle = read_bundle(file)
-    if bundle.signature is None:
+    if not bundle.given:
         raise UserError(f"{file} is not signed yet: `counterfoil cold sign` does it, on the machine that has the key")
+    if bundle.missing:
+        raise UserError(
+            f"{file} has {', '.join(bundle.signers)}'s signature, and lacks a weight of {bundle.missing}:"
+            f" {' or '.join(bundle.waits_for)} signs it next"
+        )
     instruction, attempt = bundle.instruction, bundle.attempt
     with acting(settings, SIGNER) as platform:
         check_chain(platform)
@@ -135,8 +173,13 @@ def submit(settings: Settings, file: Path, out: Output) -> None:
         known = _state(platform.store, instruction)
         if known.instruction != instruction or known.attempts.last != attempt:
             raise UserError("no such transfer was prepared here: submit the bundle where it was prepared")
-        if instruction.owner != system_wallet(platform, COLD).base58:
+        cold = system_wallet(platform, COLD)
+        if instruction.owner != cold.base58:
             raise UserError(f"{instruction.owner} is not the cold wallet")
+        if (_grant(platform, cold, attempt.permission_id) or own_key(cold.base58)) != bundle.grant:
+            raise UserError(
+                "other permissions are declared of cold storage than this bundle was signed by: prepare another one"
+            )
         if known.over or known.attempts.sent:
             raise UserError(
                 f"{attempt.txid} was submitted before and is {known.state}: `counterfoil cold list` shows it"
@@ -145,7 +188,7 @@ def submit(settings: Settings, file: Path, out: Output) -> None:
             raise UserError("it has expired and nothing moved: prepare another one")
         actor, txid = at_terminal(), attempt.txid
         commands: list[Command] = [
-            SignAttempt(order=instruction, actor=actor, txid=txid, signature=bundle.signature),
+            SignAttempt(order=instruction, actor=actor, txid=txid, signature="".join(bundle.given)),
             BroadcastAttempt(order=instruction, actor=actor, txid=txid),
         ]
         _must_append(platform, commands)
@@ -257,11 +300,14 @@ def _prepare(
     *,
     output: Annotated[Path, Parameter(help="The bundle to write")] = Path("cold-bundle.json"),
     hours: Annotated[int, Parameter(help="How long signing may take", validator=Number(gte=1, lte=24))] = 24,
+    permission: Annotated[
+        int, Parameter(help="By which of cold storage's permissions: 0 is the owner's", validator=Number(gte=0, lte=9))
+    ] = 0,
     json: Json = False,
     data: Data = None,
 ) -> None:
     """Fix the transaction, record it, and write a bundle for the machine that has the key."""
-    prepare(settings_with(data=data), amount, output, hours, Output(as_json=json))
+    prepare(settings_with(data=data), amount, output, hours, Output(as_json=json), permission)
 
 
 @app.command(name="sign")

@@ -10,6 +10,7 @@ from typing import Any, Final
 from core.ledger.money import format_amount
 from core.streams.instructions import SendToken
 from core.tron.address import SUN_PER_TRX
+from core.tron.permissions import name_of
 from gateways.cli.console import Output, Table, pairs, rfc3339, trx, usdt
 from gateways.settings import PREFIX, Settings
 from gateways.user_error import UserError
@@ -24,7 +25,7 @@ COLD: Final = "cold"
 def sign(settings: Settings, file: Path, keystore: Path, fingerprint: str | None, out: Output) -> None:
     """Sign a bundle, with no network and no database. Raises UserError, KeystoreUnusable."""
     bundle = read_bundle(file)
-    if bundle.signature is not None:
+    if not bundle.missing:
         raise UserError(f"{file} is signed already: bring it back and run `counterfoil cold submit`")
     if bundle.network != settings.network:
         raise UserError(f"the bundle is for {bundle.network}: set {PREFIX}NETWORK={bundle.network} if that is meant")
@@ -42,12 +43,24 @@ def sign(settings: Settings, file: Path, keystore: Path, fingerprint: str | None
     store = Keystore.open(keystore, _passphrase(settings))
     try:
         done = signed(bundle, store.key(f"keystore:{COLD}"), settings.fee_limit_max_trx * SUN_PER_TRX)
-    except (SignatureRefused, KeyNotHeld) as error:
+    except (SignatureRefused, KeyNotHeld, BundleRefused) as error:
         raise UserError(str(error)) from error
-    written = file.with_name(f"{file.stem}.signed{file.suffix}")
+    written = _signed_name(file, done)
     written.write_bytes(done.encode())
-    facts = {"file": written, **facts_of(bundle)}
-    out.show(facts, f"{written} is written: bring it back and run `counterfoil cold submit {written.name}`")
+    facts = {"file": written, **facts_of(done)}
+    if done.missing:
+        next_step = f"{done.missing} of {done.grant.threshold} is missing: {' or '.join(done.waits_for)} signs it next"
+    else:
+        next_step = f"bring it back and run `counterfoil cold submit {written.name}`"
+    out.show(facts, f"{written} is written: {next_step}")
+
+
+def _signed_name(file: Path, done: Bundle) -> Path:
+    """cold-bundle.signed.json; of several signatures, cold-bundle.signed-1.json and so on."""
+    if len(done.grant.keys) == 1:
+        return file.with_name(f"{file.stem}.signed{file.suffix}")
+    stem = file.stem.removesuffix(f".signed-{len(done.given) - 1}")
+    return file.with_name(f"{stem}.signed-{len(done.given)}{file.suffix}")
 
 
 def keygen(keystore: Path, settings: Settings, out: Output) -> None:
@@ -103,10 +116,23 @@ def bundle_table(bundle: Bundle) -> Table:
             ("token", policy.token),
             ("fee limit", f"{format_amount(attempt.fee_limit_sun, 'TRX')} TRX"),
             ("expires", f"{(attempt.expiration_ms - policy.prepared_at_ms) // 60_000} minutes after it was prepared"),
+            *_signatures(bundle),
             ("txid", attempt.txid),
             ("fingerprint", bundle.fingerprint),
         ]
     )
+
+
+def _signatures(bundle: Bundle) -> list[tuple[str, str]]:
+    """Where several sign: by which permission, who has signed, and what is missing."""
+    if len(bundle.grant.keys) == 1:
+        return []
+    missing = f"a weight of {bundle.missing}: {' or '.join(bundle.waits_for)}" if bundle.missing else "nothing"
+    return [
+        ("signed by", f"{name_of(bundle.grant.id)}, {bundle.grant}"),
+        ("signatures of", ", ".join(bundle.signers) or "nobody yet"),
+        ("missing", missing),
+    ]
 
 
 def facts_of(bundle: Bundle) -> dict[str, Any]:
@@ -124,4 +150,8 @@ def facts_of(bundle: Bundle) -> dict[str, Any]:
         "expires_at": rfc3339(datetime.fromtimestamp(attempt.expiration_ms / 1000, UTC)),
         "txid": attempt.txid,
         "fingerprint": bundle.fingerprint,
+        "permission_id": bundle.grant.id,
+        "threshold": bundle.grant.threshold,
+        "signed_by": list(bundle.signers),
+        "missing_weight": bundle.missing,
     }

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from core.ledger.money import format_amount
+from gateways.cli.chain.ledger_beside_chain import explainer, look_at_chain, wait_for_ledger
 from gateways.cli.console import Data, Json, Output, Table, money, number, progress, text
 from gateways.cli.installation import opened_database, settings_with
-from gateways.cli.reconcile_chain import explainer, look_at_chain, wait_for_ledger
 from gateways.postgres.roles import READER
 from gateways.settings import Settings
 from gateways.wiring.opened import open_platform

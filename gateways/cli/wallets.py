@@ -13,6 +13,7 @@ from core.tron.address import ZERO_ADDRESS, Address, InvalidAddress
 from gateways.cli.acts import WALLETS, acting, at_terminal, note_command
 from gateways.cli.console import Data, Json, Output, Table, trx, usdt
 from gateways.cli.installation import opened_database, settings_with
+from gateways.cli.permissions import app as permissions
 from gateways.postgres.roles import API, READER, SIGNER
 from gateways.settings import Settings
 from gateways.user_error import UserError
@@ -22,7 +23,8 @@ from projections.named import rows
 from signers.outgoing.funds import usdt_of
 from signers.sweeps.plan import wallets_of
 
-app = App(name="wallets", help="The system wallets, and the address of cold storage")
+app = App(name="wallets", help="The system wallets, the address of cold storage, and whose signatures they take")
+app.command(permissions)
 
 
 @app.command(name="list")

@@ -15,6 +15,7 @@ from gateways.wiring.homes import open_homes
 from gateways.wiring.keys import begin_rotation, open_keys, register
 from gateways.wiring.leash import must_be_limited, open_leash
 from gateways.wiring.opened import check_chain
+from gateways.wiring.permissions import open_permissions
 from gateways.wiring.platform import Platform
 
 
@@ -53,6 +54,7 @@ def steps(platform: Platform) -> Sequence[Step]:
         caught_up=guards.caught_up,
         homes=open_homes(platform, held),
         keys=held.keys,
+        permissions=open_permissions(platform),
     )
     rotation = begin_rotation(platform, held, "hot", ACTOR, guards.fence)
     return [platform.node.on_one(guards.step), platform.node.on_one(payouts.step), paced(rotation)]

@@ -29,7 +29,7 @@ from gateways.processes.running import shared
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings, load
 from gateways.user_error import NotReady
-from gateways.wiring.leash import OWN
+from gateways.wiring.leash import APPROVALS, LIMITS
 from gateways.wiring.opened import held_platform
 
 FOLDER: Final = "signers"
@@ -71,7 +71,16 @@ def run(settings: Settings, handed: Path, say: Callable[[str], None], given: Giv
     # What holds them back is their own, whatever the installation says.
     own = {
         name: getattr(settings, name)
-        for name in (*OWN, "signer_cold_address", "data", "keystore", "pulse", "log_level", "checkpoint_archive")
+        for name in (
+            *LIMITS,
+            *APPROVALS,
+            "signer_cold_address",
+            "data",
+            "keystore",
+            "pulse",
+            "log_level",
+            "checkpoint_archive",
+        )
     }
     settings = load({}, **place | own)
     apart(partial(_make_keystore, settings, given))

@@ -16,6 +16,7 @@ from gateways.wiring.fences import open_guards, paced
 from gateways.wiring.homes import open_homes
 from gateways.wiring.keys import HeldKeys, begin_rotation, open_keys, register
 from gateways.wiring.opened import check_chain
+from gateways.wiring.permissions import open_permissions
 from gateways.wiring.platform import Platform
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
         fence=guards.fence,
         caught_up=guards.caught_up,
         homes=open_homes(platform, held, deposits=True),
+        permissions=open_permissions(platform),
     )
     emptying = Emptying(
         platform.ledger,
@@ -95,6 +97,7 @@ def _workers(platform: Platform, held: HeldKeys) -> Sequence[Step]:
         rules_of(settings),
         sweeps.under_way,
         instructions.is_making,
+        open_permissions(platform),
         alarm=platform.alarm,
     )
     rotation = begin_rotation(platform, held, "gas", ACTOR, guards.fence)
@@ -106,8 +109,12 @@ def _watchers(platform: Platform) -> Sequence[Step]:
     from gateways.wiring.on_chain import DepositSight, WalletSight
     from projections.audit.deposit_balances import DepositBalances
     from projections.audit.wallet_balances import WalletBalances
+    from signers.permission_watch import PermissionWatch
     from signers.wallet_watch import WalletWatch
 
+    permissions = PermissionWatch(
+        platform.ledger, platform.store, platform.node, open_permissions(platform), alarm=platform.alarm
+    )
     watch = WalletWatch(
         platform.store,
         platform.node,
@@ -123,7 +130,7 @@ def _watchers(platform: Platform) -> Sequence[Step]:
     deposits_against_books = DepositBalances(
         platform.store, DepositSight(platform), platform.address_board, platform.clock, alarm=platform.alarm
     )
-    return [watch.step, held_against_books.step, deposits_against_books.step]
+    return [permissions.step, watch.step, held_against_books.step, deposits_against_books.step]
 
 
 def steps(platform: Platform) -> Sequence[Step]:
@@ -143,6 +150,7 @@ PROCESS: Final = Process(
         *NODE,
         *KEYS,
         "SIGNER_COLD_ADDRESS",
+        "SIGNER_APPROVERS",
         "SWEEP_THRESHOLD",
         "SWEEP_INTERVAL_S",
         "HOT_FLOOR",

@@ -37,7 +37,7 @@ from gateways.processes.signers_apart import hand_over, signers
 from gateways.processes.supervisor import Supervisor
 from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
-from gateways.wiring.leash import OWN, must_be_limited
+from gateways.wiring.leash import must_be_limited, withheld
 from gateways.wiring.opened import (
     check_chain,
     held_platform,
@@ -224,9 +224,7 @@ def start(
         if process in signers() and not signs:
             continue
         port = settings.metrics_port and settings.metrics_port + number
-        kept = (
-            {} if "SIGNER_PAYOUT_MAX" in process.needs else {name: Settings.model_fields[name].default for name in OWN}
-        )
+        kept = {name: Settings.model_fields[name].default for name in withheld(process.needs)}
         own = settings.model_copy(update={"metrics_port": port, **kept})
         each = OneProcess(process, own, given, server, users.get(process.name))
         supervisor.start(process.name, each.run, each.take_share)

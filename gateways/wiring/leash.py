@@ -1,5 +1,6 @@
 """The signer's leash on one machine and on AWS, and what a person must have set before real coins are signed away."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
     from signers.leash.reading import KnownRoot
 
 LIMITS: Final = ("signer_payout_max", "signer_hour_max", "signer_day_max")
-OWN: Final = (*LIMITS, "signer_approvers", "signer_approvals")
-"""The settings that only the process which signs payouts is given."""
+APPROVALS: Final = ("signer_approvers", "signer_approvals")
+
+
+def withheld(needs: Collection[str]) -> Collection[str]:
+    """The signers' own settings that a process is not given: limits are for who signs payouts, approvers for who signs."""
+    limits = () if "SIGNER_PAYOUT_MAX" in needs else LIMITS
+    return (*limits, *(() if "SIGNER_APPROVERS" in needs else APPROVALS))
 
 
 def must_be_limited(settings: Settings) -> None:

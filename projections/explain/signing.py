@@ -10,6 +10,7 @@ from core.streams.evacuation import EVACUATION, EvacuationBegun
 from core.streams.notices import Noticed
 from core.streams.signing import SIGNING, Cause, Signing, SigningStopped
 from core.streams.store import STORE, StoreIsOlder
+from core.streams.wallet.permissions import PermissionsDiffer
 
 BY_THE_SIGNER: Final[Mapping[Cause, str]] = {
     "payout_not_covered": "A payout was asked for that its account does not cover, by an event that the API does not decide."
@@ -46,6 +47,9 @@ def _sentence(histories: dict[str, list[Recorded]], stopped: SigningStopped) -> 
     if stopped.cause in BY_THE_SIGNER:
         return BY_THE_SIGNER[stopped.cause]
     history = histories.get(stopped.stream, [])
+    differing = next((it.event for it in reversed(history) if isinstance(it.event, PermissionsDiffer)), None)
+    if differing is not None:
+        return differing.sentence
     if stopped.stream in (STORE, EVACUATION):
         said = (it.event.sentence for it in reversed(history) if isinstance(it.event, StoreIsOlder | EvacuationBegun))
         return next(said, "")

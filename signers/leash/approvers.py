@@ -1,4 +1,4 @@
-"""Who may let a payout go that is above the signer's limits: names and public keys, on the signer's own list and no other."""
+"""Who may let go what the signer does not by itself, a payout above its limits or a wallet's other permissions: its list."""
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -17,11 +17,16 @@ class Approvers(msgspec.Struct, frozen=True):
     def approver_of(self, order: PayoutOrder, approved: PayoutApproved) -> str | None:
         """Whose signature over this order's digest it is; None where it is nobody's on the list, or of something else."""
         digest = payout_digest(order)
-        key = next((each for each in self.keys if each.name == approved.approver), None)
-        if key is None or approved.digest != digest.hex():
-            return None
+        signed = approved.digest == digest.hex() and self.has_signed(approved.approver, digest, approved.signature)
+        return approved.approver if signed else None
+
+    def has_signed(self, name: str, digest: bytes, signature: str) -> bool:
+        """Whether the approver of this name, one on the list, made this signature (hex) over the digest."""
+        key = next((each for each in self.keys if each.name == name), None)
+        if key is None:
+            return False
         try:
-            Ed25519PublicKey.from_public_bytes(key.public_key).verify(bytes.fromhex(approved.signature), digest)
+            Ed25519PublicKey.from_public_bytes(key.public_key).verify(bytes.fromhex(signature), digest)
         except (InvalidSignature, ValueError):
-            return None
-        return key.name
+            return False
+        return True

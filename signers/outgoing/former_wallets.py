@@ -11,6 +11,7 @@ from core.tron.chain import BlockRef
 from signers.outgoing.funds import Shortage
 from signers.outgoing.hot_wallet import LIFE_MS_MIN, HotWallet
 from signers.outgoing.open_orders import OpenOrder
+from signers.transactions.build import Intent
 
 REPLACED: Final = "another wallet has replaced it: ask for it again"
 
@@ -26,6 +27,7 @@ def prepared_of_former(
     look: Callable[[Address], HotWallet],
     may_go: Callable[[OpenOrder], bool],
     give_up: Callable[[OpenOrder, str], Command],
+    permission_id: Callable[[Intent], int],
     attempts_max: int,
     head: BlockRef,
     solid: BlockRef,
@@ -52,7 +54,8 @@ def prepared_of_former(
             continue  # the maintenance is near
         try:
             intent = order.intent(wallet.address, wallet.token)
-            attempt = wallet.attempt(UUID(order.key).bytes, intent, len(order.attempts.made) + 1, head, solid)
+            number, by = len(order.attempts.made) + 1, permission_id(intent)
+            attempt = wallet.attempt(UUID(order.key).bytes, intent, number, head, solid, permission_id=by)
         except Shortage as shortage:
             yield give_up(order, str(shortage))
         else:

@@ -44,6 +44,8 @@ class Prices(msgspec.Struct, frozen=True):
     """Instead of its bytes, where no stake covers them."""
     factor_max: int
     """The most that a contract's energy factor can become, in 1/10000."""
+    multi_sign_sun: int = 1_000_000
+    """For a transaction with more than one signature."""
 
     @classmethod
     def of(cls, node: Node) -> Self:
@@ -54,6 +56,7 @@ class Prices(msgspec.Struct, frozen=True):
             known["getCreateNewAccountFeeInSystemContract"],
             known["getCreateAccountFee"],
             known["getDynamicEnergyMaxFactor"],
+            known.get("getMultiSignFee", 1_000_000),
         )
 
 
@@ -121,3 +124,9 @@ def usdt_of(node: Node, address: Address, token: Address, *, solid: bool = True)
     if usdt_minor is None:
         raise Unavailable(f"the token {token} does not say what {address} holds: {answer.message}")
     return usdt_minor
+
+
+def decimal(minor: int) -> str:
+    """USDT for a sentence, a fraction of a cent rounded up: 3,002.00."""
+    cents = -(-minor // 10_000)
+    return f"{cents // 100:,}.{cents % 100:02}"

@@ -118,7 +118,9 @@ class HotWallet:
         """
         return min(self._rules.lifetime_ms, self._maintenance_ms - head.timestamp_ms)
 
-    def attempt(self, name: bytes, intent: Intent, number: int, head: BlockRef, solid: BlockRef) -> Attempt:
+    def attempt(
+        self, name: bytes, intent: Intent, number: int, head: BlockRef, solid: BlockRef, *, permission_id: int = 0
+    ) -> Attempt:
         """Build the bytes of an order (its 16-byte id), and set their cost aside. Raises Shortage."""
         envelope = envelope_for(
             name,
@@ -127,6 +129,7 @@ class HotWallet:
             chain_time_ms=head.timestamp_ms,
             lifetime_ms=self.life_ms(head),
             fee_limit_sun=self._fee_limit_sun(intent) if isinstance(intent, Trc20Transfer) else 0,
+            permission_id=permission_id,
         )
         attempt = attempt_of(intent, envelope, number)
         self._funds.set_aside(intent, envelope.fee_limit_sun, bandwidth_bytes(bytes.fromhex(attempt.raw_data)))

@@ -34,6 +34,7 @@ from signers.outgoing.homes import Homes
 from signers.outgoing.needs import TRANSFER_BYTES, Payer, need_of
 from signers.outgoing.open_orders import OpenOrder, OpenOrders, instructions
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
+from signers.outgoing.permissions import Permissions
 from signers.outgoing.trials import TokenRefuses
 from signers.transactions.build import (
     LIFETIME_MS_MAX,
@@ -89,6 +90,7 @@ class Instructions(Outgoing):
         fence: Fence | None = None,
         caught_up: CaughtUp | None = None,
         homes: Homes | None = None,
+        permissions: Permissions | None = None,
     ) -> None:
         orders = OpenOrders(store, bookmarks, BOOKMARK, [instructions(ACTOR, ["gas", "payin", "cold"])])
         super().__init__(
@@ -105,6 +107,7 @@ class Instructions(Outgoing):
             fence=fence,
             caught_up=caught_up,
             homes=homes,
+            permissions=permissions,
         )
         self._chain = node
         self._wallets = RoleKeys(store, "gas", gas, keys)
@@ -115,7 +118,7 @@ class Instructions(Outgoing):
     def step(self) -> bool:
         """One transition of up to BATCH instructions of each kind; False when there is nothing to do but wait.
 
-        Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
+        Raises SignatureRefused, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
         """
         read = self._open.read_on()
         self._wallets.look()
@@ -274,6 +277,7 @@ class Instructions(Outgoing):
             chain_time_ms=head.timestamp_ms,
             lifetime_ms=self._rules.lifetime_ms,
             fee_limit_sun=fee_limit_sun,
+            permission_id=self._permissions.permission_id(intent),
         )
         return attempt_of(intent, envelope, number)
 

@@ -25,6 +25,9 @@ from signers.transactions.build import fee_limit_for
 
 TRANSFER_BYTES: Final = 346
 """Bandwidth of a token transfer with a fee limit of up to 2^35 sun: 345 bytes, one more from 2^28 sun on."""
+SIGNATURE_FIELD_BYTES: Final = 67
+"""Of each signature beyond the first."""
+PERMISSION_FIELD_BYTES: Final = 2
 
 
 class Payer(msgspec.Struct, frozen=True):
@@ -72,6 +75,9 @@ class Need(msgspec.Struct, frozen=True):
     margin_percent: int
     receiver_keeps: bool
     """The receiver holds the token and will go on to: the transfer will take what the trial took."""
+    size: int = TRANSFER_BYTES
+    flat_sun: int = 0
+    """The fee for more than one signature."""
 
     @property
     def energy(self) -> int:
@@ -91,7 +97,7 @@ class Need(msgspec.Struct, frozen=True):
 
     @property
     def bytes_sun(self) -> int:
-        return self.payer.bytes_cost_sun(TRANSFER_BYTES, self.prices.bandwidth_sun)
+        return self.payer.bytes_cost_sun(self.size, self.prices.bandwidth_sun)
 
     def fee_limit_sun(self, ceiling_sun: int) -> int:
         """The most that the transfer may cost, its staked energy at the same price: java-tron counts it so (FAILURES 16).
@@ -104,7 +110,7 @@ class Need(msgspec.Struct, frozen=True):
     @property
     def short_sun(self) -> int:
         """TRX that the address lacks to pay for all of it by burning; 0 means that it can be sent now."""
-        need_sun = self.energy_short * self.prices.energy_sun + self.bytes_sun
+        need_sun = self.energy_short * self.prices.energy_sun + self.bytes_sun + self.flat_sun
         return max(0, need_sun - self.payer.balance_sun) if self.payer.exists else max(1, need_sun)
 
     @property
@@ -129,15 +135,21 @@ def need_of(
     *,
     to_hot: bool = False,
     beyond_maintenance: bool = False,
+    signatures: int = 1,
 ) -> Need:
-    """Ask the node. `to_hot`: the receiver is our hot wallet. Raises TokenRefuses, Unavailable."""
+    """Ask the node. `to_hot`: the receiver is our hot wallet; `signatures`: at most so many.
+
+    Raises TokenRefuses, Unavailable."""
     trial = trial_of(node, prices, owner, token, to, amount_minor, beyond_maintenance=beyond_maintenance)
     payer = Payer.look(node, owner)
     if not payer.exists:
         # What a first TRX transfer will give it: the free allowance of an account that has used none.
         payer = msgspec.structs.replace(payer, free_bytes=node.chain_parameters()["getFreeNetLimit"])
     receiver_keeps = to_hot and usdt_of(node, to, token) > 0
-    return Need(trial, payer, prices, margin_percent, receiver_keeps)
+    if signatures == 1:
+        return Need(trial, payer, prices, margin_percent, receiver_keeps)
+    size = TRANSFER_BYTES + PERMISSION_FIELD_BYTES + (signatures - 1) * SIGNATURE_FIELD_BYTES
+    return Need(trial, payer, prices, margin_percent, receiver_keeps, size=size, flat_sun=prices.multi_sign_sun)
 
 
 def is_blacklisted(node: Node, token: Address, owner: Address) -> bool:

@@ -34,7 +34,7 @@ from core.streams.attempts import Attempt
 from core.streams.instructions import Instruction, Undelegate
 from core.streams.payouts import WaitingFor
 from core.streams.signing import SIGNING, Signing
-from core.streams.treasury import COLD_WALLET, Wallet
+from core.streams.treasury import COLD_WALLET, WALLET_STREAMS, Wallet
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.caught_up import CaughtUp
@@ -44,10 +44,10 @@ from signers.outcomes import append
 from signers.outgoing.directions import DIRECTIONS
 from signers.outgoing.homes import Homes
 from signers.outgoing.open_orders import CATCHING_UP, SIGNING_STOPPED, OpenOrder, OpenOrders
-from signers.outgoing.owners import check_owner
-from signers.outgoing.settlement import proof_of_death, reference_block, solid_receipt
+from signers.outgoing.permissions import Permissions, wallet_of
+from signers.outgoing.settlement import PROOF_MS_MAX, UNSOLID_BLOCKS_MAX, proof_of_death, reference_block, solid_receipt
 from signers.outgoing.shut_keys import ShutKeys
-from signers.transactions.build import assemble
+from signers.transactions.build import assemble, signatures_of
 from signers.transactions.intents import envelope_of, receiver_of
 from signers.transactions.signer import Limits, SignatureRefused, sign
 
@@ -61,12 +61,8 @@ RETRY_MS: Final = 6_000
 """The same after an answer other than "accepted"."""
 NOT_BOOKED_BLOCKS: Final = 200
 """Until what could not be booked is tried again."""
-UNSOLID_BLOCKS_MAX: Final = 54
-"""How far the head may be ahead of the solid block before java-tron takes no transactions (TRON.md 2.6)."""
 NODE_LAG_MS_MAX: Final = 60_000
 """How far a node's head may lie behind the one an attempt was prepared on, before the signer calls it too long-lived."""
-PROOF_MS_MAX: Final = 600_000
-"""Chain time from an expiration until a proof of death that is still missing rings."""
 KEPT_ANYWAY_BLOCKS: Final = 10_000
 """What the log keeps without being asked, and more: an attempt's usual life is a hundred blocks."""
 
@@ -90,6 +86,7 @@ class Outgoing(ABC):
         fence: Fence | None = None,
         caught_up: CaughtUp | None = None,
         homes: Homes | None = None,
+        permissions: Permissions | None = None,
     ) -> None:
         self._name = name
         self._homes = homes
@@ -105,6 +102,7 @@ class Outgoing(ABC):
         self._token = token
         self._open = orders
         self._shut = ShutKeys()
+        self._permissions = permissions or Permissions(store, node)
         self._refuge: str | None = None
         """The cold wallet's address while everything goes there, and nothing else goes anywhere."""
         self._height = 0
@@ -145,7 +143,7 @@ class Outgoing(ABC):
     def _advance(self) -> bool:
         """One transition of up to BATCH orders of each kind; False when there is nothing to do but wait.
 
-        Raises SignatureRefused, WalletHijacked, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
+        Raises SignatureRefused, UnexplainedTransfer, BrokenLog: no retry mends them, a person has to look.
         """
         solid, head = self._node.solid(), self._node.head()
         self._height = solid.number
@@ -260,7 +258,8 @@ class Outgoing(ABC):
 
     def _stopped(self) -> bool:
         """Whether anything holds all signing back now; a look that comes too early is mended by the decisions' own."""
-        histories = self._store.histories([SIGNING, COLD_WALLET])
+        histories = self._store.histories([SIGNING, *WALLET_STREAMS])
+        self._permissions.take(histories)
         signing, cold = Signing(), Wallet()
         for recorded in histories.get(SIGNING, ()):
             signing = signing.evolve(recorded.event)
@@ -312,14 +311,15 @@ class Outgoing(ABC):
         unsigned = self._granted(unsigned)
         if not unsigned:
             return []
-        for owner in dict.fromkeys(key.address for _, _, key in unsigned):
-            check_owner(self._node, owner)
+        owners = {key.address: wallet_of(order.wish) for order, _, key in unsigned}
+        if stops := self._permissions.before_signing(owners, self._refuge, f"system:{self._name}", self._alarm):
+            return stops
         limits = self._limits(head)
         commands: list[Command] = []
         for order, attempt, key in unsigned:
             if order.attempts.signature is None:
                 intent, raw_data = order.intent(key.address, self._token), bytes.fromhex(attempt.raw_data)
-                narrowed = self._narrowed(limits, order)
+                narrowed = self._narrowed(limits, order, self._permissions.permission_id(intent))
                 if self._shut.rests(attempt.from_address, head.timestamp_ms):
                     continue
                 try:
@@ -345,8 +345,13 @@ class Outgoing(ABC):
         """The key that signs this now; None also where it is too late, or too early to try the key again."""
         if attempt.expiration_ms <= head.timestamp_ms:
             return None
-        if order.attempts.signature is None and self._shut.rests(attempt.from_address, head.timestamp_ms):
-            return None
+        if order.attempts.signature is None:
+            address = attempt.from_address
+            intent = order.intent(Address.from_base58(address), self._token)
+            if self._shut.rests(address, head.timestamp_ms) or not self._permissions.allows(
+                intent, attempt.permission_id
+            ):
+                return None  # bytes of a permission that is no longer declared die, and others are made
         return self._key_of(order, attempt)
 
     def _key_failed(self, address: str, error: Exception, head: BlockRef) -> None:
@@ -374,9 +379,9 @@ class Outgoing(ABC):
         waits = (it for it in tried if it is not None and it.from_address == address)
         return 0 if any(it.expiration_ms > head.timestamp_ms for it in waits) else 1
 
-    def _narrowed(self, limits: Limits, order: OpenOrder) -> Limits:
+    def _narrowed(self, limits: Limits, order: OpenOrder, permission_id: int) -> Limits:
         """A payout goes to whom the client named; everything else between wallets of ours, in the directions there are."""
-        instruction = order.wish
+        instruction, limits = order.wish, msgspec.structs.replace(limits, permission_id=permission_id)
         if not isinstance(instruction, Instruction):
             return limits
         senders, receivers = DIRECTIONS[instruction.purpose]
@@ -402,7 +407,7 @@ class Outgoing(ABC):
         sent = 0
         for order, attempt, signature in due[:BATCH]:
             assert signature is not None
-            answer = self._node.broadcast(assemble(bytes.fromhex(attempt.raw_data), bytes.fromhex(signature)))
+            answer = self._node.broadcast(assemble(bytes.fromhex(attempt.raw_data), *signatures_of(signature)))
             again_ms = REBROADCAST_MS if answer.verdict == "accepted" else RETRY_MS
             order.send_at_ms = head.timestamp_ms + again_ms
             sent += 1

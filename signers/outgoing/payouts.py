@@ -48,6 +48,7 @@ from signers.outgoing.lanes import Lane, Turn, head_of, short_of_coins, turn
 from signers.outgoing.open_orders import SIGNING_STOPPED, OpenOrder
 from signers.outgoing.open_payouts import OpenPayouts, account_of
 from signers.outgoing.outgoing import BATCH, NODE_LAG_MS_MAX, Outgoing
+from signers.outgoing.permissions import Permissions
 from signers.transactions.build import LIFETIME_MS_MAX, Intent
 from signers.transactions.signer import Limits
 
@@ -81,6 +82,7 @@ class Payouts(Outgoing):
         caught_up: CaughtUp | None = None,
         homes: Homes | None = None,
         keys: Keys | None = None,
+        permissions: Permissions | None = None,
     ) -> None:
         """`keys` has those of the wallets before this one, and after it."""
         self._lanes = OpenPayouts(store, bookmarks, BOOKMARK, ACTOR)
@@ -98,6 +100,7 @@ class Payouts(Outgoing):
             fence=fence,
             caught_up=caught_up,
             homes=homes,
+            permissions=permissions,
         )
         self._queue = queue
         self._chain = node
@@ -215,7 +218,8 @@ class Payouts(Outgoing):
                 continue
             try:
                 intent = order.intent(self._key.address, self._token)
-                attempt = wallet.attempt(UUID(order.key).bytes, intent, made + 1, head, solid)
+                by = self._permissions.permission_id(intent)
+                attempt = wallet.attempt(UUID(order.key).bytes, intent, made + 1, head, solid, permission_id=by)
             except Shortage as shortage:
                 if isinstance(order.wish, Instruction):  # the treasury's wish, not a client's: it may be given again
                     commands.append(self._give_up(order, str(shortage)))
@@ -316,8 +320,9 @@ class Payouts(Outgoing):
         now = self._key.address
         of_it = (it for it in self._unprepared() if is_of_former(it, now))
         ours = (order for order in of_it if self._room(order.wish.owner, head))  # type: ignore[union-attr]
-        look, most = partial(self._look, kept_minor=0), self._rules.attempts_max
-        return list(islice(prepared_of_former(ours, now, look, self._may_go, self._give_up, most, head, solid), BATCH))
+        look, by, most = partial(self._look, kept_minor=0), self._permissions.permission_id, self._rules.attempts_max
+        made = prepared_of_former(ours, now, look, self._may_go, self._give_up, by, most, head, solid)
+        return list(islice(made, BATCH))
 
     @staticmethod
     def _unpayable(wallet: HotWallet, order: OpenOrder) -> str | None:
@@ -403,13 +408,8 @@ class Payouts(Outgoing):
         key = self._wallets.key_of(attempt.from_address)
         if key is None or self._lanes.held(order):
             return None
-        if (
-            isinstance(order.wish, PayoutOrder)
-            and order.attempts.signature is None
-            and self._leash.objection(order.wish)
-        ):
-            return None
-        return key
+        unsigned = order.wish if order.attempts.signature is None else None
+        return None if isinstance(unsigned, PayoutOrder) and self._leash.objection(unsigned) else key
 
     def _limits(self, head: BlockRef) -> Limits:
         return Limits(

@@ -17,6 +17,10 @@ from core.tron.chain import BlockRef, Receipt
 
 FAILURE_CODES: Final = {"REVERT": "reverted", "": "failed"}
 """Where ours is not simply java-tron's contract result in lower case, such as out_of_energy."""
+UNSOLID_BLOCKS_MAX: Final = 54
+"""How far the head may be ahead of the solid block before java-tron takes no transactions (TRON.md 2.6)."""
+PROOF_MS_MAX: Final = 600_000
+"""Chain time from an expiration until a proof of death that is still missing rings."""
 _TRANSFER: Final = bytes.fromhex(TRANSFER_TOPIC)
 
 

@@ -27,7 +27,7 @@ from signers.outcomes import append
 from signers.outgoing.funds import Prices, usdt_of
 from signers.outgoing.instructions import ACTOR, InstructionRules
 from signers.outgoing.needs import TRANSFER_BYTES, Payer, need_of
-from signers.outgoing.owners import WalletHijacked, check_owner
+from signers.outgoing.permissions import Permissions
 from signers.outgoing.trials import TokenRefuses
 from signers.rotation.left import Left, Lent, next_act
 from signers.sweeps.open_sweeps import OpenSweeps
@@ -57,6 +57,7 @@ class Emptying:
         rules: SweepRules,
         under_way: OpenSweeps,
         is_making: Callable[[str], bool],
+        permissions: Permissions,
         *,
         alarm: Alarm,
     ) -> None:
@@ -67,6 +68,7 @@ class Emptying:
         self._rules = rules
         self._open = under_way
         self._is_making = is_making
+        self._permissions = permissions
         self._alarm = alarm
         self._looked = -1
         """The solid height of the last look."""
@@ -84,6 +86,7 @@ class Emptying:
         if solid.number <= self._looked:
             return False
         self._looked = solid.number
+        self._permissions.read()
         if "evacuation" in state_of(self._store, SIGNING, Signing()).causes:
             return False  # everything goes to cold storage, from here too
         return bool(append(self._ledger, list(self._commands(known, solid))))
@@ -136,14 +139,12 @@ class Emptying:
             yield RetireWallet(role, ACTOR, address=address, block_number=solid.number)
 
     def _is_in_other_hands(self, owner: Address, solid: BlockRef) -> bool:
-        """Whether another key may sign for it: nothing of it is signed then, and the wallet in its place goes on."""
-        try:
-            check_owner(self._node, owner)
-        except WalletHijacked as error:
+        """Whether others than declared may sign for it: nothing of it is signed then, and the wallet in its place goes on."""
+        difference = self._permissions.difference(owner)
+        if difference:
             self._rests[owner.base58] = solid.number + REST_FAILED_BLOCKS
-            self._ring(owner.base58, "wallet_cannot_be_emptied", str(error))
-            return True
-        return False
+            self._ring(owner.base58, "wallet_cannot_be_emptied", f"of {owner}, {difference}")
+        return bool(difference)
 
     def _came_to_nothing(self, numbered: Numbered, number: int, address: str, solid: BlockRef) -> bool:
         """Whether the last one could not be made, or moved nothing: it is not tried again at once."""

@@ -48,6 +48,8 @@ EXPIRATION_SALT_MS: Final = 2**12
 LIFETIME_MS_MAX: Final = 86_400_000
 """java-tron admits no expiration more than 24 h after its head (TransactionExpirationException)."""
 SIGNATURE_BYTES: Final = 65
+PERMISSION_IDS: Final = (0, *range(2, 10))
+"""The owner's and up to eight active ones; 1 is a witness', which signs blocks."""
 RESULT_BYTES: Final = 64
 """What bandwidth is charged per contract for the result that the block will hold beside it (MAX_RESULT_SIZE_IN_TX)."""
 
@@ -120,6 +122,17 @@ Intent = (
 )
 
 
+_TYPES: Final[dict[type, int]] = {
+    Trc20Transfer: TRIGGER,
+    TrxTransfer: TRANSFER,
+    FreezeBalance: FREEZE,
+    UnfreezeBalance: UNFREEZE,
+    WithdrawUnfrozen: WITHDRAW_UNFROZEN,
+    DelegateResource: DELEGATE,
+    UndelegateResource: UNDELEGATE,
+}
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """When and at what cost: a solid block to refer to (64 hex digits), ms of chain time, a fee limit in sun."""
 
@@ -128,6 +141,8 @@ class Envelope(msgspec.Struct, frozen=True):
     timestamp_ms: int
     expiration_ms: int
     fee_limit_sun: int = 0
+    permission_id: int = 0
+    """By which of the owner's permissions it is signed: 0 is the owner's own, from 2 on they are active ones."""
 
 
 class InvalidTransaction(ValueError):
@@ -146,6 +161,7 @@ def envelope_for(
     chain_time_ms: int,
     lifetime_ms: int,
     fee_limit_sun: int = 0,
+    permission_id: int = 0,
 ) -> Envelope:
     """The envelope of one attempt at one payment (16-byte id); the same arguments always give the same one.
 
@@ -168,6 +184,7 @@ def envelope_for(
         timestamp_ms=TIMESTAMP_BASE_MS + timestamp_salt_ms,
         expiration_ms=chain_time_ms + lifetime_ms - expiration_salt_ms,
         fee_limit_sun=fee_limit_sun + salt % FEE_LIMIT_SALT_SUN if fee_limit_sun else 0,
+        permission_id=permission_id,
     )
 
 
@@ -179,42 +196,50 @@ def build(intent: Intent, envelope: Envelope) -> bytes:
     for name in ("timestamp_ms", "expiration_ms", "fee_limit_sun"):
         if not 0 <= getattr(envelope, name) <= MAX_MINOR:
             raise InvalidTransaction(f"{name} is {getattr(envelope, name)}, outside int64 or negative")
+    if envelope.permission_id not in PERMISSION_IDS:
+        raise InvalidTransaction(f"no permission that signs transactions has the id {envelope.permission_id}")
     return RAW.encode(
         {
             # TAPOS (java-tron, TransactionCapsule.setReference): the height's low 16 bits, bytes 8..16 of the id
             "ref_block_bytes": bytes.fromhex(block_id[12:16]),
             "ref_block_hash": bytes.fromhex(block_id[16:32]),
             "expiration": envelope.expiration_ms,
-            "contract": [_contract(intent)],
+            "contract": [_contract(intent, envelope.permission_id)],
             "timestamp": envelope.timestamp_ms,
             "fee_limit": envelope.fee_limit_sun,
         }
     )
 
 
-def _contract(intent: Intent) -> dict[str, Any]:
+def contract_type(intent: Intent) -> int:
+    """Its number in java-tron's enum ContractType."""
+    return _TYPES[type(intent)]
+
+
+def _contract(intent: Intent, permission_id: int) -> dict[str, Any]:
+    return contract_of(contract_type(intent), _parameter(intent), permission_id=permission_id)
+
+
+def _parameter(intent: Intent) -> dict[str, Any]:
     match intent:
         case Trc20Transfer(owner, contract, to, amount):
             _positive("amount", amount)
-            call = {"owner_address": owner, "contract_address": contract, "data": transfer_call(to, amount)}
-            return contract_of(TRIGGER, call)
+            return {"owner_address": owner, "contract_address": contract, "data": transfer_call(to, amount)}
         case TrxTransfer(owner, to, amount_sun):
             _positive("amount_sun", amount_sun)
-            return contract_of(TRANSFER, {"owner_address": owner, "to_address": to, "amount": amount_sun})
+            return {"owner_address": owner, "to_address": to, "amount": amount_sun}
         case FreezeBalance(owner, amount_sun, resource):
             _positive("amount_sun", amount_sun)
-            fields = {"owner_address": owner, "frozen_balance": amount_sun, "resource": RESOURCES.index(resource)}
-            return contract_of(FREEZE, fields)
+            return {"owner_address": owner, "frozen_balance": amount_sun, "resource": RESOURCES.index(resource)}
         case UnfreezeBalance(owner, amount_sun, resource):
             _positive("amount_sun", amount_sun)
-            fields = {"owner_address": owner, "unfreeze_balance": amount_sun, "resource": RESOURCES.index(resource)}
-            return contract_of(UNFREEZE, fields)
+            return {"owner_address": owner, "unfreeze_balance": amount_sun, "resource": RESOURCES.index(resource)}
         case WithdrawUnfrozen(owner):
-            return contract_of(WITHDRAW_UNFROZEN, {"owner_address": owner})
+            return {"owner_address": owner}
         case DelegateResource(owner, receiver, stake_sun, resource):
-            return contract_of(DELEGATE, _lent(owner, receiver, stake_sun, resource))
+            return _lent(owner, receiver, stake_sun, resource)
         case UndelegateResource(owner, receiver, stake_sun, resource):
-            return contract_of(UNDELEGATE, _lent(owner, receiver, stake_sun, resource))
+            return _lent(owner, receiver, stake_sun, resource)
 
 
 def _lent(owner: Address, receiver: Address, stake_sun: int, resource: Resource) -> dict[str, Any]:
@@ -235,6 +260,12 @@ def _positive(name: str, amount: int) -> None:
 def assemble(raw_data: bytes, *signatures: bytes) -> bytes:
     """The signed Transaction that a node's broadcasthex takes; raw_data goes in as it is, never encoded anew."""
     return SIGNED.encode({"raw_data": raw_data, "signature": signatures})
+
+
+def signatures_of(recorded: str) -> list[bytes]:
+    """The signatures of an attempt as its event has them: hex, one behind the other, 65 bytes each."""
+    given = bytes.fromhex(recorded)
+    return [given[at : at + SIGNATURE_BYTES] for at in range(0, len(given), SIGNATURE_BYTES)]
 
 
 def bandwidth_bytes(raw_data: bytes, *, signatures: int = 1) -> int:

@@ -66,6 +66,7 @@ def attempt_of(intent: Intent, envelope: Envelope, number: int) -> Attempt:
         timestamp_ms=envelope.timestamp_ms,
         fee_limit_sun=envelope.fee_limit_sun,
         from_address=intent.owner.base58,
+        permission_id=envelope.permission_id,
     )
 
 
@@ -77,4 +78,5 @@ def envelope_of(attempt: Attempt) -> Envelope:
         timestamp_ms=attempt.timestamp_ms,
         expiration_ms=attempt.expiration_ms,
         fee_limit_sun=attempt.fee_limit_sun,
+        permission_id=attempt.permission_id,
     )

@@ -65,6 +65,7 @@ def difference(intent: Intent, envelope: Envelope, raw_data: bytes) -> str:
     )
     slot = wanted.contract.add(type=tron_pb2.Transaction.Contract.ContractType.Value(parameter.DESCRIPTOR.name))
     slot.parameter.Pack(parameter, deterministic=True)
+    slot.Permission_id = envelope.permission_id
     try:
         read = tron_pb2.Transaction.raw.FromString(raw_data)
     except DecodeError as error:

@@ -59,6 +59,10 @@ class Limits(msgspec.Struct, frozen=True):
     """Of one act of staking or lending."""
     receivers: frozenset[Address] | None = None
     """Whom anything may go to, as the address pool knows them to be ours; None for payouts, which go to anybody."""
+    permission_id: int = 0
+    """The one permission of the owner's by which it is signed, as it is declared."""
+    holder: Address | None = None
+    """Whose key signs, where the permission is not the owner's own key's: the caller has held it to the permission."""
 
 
 class SignedTransaction(msgspec.Struct, frozen=True):
@@ -84,7 +88,7 @@ def sign(intent: Intent, envelope: Envelope, limits: Limits, raw_data: bytes, ke
     return SignedTransaction(
         txid=digest.hex(),
         raw_data=raw_data,
-        signature=_signature(key, intent.owner, digest),
+        signature=_signature(key, limits.holder or intent.owner, digest),
         expiration_ms=envelope.expiration_ms,
     )
 
@@ -107,6 +111,10 @@ def _within_limits(intent: Intent, envelope: Envelope, limits: Limits) -> None:
             _check_receiver(intent.owner, to, limits)
         case WithdrawUnfrozen():
             pass
+    if envelope.permission_id != limits.permission_id:
+        raise SignatureRefused(
+            "permission", f"the bytes name permission {envelope.permission_id}, declared is {limits.permission_id}"
+        )
     fee_limit_sun_max = limits.fee_limit_sun_max if isinstance(intent, Trc20Transfer) else 0
     if not 0 <= envelope.fee_limit_sun <= fee_limit_sun_max:
         raise SignatureRefused(
@@ -165,10 +173,10 @@ def _as_built_by_others(intent: Intent, envelope: Envelope, raw_data: bytes) -> 
         raise SignatureRefused("second_opinion", differing)
 
 
-def _signature(key: Key, owner: Address, digest: bytes) -> bytes:
-    """Ask the key, then believe nothing: 65 bytes, v 0 or 1, low s, and the owner's own recovered address."""
-    if key.address != owner:
-        raise SignatureRefused("key", f"the key is {key.address}'s, the owner is {owner}")
+def _signature(key: Key, signs: Address, digest: bytes) -> bytes:
+    """Ask the key, then believe nothing: 65 bytes, v 0 or 1, low s, and the recovered address of who signs."""
+    if key.address != signs:
+        raise SignatureRefused("key", f"the key is {key.address}'s, the owner is {signs}")
     signature = key.sign_digest(digest)
     if len(signature) != 65 or signature[64] not in (0, 1):
         raise SignatureRefused("signature", "the key did not give 65 bytes with a recovery id of 0 or 1")
@@ -178,6 +186,6 @@ def _signature(key: Key, owner: Address, digest: bytes) -> bytes:
         signer = recover(digest, signature)
     except InvalidSignature as error:
         raise SignatureRefused("signature", str(error)) from error
-    if signer != owner:
-        raise SignatureRefused("signature", f"it recovers to {signer}, the owner is {owner}")
+    if signer != signs:
+        raise SignatureRefused("signature", f"it recovers to {signer}, the owner is {signs}")
     return signature

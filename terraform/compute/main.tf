@@ -37,11 +37,16 @@ resource "aws_launch_template" "this" {
   ebs_optimized          = true
 
   user_data = base64gzip(templatefile("${path.module}/machine.sh.tftpl", {
-    process         = each.key
-    image           = var.image
-    region          = var.region
-    log_group       = var.log_group_names[each.key]
-    environment     = each.key == "payouts" ? merge(var.environment, var.signer_environment) : var.environment
+    process   = each.key
+    image     = var.image
+    region    = var.region
+    log_group = var.log_group_names[each.key]
+    environment = merge(
+      var.environment,
+      each.key == "payouts" ? var.signer_environment : {},
+      # Whose word it takes for other permissions of our wallets: every signer asks the same people.
+      each.key == "sweeps" ? { for name, value in var.signer_environment : name => value if length(regexall("APPROV", name)) > 0 } : {},
+    )
     database_ca     = trimspace(var.database_ca)
     collector_image = local.collector_image[each.key]
     collector = templatefile("${path.module}/collector.yaml.tftpl", {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from core.tron.chain import BlockRef, Receipt
-from signers.outgoing.outgoing import UNSOLID_BLOCKS_MAX
+from signers.outgoing.settlement import UNSOLID_BLOCKS_MAX
 from tests.insiders.world import COINS, Insiders
 
 DAY_MS = 86_400_000

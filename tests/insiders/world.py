@@ -29,6 +29,7 @@ from signers.leash.limits import SignerLimits
 from signers.outgoing.homes import Homes
 from signers.outgoing.hot_wallet import PayoutRules
 from signers.outgoing.payouts import Payouts
+from signers.outgoing.permissions import Permissions
 from tests.signers.leash.limited import ANN, BEN, LIMITS, Hands
 from tests.signers.outgoing.world import MemoryBookmarks
 from tests.signers.payments import KEY
@@ -104,6 +105,7 @@ class Insiders:
             leash=Leash(history, self.totals, limits, approvers, self.time, alarm=alarm, newest=newest),
             alarm=alarm,
             homes=Homes(self.pool, {"hot": HOT}, None, COLD),
+            permissions=Permissions(self.store, self.node, approvers, 1),
         )
 
     def close(self) -> None:

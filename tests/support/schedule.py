@@ -12,6 +12,7 @@ from xdist.workermanage import WorkerController
 SECONDS: Final = {
     "tests/scanners/test_fuzz.py": 120,
     "tests/terraform/test_applied.py": 90,
+    "tests/journeys/test_cold_storage.py": 90,
     "tests/journeys/test_live.py": 80,
     "tests/journeys/test_outages.py": 75,
     "tests/journeys/test_audit.py": 75,
@@ -26,9 +27,9 @@ SECONDS: Final = {
     "tests/journeys/test_demo.py": 45,
     "tests/journeys/test_treasury.py": 40,
     "tests/journeys/test_purged_aws.py": 40,
-    "tests/journeys/test_cold_storage.py": 40,
     "tests/journeys/test_reconcile_with_a_chain.py": 30,
     "tests/journeys/test_survives_sigkill.py": 30,
+    "tests/signers/transactions/test_crash_walk_of_a_shared_bundle.py": 30,
     "tests/journeys/test_rows.py": 25,
     "tests/simulation/test_crash_walk.py": 20,
     "tests/signers/outgoing/test_payouts.py": 20,

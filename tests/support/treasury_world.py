@@ -30,6 +30,7 @@ from signers.keys.keys import Key, SoftwareKey
 from signers.outgoing.hot_wallet import PayoutRules
 from signers.outgoing.instructions import InstructionRules, Instructions
 from signers.outgoing.payouts import Payouts
+from signers.outgoing.permissions import Permissions
 from signers.rotation.begin import BeginRotation
 from signers.rotation.emptying import Emptying
 from signers.sweeps.sweeps import Sweeps
@@ -204,8 +205,8 @@ class TreasuryWorld:
             BeginRotation(self.ledger, self.store, self.pool, self.keys, role, self.maker, ACTOR, alarm=self.ring)
             for role in ROTATED_ROLES
         ]
-        busy = self.sweeps.under_way, self.instructions.is_making
-        self.emptying = Emptying(self.ledger, self.store, self.node, USDT, self.rules, *busy, alarm=self.ring)
+        last = self.sweeps.under_way, self.instructions.is_making, Permissions(self.store, self.node)
+        self.emptying = Emptying(self.ledger, self.store, self.node, USDT, self.rules, *last, alarm=self.ring)
 
     def ring(self, name: str, sentence: str) -> None:
         self.alarms.append((name, sentence))

@@ -5,9 +5,8 @@ from typing import Final
 
 from core.ports.unavailable import Unavailable
 from core.streams.signing import Cause
-from core.tron.address import Address
+from gateways.wiring.permissions import open_permissions
 from gateways.wiring.platform import Platform
-from signers.outgoing.owners import WalletHijacked, check_owner
 from signers.sweeps.plan import wallets_of
 from signers.transactions.abi import is_blacklisted_call, read_uint256
 
@@ -25,6 +24,7 @@ class _Chain:
         self._node = platform.node
         self._token = platform.settings.usdt
         self._wallets = wallets_of(platform.store)
+        self._permissions = open_permissions(platform)
 
     def says(self, call: bytes) -> int:
         """The word that a getter of the token returns, where blocks are solid. Raises Unavailable without one."""
@@ -50,15 +50,8 @@ class _Chain:
         return f"{hot} is blacklisted" if hot is not None and self.says(is_blacklisted_call(hot)) else ""
 
     def hijacked(self) -> str:
-        for address in self._held():
-            try:
-                check_owner(self._node, address)
-            except WalletHijacked as error:
-                return str(error)
-        return ""
-
-    def _held(self) -> Iterable[Address]:
-        return (address for role, address in self._wallets.items() if role != "cold")
+        said = ((address, self._permissions.difference(address)) for address in self._wallets.values())
+        return next((f"of {address}, {difference}" for address, difference in said if difference), "")
 
 
 _LOOKS: Final[Mapping[Cause, Callable[[_Chain], str]]] = {

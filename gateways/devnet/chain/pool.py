@@ -15,7 +15,7 @@ from gateways.devnet.chain.block import Included
 from gateways.devnet.execution.execution import execute
 from gateways.devnet.execution.outcome import Context, Outcome, Refused
 from gateways.devnet.state import accounts
-from gateways.devnet.state.accounts import OWNER_PERMISSION, Account
+from gateways.devnet.state.accounts import OWNER_PERMISSION, Account, Permission
 from gateways.devnet.state.state import Head, Overlay, State
 from gateways.devnet.state.transaction import Transaction
 
@@ -34,6 +34,10 @@ HEADERS = range(27, 35)
 
 Check = Callable[[State, Transaction], None]
 """Whether a transaction is still signed by who may, and refers to a block of this chain. Raises Refused."""
+
+
+class Malformed(Refused):
+    """What stands where a signature should cannot be one."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -147,30 +151,33 @@ def check_signatures(state: State, transaction: Transaction) -> None:
         raise _unsigned("miss sig or contract")
     if len(signatures) > SIGNATURES_MAX:
         raise _unsigned("too many signatures")
-    for signature in signatures:
-        if len(signature) < SIGNATURE_BYTES_MIN:
-            raise _unsigned(f"Signature size is {len(signature)}")
     account = accounts.find(state, transaction.owner) or Account(transaction.owner, created_ms=0)
     permission = account.permission(transaction.permission_id)
     if permission is None:
         raise _unsigned("permission isn't exit")
-    if transaction.permission_id != OWNER_PERMISSION and not _allows(permission.operations, transaction.kind):
+    if transaction.permission_id != OWNER_PERMISSION and not allows(permission.operations, transaction.kind):
         raise _unsigned("Permission denied")
-    if len(signatures) > len(permission.keys):
-        words = f"Signature count is {len(signatures)} more than key counts of permission : {len(permission.keys)}"
-        raise _unsigned(words)
-    weights = dict(permission.keys)
-    weight, seen = 0, set[bytes]()
-    for signature in signatures:
-        signer = _signer(transaction, signature)
-        if signer not in weights:
-            raise _unsigned(f"{signature.hex()} is signed by {signer} but it is not contained of permission.")
-        if signer in seen:
-            raise _unsigned(f"{signer} has signed twice!")
-        seen.add(signer)
-        weight += weights[signer]
+    weight, _ = weigh(permission, transaction)
     if weight < permission.threshold:
         raise _unsigned("sig error")
+
+
+def weigh(permission: Permission, transaction: Transaction) -> tuple[int, list[Address]]:
+    """-> what the signatures weigh together, and whose they are (TransactionCapsule.checkWeight). Raises Refused, SIGERROR."""
+    signatures, weights = transaction.signatures, dict(permission.keys)
+    if len(signatures) > len(weights):
+        raise _unsigned(
+            f"Signature count is {len(signatures)} more than key counts of permission : {len(permission.keys)}"
+        )
+    signers: list[Address] = []
+    for signature in signatures:
+        signer = signer_of(transaction, signature)
+        if signer not in weights:
+            raise _unsigned(f"{signature.hex()} is signed by {signer} but it is not contained of permission.")
+        if signer in signers:
+            raise _unsigned(f"{signer} has signed twice!")
+        signers.append(signer)
+    return sum(weights[signer] for signer in signers), signers
 
 
 @functools.lru_cache(maxsize=4 * PENDING_MAX)
@@ -178,7 +185,11 @@ def _recovered(txid: str, signature: bytes) -> Address:
     return recover(bytes.fromhex(txid), signature)
 
 
-def _signer(transaction: Transaction, signature: bytes) -> Address:
+def signer_of(transaction: Transaction, signature: bytes) -> Address:
+    """Whose signature it is, allowed to sign or not. Raises Refused, SIGERROR; `Malformed` where it is too short to be one."""
+    if len(signature) < SIGNATURE_BYTES_MIN:
+        words = f"Signature size is {len(signature)}"
+        raise Malformed("SIGERROR", f"Validate signature error: {words}", words)
     header = signature[64] + 27 if signature[64] < HEADERS.start else signature[64]
     if header not in HEADERS:
         raise _unsigned(f"java.security.SignatureException: Header byte out of range: {header}")
@@ -191,9 +202,9 @@ def _signer(transaction: Transaction, signature: bytes) -> Address:
         raise _unsigned(str(error)) from error
 
 
-def _allows(operations: bytes, kind: int) -> bool:
+def allows(operations: bytes, kind: int) -> bool:
     return bool(operations[kind // 8] >> kind % 8 & 1) if kind // 8 < len(operations) else False
 
 
 def _unsigned(message: str) -> Refused:
-    return Refused("SIGERROR", f"Validate signature error: {message}")
+    return Refused("SIGERROR", f"Validate signature error: {message}", message)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateways.devnet.execution.outcome import Context, Outcome, address_of, invalid, owner_account
+from gateways.devnet.execution.outcome import Context, Outcome, Refused, address_of, invalid, owner_account
 from gateways.devnet.machine.machine import SUCCESS
 from gateways.devnet.state import accounts
 from gateways.devnet.state.accounts import Permission
@@ -42,8 +42,9 @@ def update(state: Overlay, transaction: Transaction, context: Context) -> Outcom
         _permission(active, "Active", index) for index, active in enumerate(actives, accounts.FIRST_ACTIVE_PERMISSION)
     )
     fee_sun = context.parameters["getUpdateAccountPermissionFee"]
-    if owner.balance_sun < fee_sun:
-        raise invalid("balance is not sufficient.")
+    if owner.balance_sun < fee_sun and not context.building:  # java-tron looks at the balance when it takes the fee
+        words = f"{owner.address.hex()} insufficient balance, balance: {owner.balance_sun}, amount: {fee_sun}"
+        raise Refused("CONTRACT_EXE_ERROR", f"Contract execute error : {words}", words)
     accounts.spend(state, msgspec.structs.replace(owner, owner=granted, actives=allowed), fee_sun)
     return Outcome(SUCCESS, fee_sun=fee_sun)
 

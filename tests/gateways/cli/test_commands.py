@@ -30,11 +30,16 @@ def every_command() -> Iterator[tuple[str, App]]:
     """(its words, what parses it), of every command that can be called."""
     for name in COMMANDS:
         _, (*_, parser), _ = command_line().parse_commands([name])
-        verbs = [verb for verb in parser if not verb.startswith("-")]
-        for verb in verbs:
-            yield f"{name} {verb}", parser[verb]
-        if parser.default_command is not None:
-            yield name, parser
+        yield from _callable(name, parser)
+
+
+def _callable(words: str, parser: App) -> Iterator[tuple[str, App]]:
+    """It and its verbs, and what a verb has under it."""
+    for verb in parser:
+        if not verb.startswith("-"):
+            yield from _callable(f"{words} {verb}", parser[verb])
+    if parser.default_command is not None:
+        yield words, parser
 
 
 ALL = dict(every_command())

@@ -93,7 +93,8 @@ def test_the_chain_is_asked_whether_a_cause_still_holds() -> None:
     """By the token's own getters and the wallets' permissions, of a token that is paused, takes a fee and has a successor."""
     node, store = DevnetNode(), MemoryStore()
     execute(Ledger(store, TickingClock()), RegisterWallet("hot", HOT_WALLET.base58, "key", ACTOR))
-    platform: Any = SimpleNamespace(node=node, store=store, settings=SimpleNamespace(usdt=USDT))
+    settings = SimpleNamespace(usdt=USDT, network="devnet", signer_approvers="", signer_approvals=1)
+    platform: Any = SimpleNamespace(node=node, store=store, settings=settings)
     asked = ("token_paused", "token_fee_on", "token_deprecated", "hot_wallet_blacklisted", "wallet_permission_changed")
     assert still_holding(platform, (*asked, "outgoing_unexplained")) == {}
     for name, value in (("pause", True), ("set_params", [10, 5]), ("blacklist", HOT_WALLET.base58)):

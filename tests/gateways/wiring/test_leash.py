@@ -6,7 +6,7 @@ from gateways.processes.registry import PROCESSES
 from gateways.settings import InvalidSettings, Network, Settings, load
 from gateways.signer_settings import limit_minor
 from gateways.user_error import UserError
-from gateways.wiring.leash import LIMITS, must_be_limited
+from gateways.wiring.leash import APPROVALS, LIMITS, must_be_limited, withheld
 
 pytestmark = pytest.mark.fast
 
@@ -40,7 +40,11 @@ def test_anything_else_is_refused(text: str) -> None:
         load({"COUNTERFOIL_SIGNER_HOUR_MAX": text})
 
 
-def test_only_who_signs_payouts_is_told() -> None:
-    """No other process needs a limit or an approver's key, and `up` gives it none."""
-    told = {name for name, process in PROCESSES.items() if any(need.startswith("SIGNER_") for need in process.needs)}
-    assert told == {"payouts"}
+def test_only_who_signs_is_told() -> None:
+    """Limits are for who signs payouts, approvers for whoever signs; `up` gives them to no other."""
+    told = {name: [need for need in process.needs if need.startswith("SIGNER_")] for name, process in PROCESSES.items()}
+    assert {name for name, needs in told.items() if needs} == {"payouts", "sweeps"}
+    assert set(told["sweeps"]) == {"SIGNER_APPROVERS", "SIGNER_COLD_ADDRESS"}
+    assert set(withheld(PROCESSES["sweeps"].needs)) == set(LIMITS)
+    assert set(withheld(PROCESSES["api"].needs)) == {*LIMITS, *APPROVALS}
+    assert not withheld(PROCESSES["payouts"].needs)

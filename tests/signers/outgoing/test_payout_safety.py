@@ -12,8 +12,8 @@ from core.streams.payout.ends import CancelPayout
 from core.streams.payout.work import PayoutWork
 from core.streams.payouts import PayoutExpired, PayoutFailed, payout_stream
 from core.tron.chain import Log, Receipt
+from projections.explain.signing import holding
 from signers.keys.keys import SoftwareKey
-from signers.outgoing.owners import WalletHijacked
 from signers.outgoing.settlement import UnexplainedTransfer
 from signers.transactions.signer import SignatureRefused
 from tests.signers.outgoing.world import AMOUNT, COINS, HOT, LIFE_BLOCKS, ShutKey, World
@@ -76,14 +76,16 @@ def test_another_transactions_receipt_is_not_believed(world: World) -> None:
 
 
 def test_a_hijacked_wallet_signs_nothing(world: World) -> None:
-    """Another key in the owner permission stops signing with an error of its own (FAILURES 22)."""
+    """Another key in the owner permission stops signing, with a cause of its own that names the key (FAILURES 22)."""
     wished = world.request("p1")
     world.node.hijack(HOT, STRANGER)
-    world.worker.step()
-    with pytest.raises(WalletHijacked, match=STRANGER.base58):
-        world.work()
+    world.work()
+    world.work()
+    assert [each.cause for each in holding(world.store)] == ["wallet_permission_changed"]
+    assert STRANGER.base58 in holding(world.store)[0].sentence
     assert world.payout(wished).attempts.signature is None
     assert world.node.sent == []
+    assert world.alarms == ["wallet_permissions_differ"]
 
 
 def test_recorded_bytes_that_differ_from_the_order_get_no_signature(world: World) -> None:

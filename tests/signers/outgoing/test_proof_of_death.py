@@ -12,9 +12,9 @@ from core.ports.unavailable import Unavailable
 from core.streams.attempts import Attempt, ExpireAttempt, ProofOfDeath
 from core.streams.payouts import PayoutExpired, PayoutOrder
 from core.tron.chain import BlockRef, BroadcastAnswer, Receipt
-from signers.outgoing.outgoing import KEPT_ANYWAY_BLOCKS, PROOF_MS_MAX, UNSOLID_BLOCKS_MAX
+from signers.outgoing.outgoing import KEPT_ANYWAY_BLOCKS
 from signers.outgoing.payouts import Payouts
-from signers.outgoing.settlement import BrokenLog, proof_of_death, reference_block
+from signers.outgoing.settlement import PROOF_MS_MAX, UNSOLID_BLOCKS_MAX, BrokenLog, proof_of_death, reference_block
 from tests.signers.outgoing.world import AMOUNT, ANSWERS, HOT, LIFE_BLOCKS, World
 from tests.signers.payments import KEY
 from tests.support.devnet import BLOCK_MS, SOLID_LAG, USDT, Fate, ref_of

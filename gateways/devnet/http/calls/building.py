@@ -6,7 +6,6 @@ from typing import Any, Final
 import msgspec
 
 from core.tron.address import Address, InvalidAddress
-from core.tron.secp256k1 import InvalidSignature, recover
 from core.tron.transactions import (
     CANCEL_UNFREEZES,
     CREATE_ACCOUNT,
@@ -19,12 +18,13 @@ from core.tron.transactions import (
     UPDATE_PERMISSIONS,
     WITHDRAW_UNFROZEN,
 )
+from gateways.devnet.chain.pool import Malformed, allows, signer_of, weigh
 from gateways.devnet.execution.execution import actuate
 from gateways.devnet.execution.outcome import Refused
 from gateways.devnet.http import parsing, rendering
 from gateways.devnet.http.ask import Answer, Ask
 from gateways.devnet.state import accounts
-from gateways.devnet.state.accounts import Account
+from gateways.devnet.state.accounts import OWNER_PERMISSION, Account, Permission
 from gateways.devnet.state.kinds import KINDS, UPDATE_ACCOUNT, VOTE, WITHDRAW_REWARD
 from gateways.devnet.state.state import Overlay
 from gateways.devnet.state.transaction import Transaction, of_raw
@@ -118,51 +118,72 @@ def _contract(kind: int, fields: dict[str, Any], permission_id: int) -> dict[str
 
 
 def get_approved_list(ask: Ask) -> Answer:
-    """Whose signatures a transaction bears, allowed to sign or not."""
+    """Whose signatures a transaction bears, allowed to sign or not. SUCCESS is number 0, and a default does not print."""
     transaction = parsing.transaction(ask.body)
     signers, result = [], {}
-    for signature in transaction.signatures:
-        try:
-            signer = recover(bytes.fromhex(transaction.txid), signature)
-        except InvalidSignature as error:
-            result = {"code": "SIGNATURE_FORMAT_ERROR", "message": str(error)}
-            break
-        signers.append(rendering.hex_or_base58(signer, visible=ask.visible))
-    printed = rendering.transaction(transaction, visible=ask.visible)
-    return rendering.without_defaults({"approved_list": signers}) | {
-        "result": result,
-        "transaction": {"result": {"result": True}, "txid": transaction.txid, "transaction": printed},
-    }
+    try:
+        _must_exist(ask, transaction)
+        signers = [signer_of(transaction, signature) for signature in transaction.signatures]
+    except NoAccount as error:
+        result = {"code": "OTHER_ERROR", "message": f"class {PERMISSION_EXCEPTION} : {error}"}
+    except Refused as refused:
+        result = _result_of(refused)
+    printed = [rendering.hex_or_base58(signer, visible=ask.visible) for signer in signers]
+    return rendering.without_defaults({"approved_list": printed}) | {"result": result} | _signed(ask, transaction)
 
 
 def get_sign_weight(ask: Ask) -> Answer:
-    """Who has signed so far, against the permission that the transaction names; the transaction packed from its JSON."""
+    """Who has signed so far, against the permission that the transaction names; the transaction packed from its JSON.
+
+    ENOUGH_PERMISSION is number 0, and a default does not print.
+    """
     transaction = parsing.transaction(ask.body)
-    account = accounts.find(ask.chain.state, transaction.owner) or Account(transaction.owner, created_ms=0)
-    permission = account.permission(transaction.permission_id)
-    weights = dict(permission.keys) if permission else {}
-    signers, weight = [], 0
-    code, message = "NOT_ENOUGH_PERMISSION", ""
-    for signature in transaction.signatures:
-        try:
-            signer = recover(bytes.fromhex(transaction.txid), signature)
-        except InvalidSignature as error:
-            code, message = "SIGNATURE_FORMAT_ERROR", str(error)
-            break
-        signers.append(rendering.hex_or_base58(signer, visible=ask.visible))
-        weight += weights.get(signer, 0)
+    fields: dict[str, Any] = {}
+    try:
+        permission = _permission_of(ask, transaction)
+        fields["permission"] = rendering.permission(permission, visible=ask.visible)
+        weight, signers = weigh(permission, transaction)
+        fields["approved_list"] = [rendering.hex_or_base58(signer, visible=ask.visible) for signer in signers]
+        fields["current_weight"] = weight
+        result = {} if weight >= permission.threshold else {"code": "NOT_ENOUGH_PERMISSION"}
+    except NoAccount as error:
+        result = {"code": "PERMISSION_ERROR", "message": str(error)}
+    except Refused as refused:
+        result = _result_of(refused)
+    return rendering.without_defaults(fields) | {"result": result} | _signed(ask, transaction)
+
+
+PERMISSION_EXCEPTION: Final = "org.tron.core.exception.PermissionException"
+
+
+class NoAccount(Exception):
+    """Nobody can have signed for what is not there."""
+
+
+def _must_exist(ask: Ask, transaction: Transaction) -> Account:
+    account = accounts.find(ask.chain.state, transaction.owner)
+    if account is None:
+        raise NoAccount("Account does not exist!")
+    return account
+
+
+def _permission_of(ask: Ask, transaction: Transaction) -> Permission:
+    """Raises NoAccount, Refused (SIGERROR)."""
+    permission = _must_exist(ask, transaction).permission(transaction.permission_id)
     if permission is None:
-        code, message = "PERMISSION_ERROR", "permission isn't exit"
-    elif weight >= permission.threshold:
-        code = ""  # ENOUGH_PERMISSION is number 0, and a default does not print
+        raise Refused("SIGERROR", "Permission for this, does not exist!")
+    if permission.id != OWNER_PERMISSION and not allows(permission.operations, transaction.kind):
+        raise Refused("SIGERROR", "Permission denied!")
+    return permission
+
+
+def _result_of(refused: Refused) -> Answer:
+    """A signature that is too short, one that nobody can have made, or one that does not count here."""
+    unreadable = refused.__cause__ is not None or refused.reason.startswith("Header byte")
+    code = "COMPUTE_ADDRESS_ERROR" if unreadable else "PERMISSION_ERROR"
+    return {"code": "SIGNATURE_FORMAT_ERROR" if isinstance(refused, Malformed) else code, "message": refused.reason}
+
+
+def _signed(ask: Ask, transaction: Transaction) -> Answer:
     printed = rendering.transaction(transaction, visible=ask.visible)
-    return rendering.without_defaults(
-        {
-            "permission": rendering.permission(permission, visible=ask.visible) if permission else None,
-            "approved_list": signers,
-            "current_weight": weight,
-        }
-    ) | {
-        "result": rendering.without_defaults({"code": code, "message": message}),
-        "transaction": {"result": {"result": True}, "txid": transaction.txid, "transaction": printed},
-    }
+    return {"transaction": {"result": {"result": True}, "txid": transaction.txid, "transaction": printed}}

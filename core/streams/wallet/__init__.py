@@ -1,0 +1,1 @@
+"""What stands beside a wallet's registration: who may sign for it."""
