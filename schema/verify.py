@@ -26,8 +26,9 @@ What is derived here from the events alone, and compared with what the export sa
 * an event that the program itself cannot read, or not fold into every view, is named; one that an operator has settled is told.
 
 An event type that this file does not know is no error: its lines count like all lines, and it is listed as
-"not known to this verifier: postings checked, story not". A kind of line that it does not know is one: a newer verifier
-reads it. A check says `holds` of what it has looked at; where the history has nothing for it to look at, it says `none`.
+"not known to this verifier, a newer version wrote it: postings checked, story not". A kind of line that it does not know
+is one: a newer verifier reads it. A check says `holds` of what it has looked at; where the history has nothing for it to
+look at, it says `none`.
 
 Three readers go through the file at the same time, each in a process of its own: the hashes, the receipts, the books.
 """
@@ -800,7 +801,8 @@ class Books(Reader):
         self.ids = {}  # ledger account id -> (book, account)
         self.versions = {}  # stream -> its last version
         self.stories = Stories(self)
-        self.unknown = {}  # topic -> how often
+        self.unknown = {}  # topic -> (how often, the first position)
+        self.newer = None  # (position, format level) of the first that this verifier does not read
         self.entries = 0
         self.set_aside = {}  # position -> (why, the views that leave it out; none: all do)
         self.settled = {}  # position -> what an operator said
@@ -830,6 +832,8 @@ class Books(Reader):
             if postings:
                 self.entries += 1
                 self.post(position, postings)
+            if topic == b"format.raised/1" and state["level"] > FORMAT_LEVEL and self.newer is None:
+                self.newer = position, state["level"]
             if topic == b"event.settled/1":
                 self.settled[state["position"]] = state["reason"]
             tell = STORIES.get(topic)
@@ -839,7 +843,8 @@ class Books(Reader):
                 if wrong:
                     self.findings.wrong(check, position, wrong)
             elif topic not in PLAIN:
-                self.unknown[topic] = self.unknown.get(topic, 0) + 1
+                often, first = self.unknown.get(topic, (0, position))
+                self.unknown[topic] = often + 1, first
         except Impossible as impossible:
             self.findings.wrong(impossible.check, position, str(impossible))
         except MISSHAPEN as error:
@@ -945,10 +950,17 @@ class Books(Reader):
                 self.findings.notes.append(said)
             else:
                 self.findings.wrong(READABLE, position, f"{where}: {reason}")
-        for topic, count in sorted(self.unknown.items()):
+        if self.newer:
+            position, level = self.newer
+            self.findings.notes.append(
+                f"from position {position:,} on a newer version wrote (format level {level}, this verifier reads"
+                f" {FORMAT_LEVEL}): take that version's verify.py"
+            )
+        for topic, (count, first) in sorted(self.unknown.items()):
             name = topic.decode(errors="replace")
             self.findings.notes.append(
-                f"{name} ({count:,} events) is not known to this verifier: postings checked, story not"
+                f"{name} ({count:,} events, the first at position {first:,}) is not known to this verifier, a newer version"
+                " wrote it: postings checked, story not"
             )
 
 
@@ -1748,6 +1760,9 @@ STORIES = {
 }
 """What must be true of an event beside its lines."""
 
+FORMAT_LEVEL = 2
+"""Up to this level it knows what events may be: behind the event that raises a later one, a newer version wrote."""
+
 PLAIN = frozenset(
     b"""
     account.registered/1 account.renamed/1 account.suspended/1 account.reactivated/1 account.webhook-url-changed/1
@@ -1759,6 +1774,7 @@ PLAIN = frozenset(
     token.address-cleared/1 token.funds-destroyed/1 wallet.permission-changed/1
     store.named/1 store.is-older/1 store.position-told/1 store.proven/1 store.backup-taken/1 evacuation.begun/1
     block.accepted/1 period.ended/1 event.settled/1 account.payouts-frozen/1 account.payouts-unfrozen/1
+    format.raised/1
     """.split()
 )
 """Events that move nothing and bind nothing: they are known, and have no story to check."""

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final, Protocol, TypeVar
 
 from core.ledger.ledger import Accepted, Failed, Ledger, Refused, Repeated
-from core.ledger.refusals import StreamStopped
+from core.ledger.refusals import NotSwitchedOn, StreamStopped
 from core.ports.high_water import GivenIndexes
 from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressDoor, AddressPool, ReadyAddress
@@ -175,6 +175,8 @@ def register_wallets(ledger: Ledger, pool: AddressPool, keys: Keys, wallets: Map
         commands.append(RegisterWallet(role=role, address=address.base58, key_id=key_id, actor=ACTOR))
     for outcome in ledger.execute(commands):
         match outcome:
+            case Refused(refusal=NotSwitchedOn() as refusal):
+                raise Unavailable(refusal.detail)
             case Refused(refusal=StreamStopped() as refusal):  # whose wallet it is cannot be told until that is settled
                 raise Unavailable(refusal.detail)
             case Refused(refusal=refusal):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from core.ledger.ledger import Accepted, Command, Failed, Ledger, Overdrawn, Refused
-from core.ledger.refusals import StreamStopped
+from core.ledger.refusals import NotSwitchedOn, StreamStopped
 from core.ports.unavailable import Unavailable
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ def append(
     `overdrawn` is told instead of what would overdraw: it waits alone.
 
     A refusal is no error here: the wish came true or was overtaken by another worker's doing, and the next step looks again.
-    But what a stopped stream refuses is waited for: raises Unavailable.
+    But what a stopped stream or an unfinished upgrade refuses is waited for: raises Unavailable.
     """
     outcomes = ledger.execute(commands)
     waits: Unavailable | None = None
@@ -27,7 +27,7 @@ def append(
             case Accepted(events=events):
                 for recorded in events:
                     log.info("%s: %s at %d", recorded.stream, type(recorded.event).__name__, recorded.position)
-            case Refused(refusal=StreamStopped() as refusal):
+            case Refused(refusal=StreamStopped() | NotSwitchedOn() as refusal):
                 waits = Unavailable(refusal.detail)
             case Refused(refusal=refusal):
                 log.info("already done by another worker: %s", refusal.detail)

@@ -24,7 +24,10 @@ locals {
   zones        = length(var.zones) > 0 ? var.zones : slice(data.aws_availability_zones.this.names, 0, 2)
   http_port    = 8080
   metrics_port = 9464
-  image        = var.image_digest == "" ? "" : "${aws_ecr_repository.this.repository_url}@${var.image_digest}"
+
+  # Each group its own: in an upgrade tools go first, then `counterfoil migrate`, then one process of each kind, then the rest.
+  digests = { for name in concat(keys(local.processes), ["tools"]) : name => lookup(var.image_digests, name, var.image_digest) }
+  images  = { for name, digest in local.digests : name => digest == "" ? "" : "${aws_ecr_repository.this.repository_url}@${digest}" }
 
   wallets = keys(local.platform.wallet_keys)
   roles   = module.iam.role_arns
@@ -215,7 +218,7 @@ module "compute" {
   environment        = local.environment
   signer_environment = { for name, value in var.signer_settings : "COUNTERFOIL_${name}" => value }
   database_ca        = file(var.database_ca_file)
-  image              = local.image
+  images             = local.images
   collector_image    = var.collector_image
   remote_write_url   = module.observability.remote_write_url
   metrics_port       = local.metrics_port
@@ -252,7 +255,7 @@ module "observability" {
   balancer_arn_suffix     = module.balancer.arn_suffix
   target_group_arn_suffix = module.balancer.target_group_arn_suffix
   group_names             = module.compute.group_names
-  running                 = var.image_digest != ""
+  running                 = toset([for name, digest in local.digests : name if digest != ""])
   signer_profiles         = [for name, process in local.processes : module.iam.instance_profile_arns[name] if process.signer]
   key_arns                = concat(values(module.keys.wallet_arns), [module.keys.wrapping_arns["seed"]])
   grafana                 = var.grafana

@@ -313,6 +313,22 @@ variable "image_digest" {
   }
 }
 
+variable "image_digests" {
+  description = "Process, or `tools`, -> a digest other than image_digest: a new version goes to the tools first, then to one process after another."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for digest in values(var.image_digests) : can(regex("^sha256:[0-9a-f]{64}$", digest))])
+    error_message = "Digests: sha256: and 64 hexadecimal digits."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.image_digests), concat(keys(local.processes), ["tools"]))) == 0
+    error_message = "Names of processes, or tools: platform.json has them."
+  }
+}
+
 variable "collector_image" {
   description = "An OpenTelemetry collector by digest, in a registry the machines reach; empty: none, and COUNTERFOIL_OTLP_ENDPOINT is not set."
   type        = string

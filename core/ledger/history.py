@@ -6,13 +6,23 @@ keeps its position and its seal, moves nothing, and is in no state: its stream s
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
-from core.ledger.events import Event, Recorded, UnknownTopic, decode, postings_of
+from core.ledger.events import (
+    CLASSES,
+    Event,
+    NewerFormat,
+    Recorded,
+    UnknownTopic,
+    decode,
+    newest_level,
+    postings_of,
+    read_as,
+)
 from core.ledger.journal import Unbalanced, check_balanced
 from core.ledger.money import LINE_MAX
 
@@ -41,9 +51,61 @@ class Settling(Beside, frozen=True, kw_only=True):
     position: int
 
 
+class Raising(Event, frozen=True, kw_only=True):
+    """From here on the history may hold everything of a format level: who does not read that one reads no further."""
+
+    level: int
+
+
 def recorded(position: int, stream: str, version: int, topic: str, state: bytes | str) -> Recorded:
-    """A row as it is read. Raises UnknownTopic: what a newer version wrote is waited for, not set aside (I22)."""
-    return Recorded(position, stream, version, read(stream, topic, state))
+    """A row as it is read. Raises NewerFormat: what a newer version wrote is waited for, not set aside (I22)."""
+    try:
+        event = read(stream, topic, state)
+    except UnknownTopic as error:
+        raise NewerFormat(position, topic) from error
+    if isinstance(event, Raising):
+        _must_be_read(position, topic, event)
+    return Recorded(position, stream, version, event)
+
+
+def must_be_known(position: int, topic: str, state: bytes | str) -> type[Event]:
+    """The kind of event that a row is, for who does not decode it. Raises NewerFormat as `recorded` does."""
+    known = read_as(topic)
+    if known is None:
+        raise NewerFormat(position, topic)
+    kind = CLASSES[known]
+    if issubclass(kind, Raising):
+        recorded(position, "", 0, topic, state)
+    return kind
+
+
+def _must_be_read(position: int, topic: str, raising: Raising) -> None:
+    if raising.level > newest_level():
+        raise NewerFormat(position, f"{topic}, format level {raising.level}")
+
+
+def readable(
+    rows: Iterable[tuple[int, str, int, str, bytes | str]], newer_from: Callable[[], int | None]
+) -> list[Recorded]:
+    """Rows in the order of their positions, as far as this program reads them. Raises NewerFormat where not even the first is.
+
+    `newer_from` tells from which position on the history has a format level beyond this program's, None: from none. It is
+    asked only where a row cannot be read: behind that position it is a newer program's, before it nobody's, and set aside.
+    """
+    found: list[Recorded] = []
+    for stored in rows:
+        try:
+            record = recorded(*stored)
+            if isinstance(record.event, SetAside):
+                beyond = newer_from()
+                if beyond is not None and record.position >= beyond:
+                    raise NewerFormat(record.position, record.event.topic)
+        except NewerFormat:
+            if not found:
+                raise
+            break
+        found.append(record)
+    return found
 
 
 def read(stream: str, topic: str, state: bytes | str) -> Event:

@@ -12,12 +12,12 @@ from uuid import UUID, uuid4
 import msgspec
 
 from core.ledger.clock import CheckedClock
-from core.ledger.events import Event, New, Recorded, postings_of
+from core.ledger.events import TOPICS, Event, New, Recorded, is_written, postings_of
 from core.ledger.guard import LIABILITY_GROWS_BY, GuardKey, guard_deltas, guard_key
 from core.ledger.history import Beside, stopped
 from core.ledger.journal import TREASURY, check_balanced
 from core.ledger.money import LINE_MAX, SUM_MAX
-from core.ledger.refusals import AmountOutOfRange, Refusal, StreamStopped
+from core.ledger.refusals import AmountOutOfRange, NotSwitchedOn, Refusal, StreamStopped
 from core.ports.unavailable import Unavailable
 
 BATCH_COMMANDS_MAX = 2_000
@@ -75,7 +75,8 @@ Outcome = Accepted | Repeated | Refused | Failed
 class Loaded(msgspec.Struct, frozen=True):
     """What the store read under the append lock: histories, guard balances (absent: no such row), the head position.
 
-    `server_now` is the store's own clock, `last_at` the time of the last event; None where it knows none.
+    `server_now` is the store's own clock, `last_at` the time of the last event; None where it knows none. `format_level` is
+    what may be written (core/ledger/events.py); None: everything.
     """
 
     histories: dict[str, list[Recorded]]
@@ -83,6 +84,7 @@ class Loaded(msgspec.Struct, frozen=True):
     head: int
     server_now: datetime | None = None
     last_at: datetime | None = None
+    format_level: int | None = None
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -189,6 +191,13 @@ class Past:
     def balance(self, key: GuardKey) -> int | None:
         """The guarded balance in minor units, None when no such liability account is open."""
         return self._balances.get(key)
+
+    def not_yet_written(self, news: Sequence[New]) -> str | None:
+        """The topic of the first of these events that the history's format level has no form for (I22)."""
+        level = self._loaded.format_level
+        if level is None:
+            return None
+        return next((TOPICS[type(new.event)] for new in news if not is_written(new.event, level)), None)
 
     def exceeds(self, news: Sequence[New]) -> bool:
         """Whether the events bring about an amount or a client's sum that is out of range: one rule for all commands."""
@@ -387,5 +396,7 @@ def _decide_one(command: Command, guards: Sequence[GuardKey], past: Past, now: d
         return Repeated(history[-1].position if history else 0, tuple(history))
     if past.exceeds(decision):
         return Refused(AmountOutOfRange())
+    if (kind := past.not_yet_written(decision)) is not None:
+        return Refused(NotSwitchedOn(kind=kind))
     accepted = past.accept(decision, guards)
     return Accepted(accepted[-1].position, accepted)

@@ -333,6 +333,14 @@ class StreamStopped(Refusal, frozen=True):
     stream: str
 
 
+class NotSwitchedOn(Refusal, frozen=True):
+    """{kind} is written once every process is of the new version and an operator has finished the upgrade: try again then."""
+
+    status: ClassVar[int] = 503
+
+    kind: str
+
+
 class PayoutsFrozen(Refusal, frozen=True):
     """Nothing leaves the account until an operator has looked at its history; deposits are booked. Use another key then."""
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from core.ledger.events import CLASSES, old_topics
+from core.ledger import formats
+from core.ledger.events import CLASSES, DECLARATIONS, old_topics
 from core.streams import (
     accepted_blocks,
     accounts,
@@ -40,6 +41,7 @@ STREAMS: Final = {
     "deposit.": "deposit-",
     "evacuation.": "evacuation",
     "event.settled": "",
+    "format.": "formats",
     "instruction.": "instruction-",
     "ledger-account.": "ledger-account-",
     "lost-outgoing.": "lost-",
@@ -60,10 +62,11 @@ STREAMS: Final = {
 """How a topic begins -> how the name of its stream does; the longest counts. The database holds every append to it."""
 
 
-def topics_by_stream() -> Iterator[tuple[str, str]]:
-    """(topic, how its stream's name begins) of everything that this program reads, older versions included."""
+def topics_by_stream() -> Iterator[tuple[str, str, int]]:
+    """(topic, how its stream's name begins, its format level) of all that this program reads, older versions included."""
     for topic in sorted({*CLASSES, *old_topics()}):
-        yield topic, STREAMS[max((name for name in STREAMS if topic.startswith(name)), key=len)]
+        prefix = STREAMS[max((name for name in STREAMS if topic.startswith(name)), key=len)]
+        yield topic, prefix, DECLARATIONS[CLASSES[topic]].level if topic in CLASSES else 1
 
 
 __all__ = [
@@ -74,6 +77,7 @@ __all__ = [
     "deposit_seed",
     "deposits",
     "evacuation",
+    "formats",
     "instructions",
     "lost_outgoing",
     "notices",

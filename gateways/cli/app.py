@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run:command", "One process, in the foreground, until SIGTERM"),
     "devnet": ("service:devnet", "A Tron node of our own on loopback"),
     "migrate": ("service:migrate", "Bring the database to this version; safe to run twice and at once"),
+    "upgrade": ("upgrade:app", "Bring in a new version beside the old one: plan, status, finish"),
     "health": ("service:health", "Whether the processes that leave a sign of life in COUNTERFOIL_PULSE are alive"),
     "config": ("service:config", "Every setting: its value (secrets hidden), where it comes from, what it is"),
     "reconcile": ("reconcile:command", "Trial balance; events = guard = views; ledger = chain"),
@@ -83,6 +84,7 @@ EXIT_CODES: dict[str, int] = {
     "builtins.OSError": USED_WRONGLY,
     "botocore.exceptions.ClientError": USED_WRONGLY,
     "scanners.observer.ChainMismatch": DOES_NOT_HOLD,
+    "core.ledger.events.UnknownTopic": NOT_READY,
     "core.ports.unavailable.Unavailable": NOT_REACHABLE,
     "psycopg.OperationalError": NOT_REACHABLE,
     "botocore.exceptions.BotoCoreError": NOT_REACHABLE,
@@ -220,7 +222,12 @@ def main() -> None:
     elif asked == ["--version"]:
         print(VERSION)  # noqa: T201
     else:
-        sys.exit(run(asked))
+        code = None
+        if asked[0] == "health":
+            from gateways.telemetry.health import quick
+
+            code = quick(asked[1:])
+        sys.exit(run(asked) if code is None else code)
 
 
 def _columns() -> int:

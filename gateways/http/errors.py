@@ -13,6 +13,7 @@ from core.ledger.refusals import REJECTIONS, Refusal, code_of, data_of, sentence
 PROBLEM_JSON: Final = b"application/problem+json"
 RETRY_AFTER_S: Final = {
     "stream_stopped": 60,
+    "not_switched_on": 60,
     "rate_limited": 1,
     "idempotency_in_progress": 1,
     "addresses_exhausted": 5,

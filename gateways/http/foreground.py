@@ -1,4 +1,4 @@
-"""How long requests take right now, published twice a second for a rebuild of views: clients come first."""
+"""That the server comes round, for `counterfoil health`, and how long requests take, for rebuilds of views: twice a second."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ import secrets
 from typing import Final
 
 from core.ports.unavailable import Unavailable
+from gateways.telemetry.life_signs import SERVES_WITHIN_S, LifeSign, folder_of
 from gateways.wiring.platform import Platform
 
 TELL_EVERY_S: Final = 0.5
@@ -29,15 +30,20 @@ class Foreground:
         self._process = secrets.token_hex(8)
         self._took_s: list[float] = []
         self._telling: asyncio.Task[None] | None = None
+        self._sign = LifeSign(folder_of(platform.settings.pulse), "api", SERVES_WITHIN_S)
+        self._ending = contextlib.ExitStack()
 
     def answered(self, seconds: float) -> None:
         self._took_s.append(seconds)
 
     def start(self) -> None:
+        self._ending.enter_context(self._sign.ending())
+        self._sign.renew()
         self._telling = asyncio.create_task(self._tell())
 
     async def close(self) -> None:
         """End, and be forgotten: a process that is gone serves nobody."""
+        self._ending.close()
         if self._telling is not None:
             self._telling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -48,6 +54,7 @@ class Foreground:
     async def _tell(self) -> None:
         while True:
             await asyncio.sleep(TELL_EVERY_S)
+            self._sign.renew()
             took, self._took_s = sorted(self._took_s), []
             if len(took) < REQUESTS_MIN:
                 continue

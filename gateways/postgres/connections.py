@@ -11,7 +11,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import namedtuple_row
 from psycopg_pool import ConnectionPool
 
+from gateways import VERSION
 from projections.engine.outages import reachable
+
+APPLICATION: Final = "counterfoil/"
+"""Begins the name of every connection, with the version behind it: `counterfoil upgrade status` looks who has none."""
 
 Login = str | Callable[[], str]
 """A libpq connection string, or what gives the one that holds now: a password may be replaced while processes run."""
@@ -62,7 +66,8 @@ def conninfo_of(login: Login) -> str:
     own = str(given.get("options") or "")
     if _SESSION_OPTIONS in own:
         return url
-    network: dict[str, Any] = {name: value for name, value in NETWORK.items() if name not in given}
+    standard = {**NETWORK, "application_name": f"{APPLICATION}{VERSION}"}
+    network: dict[str, Any] = {name: value for name, value in standard.items() if name not in given}
     return make_conninfo(url, options=f"{own} {_SESSION_OPTIONS}".strip(), **network)
 
 

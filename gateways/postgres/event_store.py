@@ -21,9 +21,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
 import core.streams.all_events  # noqa: F401  declares every event, so that any row can be decoded
-from core.ledger.events import Recorded, decode, encode
+from core.ledger.events import NewerFormat, Recorded, decode, encode, newest_level
 from core.ledger.guard import GuardKey, guard_deltas
-from core.ledger.history import recorded
+from core.ledger.history import readable
 from core.ledger.ledger import AppendFailed, Decided, InvariantBroken, LastSeal, Loaded
 from core.ledger.seals import GENESIS, Sealed
 from core.ports.unavailable import Unavailable
@@ -44,8 +44,16 @@ _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _LOCK: Final = "SELECT take_append_lock()"
 _PATIENCE: Final = b"15s"
 """So long an append may take before the server ends it and lets go of the lock (PostgreSQL 17 and newer)."""
-_LOAD: Final = Statement("begin_append", "SELECT * FROM begin_append($1::text[], $2::uuid[], $3::text)", 3)
-"""The lock, then everything that decisions may look at, in arrays; NULL where there is nothing."""
+_LOAD: Final = Statement(
+    "begin_append",
+    "SELECT *, (SELECT max(level) FROM format_levels), set_config('counterfoil.format_level', $4::text, true)"
+    " FROM begin_append($1::text[], $2::uuid[], $3::text)",
+    4,
+)
+"""The lock, then everything that decisions may look at, in arrays; NULL where there is nothing. The format level may have been
+raised while the lock was waited for: what is written at the one before is read at every later one, and a program that does not
+read the new one is refused by the server, to which it says here what it reads.
+"""
 # Events are read by position here, as plain tuples in the order of these columns: a name a value would cost every append.
 # Arrays go in binary (%b): psycopg escapes a text array with a regular expression per string, half of a batch's time.
 _STREAMS: Final = (
@@ -54,6 +62,7 @@ _STREAMS: Final = (
 )
 _LAST_SEAL: Final = "SELECT last_position, encode(hash, 'hex') FROM seals ORDER BY last_position DESC LIMIT 1"
 _SEAL_AT: Final = "SELECT encode(hash, 'hex') FROM seals WHERE last_position = %s"
+_NEWER_FROM: Final = "SELECT min(since) FROM format_levels WHERE level > %s"
 _FIND_SEAL: Final = "SELECT 1 FROM seals WHERE batch_id = %s"
 _READ: Final = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM events"
@@ -130,8 +139,10 @@ class PostgresEventStore(PostgresApplicationRecorder):
 
         def build(loaded: Loaded) -> tuple[Iterator[Sealed], Decided]:
             decided = decide(loaded)
+            level = loaded.format_level
             records = (
-                (record.position, record.stream, record.version, *encode(record.event)) for record in decided.records
+                (record.position, record.stream, record.version, *encode(record.event, level))
+                for record in decided.records
             )
             return records, decided
 
@@ -147,15 +158,18 @@ class PostgresEventStore(PostgresApplicationRecorder):
             raise AppendFailed(error) from error
 
     def read(self, after: int, limit: int) -> list[Recorded]:
-        """Events behind a position, in order."""
+        """Events behind a position, in order, up to where a newer program's begin. Raises NewerFormat where they do at once."""
         with self._reading() as conn:
             rows = conn.execute(_READ, (after, limit), binary=True).fetchall()
-        return [recorded(*row) for row in rows]
+            beyond = _newer_from(conn) if rows else None
+            if beyond is not None and after >= beyond:  # whose bookmark another has moved past the event that says so
+                raise NewerFormat(beyond, "format level beyond this program's")
+            return readable(rows, lambda: beyond)
 
     def histories(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
-        """Whole streams, from their start."""
+        """Whole streams, from their start. Raises NewerFormat."""
         with self._reading() as conn:
-            return _grouped(conn.execute(_STREAMS, (list(streams),), binary=True))
+            return _grouped(conn, conn.execute(_STREAMS, (list(streams),), binary=True).fetchall())
 
     def head(self) -> int:
         """The last position, 0 when there is none."""
@@ -201,10 +215,11 @@ class PostgresEventStore(PostgresApplicationRecorder):
         """One round trip: begin, lock, and everything the decisions may look at."""
         with Pipeline(conn) as pipeline:
             pipeline.command(_BEGIN.encode())
-            pipeline.send(_LOAD, text_array(map(str.encode, streams)), columns(guards)[0], _PATIENCE)
+            reads = str(newest_level()).encode()
+            pipeline.send(_LOAD, text_array(map(str.encode, streams)), columns(guards)[0], _PATIENCE, reads)
         _, answer = pipeline.answers
-        head, head_hash, positions, names, versions, topics, states, accounts, currencies, balances, *times = (
-            answer.get_value(0, column) for column in range(12)
+        head, head_hash, positions, names, versions, topics, states, accounts, currencies, balances, *times, level = (
+            answer.get_value(0, column) for column in range(13)
         )
         rows = zip(
             bigints_of(positions),
@@ -217,12 +232,15 @@ class PostgresEventStore(PostgresApplicationRecorder):
         asked = {(key.ledger_account_id.bytes, key.currency): key for key in guards}
         found = zip(values_of(accounts), map(bytes.decode, values_of(currencies)), bigints_of(balances), strict=True)
         loaded = Loaded(
-            histories=_grouped(rows),
+            histories=_grouped(conn, rows),
             guards={asked[account, code]: minor for account, code, minor in found if (account, code) in asked},
             head=int.from_bytes(head or b"", "big"),
             server_now=_time_of(times[0]),
             last_at=_time_of(times[1]),
+            format_level=None if level is None else int.from_bytes(level, "big"),
         )
+        if loaded.format_level is not None and loaded.format_level > newest_level():
+            raise NewerFormat(_newer_from(conn) or 0, f"format level {loaded.format_level}")
         return loaded, head_hash or GENESIS
 
     def _committed(self, batch_id: UUID) -> bool:
@@ -364,8 +382,18 @@ def _time_of(microseconds: bytes | None) -> datetime | None:
     )
 
 
-def _grouped(rows: Iterable[tuple[int, str, int, str, str | bytes]]) -> dict[str, list[Recorded]]:
+def _grouped(
+    conn: psycopg.Connection[Any], rows: Iterable[tuple[int, str, int, str, str | bytes]]
+) -> dict[str, list[Recorded]]:
+    """Raises NewerFormat where any of them is a newer program's: nothing is decided over a part of a stream."""
     grouped: dict[str, list[Recorded]] = {}
-    for position, stream, version, topic, state in rows:
-        grouped.setdefault(stream, []).append(recorded(position, stream, version, topic, state))
+    for row in rows:
+        [record] = readable([row], lambda: _newer_from(conn))
+        grouped.setdefault(record.stream, []).append(record)
     return grouped
+
+
+def _newer_from(conn: psycopg.Connection[Any]) -> int | None:
+    """From which position on the history has a format level that this program does not read; None where it has none."""
+    found = conn.execute(_NEWER_FROM, (newest_level(),)).fetchone()
+    return None if found is None or found[0] is None else int(found[0])

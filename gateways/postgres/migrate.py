@@ -1,10 +1,14 @@
 """Brings a database to this version: roles, then every migration not yet applied, each in a transaction of its own.
 
 Safe to run twice and at once from many machines: one advisory lock makes them take turns.
+
+Migrations expand first and contract in a later release: each says from which one on a program works on it, so that programs of
+two versions run side by side while an upgrade goes on (I22).
 """
 
 import hashlib
 import logging
+import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Final, NamedTuple
@@ -12,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
+from core.ledger.events import newest_level, read_as
 from core.streams.all_events import topics_by_stream
 from gateways.postgres.roles import OWNER, ROLES, grants
 from gateways.postgres.view_versions import forget_left_behind
@@ -23,7 +28,12 @@ log = logging.getLogger(__name__)
 
 MIGRATE_LOCK: Final = 0x436F756E7465724D
 
-__all__ = ["ROLES", "SchemaMismatch", "check", "migrate", "migrations"]
+LAST_EXACT: Final = 150
+"""Up to this one, a program and a database had to have the same migrations. Programs of that time refuse any other that stands
+in schema_migrations: later ones are noted in a table of their own, by which those programs are not turned away."""
+_COMPATIBLE_FROM: Final = re.compile(r"-- compatible_from: (\d{4})\n")
+
+__all__ = ["ROLES", "Applied", "SchemaMismatch", "check", "migrate", "migrations", "misfit"]
 
 
 class Migration(NamedTuple):
@@ -36,6 +46,19 @@ class Migration(NamedTuple):
     @property
     def checksum(self) -> str:
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def compatible_from(self) -> int:
+        """A program that has this migration works on a database that has this one, too: as the first line says, or itself."""
+        said = _COMPATIBLE_FROM.match(self.text)
+        return int(said[1]) if said is not None else self.version
+
+
+class Applied(NamedTuple):
+    """A migration of a database: its text's checksum, and the migration that a program must have to work on it."""
+
+    checksum: str
+    compatible_from: int
 
 
 UNBEARABLE: Final = {
@@ -92,30 +115,47 @@ def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
         check_settings(conn)
         conn.execute("SELECT pg_advisory_lock(%s)", (MIGRATE_LOCK,))
         _make_roles(conn, passwords or {})
-        known = _applied(conn)
-        check_known(known)
-        _check_readable(conn)
+        known = applied(conn)
+        if (wrong := _unworkable(known)) is not None:
+            raise SchemaMismatch(wrong)
+        ours = {migration.version for migration in migrations()}
+        ahead = sorted(known.keys() - ours)
+        if not ahead:
+            _check_readable(conn)
         done = []
         for migration in migrations():
             if migration.version not in known:
                 _apply(conn, migration)
                 done.append(migration.name)
+        if ahead:
+            # What views and grants are now is the newer program's to say: this one works on it as it is.
+            log.warning("the database is a newer version's (migration %04d): it is left as it is", ahead[-1])
+            return done
         _forget_versions(conn)
         _register_views(conn)
-        _write_grants(conn)
+        write_grants(conn)
         _revoke_from_public(conn)
         return done
 
 
 def check(url: str) -> None:
-    """Raises SchemaMismatch unless the database is exactly at this program's version, UnbearableSetting."""
+    """Raises SchemaMismatch unless this program works on the database as it is, UnbearableSetting."""
     with psycopg.connect(url, autocommit=True) as conn:
         check_settings(conn)
-        known = _applied(conn)
-    check_known(known)
+        known = applied(conn)
+        if (wrong := misfit(known)) is None:
+            wrong = _too_new(conn)
+    if wrong is not None:
+        raise SchemaMismatch(wrong)
+
+
+def misfit(known: Mapping[int, Applied]) -> str | None:
+    """Why this program does not work on a database with these migrations, and what to do; None where it does."""
     missing = [migration.name for migration in migrations() if migration.version not in known]
-    if missing:
-        raise SchemaMismatch(f"the database lacks {', '.join(missing)}: run `counterfoil migrate`")
+    wrong = _unworkable(known)
+    if wrong is None and missing:
+        return f"the database lacks {', '.join(missing)}: run `counterfoil migrate`"
+    return wrong
 
 
 def check_settings(conn: psycopg.Connection) -> None:
@@ -139,19 +179,32 @@ def check_settings(conn: psycopg.Connection) -> None:
             )
 
 
-def check_known(applied: Mapping[int, str]) -> None:
-    """Raises SchemaMismatch when the database holds a migration that this program does not, or another text of one."""
+def _unworkable(known: Mapping[int, Applied]) -> str | None:
+    """Says so when a migration that this program does not have needs a newer one, or one was applied with another text."""
     ours = {migration.version: migration for migration in migrations()}
-    for version, checksum in applied.items():
+    for version, applied in known.items():
         if version not in ours:
-            raise SchemaMismatch(
-                f"the database is newer than this program (migration {version:04d}): install the newer Counterfoil"
-            )
-        if ours[version].checksum != checksum:
-            raise SchemaMismatch(
+            if applied.compatible_from not in ours:
+                return (
+                    f"the database is newer than this program (migration {version:04d}): install the newer Counterfoil"
+                )
+        elif ours[version].checksum != applied.checksum:
+            return (
                 f"migration {ours[version].name} was applied with another text: this program and the database"
                 " come from different versions; install the one that made the database"
             )
+    return None
+
+
+def _too_new(conn: psycopg.Connection) -> str | None:
+    """Says so when the history may hold events that this program does not read."""
+    [(level,)] = conn.execute("SELECT max(level) FROM format_levels").fetchall()
+    if level is None or level <= newest_level():
+        return None
+    return (
+        f"installed by a newer version: the history has format level {level}, and this program reads up to"
+        f" {newest_level()}; install the newer Counterfoil"
+    )
 
 
 def _check_readable(conn: psycopg.Connection) -> None:
@@ -167,26 +220,43 @@ def _check_readable(conn: psycopg.Connection) -> None:
         )
 
 
-def _applied(conn: psycopg.Connection) -> dict[int, str]:
-    if conn.execute("SELECT to_regclass('schema_migrations')").fetchone() == (None,):
-        return {}
-    applied = rows(conn, "SELECT version, checksum FROM schema_migrations ORDER BY version")
-    return {row.version: row.checksum for row in applied}
+APPLIED: Final = (
+    "SELECT version, checksum, version AS compatible_from FROM schema_migrations"
+    " UNION ALL SELECT version, checksum, compatible_from FROM compatible_migrations ORDER BY version"
+)
+_MADE: Final = (
+    "CREATE TABLE IF NOT EXISTS schema_migrations (version int PRIMARY KEY, name text NOT NULL,"
+    " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
+    "CREATE TABLE IF NOT EXISTS compatible_migrations (version int PRIMARY KEY, name text NOT NULL,"
+    " checksum text NOT NULL, compatible_from int NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
+)
+
+
+def applied(conn: psycopg.Connection) -> dict[int, Applied]:
+    """The migrations of a database, by number."""
+    known: dict[int, Applied] = {}
+    for table, since in (("schema_migrations", "version"), ("compatible_migrations", "compatible_from")):
+        if conn.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,):
+            found = rows(conn, f"SELECT version, checksum, {since} AS since FROM {table} ORDER BY version")
+            known |= {row.version: Applied(row.checksum, row.since) for row in found}
+    return known
 
 
 def _apply(conn: psycopg.Connection, migration: Migration) -> None:
     with conn.transaction():
         conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
-        conn.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations (version int PRIMARY KEY, name text NOT NULL,"
-            " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
+        for statement in _MADE:
+            conn.execute(statement)
         conn.execute(migration.text)
-        conn.execute(
-            "INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)",
-            (migration.version, migration.name, migration.checksum),
-        )
-        conn.execute(sql.SQL("GRANT SELECT ON schema_migrations TO {}").format(_names(ROLES)))
+        noted = migration.version, migration.name, migration.checksum
+        if migration.version <= LAST_EXACT:
+            conn.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)", noted)
+        else:
+            conn.execute(
+                "INSERT INTO compatible_migrations (version, name, checksum, compatible_from) VALUES (%s, %s, %s, %s)",
+                (*noted, migration.compatible_from),
+            )
+        conn.execute(sql.SQL("GRANT SELECT ON schema_migrations, compatible_migrations TO {}").format(_names(ROLES)))
 
 
 def _forget_versions(conn: psycopg.Connection[Any]) -> None:
@@ -220,16 +290,28 @@ def _register_views(conn: psycopg.Connection) -> None:
             cursor.executemany("INSERT INTO view_tables VALUES (%s, %s, %s, %s)", known)
 
 
-def _write_grants(conn: psycopg.Connection) -> None:
-    """What each role may append, and where, is what the events declare, whatever stood there before."""
+def write_grants(conn: psycopg.Connection) -> None:
+    """What each role may append, where and from which format level on is what the events declare.
+
+    Until the level of a new version is reached the one before is written, and an older program writes nothing else: its grant
+    stays. A history that is empty begins at the newest level; one from before there were levels is at the first.
+    """
     with conn.transaction(), conn.cursor() as cursor:
         cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
-        known = set(cursor.execute("SELECT role, topic FROM event_grants").fetchall())
-        cursor.executemany("DELETE FROM event_grants WHERE role = %s AND topic = %s", sorted(known - grants()))
-        cursor.executemany("INSERT INTO event_grants VALUES (%s, %s)", sorted(grants() - known))
+        cursor.execute(
+            "INSERT INTO format_levels SELECT CASE WHEN EXISTS (SELECT FROM events) THEN 1 ELSE %s END, 0"
+            " WHERE NOT EXISTS (SELECT FROM format_levels)",
+            (newest_level(),),
+        )
+        [(level,)] = cursor.execute("SELECT max(level) FROM format_levels").fetchall()
+        known, wanted = set(cursor.execute("SELECT role, topic FROM event_grants").fetchall()), grants(level)
+        ended = sorted(grant for grant in known - wanted if read_as(grant[1]) is not None)
+        cursor.executemany("DELETE FROM event_grants WHERE role = %s AND topic = %s", ended)
+        cursor.executemany("INSERT INTO event_grants VALUES (%s, %s)", sorted(wanted - known))
         cursor.executemany(
-            "INSERT INTO stream_topics VALUES (%s, %s) ON CONFLICT (topic) DO UPDATE SET prefix = excluded.prefix"
-            " WHERE stream_topics.prefix <> excluded.prefix",
+            "INSERT INTO stream_topics VALUES (%s, %s, %s) ON CONFLICT (topic) DO UPDATE"
+            " SET prefix = excluded.prefix, level = excluded.level"
+            " WHERE (stream_topics.prefix, stream_topics.level) <> (excluded.prefix, excluded.level)",
             list(topics_by_stream()),
         )
 

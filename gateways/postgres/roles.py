@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, get_args
 
 import core.streams.all_events  # noqa: F401  declares every event
-from core.ledger.events import DECLARATIONS, Appender, Event
+from core.ledger.events import DECLARATIONS, Appender, Event, newest_level, topics_written
 
 OWNER: Final = "counterfoil_owner"
 """Owns every table and cannot log in."""
@@ -34,6 +34,12 @@ MAY_APPEND: Final[Mapping[str, frozenset[type[Event]]]] = {
 """By role. `counterfoil migrate` writes it into the table event_grants, by which a trigger holds every append to it."""
 
 
-def grants() -> set[tuple[str, str]]:
-    """(role, topic) of everything that a process may append."""
-    return {(role, DECLARATIONS[cls].topic) for role, classes in MAY_APPEND.items() for cls in classes}
+def grants(level: int | None = None) -> set[tuple[str, str]]:
+    """(role, topic) of everything that a process may append from a format level on; None: at the newest."""
+    since = newest_level() if level is None else level
+    return {
+        (role, topic)
+        for role, classes in MAY_APPEND.items()
+        for cls in classes
+        for topic, _ in topics_written(cls, since)
+    }

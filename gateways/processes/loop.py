@@ -109,7 +109,7 @@ def run(
                 if isinstance(error, psycopg.Error) and not is_outage(error):
                     raise
                 down = True
-                waits.begin(number, str(error))
+                waits.begin(number, error)
                 log.warning("%s; trying again in about %.1f s", error, backoff_s)
         if down:
             stop.wait(backoff_s * random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret

@@ -11,8 +11,9 @@ import psycopg
 from core.ports.unavailable import Unavailable
 from gateways.postgres.append import EVENTS_CHANNEL
 from gateways.postgres.connections import conninfo_of
-from gateways.postgres.migrate import check
+from gateways.postgres.migrate import SchemaMismatch, check
 from gateways.postgres.roles import READER
+from gateways.processes.heartbeat import Heartbeat
 from gateways.processes.loop import NotifyWait, Rest, TimedWait, keep_loaded, run, run_side_by_side, stop_on_signals
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
@@ -30,6 +31,11 @@ from gateways.wiring.platform import Platform
 from gateways.wiring.traced import traced
 from projections.engine.outages import is_outage
 
+log = logging.getLogger(__name__)
+
+FIT_FIRST_S: Final = 1.0
+FIT_MAX_S: Final = 15.0
+"""Between two looks whether program and database fit each other."""
 AT_QUEUE_IDLE_S: Final = 0.01
 """A step that has waited at its queue needs no rest."""
 START_PAUSE_FIRST_S: Final = 0.5
@@ -43,9 +49,32 @@ def run_process(name: str, settings: Settings) -> None:
     if name not in PROCESSES:
         raise UserError(f"there is no process {name!r}: choose one of {', '.join(PROCESSES)}")
     multiprocessing.current_process().name = name
+    configure(settings.log_level, name)
     with open_platform(settings, PROCESSES[name].role) as platform:
-        check(conninfo_of(platform.logins[PROCESSES[name].role]))
-        run_with(name, platform)
+        if _wait_until_it_fits(PROCESSES[name], platform):
+            run_with(name, platform)
+
+
+def _wait_until_it_fits(process: Process, platform: Platform) -> bool:
+    """Returns when this program works on the database: migrations may be on their way, or this program. False: told to stop.
+
+    Whoever started it would start it again: what is told at once is only why.
+    """
+    stop, sign = threading.Event(), LifeSign(folder_of(platform.settings.pulse), process.name)
+    waits, pause_s = Waits(process.name, platform.alarm), FIT_FIRST_S
+    while True:
+        try:
+            check(conninfo_of(platform.logins[process.role]))
+        except SchemaMismatch as error:
+            stop_on_signals(stop)
+            waits.begin(0, error)
+            sign.renew(f"{process.name} waits: {error}")
+            log.warning("%s; looking again in %.0f s", error, pause_s)
+        else:
+            return True
+        if stop.wait(pause_s):
+            return False
+        pause_s = min(2 * pause_s, FIT_MAX_S)
 
 
 def run_patiently(name: str, settings: Settings, attempt: Callable[[], None], rest: Callable[[float], None]) -> None:
@@ -88,13 +117,14 @@ def run_with(name: str, platform: Platform) -> None:
 
 
 def _run(process: Process, platform: Platform) -> None:
-    sign = LifeSign(folder_of(platform.settings.pulse), process.name)
+    heartbeat = Heartbeat(process.name, platform.logins[process.role], platform.alarm)
     keep_loaded()
     if process.serve is not None:
-        with sign.serving(platform.settings.http_host, platform.settings.http_port):
+        with heartbeat.going_on():
             process.serve(platform)
         return
     assert process.steps is not None
+    sign = LifeSign(folder_of(platform.settings.pulse), process.name)
     stop = threading.Event()
     stop_on_signals(stop)
     steps = [
@@ -109,9 +139,10 @@ def _run(process: Process, platform: Platform) -> None:
 
     def on_round() -> None:
         sign.renew(waits.sentence())
+        heartbeat.note(waits.newer())
 
     idle_s = process.idle_s if platform.settings.network == "devnet" else process.public_idle_s
-    with sign.ending():
+    with sign.ending(), heartbeat.going_on():
         if process.waits_at_queues and platform.settings.mode == "aws":
             run_side_by_side(steps, stop, idle_s=AT_QUEUE_IDLE_S, on_round=on_round, waits=waits)
         else:

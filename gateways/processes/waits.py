@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from core.ledger.events import UnknownTopic
 from core.ports.alarm import Alarm
 
 LASTS_S: Final = 60.0
@@ -22,11 +23,17 @@ class Waits:
         self._since: dict[int, float] = {}
         self._reason: dict[int, str] = {}
         self._rung: set[int] = set()
+        self._newer: dict[int, str] = {}
         self._lock = threading.Lock()
 
-    def begin(self, step: int, reason: str) -> None:
+    def begin(self, step: int, error: Exception) -> None:
         """The step with this number cannot work now; said again at every try."""
+        reason = str(error)
         with self._lock:
+            if isinstance(error, UnknownTopic):
+                self._newer[step] = reason
+                return
+            self._newer.pop(step, None)
             since_s = self._since.setdefault(step, self._clock())
             self._reason[step] = reason
             rings = self._clock() - since_s >= LASTS_S and step not in self._rung
@@ -38,13 +45,21 @@ class Waits:
     def end(self, step: int) -> None:
         """The step could work."""
         with self._lock:
+            self._newer.pop(step, None)
             self._since.pop(step, None)
             self._reason.pop(step, None)
             self._rung.discard(step)
 
-    def sentence(self) -> str:
-        """What has lasted longest; empty while nothing has lasted for a minute."""
+    def newer(self) -> str:
+        """What of a newer version a step stands before: no outage, it ends when this program is that version (I22)."""
         with self._lock:
+            return next(iter(self._newer.values()), "")
+
+    def sentence(self) -> str:
+        """What a newer version wrote, at once; else what has lasted longest, empty while nothing has lasted for a minute."""
+        with self._lock:
+            if self._newer:
+                return f"{self._name} stands: {next(iter(self._newer.values()))}"
             step = min(self._since, key=self._since.__getitem__, default=None)
             if step is None or self._clock() - self._since[step] < LASTS_S:
                 return ""

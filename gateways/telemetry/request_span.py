@@ -16,7 +16,7 @@ from gateways.telemetry.spans import Ids, Value
 from gateways.telemetry.tracing import Tracing
 from gateways.telemetry.turns import HERE, Part, Turn
 
-UNTRACED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+UNTRACED: Final = frozenset({"/healthz", "/livez", "/readyz", "/metrics"})
 """Asked by machines every few seconds."""
 _ROOT: Final = re.compile(rb"(?:Root|Self)=(1-[0-9a-f]{8}-[0-9a-f]{24})\b")
 

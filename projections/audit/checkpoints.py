@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from psycopg.errors import UniqueViolation
 
+from core.ledger.events import NewerFormat
 from core.ledger.history import SetAside, read
 from core.ledger.seals import Sealed
 from core.ports.bookmarks import Bookmarks
@@ -80,10 +81,20 @@ class Checkpoints:
         self._events_max = events_max
 
     def step(self) -> bool:
-        """One piece of each: the tree, a checkpoint, the archive. True while there may be more."""
-        more = self._tree.grow() == GROW_EVENTS_MAX
+        """One piece of each: the tree, a checkpoint, the archive. True while there may be more.
+
+        Raises NewerFormat when everything before a newer program's events is signed and kept.
+        """
+        newer = None
+        try:
+            more = self._tree.grow() == GROW_EVENTS_MAX
+        except NewerFormat as error:
+            more, newer = False, error
         made = self._sign_next()
-        return self._archive_next() or made or more
+        worked = self._archive_next() or made or more
+        if newer is not None and not worked:
+            raise newer
+        return worked
 
     def _sign_next(self) -> bool:
         """Sign what the tree holds, if it is time."""

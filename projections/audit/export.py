@@ -19,7 +19,7 @@ from typing import Any, Final
 from psycopg import Connection, IsolationLevel
 from psycopg.rows import class_row
 
-from core.ledger.events import SHOWN, UnknownTopic
+from core.ledger.events import SHOWN, NewerFormat, UnknownTopic, newest_level
 from core.ledger.history import SetAside, read
 from core.ledger.journal import TREASURY, TREASURY_ACCOUNT_ID
 from core.ledger.seals import Seal, Sealed, canonical
@@ -45,6 +45,7 @@ _BALANCES: Final = (
     "SELECT account_id, code, currency, type, amount_minor, pending_minor FROM balances"
     " ORDER BY account_id, code, currency"
 )
+_NEWER_FROM: Final = "SELECT min(since) AS since FROM format_levels WHERE level > %s"
 _LEFT_OUT: Final = 'SELECT "position", view, reason FROM set_aside_events WHERE view <> \'\' ORDER BY "position", view'
 _GUARD: Final = "SELECT ledger_account_id, currency, balance_minor FROM guard ORDER BY ledger_account_id, currency"
 
@@ -54,9 +55,13 @@ Line = bytes
 def export(conn: Connection[Any], made_at: datetime) -> Iterator[Line]:
     """Every line, its line break included, in an export of that time.
 
-    `conn` needs a reader's rights; it must be outside a transaction.
+    `conn` needs a reader's rights; it must be outside a transaction. Raises NewerFormat where a newer version has written on:
+    this program cannot say what of that is left out, or shown.
     """
     with snapshot(conn):
+        [beyond] = rows(conn, _NEWER_FROM, (newest_level(),)).fetchall()
+        if beyond.since is not None:
+            raise NewerFormat(beyond.since, "format level beyond this program's")
         yield from _Export(conn).lines(made_at)
 
 

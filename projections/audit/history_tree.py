@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 from psycopg import Connection
 
+from core.ledger.events import NewerFormat
+from core.ledger.history import must_be_known
 from core.ledger.ledger import InvariantBroken
 from core.ledger.seals import Sealed, canonical
 from core.proofs.merkle import (
@@ -74,10 +76,10 @@ class HistoryTree:
             return int(size)
 
     def grow(self, events_max: int = GROW_EVENTS_MAX) -> int:
-        """Add the next events, if there are any -> how many. Two at once take turns."""
+        """Add the next events, if there are any -> how many. Two at once take turns. Raises NewerFormat."""
         with self._transaction() as conn:
             [(size,)] = conn.execute(_LOCK)
-            events = page_of_events(conn, size, events_max)
+            events = _known(page_of_events(conn, size, events_max))
             if events:
                 self._add(conn, size, events)
             return len(events)
@@ -149,6 +151,18 @@ def tile_nodes(conn: Connection[Any]) -> Nodes:
         return found[0]
 
     return TileNodes(read)
+
+
+def _known(events: list[Sealed]) -> list[Sealed]:
+    """Up to where a newer program's begin: what a client sees of those, this program cannot say. Raises NewerFormat."""
+    for place, (position, _, _, topic, state) in enumerate(events):
+        try:
+            must_be_known(position, topic, state)
+        except NewerFormat:
+            if not place:
+                raise
+            return events[:place]
+    return events
 
 
 def _time_of(state: bytes) -> datetime | None:

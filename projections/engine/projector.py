@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from psycopg import Cursor
 
-from core.ledger.events import Recorded
+from core.ledger.events import NewerFormat, Recorded
 from core.ledger.ledger import EventStore
 from core.ports.queues import Queue
 from projections.engine.batch import project
@@ -89,8 +89,13 @@ class Projector:
                 continue
             if segment.first > upto + 1 or not self._sealed(segment):
                 break
-            records += segment.after(upto)
+            try:
+                records += segment.after(upto)
+            except NewerFormat:
+                break  # the store says so, too, once everything before it is applied
             upto = segment.last
+            if records[-1].position < upto:
+                break
         return records
 
     def _sealed(self, segment: Segment) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from core.ledger.events import Recorded
-from core.ledger.history import recorded
+from core.ledger.history import readable
 from core.ledger.seals import Sealed, seal_hash
 
 SEGMENT_BYTES_MAX: Final = 250_000
@@ -65,8 +65,11 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
         return seal_hash(bytes.fromhex(self.prev_hash or ""), self._sealed()).hex()
 
     def after(self, position: int) -> Sequence[Recorded]:
-        """Its events behind a position, decoded."""
-        return [recorded(*fields) for fields in self.events if fields[0] > position]
+        """Its events behind a position, decoded, up to where a newer program's begin. Raises NewerFormat where they do at once.
+
+        Who reads in order stands before the event that raises the format level, so what is behind it is never asked about.
+        """
+        return readable((fields for fields in self.events if fields[0] > position), lambda: None)
 
     def _sealed(self) -> Iterable[Sealed]:
         for position, stream, version, topic, state in self.events:

@@ -68,7 +68,7 @@ class Leash:
     # Reading
 
     def read_on(self) -> bool:
-        """Read what was appended; -> whether there may be more. Raises Unavailable, UnknownTopic."""
+        """Read what was appended; -> whether there may be more. Raises Unavailable, NewerFormat."""
         for _ in range(PAGES_MAX):
             if self.broken is not None:
                 return False

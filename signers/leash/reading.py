@@ -6,10 +6,13 @@ What was sealed up to the newest checkpoint that is kept outside the database is
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from core.ledger.events import CLASSES, Event, Recorded, UnknownTopic, read_as
-from core.ledger.history import recorded
+from core.ledger.events import CLASSES, Event, Recorded
+from core.ledger.history import Raising, must_be_known, recorded
 from core.ledger.seals import GENESIS, BrokenSeal, Sealed, SealedHistory, canonical, verify
 from core.proofs.merkle import Frontier, leaf_hash
+
+_RAISING: Final = frozenset(topic for topic, kind in CLASSES.items() if issubclass(kind, Raising))
+"""Of these each is looked at: what stands behind it may be a newer program's."""
 
 
 class KnownRoot(NamedTuple):
@@ -38,16 +41,16 @@ class SealedReading:
         self.position = 0
 
     def read_on(self) -> list[Recorded] | None:
-        """The wanted events of the next page; None at the end of the history. Raises BrokenSeal, UnknownTopic, Unavailable."""
+        """The wanted events of the next page; None at the end of the history. Raises BrokenSeal, NewerFormat, Unavailable."""
         if not self.position:
             self._known, self._tree = self._newest(), Frontier()
         page = self._history.read(self.position)
         if not page.seals:
             return None
         wanted = self._wanted
-        for topic in {row[3] for row in page.records}:
-            if topic not in wanted:
-                wanted[topic] = self._is_wanted(topic)
+        for position, _, _, topic, state in page.records:
+            if topic not in wanted or topic in _RAISING:
+                wanted[topic] = must_be_known(position, topic, state) in self._kinds
         position = verify(page.records, page.seals, self.position, self._hash)
         self._hold_to_checkpoint(page.records)
         found = [recorded(*row) for row in page.records if wanted[row[3]]]
@@ -65,9 +68,3 @@ class SealedReading:
                     raise BrokenSeal(f"an event up to position {position} is not the one of the newest checkpoint")
                 self._known = None
                 return
-
-    def _is_wanted(self, topic: str) -> bool:
-        known = read_as(topic)
-        if known is None:
-            raise UnknownTopic(f"the event store holds {topic!r}, which this version cannot read: install a newer one")
-        return CLASSES[known] in self._kinds

@@ -31,9 +31,10 @@ resource "aws_lb_target_group" "api" {
   deregistration_delay          = 30
   load_balancing_algorithm_type = "least_outstanding_requests"
 
-  # 200 when requests can be served now; 503 with the reasons when not. Where no target is ready, the balancer asks all of them.
+  # 200 while the process can answer. Whether the installation is whole is /readyz: a view or a scanner that is behind, or an
+  # upgrade that is on its way, is no reason to answer nobody.
   health_check {
-    path                = "/readyz"
+    path                = "/livez"
     matcher             = "200"
     interval            = 5
     timeout             = 4

@@ -19,9 +19,34 @@ locals {
 
   # Without an image there is nothing to run yet.
   bounds = {
-    for name, kind in local.kinds : name => var.image == "" ? { min = 0, max = 0 } : lookup(
+    for name, kind in local.kinds : name => var.images[name] == "" ? { min = 0, max = 0 } : lookup(
       var.machines, name, { min = kind.scale.machines_min, max = kind.scale.machines_max },
     )
+  }
+  scripts = {
+    for name, kind in local.kinds : name => templatefile("${path.module}/machine.sh.tftpl", {
+      process         = name
+      image           = var.images[name]
+      group           = "${var.name}-${name}"
+      hooked          = name != "tools" && !kind.serves
+      region          = var.region
+      log_group       = var.log_group_names[name]
+      environment = merge(
+        var.environment,
+        name == "payouts" ? var.signer_environment : {},
+        # Whose word it takes for other permissions of our wallets: every signer asks the same people.
+        name == "sweeps" ? { for setting, value in var.signer_environment : setting => value if length(regexall("APPROV", setting)) > 0 } : {},
+      )
+      database_ca     = trimspace(var.database_ca)
+      collector_image = local.collector_image[name]
+      collector = templatefile("${path.module}/collector.yaml.tftpl", {
+        process          = name
+        region           = var.region
+        log_group        = var.log_group_names[name]
+        remote_write_url = var.remote_write_url
+        metrics_port     = var.metrics_port
+      })
+    })
   }
   collector_image = { for name in keys(local.kinds) : name => name == "tools" ? "" : var.collector_image }
 }
@@ -36,27 +61,7 @@ resource "aws_launch_template" "this" {
   update_default_version = true
   ebs_optimized          = true
 
-  user_data = base64gzip(templatefile("${path.module}/machine.sh.tftpl", {
-    process   = each.key
-    image     = var.image
-    region    = var.region
-    log_group = var.log_group_names[each.key]
-    environment = merge(
-      var.environment,
-      each.key == "payouts" ? var.signer_environment : {},
-      # Whose word it takes for other permissions of our wallets: every signer asks the same people.
-      each.key == "sweeps" ? { for name, value in var.signer_environment : name => value if length(regexall("APPROV", name)) > 0 } : {},
-    )
-    database_ca     = trimspace(var.database_ca)
-    collector_image = local.collector_image[each.key]
-    collector = templatefile("${path.module}/collector.yaml.tftpl", {
-      process          = each.key
-      region           = var.region
-      log_group        = var.log_group_names[each.key]
-      remote_write_url = var.remote_write_url
-      metrics_port     = var.metrics_port
-    })
-  }))
+  user_data = base64gzip(local.scripts[each.key])
 
   iam_instance_profile {
     name = var.instance_profiles[each.key]
@@ -111,9 +116,10 @@ resource "aws_autoscaling_group" "this" {
   vpc_zone_identifier = var.subnet_ids[each.value.signer ? "signers" : "processes"]
   target_group_arns   = each.value.serves ? var.target_group_arns : []
 
-  # Not ELB: /readyz is false as well when views or scanner are far behind, and new machines would not mend that. A process
-  # that hangs is restarted on its machine; a machine that fails is replaced.
-  health_check_type         = "EC2"
+  # The balancer asks /livez, which says that the process can answer: /readyz is false as well when views or scanner are far
+  # behind, and new machines would not mend that. Elsewhere a machine counts from when its process has said that it goes on
+  # (the hook below); a process that hangs later is restarted on its machine; a machine that fails is replaced.
+  health_check_type         = each.value.serves ? "ELB" : "EC2"
   health_check_grace_period = 120
   default_instance_warmup   = 60
   default_cooldown          = 60
@@ -143,6 +149,15 @@ resource "aws_autoscaling_group" "this" {
       instance_warmup        = 60
       auto_rollback          = true
       skip_matching          = true
+
+      # A version whose process rings goes back to the one before, by itself. The tools have no process.
+      dynamic "alarm_specification" {
+        for_each = each.key == "tools" ? [] : [1]
+
+        content {
+          alarms = ["${var.name}-process-${each.key}"]
+        }
+      }
     }
   }
 
@@ -151,4 +166,16 @@ resource "aws_autoscaling_group" "this" {
     value               = each.key
     propagate_at_launch = false
   }
+}
+
+# A machine is in service when `counterfoil health` says that its process goes on, and is given up when it never does: a group
+# that looks at machines alone calls a crash loop healthy, and replaces the next machine.
+resource "aws_autoscaling_lifecycle_hook" "begun" {
+  for_each = { for name, kind in var.processes : name => kind if !kind.serves }
+
+  name                   = "process-goes-on"
+  autoscaling_group_name = aws_autoscaling_group.this[each.key].name
+  lifecycle_transition   = "autoscaling:EC2_INSTANCE_LAUNCHING"
+  heartbeat_timeout      = 1800
+  default_result         = "ABANDON"
 }

@@ -39,9 +39,9 @@ variable "signer_environment" {
   type        = map(string)
 }
 
-variable "image" {
-  description = "The container image by digest; empty: no machine is started yet."
-  type        = string
+variable "images" {
+  description = "The container image of each process, and of `tools`, by digest; empty: none of its machines is started yet."
+  type        = map(string)
 }
 
 variable "collector_image" {

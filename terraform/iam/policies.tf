@@ -57,6 +57,16 @@ locals {
     }]
   }
 
+  # A machine of a group without a balancer says when its process goes on, of its own group and nothing else.
+  begun = {
+    for kind in local.kinds : kind => [{
+      Sid      = "Begun"
+      Effect   = "Allow"
+      Action   = ["autoscaling:CompleteLifecycleAction"]
+      Resource = ["arn:${var.partition}:autoscaling:${var.region}:${var.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.name}-${kind}"]
+    }] if kind != "tools" && !try(var.processes[kind].serves, true)
+  }
+
   sends = {
     for name, process in var.processes : name => length(process.sends) == 0 ? [] : [{
       Sid      = "Sends"
@@ -295,6 +305,7 @@ resource "aws_iam_role_policy" "process" {
     Statement = concat(
       local.machine,
       local.logs[each.key],
+      lookup(local.begun, each.key, []),
       local.sends[each.key],
       local.receives[each.key],
       local.tables[each.key],

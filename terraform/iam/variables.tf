@@ -34,6 +34,7 @@ variable "processes" {
     archives      = bool
     reads_archive = bool
     payin_keys    = bool
+    serves        = bool
   }))
 }
 

@@ -72,9 +72,9 @@ locals {
         stat = "p99", above = 2, below = null, periods = 5, dimensions = local.balancer, missing = "notBreaching"
       }
     },
-    var.running ? {
-      "api-not-ready" = {
-        why  = "No API process is ready: GET /readyz says why", namespace = "AWS/ApplicationELB", metric = "HealthyHostCount"
+    contains(var.running, "api") ? {
+      "api-not-answering" = {
+        why  = "No API process answers GET /livez", namespace = "AWS/ApplicationELB", metric = "HealthyHostCount"
         stat = "Minimum", above = null, below = 1, periods = 3, dimensions = local.targets, missing = "breaching"
       }
     } : {},
@@ -100,7 +100,14 @@ locals {
       for name, process in var.processes : "machines-${name}" => {
         why  = "Fewer machines run than should", namespace = "AWS/AutoScaling", metric = "GroupInServiceInstances"
         stat = "Minimum", above = null, below = process.machines_min, periods = 10, dimensions = { AutoScalingGroupName = var.group_names[name] }, missing = "breaching"
-      } if var.running
+      } if contains(var.running, name)
+    },
+    # What an instance refresh of the group looks at: a new version whose process rings is taken back.
+    {
+      for name in keys(var.processes) : "process-${name}" => {
+        why  = "The process ${name} raised an alarm: counterfoil alarms list", namespace = "Counterfoil", metric = "alarms_raised_by_${name}"
+        stat = "Sum", above = 0, below = null, periods = 1, dimensions = {}, missing = "notBreaching"
+      }
     },
   )
 }

@@ -24,3 +24,18 @@ resource "aws_cloudwatch_log_metric_filter" "alarm" {
     default_value = "0"
   }
 }
+
+resource "aws_cloudwatch_log_metric_filter" "alarm_of_process" {
+  for_each = { for name, group in aws_cloudwatch_log_group.process : name => group if name != "tools" }
+
+  name           = "alarm-of-${each.key}"
+  log_group_name = each.value.name
+  pattern        = "ALARM"
+
+  metric_transformation {
+    namespace     = "Counterfoil"
+    name          = "alarms_raised_by_${each.key}"
+    value         = "1"
+    default_value = "0"
+  }
+}

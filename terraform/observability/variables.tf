@@ -79,8 +79,8 @@ variable "group_names" {
 }
 
 variable "running" {
-  description = "Whether there is an image, so that machines are expected."
-  type        = bool
+  description = "The processes that have an image to run."
+  type        = set(string)
 }
 
 variable "key_arns" {

@@ -75,7 +75,7 @@ run "no_machine_without_an_image" {
     environment        = {}
     signer_environment = { COUNTERFOIL_SIGNER_DAY_MAX = "100000" }
     database_ca        = "-----BEGIN CERTIFICATE-----"
-    image              = ""
+    images             = { for name in concat(keys(jsondecode(file("platform.json")).processes), ["tools"]) : name => "" }
     collector_image    = ""
     remote_write_url   = "https://metrics.example"
     metrics_port       = 8080
@@ -101,6 +101,80 @@ run "no_machine_without_an_image" {
     condition     = alltrue([for name, group in aws_autoscaling_group.this : (length(group.target_group_arns) > 0) == (name == "api")])
     error_message = "The balancer asks the API and nobody else."
   }
+}
+
+# An upgrade goes group by group, tools first; each group is taken back by itself when its process rings, and a machine counts once
+# its process goes on.
+run "an_upgrade_goes_group_by_group" {
+  command = plan
+
+  module {
+    source = "./compute"
+  }
+
+  variables {
+    name               = "counterfoil"
+    processes          = jsondecode(file("platform.json")).processes
+    queue_names        = { for name, queue in jsondecode(file("platform.json")).queues : name => queue.name }
+    environment        = {}
+    signer_environment = {}
+    database_ca        = "-----BEGIN CERTIFICATE-----"
+    images             = { for name in concat(keys(jsondecode(file("platform.json")).processes), ["tools"]) : name => name == "tools" ? "image@sha256:2" : "image@sha256:1" }
+    collector_image    = ""
+    remote_write_url   = "https://metrics.example"
+    metrics_port       = 8080
+    ami_id             = "ami-0123456789abcdef0"
+    architecture       = "x86_64"
+    instance_types     = { default = "t3.small" }
+    machines           = {}
+    subnet_ids         = { processes = ["subnet-1", "subnet-2"], signers = ["subnet-3", "subnet-4"] }
+    security_group_ids = { for name in concat(keys(jsondecode(file("platform.json")).processes), ["tools"]) : name => "sg-${name}" }
+    instance_profiles  = { for name in concat(keys(jsondecode(file("platform.json")).processes), ["tools"]) : name => name }
+    log_group_names    = { for name in concat(keys(jsondecode(file("platform.json")).processes), ["tools"]) : name => name }
+    target_group_arns  = ["arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/api/1"]
+    queue_age_s        = 10
+    lag_s              = 60
+  }
+
+  assert {
+    condition = alltrue([
+      for name, group in aws_autoscaling_group.this :
+      group.instance_refresh[0].preferences[0].auto_rollback && (name == "tools" ? length(group.instance_refresh[0].preferences[0].alarm_specification) == 0 : group.instance_refresh[0].preferences[0].alarm_specification[0].alarms == tolist(["counterfoil-process-${name}"]))
+    ])
+    error_message = "Each group goes back by itself when its own process rings."
+  }
+
+  assert {
+    condition     = alltrue([for name, group in aws_autoscaling_group.this : (group.health_check_type == "ELB") == (name == "api")])
+    error_message = "Where a balancer asks the program, the group believes it."
+  }
+
+  assert {
+    condition     = toset(keys(aws_autoscaling_lifecycle_hook.begun)) == toset([for name in keys(var.processes) : name if name != "api"])
+    error_message = "Elsewhere a machine counts when its process has said that it goes on."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, template in aws_launch_template.this : strcontains(local.scripts[name], name == "tools" ? "image@sha256:2" : "image@sha256:1") && !strcontains(local.scripts[name], name == "tools" ? "image@sha256:1" : "image@sha256:2")
+    ])
+    error_message = "The tools may be of a newer version than the rest."
+  }
+
+  assert {
+    condition     = alltrue([for name, script in local.scripts : name == "tools" || (strcontains(script, "RestartMaxDelaySec=120") && !strcontains(script, "ExecStartPre=/usr/bin/docker pull"))])
+    error_message = "Who ends waits longer each time, and what is there is not fetched again."
+  }
+}
+
+run "a_digest_belongs_to_a_process" {
+  command = plan
+
+  variables {
+    image_digests = { nobody = "sha256:0000000000000000000000000000000000000000000000000000000000000000" }
+  }
+
+  expect_failures = [var.image_digests]
 }
 
 run "one_way_out" {

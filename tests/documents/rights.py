@@ -151,6 +151,15 @@ OWN: Final[Mapping[str, Rights]] = {
     "retired_views": _may((API, PROJECTOR, READER), rows="swap_version and roll_back_version write it"),
     "event_grants": _may((API, RECORDER, SIGNER, OBSERVER, RELAY, WEBHOOKS), rows="`counterfoil migrate` writes it"),
     "stream_topics": _may((API, RECORDER, SIGNER, WEBHOOKS, READER), rows="`counterfoil migrate` writes it"),
+    "format_levels": _may(EVERYBODY, rows="an event of `counterfoil upgrade finish` adds one"),
+    "processes": _may(
+        EVERYBODY,
+        set(LOGINS) - {READER},
+        dict.fromkeys(sorted(set(LOGINS) - {READER}), "waits_for seen_at"),
+        set(LOGINS) - {READER},
+        "each its own login's; removed after a day",
+    ),
+    "compatible_migrations": _may(EVERYBODY, rows="`counterfoil migrate` writes it"),
     "schema_migrations": _may(EVERYBODY, rows="`counterfoil migrate` writes it"),
     "unproven_entries": _may(rows="triggers of postings write it"),
 }

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.ledger.books import TREASURY_CHART
+from core.ledger.events import newest_level
 from core.proofs.notes import NoteKey
 from tests.schema.conftest import Told
 from tests.schema.forging import (
@@ -225,6 +226,16 @@ def test_it_knows_every_event_and_every_account_of_the_treasury() -> None:
     assert known == {*module.STORIES, *module.PLAIN} & known
     assert {*module.STORIES, *module.PLAIN} <= known
     assert {code: kind for code, (kind, _) in TREASURY_CHART.items()} == module.TREASURY
+    assert newest_level() == module.FORMAT_LEVEL
+
+
+def test_a_newer_format_is_named_with_its_position(desk: Desk, lines: Lines, tmp_path: Path) -> None:
+    """Behind an event that raises the format level beyond this file's, the auditor is told to take the newer one."""
+    state = {"occurred_at": "2026-02-01T00:00:00Z", "actor": "operator:x", "level": 99, "program": "9.0.0"}
+    raised = {"stream": "formats", "version": 1, "topic": "format.raised/1", "state": state}
+    told = verdict(forge(lines, lambda events: events.append(raised)), tmp_path, desk, archive=False)
+    [said] = [each for each in told.notes if "a newer version wrote (format level 99, this verifier reads 2)" in each]
+    assert "take that version's verify.py" in said
 
 
 def test_an_unknown_event_is_listed_and_its_lines_count(desk: Desk, lines: Lines, tmp_path: Path) -> None:
@@ -240,7 +251,8 @@ def test_an_unknown_event_is_listed_and_its_lines_count(desk: Desk, lines: Lines
         return lambda events: events.append({"stream": "sweep-1", "version": 1, "topic": "swept.up/1", "state": state})
 
     found = verdict(forge(lines, sweep(5)), tmp_path, desk, archive=False)
-    assert "swept.up/1 (1 events) is not known to this verifier: postings checked, story not" in found.notes
+    [said] = [each for each in found.notes if each.startswith("swept.up/1 (1 events, the first at position ")]
+    assert said.endswith("is not known to this verifier, a newer version wrote it: postings checked, story not")
     assert set(found.wrong) == {BALANCES}  # the table was made before it
     found = verdict(forge(lines, sweep(6)), tmp_path, desk, archive=False)
     assert found.wrong[ENTRIES] == [(HEAD + 1, "book treasury is off by -1 TRX")]

@@ -171,6 +171,8 @@ class MemoryStore:
         self.events: list[Recorded] = []
         self.guards: dict[GuardKey, int] = {}
         self.seals: dict[int, str] = {}
+        self.format_level: int | None = None
+        """What may be written; None: everything."""
 
     def append(
         self,
@@ -180,7 +182,7 @@ class MemoryStore:
         decide: Callable[[Loaded], Decided],
     ) -> None:
         known = {key: self.guards[key] for key in guards if key in self.guards}
-        decided = decide(Loaded(self.histories(streams), known, self.head()))
+        decided = decide(Loaded(self.histories(streams), known, self.head(), format_level=self.format_level))
         records = list(decided.records)
         self.events += records
         if records:

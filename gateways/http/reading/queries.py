@@ -12,9 +12,10 @@ from psycopg.rows import RowFactory, namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from core.ports.unavailable import Unavailable
+from gateways import VERSION
 from gateways.http.errors import PositionBeyondHead, ProjectionBehind, RequestRefused
 from gateways.http.group_commit import Busy
-from gateways.postgres.connections import RECONNECT_S, Login, conninfo_of, has_ended, with_options
+from gateways.postgres.connections import APPLICATION, RECONNECT_S, Login, conninfo_of, has_ended, with_options
 from projections.engine.outages import is_outage
 
 POOL_WAIT_S: Final = 1.0
@@ -67,7 +68,7 @@ class Queries:
             kwargs={
                 "autocommit": True,
                 "prepare_threshold": 1,
-                "application_name": "counterfoil-api",
+                "application_name": f"{APPLICATION}{VERSION} api",
             },
             open=False,
         )

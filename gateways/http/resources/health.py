@@ -1,11 +1,11 @@
 """For machines that watch: alive, ready, metrics."""
 
 import asyncio
-from functools import cache
 from typing import Final, Literal
 
 import msgspec
 
+from core.ledger.events import newest_level
 from core.ports.unavailable import Unavailable
 from core.streams.accounts import OPERATOR
 from gateways.http.answer import Answer, of_row
@@ -13,7 +13,7 @@ from gateways.http.endpoint import Api, Call, Reply, endpoint, reply
 from gateways.http.fields import Query
 from gateways.http.resources.store import known_store
 from gateways.postgres.gauges import REFUSED_BLOCK, SCANNER
-from gateways.postgres.migrate import migrations
+from gateways.postgres.migrate import APPLIED, Applied, misfit
 
 
 class Scanner(msgspec.Struct, frozen=True):
@@ -41,6 +41,11 @@ SOLID_S: Final = 60
 NODES_NEEDED: Final = 2
 """So many must agree on what is final, where more than one is configured."""
 _WAITING: Final = "SELECT process, waits_for FROM store_watch WHERE waits_for <> '' ORDER BY process"
+_STANDING: Final = (
+    "SELECT DISTINCT ON (process) process, waits_for FROM processes"
+    " WHERE waits_for <> '' AND seen_at > now() - interval '3 minutes' ORDER BY process"
+)
+_LEVEL: Final = "SELECT max(level) AS level, max(since) AS since FROM format_levels"
 _NODES: Final = "SELECT place, host, trouble, sentence FROM node_states ORDER BY place"
 
 
@@ -50,13 +55,16 @@ _DRAINING: Final = "the process is ending"
 _PROMETHEUS: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 
-_APPLIED: Final = "SELECT version, checksum FROM schema_migrations"
-
-
 @endpoint("GET", "/healthz", None, Health, public=True)
 async def healthz(api: Api) -> Reply:  # noqa: ARG001
     """The process is alive and answers. No key is needed."""
     return reply(Health("ok", [], []))
+
+
+@endpoint("GET", "/livez", None, Health, public=True, otherwise={503: Health})
+async def livez(api: Api) -> Reply:
+    """I can answer: what a load balancer asks, else 503. Whether the installation is whole is /readyz. No key is needed."""
+    return reply(Health("not ready", [_DRAINING], []), 503) if api.draining else reply(Health("ok", [], []))
 
 
 @endpoint("GET", "/readyz", None, Health, public=True, otherwise={503: Health})
@@ -71,6 +79,7 @@ async def readyz(api: Api) -> Reply:
     wrong += (await api.progress.down()).values()
     wrong += api.progress.standing().values()
     try:
+        wrong += await _newer(api)
         wrong += await _database(api)
         wrong += await _store(api)
         nodes_wrong, warnings = await _nodes(api)
@@ -89,9 +98,9 @@ async def metrics(call: Call) -> Reply:
 
 async def _database(api: Api) -> list[str]:
     """Migrations that differ, views far behind the history, a scanner far behind the chain or before a block it refuses."""
-    applied = {row.version: row.checksum for row in await api.queries.fetch(_APPLIED)}
-    if applied != _known():
-        return ["the database is at another version than this program: run `counterfoil migrate`, or the newer program"]
+    applied = {row.version: Applied(row.checksum, row.compatible_from) for row in await api.queries.fetch(APPLIED)}
+    if (unworkable := misfit(applied)) is not None:
+        return [unworkable]
     head = await api.queries.head()
     bookmarks = await api.queries.bookmarks()
     wrong = [
@@ -115,6 +124,18 @@ _ONE_NODE: Final = (
     "one node is all there is, and nobody contradicts it: give a second in COUNTERFOIL_TRON_NODE_URL, and take"
     " COUNTERFOIL_TRON_ONE_NODE away"
 )
+
+
+async def _newer(api: Api) -> list[str]:
+    """Which processes stand before what a newer version wrote, and whether this one does (I22)."""
+    wrong = [f"the process {row.process} stands: {row.waits_for}" for row in await api.queries.fetch(_STANDING)]
+    [row] = await api.queries.fetch(_LEVEL)
+    if row.level is not None and row.level > newest_level():
+        wrong.append(
+            f"installed by a newer version: position {row.since}, kind format level {row.level}; this program reads up to"
+            f" {newest_level()}"
+        )
+    return wrong
 
 
 async def _store(api: Api) -> list[str]:
@@ -149,8 +170,3 @@ async def _scanner(api: Api) -> Scanner | None:
     """None where no block was ever scanned: a new installation is behind nothing."""
     rows = await api.queries.fetch(SCANNER)
     return of_row(Scanner, rows[0]) if rows else None
-
-
-@cache
-def _known() -> dict[int, str]:
-    return {migration.version: migration.checksum for migration in migrations()}

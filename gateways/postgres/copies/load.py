@@ -51,6 +51,9 @@ def load(conn: Connection, tables: Sequence[CopiedTable], files: Mapping[str, Pa
                 conn.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
             _copy(conn, table, files[table.name])
         _as(conn, OWNER)
+        if "format_levels" not in {table.name for table in tables}:  # of before there were levels: at the first
+            conn.execute("DELETE FROM format_levels WHERE since = 0")
+            conn.execute("INSERT INTO format_levels VALUES (1, 0)")
         for check in later:
             added = _alter("ALTER TABLE {} ADD CONSTRAINT {} ", check.table_name, check.name)
             conn.execute(added + sql.SQL(check.definition))

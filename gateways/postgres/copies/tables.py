@@ -22,6 +22,7 @@ LEFT_OUT: Final = frozenset(
         "event_grants",  # the program's own, which `migrate` writes
         "stream_topics",
         "schema_migrations",
+        "compatible_migrations",
         "foreground",  # what processes saw last, and will see again
         "wallet_numbers",
         "former_wallet_numbers",
@@ -30,6 +31,7 @@ LEFT_OUT: Final = frozenset(
         "node_states",
         "payout_lanes",
         "store_watch",
+        "processes",
         "alarms",
         "alarm_totals",
     }

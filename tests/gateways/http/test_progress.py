@@ -69,7 +69,7 @@ def test_who_moves_or_has_nothing_to_do_does_not_stand() -> None:
 
 def test_a_process_that_is_down_rings_and_an_api_alone_is_well(tmp_path: Path) -> None:
     """In a container of its own the API leaves the one sign there is, which is no reason to be taken for ill."""
-    (tmp_path / "api").write_text("http://127.0.0.1:9/healthz", encoding="utf-8")
+    (tmp_path / "api").write_text("within: 60\n", encoding="utf-8")
     watched = Watched(tmp_path)
     watched.look(0)
     assert watched.rang == []

@@ -62,7 +62,7 @@ def test_every_answered_code_is_declared_once() -> None:
     for path, operations in document()["paths"].items():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
-                if int(status) >= 400 and path != "/readyz":
+                if int(status) >= 400 and path not in ("/readyz", "/livez"):
                     for code in re.findall(r"`(\w+)`", answer["description"]):
                         assert statuses[code] == int(status)
 
@@ -83,12 +83,42 @@ def test_it_is_alive_and_ready(api: World) -> None:
 
 
 def test_a_database_of_another_version_is_not_ready(api: World) -> None:
-    """/readyz says what to do."""
+    """/readyz says what to do: another text of a migration, one that is missing, one that needs a newer program."""
+    for statement, said in (
+        ("UPDATE schema_migrations SET checksum = 'x' WHERE version = 1", "install the one that made the database"),
+        ("DELETE FROM schema_migrations WHERE version = 1", "run `counterfoil migrate`"),
+        ("INSERT INTO compatible_migrations VALUES (9001, '9001_later.sql', 'x', 9001)", "install the newer"),
+    ):
+        with psycopg.connect(api.platform.owner_url, autocommit=True) as conn:
+            conn.execute(statement)
+        answer = api.client("").get("/readyz")
+        assert answer.status_code == 503
+        assert said in answer.json()["wrong"][0]
+
+
+def test_a_database_of_a_newer_version_that_works_for_this_one_is_ready(api: World) -> None:
+    """A migration that this program does not have, and that says that this one works with it, changes nothing."""
     with psycopg.connect(api.platform.owner_url, autocommit=True) as conn:
-        conn.execute("UPDATE schema_migrations SET checksum = 'x' WHERE version = 1")
+        conn.execute("INSERT INTO compatible_migrations VALUES (9001, '9001_later.sql', 'x', 164)")
+    assert api.client("").get("/readyz").status_code == 200
+
+
+def test_a_history_of_a_newer_format_is_not_ready_and_alive(api: World) -> None:
+    """/readyz names the process that stands before what a newer version wrote, and where; /livez answers all the same."""
+    with psycopg.connect(api.platform.owner_url, autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO processes (process, instance, version, migration, format_level, waits_for)"
+            " VALUES ('relay', 'x:1', '0.1.0', 164, 2, 'installed by a newer version: position 7, kind x/9')"
+        )
     answer = api.client("").get("/readyz")
     assert answer.status_code == 503
-    assert "migrate" in answer.json()["wrong"][0]
+    assert answer.json()["wrong"] == ["the process relay stands: installed by a newer version: position 7, kind x/9"]
+    with psycopg.connect(api.platform.owner_url, autocommit=True) as conn:
+        conn.execute("DELETE FROM processes")
+        conn.execute("INSERT INTO format_levels VALUES (99, 7)")
+    [said] = api.client("").get("/readyz").json()["wrong"]
+    assert "installed by a newer version: position 7, kind format level 99" in said
+    assert api.client("").get("/livez").status_code == 200
 
 
 def test_a_view_far_behind_is_not_ready(api: World, monkeypatch: pytest.MonkeyPatch) -> None:

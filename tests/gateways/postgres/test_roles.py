@@ -57,7 +57,7 @@ def test_migrate_mends_the_list(database: Database) -> None:
 def test_a_role_cannot_forge_another_roles_event(database: Database, role: str) -> None:
     """An INSERT of every topic there is succeeds for the role's own topics only, whatever SQL it sends."""
     own = {TOPICS[cls] for cls in MAY_APPEND.get(role, ())}
-    taken, streams = set(), dict(topics_by_stream())
+    taken, streams = set(), {topic: prefix for topic, prefix, _ in topics_by_stream()}
     with psycopg.connect(database.role_urls[role], autocommit=True) as conn:
         for topic in sorted(CLASSES):
             try:

@@ -176,7 +176,7 @@ def growing_database(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 def test_no_migration_leaves_a_version_of_another_shape(growing_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the migration that brought versions on: after each, those made before it are like the serving ones, or gone."""
-    monkeypatch.setattr(migrating, "_write_grants", lambda _: None)  # a version of before wrote those of its own events
+    monkeypatch.setattr(migrating, "write_grants", lambda _: None)  # a version of before wrote those of its own events
     every = [*migrations(), Migration(9000, "9000_later.sql", CHANGES["a column more"])]
     first = next(place for place, migration in enumerate(every) if migration.name == "0031_rebuild.sql")
     for upto in range(first + 1, len(every) + 1):

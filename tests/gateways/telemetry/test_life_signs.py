@@ -1,6 +1,9 @@
 """Processes show that they go on, and `counterfoil health` sees the one that does not."""
 
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -8,15 +11,14 @@ from pathlib import Path
 import pytest
 
 from gateways.processes.loop import TimedWait, run
-from gateways.telemetry.life_signs import STALE_S, LifeSign, folder_of, look_after
+from gateways.telemetry.life_signs import SERVES_WITHIN_S, STALE_S, LifeSign, folder_of, look_after
 from gateways.user_error import UserError
-from tests.support.http_server import Answered, serving
 
 pytestmark = pytest.mark.fast
 
 
-def grow_old(folder: Path, name: str) -> None:
-    long_ago = time.time() - STALE_S - 1
+def grow_old(folder: Path, name: str, limit_s: float = STALE_S) -> None:
+    long_ago = time.time() - limit_s - 1
     os.utime(folder / name, (long_ago, long_ago))
 
 
@@ -75,28 +77,60 @@ def test_a_killed_process_is_missed(tmp_path: Path) -> None:
     assert look_after(tmp_path)[0].startswith("payouts")
 
 
-def test_a_server_is_asked(tmp_path: Path) -> None:
-    """The API is well while it answers 200, and named with its answer when it does not."""
-    with serving(lambda _: Answered()) as server, LifeSign(tmp_path, "api").serving("0.0.0.0", server.port):
-        assert look_after(tmp_path) == []
-        server.answer = lambda _: Answered(500)
-        assert look_after(tmp_path) == [f"api answers 500 at http://127.0.0.1:{server.port}/healthz"]
-    assert not (tmp_path / "api").exists()
+def test_a_server_that_does_not_come_round_is_named_sooner(tmp_path: Path) -> None:
+    """An event loop turns many times a second: one that has stood for a minute answers nobody."""
+    sign = LifeSign(tmp_path, "api", SERVES_WITHIN_S)
+    sign.renew()
+    assert look_after(tmp_path) == []
+    grow_old(tmp_path, "api", SERVES_WITHIN_S)
+    assert look_after(tmp_path, waiting=False)[0].startswith("api has not come round for 61 s")
+    sign.renew("api waits for the database")
+    assert look_after(tmp_path) == ["api waits for the database"]
 
 
-def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    """Nobody at the port is not well."""
-    with serving(lambda _: Answered()) as server:
-        port = server.port
-    with LifeSign(tmp_path, "api").serving("127.0.0.1", port):
-        assert look_after(tmp_path)[0].startswith("api does not answer")
+HEALTH = (Path(sys.executable).with_name("counterfoil"), "health")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_command_says_what_is_wrong_by_the_times_of_files(tmp_path: Path, as_json: bool) -> None:
+    """0 and who waits, 1 and who hangs: as text or as one document."""
+    LifeSign(tmp_path, "relay").renew("relay has waited for 61 s: no node answers")
+    call = [*HEALTH, "--json"] if as_json else [*HEALTH]
+    environment = {**os.environ, "COUNTERFOIL_PULSE": str(tmp_path)}
+    for code, name in ((0, ""), (1, "relay")):
+        if name:
+            grow_old(tmp_path, name)
+        found = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+        said = json.loads(found.stdout) if as_json else found.stdout
+        assert (found.returncode, found.stderr) == (code, "")
+        if as_json:
+            assert (said["alive"], len(said["problems"])) == (code == 0, 1)
+        else:
+            assert said.startswith("relay has not come round" if code else "relay has waited for 61 s")
+
+
+def test_health_costs_hardly_more_than_the_interpreter(tmp_path: Path) -> None:
+    """Nothing of the program is loaded: at most three times the processor time of `python -c pass`, the least of ten each."""
+    LifeSign(tmp_path, "relay").renew()
+    environment = {**os.environ, "COUNTERFOIL_PULSE": str(tmp_path)}
+
+    def least_s(*call: str | Path) -> float:
+        took = []
+        for _ in range(10):
+            before = os.times()
+            subprocess.run(call, env=environment, capture_output=True, check=True)
+            after = os.times()
+            took.append(after.children_user + after.children_system - before.children_user - before.children_system)
+        return min(took)
+
+    assert least_s(*HEALTH) <= 3 * max(least_s(sys.executable, "-c", "pass"), 0.01)
 
 
 def test_without_a_folder_nothing_is_written_and_nobody_can_ask(tmp_path: Path) -> None:
     """The setting is empty by default: a process then writes nothing, and the command says what to set."""
     sign = LifeSign(folder_of(Path("")), "relay")
     sign.renew()
-    with sign.ending(), sign.serving("127.0.0.1", 1):
+    with sign.ending():
         pass
     with pytest.raises(UserError, match="COUNTERFOIL_PULSE"):
         look_after(Path(""))

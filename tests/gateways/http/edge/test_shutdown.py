@@ -158,6 +158,7 @@ def test_readyz_says_that_it_ends(database: Database, tmp_path: Path, monkeypatc
     answer = until(lambda: _unready(url))
     assert answer.json()["wrong"] == ["the process is ending"]
     assert answer.headers["connection"] == "close"
+    assert httpx2.get(f"{url}/livez", timeout=HANG_S).status_code == 503  # so that no balancer asks it any more
     served = httpx2.get(f"{url}/v1/accounts", headers={"x-api-key": OPERATOR_KEY}, timeout=HANG_S)
     assert served.status_code == 200
     seen.set()
