@@ -17,12 +17,12 @@ from core.ledger.refusals import Refusal, SeedRotationUnderWay
 SEED: Final = "seed"
 
 
-@event("seed.rotation-asked", by="api")
+@event("seed.rotation-asked", by="api", level=2)
 class SeedRotationAsked(Event, frozen=True, kw_only=True):
     """An operator wants the next deposit addresses from a seed that nobody has seen yet."""
 
 
-@event("seed.rotated", by="signer")
+@event("seed.rotated", by="signer", level=2)
 class SeedRotated(Event, frozen=True, kw_only=True):
     """The next addresses are derived from the n-th seed: their key ids begin with `prefix`."""
 

@@ -77,7 +77,7 @@ for _topic in ("signing.stopped", "signing.cause-ended"):
     upcast(f"{_topic}/1", f"{_topic}/2", lambda fields: fields | {"moment": None})
 
 
-@event("signing.permissions-agreed", by="signer")
+@event("signing.permissions-agreed", by="signer", level=2)
 class PermissionsAgreed(Event, frozen=True, kw_only=True):
     """The chain shows of each wallet what is declared of it: changed permissions stop signing no longer.
 

@@ -29,7 +29,7 @@ ROTATED_ROLES: Final[tuple[RotatedRole, ...]] = ("hot", "gas")
 # Events: stored as they are for ever, so a change is a new version and an upcast
 
 
-@event("wallet.rotation-asked", by="api")
+@event("wallet.rotation-asked", by="api", level=2)
 class WalletRotationAsked(Event, frozen=True, kw_only=True):
     """An operator wants another key for this wallet. `key` names one in KMS; empty: one is made in the keystore."""
 
@@ -37,7 +37,7 @@ class WalletRotationAsked(Event, frozen=True, kw_only=True):
     key: str
 
 
-@event("wallet.rotation-given-up", by="signer")
+@event("wallet.rotation-given-up", by="signer", level=2)
 class WalletRotationGivenUp(Event, frozen=True, kw_only=True):
     """There is no such key, or it cannot be a wallet's: nothing has changed."""
 
@@ -45,7 +45,7 @@ class WalletRotationGivenUp(Event, frozen=True, kw_only=True):
     reason: str
 
 
-@event("wallet.rotation-begun", by="signer")
+@event("wallet.rotation-begun", by="signer", level=2)
 class WalletRotationBegun(Event, frozen=True, kw_only=True):
     """From now on the new address plays the role, and the old one is emptied into it."""
 
@@ -58,7 +58,7 @@ class WalletRotationBegun(Event, frozen=True, kw_only=True):
         return f"the {self.role} wallet is {self.to_address} from now on; {self.from_address} is emptied into it"
 
 
-@event("wallet.retired", by="signer")
+@event("wallet.retired", by="signer", level=2)
 class WalletRetired(Event, frozen=True, kw_only=True):
     """The chain shows no coin, no stake and nothing lent at this address, where blocks are solid."""
 

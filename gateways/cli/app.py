@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wallets": ("wallets:app", "The system wallets, the address of cold storage, and whose signatures they take"),
     "sweeps": ("sweeps:app", "See what a sweep would cost, begin one now, release an address set aside"),
     "stake": ("stake:app", "What is staked, how much should be, and how to change it"),
-    "cold": ("cold:app", "Coins from cold storage, signed on a machine without network"),
+    "cold": ("cold_storage.cold:app", "Coins from cold storage, signed on a machine without network"),
     "evacuate": ("evacuate:command", "Stop payouts and send everything to cold storage; how far that is"),
     "audit": ("audit.history:app", "Prove the history: checkpoints, exports, what changed between two positions"),
     "explain": ("explain:app", "Why a deposit or a payout is where it is, from its events"),

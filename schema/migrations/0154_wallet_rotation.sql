@@ -1,3 +1,4 @@
+-- compatible_from: 0150
 -- A wallet that was replaced is emptied by instructions of a purpose of its own, and its role's row says how far that is.
 ALTER TABLE instructions
     DROP CONSTRAINT instructions_purpose_check,

@@ -25,12 +25,12 @@ locals {
   }
   scripts = {
     for name, kind in local.kinds : name => templatefile("${path.module}/machine.sh.tftpl", {
-      process         = name
-      image           = var.images[name]
-      group           = "${var.name}-${name}"
-      hooked          = name != "tools" && !kind.serves
-      region          = var.region
-      log_group       = var.log_group_names[name]
+      process   = name
+      image     = var.images[name]
+      group     = "${var.name}-${name}"
+      hooked    = name != "tools" && !kind.serves
+      region    = var.region
+      log_group = var.log_group_names[name]
       environment = merge(
         var.environment,
         name == "payouts" ? var.signer_environment : {},

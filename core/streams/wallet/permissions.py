@@ -34,7 +34,7 @@ def permissions_stream(address: str) -> str:
 # Events: stored as they are for ever, so a change is a new version and an upcast
 
 
-@event("wallet.permissions-declared", by="signer")
+@event("wallet.permissions-declared", by="signer", level=2)
 class PermissionsDeclared(Event, frozen=True, kw_only=True):
     """From now on the chain is to show exactly these for the address. `number` counts the wallet's declarations."""
 
@@ -44,7 +44,7 @@ class PermissionsDeclared(Event, frozen=True, kw_only=True):
     permissions: PermissionSet
 
 
-@event("wallet.permissions-approved", by="signer")
+@event("wallet.permissions-approved", by="signer", level=2)
 class PermissionsApproved(Event, frozen=True, kw_only=True):
     """`signature`: the approver's, by Ed25519 over the digest's 32 bytes; both in hex. Worth what the signer makes of it."""
 
@@ -56,7 +56,7 @@ class PermissionsApproved(Event, frozen=True, kw_only=True):
     signature: str
 
 
-@event("wallet.permissions-differ", by="signer")
+@event("wallet.permissions-differ", by="signer", level=2)
 class PermissionsDiffer(Event, frozen=True, kw_only=True):
     """The chain shows other permissions than are declared, or another key than the address' own where nothing is."""
 

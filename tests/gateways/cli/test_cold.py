@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from core.ledger.ledger import Ledger
-from gateways.cli.cold import prepare
-from gateways.cli.cold_machine import read_bundle
+from gateways.cli.cold_storage.cold import prepare
+from gateways.cli.cold_storage.machine import read_bundle
 from gateways.cli.console import Output
 from gateways.devnet.node import Config
 from gateways.devnet.server import Devnet

@@ -1,6 +1,6 @@
 """Coins from cold storage to the hot wallet: `counterfoil cold prepare`, `submit`, `list`, where the history and the chain are.
 
-Signed they are where no network is (gateways/cli/cold_machine.py). What `prepare` records is known by
+Signed they are where no network is (gateways/cli/cold_storage/machine.py). What `prepare` records is known by
 its txid from then on: the process `sweeps` sees it through, whether it is mined, dies at its expiration, or was never signed.
 """
 
@@ -23,7 +23,7 @@ from core.streams.instructions import GiveInstruction, Instruction, InstructionG
 from core.tron.address import SUN_PER_TRX, Address
 from core.tron.permissions import OWNER, Grant, name_of, own_key
 from gateways.cli.acts import acting, at_terminal, note_command, system_wallet
-from gateways.cli.cold_machine import COLD, bundle_table, facts_of, read_bundle
+from gateways.cli.cold_storage.machine import COLD, bundle_table, facts_of, read_bundle
 from gateways.cli.console import Data, Json, Output, Table, number, rfc3339, text, usdt
 from gateways.cli.installation import settings_with
 from gateways.postgres.roles import READER, SIGNER
@@ -322,7 +322,7 @@ def _sign(
     json: Json = False,
 ) -> None:
     """Check every byte of a bundle against what it says, and sign it. Needs no network, no database and no node."""
-    from gateways.cli.cold_machine import sign as sign_bundle
+    from gateways.cli.cold_storage.machine import sign as sign_bundle
 
     sign_bundle(settings_with(), bundle, keystore, fingerprint, Output(as_json=json))
 
@@ -348,6 +348,6 @@ def _list_transfers(*, json: Json = False, data: Data = None) -> None:
 @app.command(name="keygen")
 def _keygen(*, keystore: Annotated[Path, Parameter(help="The keystore to write")], json: Json = False) -> None:
     """Make cold storage's key, on the machine that keeps it, and print the address to register."""
-    from gateways.cli.cold_machine import keygen as make_key
+    from gateways.cli.cold_storage.machine import keygen as make_key
 
     make_key(keystore, settings_with(), Output(as_json=json))
