@@ -79,11 +79,19 @@ def test_places_are_the_same_whatever_else_a_node_keeps() -> None:
         assert read(*plain) == read(featured[0], plain[0], *featured, plain[1]) == [(0, 1), (1, 2)]
 
 
-def test_a_recorded_receipt_has_calls_without_a_value() -> None:
-    """java-tron's own: the spender's call of the token (D09) is an internal transaction that moves no TRX."""
-    infos = [it for shown in SHOWN for it in shown["infos"] if "internal_transactions" in it]
-    assert [each["callValueInfo"] for it in infos for each in it["internal_transactions"]] == [[{}]]
-    assert all(not receipt.internal for receipt in streamed(json.dumps(infos).encode()))
+def sun_of(internal: dict[str, Any]) -> list[int]:
+    """What java-tron says that it moved, token units apart; nothing of what was rejected, or of a transaction that failed."""
+    return [it["callValue"] for it in internal["callValueInfo"] if "callValue" in it and not internal.get("rejected")]
+
+
+@pytest.mark.parametrize(
+    "shown", [it for it in SHOWN if "internal_transactions" in str(it["infos"])], ids=lambda it: it["name"]
+)
+def test_a_recorded_receipt_moves_what_its_calls_say(shown: dict[str, Any]) -> None:
+    """java-tron's own: calls without a value, in contracts of contracts, reverted halfway, and TRX handed on by a contract."""
+    found = streamed(json.dumps(shown["infos"]).encode())
+    told = [[sun for it in info.get("internal_transactions", []) for sun in sun_of(it)] for info in shown["infos"]]
+    assert [[each.amount_sun for each in receipt.internal] for receipt in found] == told
 
 
 internals = st.builds(

@@ -16,8 +16,8 @@ from gateways.processes.registry import PROCESSES
 from gateways.tron.node import TronNode
 from signers.transactions.abi import balance_of_call, read_uint256
 from tests.journeys.load import PAYEE, Load
-from tests.journeys.rolled_out import PRESENT, OneProcess, Program, RolledOut, program_of_before, rolled_out
-from tests.support.patience import until
+from tests.journeys.upgrades.rolled_out import PRESENT, OneProcess, Program, RolledOut, program_of_before, rolled_out
+from tests.support.patience import HANG_S, until
 
 
 @pytest.mark.timeout(3600)  # forty-odd starts of processes, one after another
@@ -92,7 +92,7 @@ def _the_version_before_waits(world: RolledOut, before: Program, load: Load) -> 
     late = [OneProcess(world, name, before).until_it_goes() for name in ("relay", "api")]
     relay, api = late
     headers = {"x-api-key": world.operator_key, "idempotency-key": "late"}
-    answer = httpx2.post(f"{api.url}/v1/accounts", headers=headers, json={"name": "Too late"}, timeout=60)
+    answer = httpx2.post(f"{api.url}/v1/accounts", headers=headers, json={"name": "Too late"}, timeout=HANG_S)
     assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
     assert "installed by a newer version" in api.log
     load.until_served("this version serves beside it")
