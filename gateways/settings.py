@@ -231,7 +231,7 @@ class Settings(BaseModel):
         "", description="Who may approve more: what `counterfoil approvals keygen` printed of each, with commas between"
     )
     signer_cold_address: Annotated[str, AfterValidator(cold_text)] = Field(
-        "", description="Where alone signers bring coins to cold storage; mainnet has no default, and brings none there"
+        "", description="Where alone signers bring coins to cold storage; mainnet has no default, `none` is a value"
     )
     signer_approvals: int = Field(1, ge=1, le=10, description="How many of them a payout above the limits takes")
     payout_expiration_s: int = Field(120, ge=30, le=3600, description="Chain time after which unsent bytes are dead")

@@ -25,9 +25,15 @@ def limit_minor(text: str) -> int | None:
     return parse_amount(text, "USDT") if text.strip("0.") else 0
 
 
+NO_COLD: Final = "none"
+"""Said where there is no cold storage."""
+
+
 def cold_text(text: str) -> str:
-    """An address, or nothing. Raises ValueError."""
+    """An address, NO_COLD, or nothing. Raises ValueError."""
     text = text.strip()
+    if text.lower() == NO_COLD:
+        return NO_COLD
     if text:
         Address.from_base58(text)
     return text

@@ -416,19 +416,19 @@ variable "settings" {
 }
 
 variable "signer_settings" {
-  description = "COUNTERFOIL_SIGNER_* settings without COUNTERFOIL_, for the process that signs payouts, its approvers for sweeps as well, and for no other: { SIGNER_PAYOUT_MAX = \"5000\", SIGNER_HOUR_MAX = \"20000\", SIGNER_DAY_MAX = \"100000\" }."
+  description = "COUNTERFOIL_SIGNER_* settings without COUNTERFOIL_, for the process that signs payouts, its approvers and the cold address for sweeps as well, and for no other: { SIGNER_PAYOUT_MAX = \"5000\", SIGNER_HOUR_MAX = \"20000\", SIGNER_DAY_MAX = \"100000\", SIGNER_COLD_ADDRESS = \"T…\" }."
   type        = map(string)
   default     = {}
 
   validation {
     condition     = alltrue([for name in keys(var.signer_settings) : startswith(name, "SIGNER_")])
-    error_message = "SIGNER_PAYOUT_MAX, SIGNER_HOUR_MAX, SIGNER_DAY_MAX, SIGNER_APPROVERS, SIGNER_APPROVALS."
+    error_message = "SIGNER_PAYOUT_MAX, SIGNER_HOUR_MAX, SIGNER_DAY_MAX, SIGNER_COLD_ADDRESS, SIGNER_APPROVERS, SIGNER_APPROVALS."
   }
   validation {
     condition = var.network != "mainnet" || alltrue([
-      for name in ["SIGNER_PAYOUT_MAX", "SIGNER_HOUR_MAX", "SIGNER_DAY_MAX"] : lookup(var.signer_settings, name, "") != ""
+      for name in ["SIGNER_PAYOUT_MAX", "SIGNER_HOUR_MAX", "SIGNER_DAY_MAX", "SIGNER_COLD_ADDRESS"] : lookup(var.signer_settings, name, "") != ""
     ])
-    error_message = "On mainnet each of the signer's limits is set by name; \"unlimited\" is a value, too."
+    error_message = "On mainnet each of the signer's limits is set by name, and the cold address; \"unlimited\" and \"none\" are values, too."
   }
 }
 

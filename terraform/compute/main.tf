@@ -34,8 +34,8 @@ locals {
       environment = merge(
         var.environment,
         name == "payouts" ? var.signer_environment : {},
-        # Whose word it takes for other permissions of our wallets: every signer asks the same people.
-        name == "sweeps" ? { for setting, value in var.signer_environment : setting => value if length(regexall("APPROV", setting)) > 0 } : {},
+        # Whose word it takes for other permissions of our wallets, and where coins may go: the same for every signer.
+        name == "sweeps" ? { for setting, value in var.signer_environment : setting => value if length(regexall("APPROV|COLD", setting)) > 0 } : {},
       )
       database_ca     = trimspace(var.database_ca)
       collector_image = local.collector_image[name]

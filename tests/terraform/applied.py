@@ -139,7 +139,12 @@ def applied(folder: Path) -> Iterator[Applied]:
             "region": REGION,
             "prefix": PREFIX,
             "network": "mainnet",
-            "signer_settings": {"SIGNER_PAYOUT_MAX": "5000", "SIGNER_HOUR_MAX": "20000", "SIGNER_DAY_MAX": "unlimited"},
+            "signer_settings": {
+                "SIGNER_PAYOUT_MAX": "5000",
+                "SIGNER_HOUR_MAX": "20000",
+                "SIGNER_DAY_MAX": "unlimited",
+                "SIGNER_COLD_ADDRESS": "none",
+            },
             "tron_node_urls": ["https://one.example", "https://two.example", "https://three.example"],
             "tron_node_cidrs": ["198.51.100.0/24"],
             "certificate_arn": imported,

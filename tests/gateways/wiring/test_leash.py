@@ -6,7 +6,9 @@ from gateways.processes.registry import PROCESSES
 from gateways.settings import InvalidSettings, Network, Settings, load
 from gateways.signer_settings import limit_minor
 from gateways.user_error import UserError
+from gateways.wiring.homes import cold_of
 from gateways.wiring.leash import APPROVALS, LIMITS, must_be_limited, withheld
+from tests.support.chain import PAYER
 
 pytestmark = pytest.mark.fast
 
@@ -22,6 +24,16 @@ def test_mainnet_starts_with_no_limit_by_forgetting() -> None:
     other: Network
     for other in ("devnet", "nile"):
         must_be_limited(Settings(network=other))
+
+
+def test_mainnet_signs_for_nobody_who_has_not_named_the_cold_address() -> None:
+    """An evacuation is no time to learn that coins have nowhere to go; that there is no cold storage is a value, too."""
+    with pytest.raises(UserError, match="COUNTERFOIL_SIGNER_COLD_ADDRESS"):
+        cold_of(Settings(network="mainnet"))
+    assert cold_of(load({"COUNTERFOIL_NETWORK": "mainnet", "COUNTERFOIL_SIGNER_COLD_ADDRESS": "None"})) is None
+    named = load({"COUNTERFOIL_NETWORK": "mainnet", "COUNTERFOIL_SIGNER_COLD_ADDRESS": PAYER.base58})
+    assert cold_of(named) == PAYER
+    assert cold_of(Settings(network="nile")) == "any"
 
 
 @pytest.mark.parametrize(
