@@ -343,7 +343,7 @@ class Observer:
         noticed = notices(block, receipts, found, sent, wallets, self._usdt)
         self._send("confirmed", [fact for fact in arrived if fact not in waiting])
         self._send("detected", [msgspec.structs.replace(fact, waits_for=ONE_NODE) for fact in waiting])
-        if told := list(departures(noticed, block, receipts, found, sent, wallets)):
+        if told := list(departures(noticed, block, receipts, found, sent, wallets, self._usdt)):
             self._keep_and_send([facts.message(it, self._key) for it in told], block.ref.number)
         for sentence in unreadable(block, wallets):
             self._alarm("transaction_unreadable", sentence)

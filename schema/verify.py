@@ -1474,7 +1474,12 @@ class Stories:
         if stream != (f"lost-{left['to']}-{amount}" if paid else f"lost-{txid}"):
             wrong = wrong or "the stream is not named by what left"
         if amount:
-            due = moved("Suspense" if own else "Lost_History", wallet, amount, currency)
+            taken = left.get("taken_minor", 0) if own else 0
+            due = entry(
+                ("treasury", "Suspense" if own else "Lost_History", "debit", amount - taken, currency),
+                ("treasury", "Network_Fee_Expense", "debit", taken, currency),
+                ("treasury", wallet, "credit", amount, currency),
+            )
         elif left.get("staked_sun"):
             due = moved("Staked_Asset", wallet, left["staked_sun"], "TRX")
         else:

@@ -130,10 +130,16 @@ def lost_outgoing(wallet_account: str, amount_minor: int, currency: str, burned_
     )
 
 
-def lost_move(wallet_account: str, amount_minor: int, currency: str, burned_sun: int) -> tuple[Posting, ...]:
-    """The same to another wallet of ours, where the coins were booked out of Suspense when they arrived."""
+def lost_move(
+    wallet_account: str, amount_minor: int, currency: str, *, taken_minor: int, burned_sun: int
+) -> tuple[Posting, ...]:
+    """The same to another wallet of ours, where the coins were booked out of Suspense when they arrived.
+
+    `taken_minor` of them, the token's own fee, never did.
+    """
     return entry(
-        debit(TREASURY, SUSPENSE, amount_minor, currency),
+        debit(TREASURY, SUSPENSE, amount_minor - taken_minor, currency),
+        debit(TREASURY, NETWORK_FEE, taken_minor, currency),
         credit(TREASURY, wallet_account, amount_minor, currency),
         *network_fee(wallet_account, burned_sun),
     )

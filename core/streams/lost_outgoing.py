@@ -30,7 +30,7 @@ class LeftInLostHistory(msgspec.Struct, frozen=True, omit_defaults=True, forbid_
 
     `to` is whom it sent `amount_minor` of `currency`, nobody where it sent nothing, and `to_wallet` that one's role where
     coins only changed their place; a payout may go to an address of ours, too. `staked_sun` were frozen, `returned_sun` came
-    back from stake.
+    back from stake. Of coins that changed their place the token's issuer took `taken_minor`.
     """
 
     txid: str
@@ -45,6 +45,7 @@ class LeftInLostHistory(msgspec.Struct, frozen=True, omit_defaults=True, forbid_
     currency: str = ""
     staked_sun: int = 0
     returned_sun: int = 0
+    taken_minor: int = 0
 
     @property
     def was_payout(self) -> bool:
@@ -60,7 +61,10 @@ class LeftInLostHistory(msgspec.Struct, frozen=True, omit_defaults=True, forbid_
         if self.was_payout:
             return books.lost_outgoing(account, self.amount_minor, self.currency, burned_sun)
         if self.amount_minor:
-            return books.lost_move(account, self.amount_minor, self.currency, burned_sun)
+            taken_minor = self.taken_minor
+            return books.lost_move(
+                account, self.amount_minor, self.currency, taken_minor=taken_minor, burned_sun=burned_sun
+            )
         if self.staked_sun:
             return books.staked(account, self.staked_sun, burned_sun)
         return books.unstaked(account, self.returned_sun, burned_sun)

@@ -8,17 +8,27 @@ from core.ledger.journal import TREASURY
 from core.streams.attempts import PrepareAttempt
 from core.streams.lost_outgoing import LeftInLostHistory, OutgoingOfLostHistory, lost_stream
 from core.streams.restores import RestoreStore
-from core.tron.address import Address
+from core.tron.address import TRANSFER_SELECTOR, Address
 from scanners.recorder import ACTOR
 from tests.scanners.test_notices import causes, owned, solid
 from tests.scanners.world import ACCOUNT, HOT, THEM, US, World
-from tests.support.chain import Included, transfer_log, trx_transfer
+from tests.support.chain import Included, person, transfer_log, trx_transfer
 from tests.support.history import attempt, execute, fund, order, request_payout
 
 pytestmark = pytest.mark.fast
 
 TRIGGER = 31
 BURNED = 345_000
+ISSUER = person(21)
+"""Whom the token pays its fee."""
+
+
+def sent_at_a_fee(owner: Address, to: Address, net: int, taken: int, *, ordered: int | None = None) -> Included:
+    """A call of the token's `transfer` while it takes a fee: the payee's log is net, a second one pays the issuer."""
+    whole = net + taken if ordered is None else ordered
+    data = TRANSFER_SELECTOR + bytes(12) + to.evm + whole.to_bytes(32, "big")
+    logs = transfer_log(owner, to, net), transfer_log(owner, ISSUER, taken)
+    return owned(1, owner, TRIGGER, "SUCCESS", *logs, data=data)
 
 
 def costing(included: Included) -> Included:
@@ -74,6 +84,27 @@ def test_a_payout_to_an_address_of_ours_is_a_payment_too() -> None:
     assert moved(world, books.LOST_HISTORY) == 7
 
 
+def test_a_payment_that_the_token_took_a_fee_of_is_what_was_ordered() -> None:
+    """A payout of the whole amount finds it and waits, though the payee has less: the rest is the issuer's."""
+    world = restored()
+    solid(world, costing(sent_at_a_fee(HOT, THEM, 6, 1)))
+    [one] = left(world)
+    assert (one.was_payout, one.to, one.amount_minor) == (True, THEM.base58, 7)
+    assert one.stream == lost_stream(THEM.base58, 7)
+    assert (moved(world, books.LOST_HISTORY), moved(world, books.HOT_WALLET)) == (7, -7)
+    assert causes(world) == ("restored",)
+
+
+def test_of_a_sweep_that_the_token_took_a_fee_of_the_fee_is_an_expense() -> None:
+    """The hot wallet has the rest, and Suspense is as it was."""
+    world = restored()
+    solid(world, sent_at_a_fee(US, HOT, 6, 1))
+    assert [it.was_payout for it in left(world)] == [False]
+    assert moved(world, books.SUSPENSE) == 0
+    assert moved(world, books.NETWORK_FEE) == 1
+    assert (moved(world, books.PAYIN_WALLETS), moved(world, books.HOT_WALLET)) == (-7, 6)
+
+
 def test_a_sweep_of_lost_history_leaves_suspense_as_it_was() -> None:
     """The hot wallet has what the deposit address had, and nobody is asked about it."""
     world = restored()
@@ -108,6 +139,7 @@ def test_what_our_wallets_do_beside_paying_is_booked(included: Included, account
     [
         owned(1, HOT, TRIGGER, "SUCCESS"),
         owned(1, HOT, TRIGGER, "SUCCESS", transfer_log(HOT, THEM, 5), transfer_log(HOT, US, 5)),
+        sent_at_a_fee(HOT, THEM, 6, 1, ordered=8),
         owned(1, US, TRIGGER, "SUCCESS", transfer_log(US, THEM, 5)),
         trx_transfer(1, THEM, 5, sender=HOT),
         owned(1, HOT, 59),
@@ -115,6 +147,7 @@ def test_what_our_wallets_do_beside_paying_is_booked(included: Included, account
     ids=[
         "an approval",
         "two at once",
+        "two that are not what was ordered",
         "a deposit address's coins to a stranger",
         "TRX to a stranger",
         "unfreezes called off",

@@ -53,6 +53,10 @@ def test_a_settled_restore_is_a_story_that_can_be() -> None:
             "the lines are not those of what left",
         ),
         (
+            lambda events: the(events, "lost-outgoing.found/1", 2)["state"]["left"].update(taken_minor=1),
+            "the lines are not those of what left",
+        ),
+        (
             lambda events: the(events, "lost-outgoing.found/1")["state"]["left"].update(amount_minor=1),
             "the stream is not named by what left",
         ),
@@ -80,6 +84,7 @@ def test_a_settled_restore_is_a_story_that_can_be() -> None:
     ids=[
         "without a restore",
         "another fee",
+        "a sweep that the token took a fee of",
         "another amount",
         "a sweep told as a payment",
         "another payment",
