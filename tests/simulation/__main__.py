@@ -8,10 +8,15 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from typing import Final
 
 from tests.simulation.invariants import Broken
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.world import Action, World, plan
+
+HINT_MAX: Final = 150
+HINTS: Final = 2
+"""So many seeds that find a mutant are held against each other: the suite runs one of them every time."""
 
 
 def failure_of(seed: int, actions: Sequence[Action] | None = None, trace: bool = False, **system: object) -> str:
@@ -81,9 +86,16 @@ def many(first: int, count: int) -> int:
 
 
 def hint_of(name: str) -> tuple[str, int | None]:
-    """A mutant, and the first of a hundred seeds that finds it: to be written down with it whenever ACTIONS change."""
+    """A mutant, and the quickest of the first seeds that find it: to be written down with it whenever ACTIONS change."""
+    found: dict[int, float] = {}
     with MUTANTS[name].patch():
-        return name, next((it for it in range(1, 101) if failure_of(it, mutant=MUTANTS[name].classes)), None)
+        for seed in range(1, HINT_MAX + 1):
+            began = time.process_time()
+            if failure_of(seed, mutant=MUTANTS[name].classes):
+                found[seed] = time.process_time() - began
+            if len(found) == HINTS:
+                break
+    return name, min(found, key=lambda seed: found[seed], default=None)
 
 
 def hints() -> int:

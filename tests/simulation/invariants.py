@@ -4,6 +4,7 @@ The chain is read from the devnet's own blocks, never through the product's scan
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from core.ledger import books
 from core.ledger.events import postings_of
@@ -130,10 +131,15 @@ def _books(system: System) -> None:
 def _auditor(system: System) -> None:
     """Who reads the history with nothing of ours finds every event's story possible, and names what somebody forged."""
     told = impossible_stories(system.store.sealed)
-    if system.forged & set(system.store.streams()):
-        told = [it for it in told if books.USER_LIABILITY not in it]
+    forged = [it.position for it in system.store.events if it.stream in system.forged]
+    if forged:  # what it asks for is not there, as its account may not be, in a history that was put back
+        told = [it for it in told if books.USER_LIABILITY not in it and not it.startswith(_places(forged))]
     if told:
         raise Broken("I4", f"the auditor's verifier says: {told[0]}")
+
+
+def _places(positions: Iterable[int]) -> tuple[str, ...]:
+    return tuple(f"position {position}:" for position in positions)
 
 
 def _deposits(system: System) -> None:

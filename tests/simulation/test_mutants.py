@@ -4,6 +4,7 @@ import pytest
 
 from tests.simulation.__main__ import failure_of
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.test_simulation import SEEDS
 
 SEEDS_MAX = 100
 
@@ -16,4 +17,4 @@ def test_a_defect_breaks_an_invariant(name: str) -> None:
         seeds = (mutant.seed, *range(1, SEEDS_MAX + 1))
         found = next((seed for seed in seeds if failure_of(seed, mutant=mutant.classes)), None)
     assert found, f"{SEEDS_MAX} seeds did not notice that {name}"
-    assert failure_of(found) == ""
+    assert found <= SEEDS or failure_of(found) == ""  # test_simulation.py runs the first seeds as they are

@@ -32,6 +32,8 @@ from tests.simulation.treasury import open_treasury
 STAKE_ID: Final = str(derived_id("instruction", "simulation", "stake"))
 QUIET_STEPS_MAX: Final = 400
 SETTLE_BLOCKS_MAX: Final = 500
+SETTLE_BLOCKS: Final = 3
+"""So many at a time: nothing is wrong any more, and whatever is open waits for solid blocks."""
 MAINTENANCE_MS: Final = 360_000
 """120 blocks: every run has some of them."""
 FUNDS: Final = 100_000 * COINS
@@ -150,7 +152,7 @@ class World(Clients, Operators):
         system.mine(SOLID_BLOCKS)
         self.work()
         forgotten = bool(system.lost)
-        for _ in range(SETTLE_BLOCKS_MAX):
+        for _ in range(0, SETTLE_BLOCKS_MAX, SETTLE_BLOCKS):
             self.do_resume(self.random)
             self.do_approve(self.random)
             if fund and self.is_settled and system.usdt_of(system.hot) < FUNDS // 2:
@@ -165,7 +167,7 @@ class World(Clients, Operators):
                 self.work()
                 if not self._busy():
                     return
-            system.mine()
+            system.mine(SETTLE_BLOCKS)
             self.work()
         check(system)  # what is worse has its own name
         still = [*open_payouts(system), *open_treasury(system.store)]
