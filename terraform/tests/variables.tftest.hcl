@@ -28,7 +28,7 @@ mock_provider "aws" {
 variables {
   region             = "eu-central-1"
   network            = "mainnet"
-  signer_settings    = { SIGNER_PAYOUT_MAX = "5000", SIGNER_HOUR_MAX = "20000", SIGNER_DAY_MAX = "unlimited" }
+  signer_settings    = { SIGNER_PAYOUT_MAX = "5000", SIGNER_HOUR_MAX = "20000", SIGNER_DAY_MAX = "unlimited", SIGNER_COLD_ADDRESS = "none" }
   tron_node_urls     = ["https://one.example", "https://two.example"]
   tron_node_cidrs    = ["198.51.100.0/24"]
   certificate_arn    = "arn:aws:acm:eu-central-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
