@@ -82,6 +82,7 @@ def test_every_problem_says_whether_to_try_again(shared: World) -> None:
         "addresses_exhausted",
         "idempotency_in_progress",
         "internal_error",
+        "not_switched_on",
         "overloaded",
         "projection_behind",
         "rate_limited",
