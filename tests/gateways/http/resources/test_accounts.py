@@ -108,13 +108,13 @@ def _path(declared: Endpoint) -> str:
 
 
 def test_no_endpoint_answers_without_a_key(shared: World) -> None:
-    """Every endpoint but the four public ones asks for a key before anything else."""
+    """Every endpoint but the public ones asks for a key before anything else."""
     client = shared.client("")
     for declared in PROTECTED:
         answer = client.request(declared.method, _path(declared), content=b"{")
         assert (declared.path, answer.status_code) == (declared.path, 401)
     assert {one.path for one in ENDPOINTS if one.public} == {
-        *("/healthz", "/readyz", "/openapi.json", "/docs"),
+        *("/healthz", "/livez", "/readyz", "/openapi.json", "/docs"),
         *(f"/docs/{guide}" for guide in GUIDES),
     }
 
