@@ -63,13 +63,15 @@ class Recorder:
             return False
         believed = self._believe(received)
         try:
-            with self._queue.hold([message.receipt for message, _ in believed]):
-                outcomes = self._ledger.execute(self._commands([report for _, report in believed]))
-            done, again = self._settle_all(believed, outcomes)
+            over = self._over(believed)
+            told = [each for each in believed if each[0].receipt not in over]
+            with self._queue.hold([message.receipt for message, _ in told]):
+                outcomes = self._ledger.execute(self._commands([report for _, report in told]))
+            done, again = self._settle_all(told, outcomes)
         except Unavailable:  # they would stay in flight, and all that stands behind them in their groups with them
             self._queue.release([message.receipt for message, _ in believed])
             raise
-        self._queue.delete(done)
+        self._queue.delete([*over, *done])
         self._queue.release(again)
         return True
 
@@ -111,6 +113,16 @@ class Recorder:
             except facts.Forged as error:
                 self._bury(message, "deposit_fact_forged", f"a message on the deposit queue is forged: {error}")
         return believed
+
+    def _over(self, believed: Sequence[tuple[Received, facts.Fact]]) -> set[str]:
+        """-> the receipts of what was seen at the head and is outstanding no more: recorded, over, or never told from here.
+
+        A queue may outlive the database whose observer filled it. What that one saw at the head, a fork may have taken away
+        since, and nobody would say so: the observer that goes on looks at the head itself.
+        """
+        seen = [(message.receipt, facts.name(report)) for message, report in believed if _is_of_the_head(report)]
+        known = self._outstanding.known([name for _, name in seen]) if seen else ()
+        return {receipt for receipt, name in seen if name not in known}
 
     def _commands(self, sent: Sequence[facts.Fact]) -> list[Command]:
         reports = [fact for fact in sent if isinstance(fact, facts.Report)]
@@ -186,6 +198,10 @@ class Recorder:
         self._alarm(name, reason)
         del self._defects[message.body]
         self._queue.bury(message.receipt, reason)
+
+
+def _is_of_the_head(fact: facts.Fact) -> bool:
+    return isinstance(fact, facts.Report) and fact.kind == "detected" and not fact.transfer.waits_for
 
 
 def _sent_txid(fact: facts.Fact) -> str:

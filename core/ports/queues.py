@@ -1,6 +1,6 @@
 """The port to queues: what is sent at least once, in order per group, and what becomes of that which nobody can handle."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -90,6 +90,9 @@ class Outstanding(Protocol):
 
     def overdue(self, height: int, limit: int) -> Sequence[Overdue]:
         """What is due at this solid height, in the order in which it was sent first."""
+
+    def known(self, keys: Sequence[str]) -> Collection[str]:
+        """Those of the keys under which something is kept."""
 
     def told_again(self, keys: Sequence[str], due_at: int) -> None:
         """They were sent once more: due again at another height."""

@@ -43,6 +43,12 @@ class PostgresOutstanding:
             Overdue(Message(body=bytes(row.body), group=row.group_id, key=row.message_key), row.times) for row in rows
         ]
 
+    def known(self, keys: Sequence[str]) -> set[str]:
+        rows = self._connections.execute(
+            "SELECT message_key FROM outstanding_reports WHERE message_key = ANY(%s)", (list(keys),)
+        )
+        return {row.message_key for row in rows}
+
     def told_again(self, keys: Sequence[str], due_at: int) -> None:
         if keys:
             self._connections.execute(

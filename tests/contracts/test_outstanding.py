@@ -34,6 +34,12 @@ class TestOutstanding:
         assert backend.outstanding.overdue(129, 10) == [Overdue(told(2), 1)]
         assert backend.outstanding.overdue(130, 10) == [Overdue(told(1), 2), Overdue(told(2), 1)]
 
+    def test_what_is_kept_is_known(self, backend: Backend) -> None:
+        """And nothing else is: what was settled, what was never told."""
+        backend.outstanding.keep([told(1), told(2)], due_at=50)
+        backend.outstanding.settle([told(2).key])
+        assert set(backend.outstanding.known([told(number).key for number in (1, 2, 3)])) == {told(1).key}
+
     def test_what_is_settled_is_gone(self, backend: Backend) -> None:
         """Settling what is unknown, or nothing, changes nothing."""
         backend.outstanding.keep([told(1), told(2)], due_at=50)

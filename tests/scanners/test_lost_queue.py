@@ -1,5 +1,7 @@
 """The queue loses what it held: the observer tells again what nobody recorded, and no person has to do anything (I11)."""
 
+import copy
+
 import msgspec
 import pytest
 
@@ -121,6 +123,28 @@ def test_a_detection_is_not_told_when_its_height_is_solid() -> None:
     world.settle()
     assert world.story(txid) == []
     assert world.outstanding.rows == {}
+    world.client.close()
+
+
+def test_a_queue_that_outlives_its_database_announces_nothing() -> None:
+    """What a database that was given up saw at the head nobody would take back; what stands there its successor sees itself."""
+    world = Forking("a queue that outlives its database")
+    world.mine(40)
+    world.settle()
+    copied = copy.deepcopy((world.cursors, world.log, world.outstanding))
+    gone, stays = world.pay(5), world.pay(6)
+    world.mine()
+    world.observer.step()
+    world.reorg(2, [gone], vanish=True)
+    world.cursors, world.log, world.outstanding = copied
+    world.restart()
+    world.recorder.step()
+    assert world.queue.depth() == 0
+    world.settle()
+    assert (world.story(gone), world.story(stays)) == ([], ["Detected"])
+    world.finish()
+    assert (world.story(gone), world.story(stays)) == ([], ["Detected", "Confirmed"])
+    assert world.balance() == 6
     world.client.close()
 
 

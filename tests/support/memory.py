@@ -116,6 +116,9 @@ class MemoryOutstanding:
     def overdue(self, height: int, limit: int) -> list[Overdue]:
         return [Overdue(message, times) for message, times, due_at in self.rows.values() if due_at <= height][:limit]
 
+    def known(self, keys: Sequence[str]) -> set[str]:
+        return self.rows.keys() & set(keys)
+
     def told_again(self, keys: Sequence[str], due_at: int) -> None:
         for key in keys:
             if key in self.rows:
