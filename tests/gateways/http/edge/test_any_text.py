@@ -245,7 +245,7 @@ def test_a_cursor_belongs_to_its_list(shared: World) -> None:
         (acme, f"/v1/journal-entries?after={cursor}"),
         (acme, f"/v1/webhook-events?after={ID}"),
         (other, f"/v1/payouts?after={cursor}"),
-        (acme, f"/v1/payouts?after={cursor[:-2]}AA"),
+        (acme, f"/v1/payouts?after={cursor[:-4]}{'BBBB' if cursor.endswith('AAAA') else 'AAAA'}"),
         (shared.operator, f"/v1/sweeps?after={accounts}"),
         (shared.operator, "/v1/accounts?after=5"),
         (shared.operator, f"/v1/audit-logs?after={'9' * 190}"),
