@@ -69,12 +69,14 @@ class Operators:
             return
         database, (mark, totals) = draw.choice(self.kept)
         way = draw.choice(("declared", "declared", "silently", "silently", "reverted"))
-        queues = draw.choice(("copied", "empty"))
+        queues = draw.choice(("copied", "empty", "kept"))
         self._trace(f"put back {way}, queues {queues}, at {database.store.head()} of {self.system.store.head()}")
         put = database.copied()
         if queues != "copied":
             for queue in (put.facts, put.work, put.segments):
                 queue.purge()
+        if queues == "kept":  # they lie elsewhere, and outlive the database
+            put.facts, put.work = self.system.facts, self.system.work
         self._gave_up(self.system.database, put)
         self.system.put(put)
         if way == "declared":
