@@ -54,7 +54,7 @@ up: $(RUNTIME)
 > @$(BIN)/python -m gateways up
 
 test: $(DEV)
-> @$(BIN)/python -m pytest -n 3 tests
+> @$(BIN)/python -m pytest -n 4 tests
 
 check: $(DEV)
 > @$(BIN)/ruff check .
