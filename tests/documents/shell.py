@@ -49,7 +49,7 @@ class Shell:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._warm.end()
+        self._warm.close()
 
     def set(self, **variables: str) -> None:
         """For the blocks that follow."""

@@ -34,7 +34,7 @@ with socket.socket(socket.AF_UNIX) as door:
 
 
 class Warm:
-    """The waiting Python of one folder, until `end`; it ends with who started it, too."""
+    """The waiting Python of one folder, until `close`; it ends with who started it, too."""
 
     def __init__(self, folder: Path) -> None:
         """`folder` gets the socket and the program `counterfoil`."""
@@ -50,7 +50,7 @@ class Warm:
         program.write_text(CALL.format(python=sys.executable, socket=str(folder / SOCKET)))
         program.chmod(0o755)
 
-    def end(self) -> None:
+    def close(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()

@@ -1,5 +1,6 @@
 """Cold storage: keys that are made and used where no network is, and coins that come from it once; wallets of several keys."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from core.tron.transactions import SIGNED, txid_of
 from gateways.embedded.secrets_file import load_or_create
 from signers.keys.keys import Key
 from signers.keys.keystore import Keystore
+from tests.documents.warm import Warm
 from tests.journeys.conftest import ROOT, Installation, get, post
 from tests.support.patience import HANG_S, until
 
@@ -53,10 +55,8 @@ def command(running: Installation, *words: str, folder: Path) -> "subprocess.Com
     """`counterfoil ...` beside what runs."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL_")}
     environment |= {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
-    words = ("-m", "gateways", *words, "--data", str(running.data))
-    return subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    program = [str(running.data.parent / "counterfoil"), *words, "--data", str(running.data)]
+    return subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def said(done: "subprocess.CompletedProcess[str]", *, code: int = 0) -> str:
@@ -86,7 +86,8 @@ def storage() -> Iterator[Storage]:
         here, away = Path(folder) / "here", Path(folder) / "away"
         here.mkdir()
         away.mkdir()
-        with Installation(Path(folder) / "data") as running:
+        warm = Warm(Path(folder))
+        with contextlib.closing(warm), Installation(Path(folder) / "data") as running:
             address = keygen("cold.json", away)
             said(command(running, "wallets", "register", "cold", address, folder=here))
             running.faucet(running.hot_wallet(), usdt="1", trx="500")
