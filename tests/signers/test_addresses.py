@@ -1,6 +1,7 @@
 """Deposit addresses are ready before anybody asks, and known to the scanner before anybody can pay to them (I6)."""
 
 from collections.abc import Mapping, Sequence
+from unittest.mock import patch
 
 import pytest
 
@@ -16,6 +17,7 @@ from signers.addresses import BATCH, Addresses, WrongKeys, register_wallets
 from signers.keys.derivation import deposit_path
 from signers.keys.keys import KeyNotHeld
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
+from tests.support.high_water import MemoryGivenIndexes
 from tests.support.history import TickingClock
 from tests.support.memory import MemoryStore
 
@@ -41,6 +43,10 @@ class Pool:
             if evm not in self.rows:
                 self.rows[evm] = ("payin", item.key_id)
                 self.waiting.append(item)
+
+    def keep(self, addresses: Sequence[ReadyAddress]) -> None:
+        for item in addresses:
+            self.add_wallet("payin", item.base58, item.key_id)
 
     def add_wallet(self, role: str, base58: str, key_id: str | None) -> None:
         self.rows.setdefault(Address.from_base58(base58).evm, (role, key_id))
@@ -119,6 +125,33 @@ def test_two_at_once_add_each_address_once(keys: Keystore, pool: Pool) -> None:
     pool.ready, ready = lambda: 0, pool.ready
     other.step()
     assert ready() == 10
+
+
+def two_copies(keys: Keystore) -> list[set[str]]:
+    """The addresses that a pool and its older copy come to have ready, whose indexes are counted beside the keys."""
+    indexes, pools = MemoryGivenIndexes(), [Pool(), Pool()]
+    for pool in pools:
+        addresses = Addresses(keys, pool, want=10, indexes=indexes)
+        while addresses.step():
+            pass
+    return [{it.base58 for it in pool.waiting} for pool in pools]
+
+
+def test_no_two_copies_have_one_address_ready(keys: Keystore) -> None:
+    """An older copy lacks what was made since, and makes others: the count beside the keys is nobody's copy (I16)."""
+    one, other = two_copies(keys)
+    assert (len(one), len(other)) == (10, 10)
+    assert not one & other
+
+
+def test_copies_that_count_by_themselves_are_found(keys: Keystore) -> None:
+    """Without the count beside the keys both make the same ones."""
+    with (
+        patch.object(Addresses, "_kept", lambda _: 0),
+        patch.object(MemoryGivenIndexes, "reserve", lambda _self, _prefix, least, _count: least),
+    ):
+        one, other = two_copies(keys)
+    assert one == other
 
 
 def test_another_seed_than_the_pools_is_refused(

@@ -1,6 +1,7 @@
 """The system with one defect each, as others have had them (FAILURES.md). What the simulation does not catch, it does not test.
 
-The tail reader without the append lock lives at the event store: tests/gateways/postgres/test_event_store.py.
+The tail reader without the append lock lives at the event store: tests/gateways/postgres/test_event_store.py; the fee limit
+that is what the trial took at the payouts: test_a_payee_that_empties_its_wallet_costs_no_failure.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +41,6 @@ from signers.outgoing.instructions import Instructions
 from signers.outgoing.needs import Need
 from signers.outgoing.open_payouts import OpenPayouts
 from signers.outgoing.payouts import ACTOR, Payouts
-from signers.outgoing.trials import Trial, trial_of
 from signers.sweeps.open_sweeps import OpenSweep
 from signers.sweeps.sweeps import Sweeps
 from signers.transactions.build import Trc20Transfer, assemble
@@ -272,12 +272,6 @@ def _as_it_reads() -> Iterator[None]:
         yield
 
 
-def _trial_alone(*asked: Any, **options: Any) -> Trial:
-    """FAILURES 74: what the transfer takes as the payee's wallet is now."""
-    trial = trial_of(*asked, **options)
-    return Trial(trial.energy, trial.energy)
-
-
 @contextmanager
 def _held_by_nothing() -> Iterator[None]:
     """FAILURES 54: who may not ask any more is paid what it asked for before."""
@@ -332,9 +326,6 @@ MUTANTS: Final[dict[str, Mutant]] = {
         patch=lambda: patch.object(Nodes, "agree_on_receipts", lambda *_: None), seed=4
     ),
     "an answer that cannot be read ends the process": Mutant(patch=_as_it_reads, seed=3),
-    "the fee limit is what the trial took": Mutant(
-        patch=lambda: patch("signers.outgoing.hot_wallet.trial_of", _trial_alone), seed=35
-    ),
     "a suspended account's payouts are made": Mutant(patch=_held_by_nothing, seed=70),
     "own transfers are booked as unexplained": Mutant(
         patch=lambda: patch("core.ledger.books.own_coins_arrived", books.unexplained_inbound)
