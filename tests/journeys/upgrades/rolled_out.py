@@ -214,8 +214,10 @@ class RolledOut:
         )
         assert self.command(program, "migrate").returncode == 0
         until(self._devnet_answers, "the devnet answers")
-        started = [OneProcess(self, name, program) for name in PROCESSES]
-        self.processes = {each.name: each.until_it_goes() for each in started}
+        # The version before may end where two processes pin the new chain at once: the observer is first.
+        first = OneProcess(self, "observe", program).until_it_goes()
+        others = [OneProcess(self, name, program) for name in PROCESSES if name != first.name]
+        self.processes = {each.name: each.until_it_goes() for each in (first, *others)}
 
     def _devnet_answers(self) -> bool:
         with contextlib.suppress(httpx2.TransportError):
