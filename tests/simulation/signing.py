@@ -8,6 +8,7 @@ from core.streams.attempts import Attempt
 from core.streams.evacuation import EvacuationBegun
 from core.streams.instructions import InstructionGiven, InstructionPrepared, SendToken
 from core.streams.lost_outgoing import OutgoingOfLostHistory
+from core.streams.notices import OutgoingUnexplained
 from core.streams.payout.approvals import PayoutApproved
 from core.streams.payouts import PayoutPrepared, PayoutRequested, PayoutSigned
 from core.streams.signing import SigningResumed, SigningStopped
@@ -30,6 +31,7 @@ class Signed(NamedTuple):
 def check_signing(system: System) -> None:
     """Raises Broken."""
     _paid_once(system)
+    _explained(system)
     _limits(system)
     _addresses(system)
     for store in _histories(system):
@@ -69,6 +71,13 @@ def _paid_once(system: System) -> None:
             raise Broken("I7", f"{stream} was paid {len(mined)} times by several copies of the history: {mined}")
         if mined and stream in system.forged:
             raise Broken("I17", f"{stream} was paid, which no client asked for")
+
+
+def _explained(system: System) -> None:
+    """Where no copy ever ran, whatever left was recorded before it was sent: nothing rings as somebody else's (I8)."""
+    for recorded in () if system.lost else system.store.events:
+        if isinstance(recorded.event, OutgoingUnexplained):
+            raise Broken("I8", f"{recorded.stream} is our own, and nothing here knows of it")
 
 
 def _limits(system: System) -> None:

@@ -12,7 +12,7 @@ from core.streams.payouts import PayoutOrder, RequestPayout
 from tests.simulation.crashes import Fuse
 from tests.simulation.customers import COINS, PAYEES
 from tests.simulation.invariants import Broken, check, open_payouts
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, WALKED
 from tests.simulation.world import ACTOR, World
 
 PARTS = 4
@@ -106,7 +106,7 @@ def test_a_death_at_any_boundary_changes_nothing(part: int) -> None:
 )
 def test_the_walk_notices_what_only_a_death_shows(name: str, process: str, call: str) -> None:
     """A system that writes in the wrong order is whole until it dies in between."""
-    mutant = MUTANTS[name]
+    mutant = (MUTANTS | WALKED)[name]
     deaths = [Fuse(left, process, call) for left in range(boundaries().count(f"{process} {call}"))]
     with mutant.patch():
         assert any(shows(death, mutant.classes) for death in deaths)
