@@ -56,8 +56,10 @@ class NotifyWait:
                 return  # what came before we listened is looked at once
             for _ in self._conn.notifies(timeout=timeout_s, stop_after=1):
                 pass
-        except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable):
-            self._close()
+        except (psycopg.Error, Unavailable) as error:
+            if isinstance(error, psycopg.Error) and not is_outage(error):
+                raise
+            self._close()  # a standby, for one, takes nobody who listens: the work is looked for all the same
             self._stop.wait(timeout_s)
 
     def _close(self) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from unittest.mock import Mock, patch
 
 import psycopg
 import pytest
@@ -164,6 +165,38 @@ def test_a_doorbell_wakes_and_survives_its_connection(database: Database, stop: 
         bell.wait(10 * HANG_S)
         conn.execute("NOTIFY counterfoil_events")
         bell.wait(10 * HANG_S)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    "refused",
+    [
+        psycopg.errors.ReadOnlySqlTransaction("cannot execute LISTEN during recovery"),
+        psycopg.errors.AdminShutdown("terminating connection"),
+        psycopg.errors.InsufficientPrivilege("permission denied"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_who_cannot_listen_looks_by_itself(refused: psycopg.Error) -> None:
+    """A standby that is read takes nobody who listens: that ends no process, and the time passes."""
+    bell = NotifyWait("host=/nonexistent", ["counterfoil_events"], threading.Event())
+    conn = Mock(spec=psycopg.Connection)
+    conn.execute.side_effect = refused
+    with patch("gateways.processes.loop.psycopg.connect", return_value=conn) as connect:
+        bell.wait(0.001)
+        bell.wait(0.001)
+    assert connect.call_count == 2  # a new try each time
+    assert conn.close.call_count == 2
+
+
+@pytest.mark.fast
+def test_a_wrong_listen_is_a_defect() -> None:
+    """What our own words cause is no outage, and goes up."""
+    conn = Mock(spec=psycopg.Connection)
+    conn.execute.side_effect = psycopg.errors.SyntaxError("syntax error")
+    bell = NotifyWait("host=/nonexistent", ["no channel"], threading.Event())
+    with patch("gateways.processes.loop.psycopg.connect", return_value=conn), pytest.raises(psycopg.errors.SyntaxError):
+        bell.wait(0.001)
 
 
 @pytest.mark.timeout(HANG_S)
