@@ -2,8 +2,10 @@
 
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import psycopg
@@ -71,13 +73,19 @@ def _held_up(world: RolledOut) -> list[str]:
         return standing_of(conn).holds_up
 
 
+def _address(company: Any) -> str:
+    """A deposit address; empty while none is ready."""
+    made = company.post("/v1/payins", json={"client_reference": "1"}, headers={"idempotency-key": str(uuid4())}).json()
+    return str(made["address"]["tron_address_base58"]) if "address" in made else ""
+
+
 def _funded(world: RolledOut) -> Any:
     wallets = until(lambda: world.ask("GET", "/v1/system-wallets")["data"], "the wallets are registered")
     hot = next(each["address"] for each in wallets if each["role"] == "hot")
     world.faucet(hot, usdt="100000", trx="100000")
     company = world.company()
-    payin = company.post("/v1/payins", json={"client_reference": "1"}, headers={"idempotency-key": "payin"}).json()
-    world.faucet(payin["address"]["tron_address_base58"], usdt="10000")
+    address = until(partial(_address, company), "an address is ready")
+    world.faucet(address, usdt="10000")
     until(lambda: _liability(company) == "10000.000000", "the deposit is credited")
     return company
 
