@@ -38,6 +38,7 @@ from tests.support.memory import MemoryQueue, MemoryStore
 from tests.support.postgres import Database
 from tests.support.rebuilding import differing, rebuilt
 from tests.support.restored import append_restored
+from tests.support.rotated import append_rotated
 from tests.support.treasury import append_treasury
 from tests.support.views import live_rows, project, rows
 
@@ -54,6 +55,7 @@ HISTORIES: Final[Sequence[Callable[[Ledger], object]]] = (
     append_treasury,
     append_restored,
     append_gone_webhook,
+    append_rotated,
 )
 _IMPURE: Final = {
     "now",
