@@ -38,8 +38,7 @@ from tests.support.memory import MemoryQueue, MemoryStore
 from tests.support.postgres import Database
 from tests.support.rebuilding import differing, rebuilt
 from tests.support.restored import append_restored
-from tests.support.rotated import append_rotated
-from tests.support.treasury import append_treasury
+from tests.support.treasury import append_rotated, append_treasury
 from tests.support.views import live_rows, project, rows
 
 

@@ -39,6 +39,7 @@ from core.streams.sweeps import (
     sweep_id,
 )
 from core.streams.treasury import RegisterWallet
+from core.streams.wallet_rotation import AskWalletRotation, BeginWalletRotation, RetireWallet
 from core.tron.address import Address
 from tests.support.history import (
     ACTOR,
@@ -214,3 +215,12 @@ def append_treasury(ledger: Ledger) -> int:
     """Append the treasury's history behind the clients'; -> its last position."""
     append_history(ledger)
     return max(execute(ledger, *batch) for batch in treasury_batches())
+
+
+def append_rotated(ledger: Ledger) -> int:
+    """The canonical history, and another hot wallet in the place of the first; -> the last position."""
+    append_history(ledger)
+    successor = address("new hot wallet").base58
+    execute(ledger, AskWalletRotation("hot", ACTOR))
+    execute(ledger, BeginWalletRotation("hot", ACTOR, address=successor, key_id="keystore:hot-2"))
+    return execute(ledger, RetireWallet("hot", ACTOR, address=HOT_WALLET.base58, block_number=9_000))
