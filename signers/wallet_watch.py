@@ -9,8 +9,8 @@ from core.ledger.money import format_amount
 from core.ports.alarm import Alarm
 from core.ports.chain import Chain
 from core.streams.treasury import Role, wallet_stream
+from core.streams.wallet.rotation import NOBODY, ROTATED_ROLES
 from core.streams.wallet_numbers import Floors, WalletBoard, WalletNumbers
-from core.streams.wallet_rotation import NOBODY, ROTATED_ROLES
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from core.tron.resources import units_of

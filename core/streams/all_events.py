@@ -25,10 +25,10 @@ from core.streams import (
     store,
     sweeps,
     treasury,
-    wallet_rotation,
 )
 from core.streams.payout import approvals as payout_approvals
 from core.streams.wallet import permissions as wallet_permissions
+from core.streams.wallet import rotation as wallet_rotation
 
 STREAMS: Final = {
     "account.": "account-",

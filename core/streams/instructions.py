@@ -24,7 +24,7 @@ from core.ledger.refusals import ConflictingFacts, Refusal, WrongState
 from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
 from core.streams.treasury import COLD_WALLET, wallet_stream
 from core.streams.treasury import Wallet as WalletState
-from core.streams.wallet_rotation import NOBODY, must_play
+from core.streams.wallet.rotation import NOBODY, must_play
 from core.tron.chain import Resource
 
 Purpose = Literal["sweep", "fuel", "loan", "loan_return", "excess", "refill", "stake", "evacuation", "rotation"]

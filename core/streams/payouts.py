@@ -44,7 +44,7 @@ from core.streams.attempts import STEPS, Attempt, Attempts, ProofOfDeath, Steps
 from core.streams.lost_outgoing import lost_stream, may_be_paid
 from core.streams.set_aside import freeze_stream, must_not_be_frozen
 from core.streams.treasury import HOT_WALLET, WALLET_STREAMS, role_of
-from core.streams.wallet_rotation import NOBODY, must_play
+from core.streams.wallet.rotation import NOBODY, must_play
 
 State = Literal["absent", "refused", "requested", "pending_sign", "broadcasted", "confirmed", "failed", "cancelled"]
 FINAL: frozenset[State] = frozenset({"refused", "confirmed", "failed", "cancelled"})

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from core.streams.wallet_rotation import RotatedRole
+from core.streams.wallet.rotation import RotatedRole
 from gateways.aws.kms import Kms
 from signers.keys.keys import KeyNotHeld
 from signers.keys.kms import PREFIX, KmsKeys

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from core.ledger.ledger import Failed, Refused
 from core.ledger.money import format_amount
 from core.streams.treasury import RegisterWallet
-from core.streams.wallet_rotation import ROTATED_ROLES, AskWalletRotation, RotatedRole
+from core.streams.wallet.rotation import ROTATED_ROLES, AskWalletRotation, RotatedRole
 from core.tron.address import ZERO_ADDRESS, Address, InvalidAddress
 from gateways.cli.acts import WALLETS, acting, at_terminal, note_command
 from gateways.cli.console import Data, Json, Output, Table, trx, usdt

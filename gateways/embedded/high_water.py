@@ -1,9 +1,5 @@
 """The high-water mark on one machine, and how far addresses went: small files beside the keystore, one writer at a time."""
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +7,7 @@ import msgspec
 
 from core.ports.high_water import Mark, MarkCopied, MarkMoved
 from core.ports.unavailable import Unavailable
+from gateways.private_file import alone, replace_private
 
 FILE: Final = "high-water.json"
 INDEXES: Final = "address-indexes.json"
@@ -50,14 +47,15 @@ class FileHighWater:
 
     def move(self, before: Mark | None, after: Mark) -> None:
         try:
-            with _locked(self._lock) as inode:
+            with alone(self._lock) as inode:
                 written = self._read()
                 there = written.mark if written is not None and written.inode == inode else None
                 if there == after:
                     return
                 if there != before:
                     raise MarkMoved(there)
-                self._write(_Written(after.store_id, after.position, after.seal, inode))
+                written = _Written(after.store_id, after.position, after.seal, inode)
+                replace_private(self.path, msgspec.json.encode(written))
         except OSError as error:
             raise Unavailable(f"the high-water mark {self.path} cannot be written: {error}") from error
 
@@ -77,9 +75,6 @@ class FileHighWater:
                 f"the high-water mark {self.path} is damaged: nothing is signed until it is put right, or moved away"
             ) from error
 
-    def _write(self, written: _Written) -> None:
-        _replace(self.path, msgspec.json.encode(written))
-
 
 class FileGivenIndexes:
     """The port `GivenIndexes`: <folder>/address-indexes.json, under the lock of the mark."""
@@ -96,10 +91,10 @@ class FileGivenIndexes:
 
     def reserve(self, prefix: str, least: int, count: int) -> int:
         try:
-            with _locked(self._lock):
+            with alone(self._lock):
                 kept = self._read()
                 first = max(kept.get(prefix, 0), least)
-                _replace(self.path, msgspec.json.encode({**kept, prefix: first + count}))
+                replace_private(self.path, msgspec.json.encode({**kept, prefix: first + count}))
                 return first
         except OSError as error:
             raise Unavailable(f"{self.path} cannot be written: {error}") from error
@@ -113,30 +108,3 @@ class FileGivenIndexes:
             raise Unavailable(
                 f"{self.path} is damaged: no address is derived until it is put right, or moved away"
             ) from error
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """Alone, by a lock that the kernel lets go when its holder ends -> the lock's inode."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield os.fstat(descriptor).st_ino
-    finally:
-        os.close(descriptor)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole, and durably."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name is durable only then
-    finally:
-        os.close(folder)

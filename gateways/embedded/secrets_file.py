@@ -14,7 +14,7 @@ import msgspec
 from core.rotation import ROTATION_OVERLAP
 from gateways.platform_keys import Before, Secrets
 from gateways.postgres.roles import LOGINS
-from gateways.private_file import DamagedFile, refuse_if_shared, write_private
+from gateways.private_file import DamagedFile, refuse_if_shared, replace_private, write_private
 
 _KEYS: Final = ("api_key_pepper", "position_key", "webhook_master", "deposit_fact_key")
 
@@ -113,10 +113,7 @@ def _changing(path: Path) -> Iterator[None]:
 
 
 def _rewrite(path: Path, whole: SecretsFile) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    write_private(temporary, msgspec.json.format(msgspec.json.encode(whole), indent=2))
-    temporary.replace(path)
+    replace_private(path, msgspec.json.format(msgspec.json.encode(whole), indent=2))
 
 
 def _with_all_roles(path: Path) -> SecretsFile:

@@ -41,8 +41,6 @@ AT_QUEUE_IDLE_S: Final = 0.01
 START_PAUSE_FIRST_S: Final = 0.5
 START_PAUSE_MAX_S: Final = 10.0
 
-log = logging.getLogger(__name__)
-
 
 def run_process(name: str, settings: Settings) -> None:
     """One process in the foreground until SIGTERM. Raises UserError for a name that is none."""
@@ -90,7 +88,7 @@ def run_patiently(name: str, settings: Settings, attempt: Callable[[], None], re
         except (Unavailable, NotReady, psycopg.Error) as error:
             if isinstance(error, psycopg.Error) and not is_outage(error):
                 raise
-            log.warning("%s cannot begin: %s; trying again in %.0f s", name, error, pause_s)
+            log.warning("%s cannot begin: %s; trying again in %.1f s", name, error, pause_s)
             sign.renew(f"{name} cannot begin: {error}")
         rest(pause_s)
         pause_s = min(2 * pause_s, START_PAUSE_MAX_S)

@@ -6,7 +6,6 @@ its node answer and the signers' own login; the keystore and its passphrase are 
 
 import contextlib
 import json
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 from gateways.embedded.secrets_file import load_or_create
 from gateways.postgres.server import EmbeddedPostgres
-from gateways.private_file import refuse_if_shared, write_private
+from gateways.private_file import refuse_if_shared, replace_private
 from gateways.processes.confinement.apart import apart
 from gateways.processes.confinement.given import Given
 from gateways.processes.confinement.hardened import harden
@@ -53,10 +52,13 @@ def hand_over(settings: Settings, given: Given, server: EmbeddedPostgres | None)
         for process in signers():
             logins |= fetch(process, settings, given, server).logins
         node_key = given.settings(settings).tron_api_key.get_secret_value()
-        _replace(folder / _LOGINS, {"logins": logins, "settings": {"tron_api_key": node_key} if node_key else {}})
+        replace_private(
+            folder / _LOGINS,
+            json.dumps({"logins": logins, "settings": {"tron_api_key": node_key} if node_key else {}}).encode(),
+        )
 
     apart(write)
-    _replace(folder / _PLACE, shared(settings))  # last: who finds it finds the logins, too
+    replace_private(folder / _PLACE, json.dumps(shared(settings)).encode())  # last: who finds it finds the logins, too
 
 
 def run(settings: Settings, handed: Path, say: Callable[[str], None], given: Given) -> None:
@@ -144,10 +146,3 @@ def _place(handed: Path, stop: threading.Event) -> dict[str, Any] | None:
             )
         stop.wait(0.2)
     return None
-
-
-def _replace(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    write_private(temporary, json.dumps(content).encode())
-    temporary.replace(path)

@@ -10,7 +10,7 @@ from core.ledger.ledger import EventStore, state_of
 from core.ports.high_water import GivenIndexes
 from core.ports.unavailable import Unavailable
 from core.streams.treasury import WALLET_STREAMS, Role, SystemWalletRegistered, wallet_stream
-from core.streams.wallet_rotation import NOBODY, RotatedRole
+from core.streams.wallet.rotation import NOBODY, RotatedRole
 from core.tron.address import Address
 from gateways.aws.seed import open_seeds
 from gateways.embedded.high_water import FileGivenIndexes

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, LiteralString, NamedTuple
 from core.ledger.ledger import EventStore
 from core.ledger.money import format_amount
 from core.streams.treasury import wallet_stream
-from core.streams.wallet_rotation import NOBODY, RotatedRole, WalletRetired, WalletRotationAsked, WalletRotationBegun
+from core.streams.wallet.rotation import NOBODY, RotatedRole, WalletRetired, WalletRotationAsked, WalletRotationBegun
 
 State = Literal["none", "asked", "given_up", "under_way", "retired"]
 

@@ -10,7 +10,7 @@ from core.ledger.events import Recorded
 from core.ledger.journal import derived_id
 from core.streams.lost_outgoing import LostOutgoingAttributed, LostOutgoingWrittenOff, OutgoingOfLostHistory
 from core.streams.treasury import SystemWalletRegistered
-from core.streams.wallet_rotation import WalletRetired, WalletRotationBegun
+from core.streams.wallet.rotation import WalletRetired, WalletRotationBegun
 from projections.engine.rows import Rows
 from projections.engine.tables import Table
 from projections.engine.view import View

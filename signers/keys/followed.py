@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from typing import Final
 
-from core.streams.wallet_rotation import RotatedRole
+from core.streams.wallet.rotation import RotatedRole
 from signers.keys.keys import Key, KeyNotHeld
 from signers.keys.keystore import DEPOSIT_SEED, Keystore
 

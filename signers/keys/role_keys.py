@@ -5,7 +5,7 @@ from typing import Final
 
 from core.ledger.ledger import EventStore, state_of
 from core.streams.treasury import Role, wallet_stream
-from core.streams.wallet_rotation import NOBODY, RoleHistory
+from core.streams.wallet.rotation import NOBODY, RoleHistory
 from core.tron.address import Address
 from signers.keys.awaited import KeyOfAddress
 from signers.keys.keys import Key, Keys

@@ -12,7 +12,7 @@ from core.ports.unavailable import Unavailable
 from core.ports.wallets import AddressPool
 from core.streams.instructions import Instruction
 from core.streams.treasury import wallet_stream
-from core.streams.wallet_rotation import NOBODY, ROTATED_ROLES
+from core.streams.wallet.rotation import NOBODY, ROTATED_ROLES
 from core.tron.address import Address
 from signers.keys.keys import KeyNotHeld, Keys
 from signers.transactions.intents import receiver_of

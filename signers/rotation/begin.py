@@ -10,7 +10,7 @@ from core.ledger.ledger import EventStore, Ledger, state_of
 from core.ports.alarm import Alarm
 from core.ports.wallets import AddressPool
 from core.streams.treasury import wallet_stream
-from core.streams.wallet_rotation import (
+from core.streams.wallet.rotation import (
     NOBODY,
     BeginWalletRotation,
     GiveUpWalletRotation,

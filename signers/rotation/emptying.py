@@ -19,7 +19,7 @@ from core.ports.chain import CallNotMade, Chain
 from core.streams.instructions import GiveInstruction, Instruction, InstructionFailed, Purpose, SendToken, SendTrx
 from core.streams.signing import SIGNING, Signing
 from core.streams.treasury import wallet_stream
-from core.streams.wallet_rotation import NOBODY, ROTATED_ROLES, RetireWallet, RoleHistory, RotatedRole
+from core.streams.wallet.rotation import NOBODY, ROTATED_ROLES, RetireWallet, RoleHistory, RotatedRole
 from core.tron.address import Address
 from core.tron.chain import BlockRef, Resource
 from signers.numbered import Numbered

@@ -49,7 +49,7 @@ from core.streams.sweeps import (
     next_instruction_id,
 )
 from core.streams.treasury import HOT_WALLET, wallet_stream
-from core.streams.wallet_rotation import NOBODY
+from core.streams.wallet.rotation import NOBODY
 from core.tron.address import Address
 from core.tron.chain import BlockRef
 from signers.outcomes import append

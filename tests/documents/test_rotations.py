@@ -5,7 +5,7 @@ from typing import Final, get_args
 
 import pytest
 
-from core.streams.wallet_rotation import RotatedRole
+from core.streams.wallet.rotation import RotatedRole
 from gateways.aws.secret_values import ROTATED
 from gateways.aws.secrets import FACTS_OVERLAP
 from gateways.cli.secrets import ON_ONE_MACHINE

@@ -39,7 +39,7 @@ from core.streams.sweeps import (
     sweep_id,
 )
 from core.streams.treasury import RegisterWallet
-from core.streams.wallet_rotation import AskWalletRotation, BeginWalletRotation, RetireWallet
+from core.streams.wallet.rotation import AskWalletRotation, BeginWalletRotation, RetireWallet
 from core.tron.address import Address
 from tests.support.history import (
     ACTOR,

@@ -17,7 +17,7 @@ from core.streams.instructions import Act, Freeze, GiveInstruction, Instruction,
 from core.streams.payouts import Payout, PayoutOrder, payout_stream
 from core.streams.sweeps import Sweep, SweepOrder, SweepPlanned
 from core.streams.treasury import RegisterWallet
-from core.streams.wallet_rotation import NOBODY, ROTATED_ROLES, AskWalletRotation, RoleHistory
+from core.streams.wallet.rotation import NOBODY, ROTATED_ROLES, AskWalletRotation, RoleHistory
 from core.tron.address import SUN_PER_TRX, Address
 from gateways.devnet import node
 from gateways.devnet.chain.genesis import USDT

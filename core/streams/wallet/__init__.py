@@ -1,1 +1,1 @@
-"""What stands beside a wallet's registration: who may sign for it."""
+"""What stands beside a wallet's registration: who may sign for it, and which other one replaces it."""

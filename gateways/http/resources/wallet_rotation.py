@@ -7,7 +7,7 @@ from pydantic import Field
 
 from core.ledger.refusals import NotFound, RotationUnderWay
 from core.streams.accounts import OPERATOR
-from core.streams.wallet_rotation import AskWalletRotation, RotatedRole
+from core.streams.wallet.rotation import AskWalletRotation, RotatedRole
 from gateways.http.answer import Answer, Time
 from gateways.http.endpoint import Call, Reply, endpoint, reply
 from gateways.http.errors import RequestRefused

@@ -2,7 +2,7 @@
 
 from core.streams.instructions import InstructionConfirmed, SendToken
 from core.streams.payouts import PayoutOrder
-from core.streams.wallet_rotation import WalletRetired, WalletRotationBegun
+from core.streams.wallet.rotation import WalletRetired, WalletRotationBegun
 from tests.simulation.test_crash_walk_of_excess import Calls
 from tests.support.history import ALICE, order, request_payout
 from tests.support.memory import Crash, Fuse

@@ -8,7 +8,7 @@ from core.ledger.ledger import Refused
 from core.streams.evacuation import BeginEvacuation
 from core.streams.instructions import GiveInstruction, Instruction, SendToken
 from core.streams.payouts import PayoutPrepared
-from core.streams.wallet_rotation import AskWalletRotation, WalletRetired, WalletRotationGivenUp
+from core.streams.wallet.rotation import AskWalletRotation, WalletRetired, WalletRotationGivenUp
 from core.tron.address import Address
 from signers.leash.limits import SignerLimits
 from tests.support.history import ACTOR, execute

@@ -1,7 +1,7 @@
 """Another key for a wallet over HTTP: the operator's alone, one at a time, and seen in words."""
 
 from core.streams.treasury import RegisterWallet
-from core.streams.wallet_rotation import BeginWalletRotation, GiveUpWalletRotation, RetireWallet
+from core.streams.wallet.rotation import BeginWalletRotation, GiveUpWalletRotation, RetireWallet
 from tests.gateways.http.harness import World
 from tests.support.history import ACTOR, address, execute
 
