@@ -4,7 +4,8 @@ An address goes into the pool before anybody can learn it, and the scanner match
 can be missed (I6). The same holds for the system wallets, whose addresses an event makes public.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
@@ -18,6 +19,8 @@ from core.tron.address import Address
 from signers.keys.derivation import DEPOSIT_ROOT, deposit_path
 from signers.keys.keys import Keys
 
+logger = logging.getLogger(__name__)
+
 ACTOR: Final = "system:addresses"
 BATCH: Final = 500
 INDEXES_SKIPPED: Final = 10_000
@@ -27,6 +30,10 @@ DERIVED: Final = "derived:"
 
 
 T = TypeVar("T")
+
+
+class WalletStopped(Unavailable):
+    """Whose wallet it is cannot be told until what stopped its stream is settled; the text says what that is."""
 
 
 class WrongKeys(Exception):
@@ -162,8 +169,8 @@ class KeyedAddresses:
 def register_wallets(ledger: Ledger, pool: AddressPool, keys: Keys, wallets: Mapping[Role, str]) -> None:
     """Role -> key id: each wallet's address into the pool, then into the history; done before, it changes nothing.
 
-    Raises WrongKeys if a role is already played by another address, or an address already plays another role; Unavailable
-    while a wallet's stream is stopped.
+    Raises WrongKeys if a role is already played by another address, or an address already plays another role; WalletStopped
+    while a wallet's stream is.
     """
     commands = []
     for role, key_id in wallets.items():
@@ -177,14 +184,37 @@ def register_wallets(ledger: Ledger, pool: AddressPool, keys: Keys, wallets: Map
         match outcome:
             case Refused(refusal=NotSwitchedOn() as refusal):
                 raise Unavailable(refusal.detail)
-            case Refused(refusal=StreamStopped() as refusal):  # whose wallet it is cannot be told until that is settled
-                raise Unavailable(refusal.detail)
+            case Refused(refusal=StreamStopped() as refusal):
+                raise WalletStopped(refusal.detail)
             case Refused(refusal=refusal):
                 raise WrongKeys(f"{refusal.detail} Open the keystore that holds its key.")
             case Failed(error=error):
                 raise error
             case Accepted() | Repeated():
                 pass
+
+
+def wallet_registration(
+    ledger: Ledger, pool: AddressPool, keys: Keys, wallets: Mapping[Role, str]
+) -> Callable[[], bool]:
+    """A step that registers the wallets once, as `register_wallets` does.
+
+    A wallet whose stream is stopped keeps nobody from a deposit address: it is tried again at the next step.
+    """
+    registered = False
+
+    def register() -> bool:
+        nonlocal registered
+        if not registered:
+            try:
+                register_wallets(ledger, pool, keys, wallets)
+            except WalletStopped as stopped:  # which rings by itself: it stands under what is set aside
+                logger.info("the system wallets are not registered yet: %s", stopped)
+                return False
+            registered = True
+        return False
+
+    return register
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

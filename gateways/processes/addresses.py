@@ -8,7 +8,7 @@ from gateways.postgres.roles import SIGNER
 from gateways.processes.process import DATABASE, KEYS, Access, Deployment, Process
 from gateways.steps import Step
 from gateways.wiring.fences import open_fence, paced, said
-from gateways.wiring.keys import deposit_addresses, open_keys, register
+from gateways.wiring.keys import deposit_addresses, open_keys, registration
 from gateways.wiring.platform import Platform
 
 
@@ -18,13 +18,14 @@ def steps(platform: Platform) -> Sequence[Step]:
 
     held = open_keys(platform, deposits=True)
     fence = open_fence(platform, "addresses")
-    register(platform, held)
+    register = registration(platform, held)
+    register()
     # The chain's clock is nobody's here: who signs rings when reading it takes long.
     caught_up = CaughtUp(platform.cursors, platform.outstanding, alarm=platform.alarm)
     deposits = deposit_addresses(platform, held)
     want, door = platform.settings.address_pool, platform.address_door
     keeper = Doorkeeper(fence, caught_up, platform.store, platform.pool, door, want, deposits.first_free)
-    return [paced(deposits.rotate), paced(said(keeper.step, fence)), deposits.make]
+    return [paced(register), paced(deposits.rotate), paced(said(keeper.step, fence)), deposits.make]
 
 
 PROCESS: Final = Process(

@@ -124,6 +124,13 @@ def register(platform: Platform, held: HeldKeys) -> None:
     register_wallets(platform.ledger, platform.pool, held.keys, held.wallets)
 
 
+def registration(platform: Platform, held: HeldKeys) -> Step:
+    """The same as a step, for who needs no wallet: one that is stopped is registered later."""
+    from signers.addresses import wallet_registration
+
+    return wallet_registration(platform.ledger, platform.pool, held.keys, held.wallets)
+
+
 class DepositAddresses(NamedTuple):
     """The step that keeps addresses ready, the one that takes another seed, and the index that no copy has come to."""
 

@@ -13,7 +13,7 @@ from core.ports.wallets import ReadyAddress
 from core.streams.set_aside import SettleEvent
 from core.streams.treasury import SystemWalletRegistered, Wallet, wallet_stream
 from core.tron.address import Address
-from signers.addresses import BATCH, Addresses, WrongKeys, register_wallets
+from signers.addresses import BATCH, Addresses, WrongKeys, register_wallets, wallet_registration
 from signers.keys.derivation import deposit_path
 from signers.keys.keys import KeyNotHeld
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
@@ -213,6 +213,21 @@ def test_a_wallet_s_stopped_stream_is_waited_for(
         register_wallets(ledger, pool, keys, WALLETS)
     ledger.execute([SettleEvent(store.head(), stream, (), "looked at", "operator:a")])
     register_wallets(ledger, pool, keys, WALLETS)
+
+
+def test_a_wallet_s_stopped_stream_keeps_nobody_from_a_deposit_address(
+    keys: Keystore, pool: Pool, ledger: Ledger, store: MemoryStore
+) -> None:
+    """Addresses are made beside it, and the wallet is registered once its stream is settled."""
+    stream = wallet_stream("gas")
+    store.events.append(recorded(store.head() + 1, stream, 1, "wallet.registered/1", "{"))
+    stopped_at = store.head()
+    register = wallet_registration(ledger, pool, keys, WALLETS)
+    register()
+    assert "gas" not in registered(store)
+    ledger.execute([SettleEvent(stopped_at, stream, (), "looked at", "operator:a")])
+    register()
+    assert registered(store)["gas"].address == keys.key("keystore:gas").address.base58
 
 
 def test_a_role_played_by_another_address_is_an_error(

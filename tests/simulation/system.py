@@ -22,7 +22,7 @@ from scanners.observer import Observer
 from scanners.producers import Producers
 from scanners.recorder import Recorder
 from signers.address_door import Doorkeeper
-from signers.addresses import Addresses, register_wallets
+from signers.addresses import Addresses, wallet_registration
 from signers.caught_up import CaughtUp
 from signers.fence import Fence
 from signers.leash.approvers import Approvers
@@ -348,13 +348,11 @@ class System(Crashes):
         keeper = self.classes["doorkeeper"](
             fence, caught_up, store_read, self.pool, door, ADDRESS_POOL, maker.first_free
         )
-        registered: list[bool] = []
+        wallets: Any = {"hot": "keystore:hot", "gas": "keystore:gas"}
+        register = wallet_registration(Ledger(store, self.now), pool, self.keys, wallets)
 
         def step() -> bool:
-            if not registered:
-                wallets = {"hot": "keystore:hot", "gas": "keystore:gas"}
-                register_wallets(Ledger(store, self.now), pool, self.keys, wallets)
-                registered.append(True)
+            register()
             door.height = self.devnet.chain.solid.number
             return bool(keeper.step() or maker.step())
 
