@@ -29,7 +29,8 @@ from core.streams.payouts import (
     PayoutRequested,
 )
 from core.streams.set_aside import AccountPayoutsFrozen, AccountPayoutsUnfrozen, Freeze
-from core.streams.treasury import AdjustmentPosted, InternalTransferPosted
+from core.streams.transfers import InternalTransferPosted
+from core.streams.treasury import AdjustmentPosted
 
 _NO_PAYER: Final = frozenset({books.CLEARING, books.CLIENT_ASSET})
 

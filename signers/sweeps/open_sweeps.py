@@ -19,6 +19,7 @@ from core.streams.instructions import (
     InstructionState,
     SendToken,
     SendTrx,
+    Undelegate,
 )
 from core.streams.payouts import FINAL as PAYOUT_FINAL
 from core.streams.payouts import Payout, PayoutRequested
@@ -86,8 +87,15 @@ class OpenSweeps(OpenStreams):
 
     @property
     def addresses(self) -> set[str]:
-        """Addresses whose last sweep is not closed."""
-        return {it.order.address for it in self}
+        """Addresses whose last sweep is not closed, and those that stake which no sweep knew of is being taken back from.
+
+        No trial at those is to be believed: the energy that it finds there is about to go.
+        """
+        return {it.order.address for it in self} | {
+            instruction.act.receiver
+            for known in self._alone.values()
+            if (instruction := known.instruction) is not None and isinstance(instruction.act, Undelegate)
+        }
 
     @property
     def owed_minor(self) -> int:
@@ -152,14 +160,6 @@ class OpenSweeps(OpenStreams):
                         act.amount_sun if isinstance(act, SendTrx) else 0,
                         act.stake_sun if isinstance(act, Delegate) else 0,
                     )
-
-    def is_returning(self, address: str) -> bool:
-        """Whether stake that no sweep knew of is being taken back from this address."""
-        return any(
-            getattr(known.instruction.act, "receiver", None) == address
-            for known in self._alone.values()
-            if known.instruction is not None
-        )
 
     def _fold(self, recorded: Recorded) -> None:
         stream, happened = recorded.stream, recorded.event

@@ -131,6 +131,8 @@ class Sweeps:
             commands += self._reconcile(solid)
             self._reconcile_at_ms = head.timestamp_ms + RECONCILE_MS
         done = append(self._ledger, commands)
+        if done:
+            self._open.read_on()  # what is taken back is known before anything is planned
         planned = 0
         interval_ms = EVACUATION_MS if self._evacuating else 0 if causes else self._interval_ms
         if interval_ms and head.timestamp_ms >= self._planned_ms + interval_ms:
@@ -318,7 +320,7 @@ class Sweeps:
             receivers = [Address(each) for each in self._node.delegation_index(lender, solid=True).receivers]
             ours = self._pool.ours([receiver.evm for receiver in receivers])
             for receiver in receivers:
-                known = receiver.base58 in self._open.addresses or self._open.is_returning(receiver.base58)
+                known = receiver.base58 in self._open.addresses
                 if ours.get(receiver.evm) != "payin" or known or not (lent_sun := self._lent_sun(lender, receiver)[0]):
                     continue
                 self._alarm("stake_leaked", f"{receiver} holds {lent_sun} sun of stake that no sweep needs: taken back")

@@ -291,6 +291,28 @@ def test_stake_that_no_sweep_knows_of_is_taken_back() -> None:
     world.assert_books_are_the_chain()
 
 
+def test_no_sweep_counts_on_stake_that_is_being_taken_back() -> None:
+    """Coins lie at an address with stake that nobody knows of: the sweep waits until that is gone, and none runs out of energy."""
+    world = TreasuryWorld(stake_trx=20_000)
+    address = world.payin()
+    world.give(address, trx=1)
+    world.mine(SOLID_LAG + 1)
+    lent = Delegate(address.base58, 7_000 * COINS, "ENERGY")
+    stray = Instruction(str(derived_id("instruction", "by hand", "1")), "loan", "", world.gas.base58, "gas", lent)
+    execute(world.ledger, GiveInstruction(stray, ACTOR))
+    world.live(2 * SOLID_LAG)
+    world.give(address, usdt=120)
+    for _ in range(2 * SOLID_LAG):
+        world.mine()
+        world.work_but_sweeps()
+    world.start()
+    world.live(2 * SOLID_LAG)
+    world.settle()
+    assert "stake_leaked" in [name for name, _ in world.alarms]
+    assert set(world.results()) == {"SUCCESS"}
+    assert [world.sweep(it).state for it in world.orders()] == ["confirmed"]
+
+
 def test_coins_go_to_the_hot_wallet_up_to_its_ceiling_and_then_to_cold() -> None:
     """The richest first: what fits under the ceiling is hot, the rest goes to cold storage."""
     rules = msgspec.structs.replace(RULES, hot_floor_minor=500 * COINS, hot_ceiling_minor=1_500 * COINS)
