@@ -1759,6 +1759,7 @@ STORIES = {
     b"lost-outgoing.attributed/1": Stories.lost_attributed,
     b"lost-outgoing.written-off/1": Stories.lost_written_off,
     b"transfer.posted/1": Stories.transferred,
+    b"transfer.refused/1": Stories.refused_once,
     b"adjustment.posted/1": Stories.adjusted_once,
     b"command.refused/1": Stories.refused_once,
     b"command.refusals-counted/1": Stories.refused_once,

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from core.ledger.clock import CheckedClock
-from core.ledger.events import TOPICS, Event, New, Recorded, is_written, postings_of
+from core.ledger.events import DECLARATIONS, TOPICS, Event, New, Recorded, is_written, postings_of
 from core.ledger.guard import LIABILITY_GROWS_BY, GuardKey, guard_deltas, guard_key
 from core.ledger.history import Beside, stopped
 from core.ledger.journal import TREASURY, check_balanced
@@ -192,6 +192,11 @@ class Past:
         """The guarded balance in minor units, None when no such liability account is open."""
         return self._balances.get(key)
 
+    def writes(self, kind: type[Event]) -> bool:
+        """Whether events of this kind may be written at the history's format level (I22)."""
+        level = self._loaded.format_level
+        return level is None or DECLARATIONS[kind].newest <= level
+
     def not_yet_written(self, news: Sequence[New]) -> str | None:
         """The topic of the first of these events that the history's format level has no form for (I22)."""
         level = self._loaded.format_level
@@ -215,6 +220,13 @@ class Past:
                     if grown[key] > SUM_MAX:
                         return True
         return False
+
+    def trial(self, streams: Sequence[str], guards: Sequence[GuardKey]) -> "Past":
+        """These streams and balances as they are now, for decisions that may come to nothing: what is accepted there is known
+        there alone."""
+        histories = {it: list(self._loaded.histories[it]) for it in streams if it in self._loaded.histories}
+        balances = {it: self._balances[it] for it in guards if it in self._balances}
+        return Past(Loaded(histories, balances, self._loaded.head, format_level=self._loaded.format_level))
 
     def accept(self, news: Sequence[New], declared: Sequence[GuardKey]) -> tuple[Recorded, ...]:
         """Give the events their positions and versions and move the guard. Checks I1 and that no guard was forgotten."""

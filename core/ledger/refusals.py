@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from core.ledger.money import format_amount
+
 REJECTIONS: Final[dict[str, type["Refusal"]]] = {}
 
 
@@ -63,6 +65,15 @@ class InsufficientFunds(Refusal, frozen=True):
     available: str
     required: str
     currency: str
+
+    @classmethod
+    def of(cls, ledger_account: str, available_minor: int, required_minor: int, currency: str) -> "InsufficientFunds":
+        return cls(
+            ledger_account=ledger_account,
+            available=format_amount(available_minor, currency),
+            required=format_amount(required_minor, currency),
+            currency=currency,
+        )
 
 
 class InvalidAddress(Refusal, frozen=True):
@@ -129,6 +140,21 @@ class SameLedgerAccount(Refusal, frozen=True):
 
 class TransferNotAccepted(Refusal, frozen=True):
     """No transfer is taken there: ask its owner for the id and the code, and to accept transfers (accept_transfers)."""
+
+
+class RefusedTransfer(msgspec.Struct, frozen=True):
+    """Which of a batch, from 0, and why."""
+
+    number: int
+    code: str
+    data: dict[str, Any]
+
+
+class TransfersRefused(Refusal, frozen=True):
+    """{count} of the transfers cannot be posted, so none was: `errors` names each. What is right now can be sent again."""
+
+    count: int
+    transfers: tuple[RefusedTransfer, ...]
 
 
 class PayoutNotCancellable(Refusal, frozen=True):

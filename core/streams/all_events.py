@@ -24,6 +24,7 @@ from core.streams import (
     signing,
     store,
     sweeps,
+    transfers,
     treasury,
 )
 from core.streams.payout import approvals as payout_approvals
@@ -92,6 +93,7 @@ __all__ = [
     "store",
     "sweeps",
     "topics_by_stream",
+    "transfers",
     "treasury",
     "wallet_permissions",
     "wallet_rotation",

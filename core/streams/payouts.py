@@ -377,12 +377,7 @@ class RequestPayout(msgspec.Struct, frozen=True):
         if available is None or order.ledger_account == books.CLEARING:
             return LedgerAccountNotFound(ledger_account=order.ledger_account)
         if available < order.total_minor:
-            return InsufficientFunds(
-                ledger_account=order.ledger_account,
-                available=format_amount(available, order.currency),
-                required=format_amount(order.total_minor, order.currency),
-                currency=order.currency,
-            )
+            return InsufficientFunds.of(order.ledger_account, available, order.total_minor, order.currency)
         return None
 
 

@@ -1,8 +1,8 @@
-"""The operator's own acts: system wallets, adjustments. And transfers between ledger accounts, which no chain sees.
+"""The operator's own acts: system wallets, adjustments.
 
-Streams wallet-{role}, adjustment-{id}, transfer-{id}.
+Streams wallet-{role}, adjustment-{id}.
 
-    SystemWalletRegistered -> SystemWalletRegistered ...      AdjustmentPosted      InternalTransferPosted
+    SystemWalletRegistered -> SystemWalletRegistered ...      AdjustmentPosted
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,21 +16,18 @@ from core.ledger.events import Event, New, Recorded, event
 from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import TREASURY, Posting, Unbalanced, check_balanced, signed
 from core.ledger.ledger import Past
-from core.ledger.money import EXPONENTS, MAX_MINOR, format_amount
+from core.ledger.money import EXPONENTS, MAX_MINOR
 from core.ledger.refusals import (
     AccountNotFound,
     AmountOutOfRange,
-    IdempotencyKeyReused,
     InsufficientFunds,
     LedgerAccountNotFound,
     Refusal,
-    SameLedgerAccount,
-    TransferNotAccepted,
     UnbalancedEntry,
     WalletExists,
 )
-from core.streams.accounts import Account, account_stream, must_be_active
-from core.streams.set_aside import freeze_stream, must_not_be_frozen
+from core.streams.accounts import Account, account_stream
+from core.streams.keyed import First, repeated
 
 Role = Literal["hot", "cold", "gas"]
 
@@ -68,22 +65,6 @@ class AdjustmentPosted(Event, frozen=True, kw_only=True):
     postings: tuple[Posting, ...]
 
 
-@event(
-    "transfer.posted",
-    by="api",
-    shown=("amount_minor", "currency", "from_ledger_account", "to_account_id", "to_ledger_account", "transfer_id"),
-)
-class InternalTransferPosted(Event, frozen=True, kw_only=True):
-    transfer_id: str
-    account_id: str
-    from_ledger_account: str
-    to_account_id: str
-    to_ledger_account: str
-    amount_minor: int
-    currency: str
-    postings: tuple[Posting, ...]
-
-
 # State
 
 
@@ -104,15 +85,6 @@ def role_of(address: str, histories: Iterable[Sequence[Recorded]]) -> Role | Non
     return next(
         (it.role for it in registered if isinstance(it, SystemWalletRegistered) and it.address == address), None
     )
-
-
-class Once(msgspec.Struct, frozen=True):
-    """A stream that holds one event at most."""
-
-    happened: Event | None = None
-
-    def evolve(self, happened: Event) -> Self:
-        return msgspec.structs.replace(self, happened=happened)
 
 
 # Decisions
@@ -162,10 +134,9 @@ class PostAdjustment(msgspec.Struct, frozen=True):
 
     def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
         stream = self.streams()[0]
-        known = past.state(stream, Once()).happened
-        if isinstance(known, AdjustmentPosted):
-            differing = [name for name in ("reason", "postings") if getattr(known, name) != getattr(self, name)]
-            return IdempotencyKeyReused(fields=", ".join(differing)) if differing else ()
+        known = past.state(stream, First()).happened
+        if known is not None:
+            return repeated(self, known, ("reason", "postings"))
         refusal = self._refusal(past)
         if refusal:
             return refusal
@@ -205,91 +176,7 @@ class PostAdjustment(msgspec.Struct, frozen=True):
         for line in self.postings:
             key = guard_key(line.book, line.account, line.currency)
             if left.get(key, 0) < 0:
-                return _short(line.account, past.balance(key) or 0, (past.balance(key) or 0) - left[key], line.currency)
+                return InsufficientFunds.of(
+                    line.account, past.balance(key) or 0, (past.balance(key) or 0) - left[key], line.currency
+                )
         return None
-
-
-class PostTransfer(msgspec.Struct, frozen=True):
-    """Move USDT between two ledger accounts, of one client or of two."""
-
-    transfer_id: str
-    account_id: str
-    from_ledger_account: str
-    to_account_id: str
-    to_ledger_account: str
-    amount_minor: int
-    actor: str
-
-    def streams(self) -> list[str]:
-        return [
-            f"transfer-{self.transfer_id}",
-            f"account-{self.account_id}",
-            f"account-{self.to_account_id}",
-            freeze_stream(self.account_id),
-        ]
-
-    def guards(self) -> list[GuardKey]:
-        return [
-            guard_key(self.account_id, self.from_ledger_account),
-            guard_key(self.to_account_id, self.to_ledger_account),
-        ]
-
-    def decide(self, past: Past, now: datetime) -> Sequence[New] | Refusal:
-        stream = self.streams()[0]
-        known = past.state(stream, Once()).happened
-        if isinstance(known, InternalTransferPosted):
-            fields = ("from_ledger_account", "to_account_id", "to_ledger_account", "amount_minor")
-            differing = [n.removesuffix("_minor") for n in fields if getattr(known, n) != getattr(self, n)]
-            return IdempotencyKeyReused(fields=", ".join(differing)) if differing else ()
-        refusal = self._refusal(past)
-        if refusal:
-            return refusal
-        posted = InternalTransferPosted(
-            occurred_at=now,
-            actor=self.actor,
-            transfer_id=self.transfer_id,
-            account_id=self.account_id,
-            from_ledger_account=self.from_ledger_account,
-            to_account_id=self.to_account_id,
-            to_ledger_account=self.to_ledger_account,
-            amount_minor=self.amount_minor,
-            currency="USDT",
-            postings=books.internal_transfer(
-                self.account_id, self.from_ledger_account, self.to_account_id, self.to_ledger_account, self.amount_minor
-            ),
-        )
-        return [New(stream, posted)]
-
-    def _refusal(self, past: Past) -> Refusal | None:
-        """What is the caller's own comes first, so that nothing said of it depends on whom it transfers to."""
-        inactive = must_be_active(past, self.account_id) or must_not_be_frozen(past, self.account_id)
-        if inactive:
-            return inactive
-        source, target = self.guards()
-        if source == target:
-            return SameLedgerAccount()
-        available = past.balance(source)
-        if available is None or self.from_ledger_account == books.CLEARING:
-            return LedgerAccountNotFound(ledger_account=self.from_ledger_account)
-        is_open = past.balance(target) is not None and self.to_ledger_account != books.CLEARING
-        if self.to_account_id == self.account_id and not is_open:
-            return LedgerAccountNotFound(ledger_account=self.to_ledger_account)
-        if available < self.amount_minor:
-            return _short(self.from_ledger_account, available, self.amount_minor, "USDT")
-        return None if is_open and self._is_accepted(past) else TransferNotAccepted()
-
-    def _is_accepted(self, past: Past) -> bool:
-        """Another account's consent; one's own needs none."""
-        if self.to_account_id == self.account_id:
-            return True
-        receiver = past.state(account_stream(self.to_account_id), Account())
-        return receiver.status == "active" and receiver.accept_transfers
-
-
-def _short(ledger_account: str, available: int, required: int, currency: str) -> InsufficientFunds:
-    return InsufficientFunds(
-        ledger_account=ledger_account,
-        available=format_amount(available, currency),
-        required=format_amount(required, currency),
-        currency=currency,
-    )

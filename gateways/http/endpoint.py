@@ -6,7 +6,7 @@ The declaration drives routing, authentication, validation, idempotency and the 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, NamedTuple, TypeVar
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gateways.http.reading.slow_reads import SlowReads
 
 JSON: Final = b"application/json"
+BODY_BYTES_MAX: Final = 64 * 1024
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 Creates = Literal["nothing", "stored", "stream"]
 """Whether an Idempotency-Key is needed, and what keeps the first answer: the store for 24 hours, or the stream for ever."""
@@ -77,8 +78,6 @@ class Api:
     document: Callable[[], bytes]
     """The OpenAPI document."""
     peers: Peers
-    running: set[tuple[str, str]] = field(default_factory=set)
-    """(account, Idempotency-Key) of payouts whose first request is under way here."""
     draining: bool = False
     """The process was told to stop: it serves for a moment and says that it is not ready."""
 
@@ -103,6 +102,9 @@ class Endpoint:
     """Other statuses that are no problem+json, with their answers."""
     operator_too: bool
     """The operator may do it as well, for any account."""
+    weight: Callable[[Any], int]
+    """As how many requests it counts, by its body."""
+    body_bytes_max: int
 
     @property
     def name(self) -> str:
@@ -132,6 +134,8 @@ def endpoint(
     media_type: str = "application/json",
     otherwise: Mapping[int, Any] = MappingProxyType({}),
     operator_too: bool = False,
+    weight: Callable[[Any], int] = lambda _: 1,
+    body_bytes_max: int = BODY_BYTES_MAX,
 ) -> Callable[[H], H]:
     """Declare the function below as the endpoint. It takes the Call and, if there is one, the body or the query."""
 
@@ -153,6 +157,8 @@ def endpoint(
                 media_type=media_type,
                 otherwise=otherwise,
                 operator_too=operator_too,
+                weight=weight,
+                body_bytes_max=body_bytes_max,
             )
         )
         return handle

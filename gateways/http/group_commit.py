@@ -31,8 +31,8 @@ class WritingEnded(Exception):
 
 
 class _Waiting(NamedTuple):
-    command: Command
-    answer: "asyncio.Future[Outcome]"
+    commands: Sequence[Command]
+    answer: "asyncio.Future[Sequence[Outcome]]"
 
 
 class GroupCommit:
@@ -55,6 +55,8 @@ class GroupCommit:
         self._alarm = alarm
         self._arriving: list[_Waiting] = []
         self._waiting: deque[_Waiting] = deque()
+        self._arriving_count = self._waiting_count = 0
+        """Of their commands; the second is moved under the lock."""
         self._changed = threading.Condition()
         self._closing = False
         self._ended: str | None = None
@@ -84,12 +86,19 @@ class GroupCommit:
 
         A caller that goes away does not take its command back.
         """
+        [outcome] = await self.submit_all([command])
+        return outcome
+
+    async def submit_all(self, commands: Sequence[Command]) -> Sequence[Outcome]:
+        """The same of several commands, at most a batch of them: they are decided in their order and committed together."""
         if self._ended is not None or self._closing:
             raise WritingEnded(self._ended or "the process is ending")
-        if len(self._waiting) + len(self._arriving) >= self._waiting_max:
-            raise Busy(f"{self._waiting_max} commands wait to be written")
-        waiting = _Waiting(command, self._loop.create_future())
+        before = self._waiting_count + self._arriving_count
+        if before and before + len(commands) > self._waiting_max:
+            raise Busy(f"{before} commands wait to be written")
+        waiting = _Waiting(commands, self._loop.create_future())
         self._arriving.append(waiting)
+        self._arriving_count += len(commands)
         if len(self._arriving) == 1:
             self._loop.call_soon(self._hand_over)
         return await waiting.answer
@@ -97,47 +106,59 @@ class GroupCommit:
     def _hand_over(self) -> None:
         with self._changed:
             self._waiting.extend(self._arriving)
+            self._waiting_count += self._arriving_count
             self._changed.notify()
         self._arriving.clear()
+        self._arriving_count = 0
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 while not self._waiting and not self._closing:
                     self._changed.wait()
-                batch = [self._waiting.popleft() for _ in range(min(self._batch_max, len(self._waiting)))]
+                batch = self._next_batch()
             if not batch:
                 return
             self._write(batch)
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Whatever waits, as far as a batch goes; what was handed over together stays together."""
+        batch: list[_Waiting] = []
+        count = 0
+        while self._waiting and (not batch or count + len(self._waiting[0].commands) <= self._batch_max):
+            batch.append(self._waiting.popleft())
+            count += len(batch[-1].commands)
+        self._waiting_count -= count
+        return batch
 
     def _write(self, batch: list[_Waiting]) -> None:
         if self._ended is not None:
             self._end(batch, self._ended)
             return
         try:
-            outcomes = self._ledger.execute([waiting.command for waiting in batch])
+            outcomes = iter(self._ledger.execute([command for waiting in batch for command in waiting.commands]))
         except Unavailable as error:
             self._answer(batch, [error] * len(batch))
         except InvariantBroken as error:
             self._end(batch, str(error))
             self._alarm("writing_ended", f"an invariant of the books is broken, no command is taken any more: {error}")
         except Exception as error:
-            log.exception("a batch of %d commands failed as a whole", len(batch))
-            self._answer(batch, [Failed(error)] * len(batch))
+            log.exception("a batch of %d commands failed as a whole", sum(len(waiting.commands) for waiting in batch))
+            self._answer(batch, [[Failed(error)] * len(waiting.commands) for waiting in batch])
         else:
-            self._answer(batch, outcomes)
+            self._answer(batch, [[next(outcomes) for _ in waiting.commands] for waiting in batch])
 
     def _end(self, batch: list[_Waiting], reason: str) -> None:
         """From now on `submit` refuses, and what is handed over already is refused in its turn."""
         self._ended = reason
         self._answer(batch, [WritingEnded(reason)] * len(batch))
 
-    def _answer(self, batch: list[_Waiting], results: "Sequence[Outcome | Exception]") -> None:
+    def _answer(self, batch: list[_Waiting], results: "Sequence[Sequence[Outcome] | Exception]") -> None:
         """One wake-up of the event loop a batch."""
         self._loop.call_soon_threadsafe(_settle, batch, results)
 
 
-def _settle(batch: list[_Waiting], results: "Sequence[Outcome | Exception]") -> None:
+def _settle(batch: list[_Waiting], results: "Sequence[Sequence[Outcome] | Exception]") -> None:
     for waiting, result in zip(batch, results, strict=True):
         if waiting.answer.done():  # its caller went away
             continue

@@ -18,7 +18,7 @@ import psycopg
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Accepted, Ledger
 from core.streams.accounts import OpenLedgerAccount
-from core.streams.treasury import PostTransfer
+from core.streams.transfers import PostTransfer
 from gateways import settings as settings_module
 from gateways.cli.audit.history import export_history
 from gateways.cli.console import Output

@@ -15,7 +15,8 @@ from core.streams.payout.approvals import PayoutApproved, payout_digest
 from core.streams.payout.ends import CancelPayout
 from core.streams.payouts import PayoutCancelled, PayoutConfirmed
 from core.streams.signing import SIGNING, SigningResumed
-from core.streams.treasury import AdjustmentPosted, InternalTransferPosted
+from core.streams.transfers import InternalTransferPosted
+from core.streams.treasury import AdjustmentPosted
 from gateways.postgres.roles import API
 from signers.outgoing.outgoing import NOT_BOOKED_BLOCKS
 from tests.insiders.world import COINS, Insiders, forged, request_of

@@ -9,7 +9,7 @@ import pytest
 
 from core.ledger import books
 from core.streams.instructions import Instruction, InstructionGiven, SendToken
-from core.streams.treasury import InternalTransferPosted
+from core.streams.transfers import InternalTransferPosted
 from gateways.postgres.roles import API, RECORDER, SIGNER
 from gateways.processes import loop
 from gateways.processes.registry import PROCESSES

@@ -14,7 +14,7 @@ from core.streams.addresses import RequestPayin
 from core.streams.payout.ends import CancelPayout
 from core.streams.payout.turns import ExpeditePayout
 from core.streams.payouts import PayoutOrder, RequestPayout
-from core.streams.treasury import PostTransfer
+from core.streams.transfers import PostTransfer
 from core.tron.address import Address
 from gateways.devnet.chain.genesis import USDT
 from tests.simulation.broken import Broken

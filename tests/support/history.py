@@ -17,7 +17,8 @@ from core.streams.payout.ends import CancelPayout, ConfirmPayout, FailPayout
 from core.streams.payout.turns import ExpeditePayout, WaitPayout
 from core.streams.payouts import PayoutOrder, RequestPayout
 from core.streams.signing import Cause, ResumeSigning
-from core.streams.treasury import PostAdjustment, PostTransfer, RegisterWallet, Role
+from core.streams.transfers import PostTransfer
+from core.streams.treasury import PostAdjustment, RegisterWallet, Role
 from core.tron.address import Address
 
 ACTOR = "system:test"

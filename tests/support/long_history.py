@@ -34,7 +34,8 @@ from core.streams.payouts import (
     PayoutSigned,
     payout_stream,
 )
-from core.streams.treasury import AdjustmentPosted, InternalTransferPosted, SystemWalletRegistered, wallet_stream
+from core.streams.transfers import InternalTransferPosted
+from core.streams.treasury import AdjustmentPosted, SystemWalletRegistered, wallet_stream
 from gateways.postgres.roles import WRITER
 from tests.support.history import PAYEE, PAYER, address
 

@@ -22,6 +22,7 @@ from gateways.http.resources import (
     refused_commands,
     statements,
     store,
+    transfers,
     treasury,
     wallet_rotation,
     webhooks,
@@ -39,7 +40,9 @@ NOUNS: Final = {
     "Accounts": Noun(
         "Accounts and their API keys: what the operator keeps, and what a caller may know of itself.", (accounts,)
     ),
-    "Ledger": Noun("Ledger accounts, balances, the journal, and transfers between ledger accounts.", (ledger,)),
+    "Ledger": Noun(
+        "Ledger accounts, balances, the journal, and transfers between ledger accounts.", (ledger, transfers)
+    ),
     "Statements": Noun(
         "Statements over HTTP: the account's book in a period, signed once the period is over; "
         "the same bytes whenever it is asked.",

@@ -52,7 +52,7 @@ A custodial gateway for USDT on Tron.
 **Money** is a decimal string, with the integer in minor units beside it in answers. **Times** are RFC 3339 UTC.
 **Lists** run from the newest; give `next_cursor` as `after` for the next page.
 **Idempotency**: every POST that creates needs an `Idempotency-Key`; repeated, it gets the first answer again, byte for
-byte, with `Idempotency-Replayed: true`.
+byte, with `Idempotency-Replayed: true`. A batch has a key for each of its items instead.
 **Consistency**: a write answers with `position`; a GET with `?min_position=` waits until its view reflects it.
 **Receipts** prove offline that what was answered stands in the history, which is signed every minute: GET /v1/receipts.
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`; every code is listed below. `retryable` says

@@ -25,7 +25,7 @@ from gateways.http.edge.fields import fields_of, has, must_be_plain
 from gateways.http.edge.idempotency import key_of, once
 from gateways.http.edge.rates import Count, RateLimiter, WrongKeys
 from gateways.http.edge.receipt_header import PREFERRED, promises
-from gateways.http.endpoint import Api, Call, Endpoint, Reply
+from gateways.http.endpoint import BODY_BYTES_MAX, Api, Call, Endpoint, Reply
 from gateways.http.errors import (
     PROBLEM_JSON,
     BodyTooLarge,
@@ -53,7 +53,6 @@ from gateways.user_error import NotReady
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("counterfoil.access")
 
-BODY_BYTES_MAX: Final = 64 * 1024
 QUERY_BYTES_MAX: Final = 4 * 1024
 _UNCLEAN: Final = "holds a control character"
 _PROCESS: Final = secrets.token_hex(8)
@@ -131,7 +130,9 @@ class Edge:
             return answer._replace(headers=(*answer.headers, (b"counterfoil-position", position)))
         if endpoint.creates != "nothing":
             call.idempotency_key = key_of(headers.get(b"idempotency-key"))
-        body = _body(endpoint.body, await _read_body(headers, receive))
+        body = _body(endpoint.body, await _read_body(headers, receive, endpoint.body_bytes_max))
+        if (more := endpoint.weight(body) - 1) > 0:
+            request.counted = self._limiter.count_all(caller, more)
         if endpoint.body is None:
             answer = await endpoint.handle(call)
         elif endpoint.creates == "stored":
@@ -186,13 +187,8 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def problem_reply(error: Exception, request_id: str) -> Reply:
-    """What went wrong, as the client may know it. A defect is logged with its trace, and answered without (I13)."""
-    refused = _refusal_of(error)
-    if refused is None:
-        log.error("a request failed", exc_info=error, extra={"request_id": request_id})
-        refused = RequestRefused(InternalError())
-    elif isinstance(error, Unavailable | NotReady):
-        log.warning("a request was refused: %s", error, extra={"request_id": request_id})
+    """What went wrong, as the client may know it."""
+    refused = refusal_of(error, request_id)
     body = msgspec.json.encode(problem_of(refused.refusal, request_id, refused.errors))
     headers = {**headers_of(refused.refusal), **refused.headers}
     return Reply(
@@ -203,17 +199,18 @@ def problem_reply(error: Exception, request_id: str) -> Reply:
     )
 
 
-def _refusal_of(error: Exception) -> RequestRefused | None:
+def refusal_of(error: Exception, request_id: str) -> RequestRefused:
+    """What a request, or a part of it, is refused with. A defect is logged with its trace, and answered without (I13)."""
     match error:
         case RequestRefused():
             return error
-        case Busy():
-            return RequestRefused(Overloaded())
         case Unavailable() | NotReady():
-            return RequestRefused(ServiceUnavailable())
+            log.warning("a request was refused: %s", error, extra={"request_id": request_id})
+            return RequestRefused(Overloaded() if isinstance(error, Busy) else ServiceUnavailable())
         case WritingEnded():
             return RequestRefused(WritingHasEnded())
-    return None
+    log.error("a request failed", exc_info=error, extra={"request_id": request_id})
+    return RequestRefused(InternalError())
 
 
 async def send_reply(send: Send, answer: Reply, request_id: str, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
@@ -233,12 +230,12 @@ async def send_reply(send: Send, answer: Reply, request_id: str, more: Iterable[
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+async def _read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """The whole body. Raises RequestRefused (413) before more than the limit is kept, 415."""
     must_be_plain(headers)
     declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared[:20]) > BODY_BYTES_MAX:
-        raise RequestRefused(BodyTooLarge(limit_bytes=BODY_BYTES_MAX))
+    if not declared.isdigit() or int(declared[:20]) > bytes_max:
+        raise RequestRefused(BodyTooLarge(limit_bytes=bytes_max))
     body = b""
     more = True
     while more:
@@ -246,8 +243,8 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         if message["type"] == "http.disconnect":
             raise RequestRefused(MalformedJson(reason="the connection ended before the body did"))
         body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
-            raise RequestRefused(BodyTooLarge(limit_bytes=BODY_BYTES_MAX))
+        if len(body) > bytes_max:
+            raise RequestRefused(BodyTooLarge(limit_bytes=bytes_max))
         more = message.get("more_body", False)
     media_type = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
     if body and media_type != b"application/json" and not media_type.endswith(b"+json"):

@@ -1,24 +1,27 @@
 """The first answer again, byte for byte, for every repetition of a request that creates something.
 
-Most answers are kept by the port IdempotencyKeys for 24 hours. A payout's stream is its own memory and lasts for ever.
+Most answers are kept by the port IdempotencyKeys for 24 hours. The stream of a payout or a transfer is its own memory and lasts
+for ever: who comes while the first request is being decided waits for its answer.
 Ids follow from (account, key), so a crash between the work and the note of its answer creates nothing twice.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import msgspec
 from pydantic import BaseModel
 
+from core.ledger.ledger import Accepted, Repeated
 from core.ledger.refusals import (
     IdempotencyInProgress,
     IdempotencyKeyInvalid,
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
+    restore,
 )
-from gateways.http.endpoint import JSON, Api, Call, Reply
+from gateways.http.endpoint import JSON, Call, Reply
 from gateways.http.errors import PROBLEM_JSON, RequestRefused, problem_of
 from gateways.http.fields import by_meaning
 
@@ -87,14 +90,22 @@ def field_hashes(body: BaseModel) -> dict[str, str]:
     }
 
 
-@asynccontextmanager
-async def alone(api: Api, account_id: str, key: str) -> AsyncIterator[None]:
-    """Refuses (409) a second request with the key while the first runs in this process; the stream decides elsewhere."""
-    mark = (account_id, key)
-    if mark in api.running:
-        raise RequestRefused(IdempotencyInProgress())
-    api.running.add(mark)
-    try:
-        yield
-    finally:
-        api.running.discard(mark)
+def answer_of(outcome: Accepted | Repeated, answer: Reply) -> Reply:
+    """The answer that a stream remembers, marked when the stream knew it before."""
+    return answer if isinstance(outcome, Accepted) else answer._replace(headers=(*answer.headers, REPLAYED))
+
+
+class RefusedForEver(Protocol):
+    """An event that is what a key is answered."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+
+
+def refused(call: Call, event: RefusedForEver, wish_id: str) -> Reply:
+    """The problem, byte for byte the same each time: it has the wish's id in the place of the request's."""
+    refusal = restore(event.code, event.data)
+    call.api.metrics.rejected(refusal.code)
+    return Reply(refusal.status, msgspec.json.encode(problem_of(refusal, wish_id)), PROBLEM_JSON)

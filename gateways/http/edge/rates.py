@@ -81,6 +81,14 @@ class RateLimiter:
         """One request more."""
         return self._window.count(caller.id)
 
+    def count_all(self, caller: ApiKey, more: int) -> Count:
+        """So many more, or none of them. Raises RequestRefused (429)."""
+        count = self._window.count(caller.id, more)
+        if count.used > count.quota:
+            self._window.count(caller.id, -more)
+        self.must_be_within(count)
+        return count
+
     def must_be_within(self, count: Count) -> None:
         """Raises RequestRefused (429) with the seconds to wait."""
         if count.used > count.quota:

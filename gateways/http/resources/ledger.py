@@ -1,27 +1,21 @@
-"""Ledger accounts, balances, the journal, and transfers between ledger accounts."""
+"""Ledger accounts, balances and the journal."""
 
 import asyncio
 import itertools
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from core.ledger.journal import AccountType, Side, derived_id, ledger_account_id
+from core.ledger.journal import AccountType, Side, ledger_account_id
 from core.ledger.refusals import (
-    AccountNotFound,
     AccountSuspended,
-    InsufficientFunds,
     LedgerAccountExists,
-    LedgerAccountNotFound,
     NotFound,
-    SameLedgerAccount,
-    TransferNotAccepted,
 )
 from core.streams.accounts import LedgerAccountOpened, OpenLedgerAccount, ledger_account_stream
-from core.streams.treasury import InternalTransferPosted, PostTransfer
 from gateways.http.answer import Answer, Position, Time, all_of, listed, money, of_row
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import RequestRefused, invalid
-from gateways.http.fields import AccountId, Amount, AsOf, Body, Code, Name, Page, Read
+from gateways.http.fields import AsOf, Body, Code, Name, Page, Read
 from gateways.http.reading.positions import position_of
 from gateways.http.resources.accounts import id_in
 from gateways.http.resources.as_of import cut_of, stopped
@@ -35,16 +29,6 @@ class NewLedgerAccount(Body):
     name: Name
     type: Literal["liability"]
     """What the client opens is what we owe it."""
-
-
-class NewTransfer(Body):
-    """Between two ledger accounts, of one client or of two; no chain is involved."""
-
-    from_ledger_account: Code
-    to_ledger_account: Code
-    to_account_id: AccountId | None = None
-    """The other client's account; left out, it is the caller's own."""
-    amount: Amount
 
 
 class JournalPage(Page, AsOf):
@@ -100,20 +84,6 @@ class JournalEntry(Answer, frozen=True):
     external_ref: str | None
     created_at: Time
     postings: list[Posting]
-
-
-class Transfer(Answer, frozen=True):
-    """A transfer between ledger accounts."""
-
-    id: UUID
-    from_ledger_account: str
-    to_ledger_account: str
-    to_account_id: UUID
-    amount: str
-    amount_minor: int
-    currency: str
-    created_at: Time
-    position: Position
 
 
 _LEDGER_ACCOUNTS: Final = (
@@ -238,52 +208,6 @@ async def get_journal_entry(call: Call, _: Read) -> Reply:
     if not rows:
         raise RequestRefused(NotFound(noun="journal entry"))
     return reply(_entries(rows)[0][1])
-
-
-@endpoint(
-    "POST",
-    "/v1/transfers",
-    "ledger:write",
-    Transfer,
-    status=201,
-    body=NewTransfer,
-    creates="stored",
-    refusals=(
-        InsufficientFunds,
-        LedgerAccountNotFound,
-        SameLedgerAccount,
-        AccountSuspended,
-        AccountNotFound,
-        TransferNotAccepted,
-    ),
-)
-async def post_transfer(call: Call, body: NewTransfer) -> Reply:
-    """Move USDT between two ledger accounts at once; no chain, no fee. Another account's must accept transfers."""
-    transfer_id = str(derived_id("transfer", call.account_id, call.idempotency_key))
-    command = PostTransfer(
-        transfer_id=transfer_id,
-        account_id=call.account_id,
-        from_ledger_account=body.from_ledger_account,
-        to_account_id=body.to_account_id or call.account_id,
-        to_ledger_account=body.to_ledger_account,
-        amount_minor=body.amount,
-        actor=call.actor,
-    )
-    outcome = await call.submit(command)
-    posted = outcome.events[0].event
-    assert isinstance(posted, InternalTransferPosted)
-    answer = Transfer(
-        id=UUID(transfer_id),
-        from_ledger_account=posted.from_ledger_account,
-        to_ledger_account=posted.to_ledger_account,
-        to_account_id=UUID(posted.to_account_id),
-        amount=money(posted.amount_minor, posted.currency),
-        amount_minor=posted.amount_minor,
-        currency=posted.currency,
-        created_at=posted.occurred_at,
-        position=call.shown(position_of(outcome)),
-    )
-    return reply(answer, 201)
 
 
 async def _must_be_open(call: Call, code: str) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Annotated, Final, Literal
 
-import msgspec
 from pydantic import Field
 
 from core.ledger.books import USER_LIABILITY
@@ -24,7 +23,6 @@ from core.ledger.refusals import (
     PayoutNotCancellable,
     PayoutNotWaiting,
     PriorityNotAllowed,
-    restore,
 )
 from core.streams.accounts import OPERATOR
 from core.streams.addresses import DepositAddress, address_stream
@@ -43,9 +41,9 @@ from core.streams.treasury import WALLET_STREAMS, role_of
 from core.tron.address import ZERO_ADDRESS, Address
 from core.tron.address import InvalidAddress as NoTronAddress
 from gateways.http.answer import Answer, listed
-from gateways.http.edge.idempotency import REPLAYED, alone
+from gateways.http.edge.idempotency import answer_of, refused
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
-from gateways.http.errors import PROBLEM_JSON, RequestRefused, problem_of
+from gateways.http.errors import RequestRefused
 from gateways.http.fields import Amount, Body, Code, Instant, Page, Read, Reference, is_hex_address
 from gateways.http.resources.accounts import id_in
 from projections.views.payouts import PAYOUT_COLUMNS, Payout, PayoutState, evolve
@@ -136,20 +134,15 @@ async def request_payout(call: Call, body: NewPayout) -> Reply:
         priority=body.priority,
         not_before=body.not_before,
     )
-    async with alone(call.api, account_id, key):
-        outcome = await call.submit(RequestPayout(order, settings.payout_min_minor, call.actor))
-    answer = _first_answer(call, outcome.events[0])
-    return answer if isinstance(outcome, Accepted) else answer._replace(headers=(*answer.headers, REPLAYED))
+    outcome = await call.submit(RequestPayout(order, settings.payout_min_minor, call.actor))
+    return answer_of(outcome, _first_answer(call, outcome.events[0]))
 
 
 def _first_answer(call: Call, first: Recorded) -> Reply:
     """What the first request was answered, byte for byte: nothing in it comes from this request."""
     happened = first.event
     if isinstance(happened, PayoutRefused):
-        refusal = restore(happened.code, happened.data)
-        call.api.metrics.rejected(refusal.code)
-        problem = problem_of(refusal, happened.order.payout_id)
-        return Reply(refusal.status, msgspec.json.encode(problem), PROBLEM_JSON)
+        return refused(call, happened, happened.order.payout_id)
     assert isinstance(happened, PayoutRequested)
     return reply(Payout.of(evolve(None, first), call.shown(first.position)), 202)
 

@@ -9,6 +9,7 @@ from core.ledger.refusals import REJECTIONS, restore
 from core.streams.accounts import OPERATOR
 from core.streams.payouts import PayoutOrder, PayoutRefused
 from core.streams.refused_commands import CommandRefused, RefusalsCounted
+from core.streams.transfers import PostTransfer, TransferRefused
 from gateways.http.answer import Answer, Time, listed
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply
 from gateways.http.fields import OperatorOrAccountId, Page
@@ -53,7 +54,9 @@ class RefusalsPage(Page):
 
 _REFUSED: Final[LiteralString] = """
 SELECT notification_id AS position, originator_id AS stream, topic, state FROM events
- WHERE topic IN ('payout.refused/1', 'payout.refused/2', 'command.refused/1', 'command.refusals-counted/1')
+ WHERE topic IN (
+        'payout.refused/1', 'payout.refused/2', 'transfer.refused/1', 'command.refused/1', 'command.refusals-counted/1'
+    )
    AND notification_id < %(before)s
    AND (%(account_id)s::text IS NULL
         OR %(account_id)s = coalesce(state::jsonb ->> 'account_id', state::jsonb -> 'order' ->> 'account_id'))
@@ -63,7 +66,7 @@ SELECT notification_id AS position, originator_id AS stream, topic, state FROM e
 
 @endpoint("GET", "/v1/refused-commands", OPERATOR, listed(RefusedCommand), query=RefusalsPage)
 async def list_refused_commands(call: Call, page: RefusalsPage) -> Reply:
-    """What was tried and refused, newest first: 20 an hour of each account, the rest counted; every refused payout."""
+    """What was tried and refused, newest first: 20 an hour of each account, the rest counted; payouts and transfers all."""
     await must_be_known(call, page.account_id)
     await of_the_history(call)
     rows = await call.api.queries.fetch(
@@ -87,6 +90,9 @@ def _told(row: Any) -> RefusedCommand:
             return RefusedCommand(**known, account_id=of, stream=row.stream, detail=happened.reason)
         case PayoutRefused():
             known |= _of_payout(happened.order, row.stream)
+        case TransferRefused():
+            wish = {name: getattr(happened, name) for name in PostTransfer.__struct_fields__ if name != "actor"}
+            known |= {"account_id": happened.account_id, "command": "post_transfer", "stream": row.stream, "wish": wish}
         case _:
             raise AssertionError(f"{row.topic} is no refusal")
     detail = restore(happened.code, happened.data).detail if happened.code in REJECTIONS else None

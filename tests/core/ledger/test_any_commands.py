@@ -30,7 +30,7 @@ from core.streams.accounts import ChangeAccount, OpenLedgerAccount
 from core.streams.deposits import DepositConfirmed
 from core.streams.payout.ends import CancelPayout, FailPayout
 from core.streams.payouts import FINAL, Payout
-from core.streams.treasury import PostTransfer
+from core.streams.transfers import PostTransfer
 from tests.gateways.histories import replayed_guard
 from tests.support.history import (
     ACTOR,

@@ -1,5 +1,6 @@
 """The ledger over a store in memory: what it refuses, what it repeats, and what a defect costs."""
 
+import itertools
 from datetime import UTC, datetime
 
 import msgspec
@@ -36,12 +37,14 @@ from core.ledger.refusals import (
     SameLedgerAccount,
     TransferNotAccepted,
     UnbalancedEntry,
+    restore,
 )
 from core.ports.unavailable import Unavailable
 from core.streams.accounts import ChangeAccount, RegisterAccount
 from core.streams.addresses import RequestPayin
 from core.streams.payouts import Payout, PayoutRequested, payout_stream
-from core.streams.treasury import PostAdjustment, PostTransfer
+from core.streams.transfers import PostTransfer, TransferRefused
+from core.streams.treasury import PostAdjustment
 from tests.core.ledger.test_any_commands import Books, Doomed
 from tests.support.history import (
     ACTOR,
@@ -64,6 +67,8 @@ from tests.support.memory import MemoryStore
 
 pytestmark = pytest.mark.fast
 
+NUMBERS = itertools.count(1)
+
 Books.TestCase.settings = settings(max_examples=40, stateful_step_count=16)
 
 
@@ -82,7 +87,10 @@ def ledger(store: MemoryStore) -> Ledger:
 
 
 def refusal(ledger: Ledger, command: Command) -> Refusal:
+    """Of a transfer it is an event."""
     [outcome] = ledger.execute([command])
+    if isinstance(outcome, Accepted) and isinstance(refused := outcome.events[0].event, TransferRefused):
+        return restore(refused.code, refused.data)
     assert isinstance(outcome, Refused), outcome
     return outcome.refusal
 
@@ -177,7 +185,7 @@ def test_transfers_and_payouts_refuse_what_a_client_may_not_move(ledger: Ledger)
     """The same account twice, Clearing_Account, an unknown account, a suspended or unknown client."""
 
     def moved(source: str, client: str, target: str) -> PostTransfer:
-        return PostTransfer("t", ALICE, source, client, target, 1, ACTOR)
+        return PostTransfer(str(next(NUMBERS)), ALICE, source, client, target, 1, ACTOR)
 
     liability, clearing = books.USER_LIABILITY, books.CLEARING
     assert isinstance(refusal(ledger, moved(liability, ALICE, liability)), SameLedgerAccount)
@@ -193,7 +201,7 @@ def test_a_transfer_tells_nothing_of_the_other_account(ledger: Ledger) -> None:
     """No account, no consent, a suspended one, no such code, one of payouts in flight: the same refusal, with no data."""
 
     def moved(client: str, target: str, amount: int = 1) -> PostTransfer:
-        return PostTransfer("t", ALICE, books.USER_LIABILITY, client, target, amount, ACTOR)
+        return PostTransfer(str(next(NUMBERS)), ALICE, books.USER_LIABILITY, client, target, amount, ACTOR)
 
     liability, too_much = books.USER_LIABILITY, 10**12
     assert refusal(ledger, moved("nobody", liability)) == TransferNotAccepted()
@@ -208,7 +216,7 @@ def test_a_transfer_tells_nothing_of_the_other_account(ledger: Ledger) -> None:
     assert refusal(ledger, moved(BOB, liability)) == TransferNotAccepted()
     execute(ledger, ChangeAccount(BOB, ACTOR, status="active"), moved(BOB, liability))
     execute(ledger, ChangeAccount(BOB, ACTOR, accept_transfers=False))
-    assert refusal(ledger, msgspec.structs.replace(moved(BOB, liability), transfer_id="u")) == TransferNotAccepted()
+    assert refusal(ledger, moved(BOB, liability)) == TransferNotAccepted()
 
 
 def test_a_payin_credits_no_account_of_payouts_in_flight(ledger: Ledger) -> None:

@@ -12,9 +12,9 @@ from core.ledger.guard import GuardKey
 from core.ledger.journal import debit
 from core.ledger.ledger import Accepted, Command, Decided, Ledger, Loaded, Refused
 from core.ports.unavailable import Unavailable
-from core.streams.accounts import ChangeAccount
+from core.streams.accounts import ChangeAccount, OpenLedgerAccount, ledger_account_stream
 from core.streams.refused_commands import KEPT_PER_HOUR, CommandRefused, RefusalCount, RefusalsCounted, RefusedCommands
-from core.streams.treasury import PostAdjustment, PostTransfer
+from core.streams.treasury import PostAdjustment
 from tests.support.history import ALICE, BOB, USDT, execute, fund, register
 from tests.support.memory import MemoryStore
 
@@ -49,12 +49,9 @@ def world() -> World:
     return World()
 
 
-def too_much(number: int = 0, actor: str = KEY, account_id: str = ALICE) -> PostTransfer:
-    """More than there is."""
-    return PostTransfer(
-        f"t{number}", account_id, books.USER_LIABILITY, BOB if account_id == ALICE else ALICE, books.USER_LIABILITY,
-        900 * USDT, actor,
-    )  # fmt: skip
+def open_again(number: int = 0, actor: str = KEY, account_id: str = ALICE) -> OpenLedgerAccount:
+    """A ledger account that there is, by another name."""
+    return OpenLedgerAccount(account_id, books.USER_LIABILITY, f"name {number}", "liability", actor)
 
 
 def refuse(world: World, commands: Sequence[Command]) -> None:
@@ -64,13 +61,14 @@ def refuse(world: World, commands: Sequence[Command]) -> None:
 def test_a_refusal_says_who_tried_what_and_why(world: World) -> None:
     """And moves nothing; what is accepted beside it is as without it."""
     guard = dict(world.store.guards)
-    outcomes = world.ledger.execute([fund(ALICE, 5, "a"), too_much(), fund(ALICE, 7, "b")])
+    outcomes = world.ledger.execute([fund(ALICE, 5, "a"), open_again(), fund(ALICE, 7, "b")])
     assert [type(outcome) for outcome in outcomes] == [Accepted, Refused, Accepted]
     [refused] = world.kept()
-    assert (refused.account_id, refused.actor, refused.command) == (ALICE, KEY, "post_transfer")
-    assert (refused.code, refused.stream, refused.number) == ("insufficient_funds", "transfer-t0", 1)
-    assert refused.data["available"] == "1.000005"
-    assert refused.wish["amount_minor"] == 900 * USDT
+    assert (refused.account_id, refused.actor, refused.command) == (ALICE, KEY, "open_ledger_account")
+    stream = ledger_account_stream(ALICE, books.USER_LIABILITY)
+    assert (refused.code, refused.stream, refused.number) == ("ledger_account_exists", stream, 1)
+    assert refused.data == {"account_code": books.USER_LIABILITY}
+    assert refused.wish["name"] == "name 0"
     assert "actor" not in refused.wish
     positions = [it.position for it in world.events()]
     assert positions == [world.begin + 1, world.begin + 2, world.begin + 3]
@@ -81,18 +79,21 @@ def test_a_refusal_says_who_tried_what_and_why(world: World) -> None:
 
 def test_an_account_cannot_fill_the_store(world: World) -> None:
     """So many an hour are events; the rest becomes one event, when the hour is over and something is appended."""
-    refuse(world, [too_much(number) for number in range(KEPT_PER_HOUR - 5)])
-    refuse(world, [too_much(number) for number in range(30)])
-    refuse(world, [too_much(account_id=BOB, actor="api-key:bob's")])
+    refuse(world, [open_again(number) for number in range(KEPT_PER_HOUR - 5)])
+    refuse(world, [open_again(number) for number in range(30)])
+    refuse(world, [open_again(account_id=BOB, actor="api-key:bob's")])
     assert [it.number for it in world.kept() if it.account_id == ALICE] == list(range(1, KEPT_PER_HOUR + 1))
     assert [it.number for it in world.kept() if it.account_id == BOB] == [1]
     assert world.counted() == []
     world.now += timedelta(hours=3)
     execute(world.ledger, fund(ALICE, 5, "later"))
     [counted] = world.counted()
-    assert (counted.account_id, counted.counts) == (ALICE, (RefusalCount("post_transfer", "insufficient_funds", 25),))
+    assert (counted.account_id, counted.counts) == (
+        ALICE,
+        (RefusalCount("open_ledger_account", "ledger_account_exists", 25),),
+    )
     assert (counted.since, counted.until) == (BEGIN.replace(minute=0), BEGIN.replace(hour=10, minute=0))
-    refuse(world, [too_much()])
+    refuse(world, [open_again()])
     assert world.kept()[-1].number == 1
     assert len(world.counted()) == 1
 
@@ -100,7 +101,7 @@ def test_an_account_cannot_fill_the_store(world: World) -> None:
 def test_a_process_that_ends_tells_its_counts(world: World) -> None:
     """Of its last hour, up to its end; once, and nothing where nothing was counted."""
     world.ledger.settle()
-    refuse(world, [too_much(number) for number in range(KEPT_PER_HOUR + 3)])
+    refuse(world, [open_again(number) for number in range(KEPT_PER_HOUR + 3)])
     world.now += timedelta(minutes=5)
     world.ledger.settle()
     [counted] = world.counted()
@@ -108,13 +109,13 @@ def test_a_process_that_ends_tells_its_counts(world: World) -> None:
     assert [count.times for count in counted.counts] == [3]
     world.ledger.settle()
     assert len(world.counted()) == 1
-    refuse(world, [too_much()])
+    refuse(world, [open_again()])
     assert len(world.kept()) == KEPT_PER_HOUR
 
 
 def test_only_clients_and_operators_try(world: World) -> None:
     """A process that comes too late is not noted; an operator's refusals are the operator's, whoever they are about."""
-    refuse(world, [too_much(actor="system:sweeps")])
+    refuse(world, [open_again(actor="system:sweeps")])
     assert world.events() == []
     lopsided = (debit(ALICE, books.CLIENT_ASSET, 1, "USDT"),)
     refuse(world, [PostAdjustment("a", "why", lopsided, "operator:1"), ChangeAccount("nobody", "operator:1", name="x")])
@@ -137,9 +138,9 @@ def test_an_append_that_fails_has_noted_nothing(world: World, monkeypatch: pytes
     monkeypatch.setattr(world.store, "append", shut)
     for _ in range(3):
         with pytest.raises(Unavailable):
-            world.ledger.execute([too_much(number) for number in range(KEPT_PER_HOUR + 9)])
+            world.ledger.execute([open_again(number) for number in range(KEPT_PER_HOUR + 9)])
     monkeypatch.undo()
-    refuse(world, [too_much(number) for number in range(KEPT_PER_HOUR + 2)])
+    refuse(world, [open_again(number) for number in range(KEPT_PER_HOUR + 2)])
     assert [it.number for it in world.kept()] == list(range(1, KEPT_PER_HOUR + 1))
     world.now += timedelta(hours=1)
     execute(world.ledger, fund(ALICE, 5, "later"))

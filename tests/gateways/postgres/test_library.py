@@ -10,7 +10,7 @@ from core.ledger.books import USER_LIABILITY
 from core.ledger.events import encode
 from core.ledger.guard import guard_key
 from core.ledger.ledger import Ledger
-from core.streams.treasury import InternalTransferPosted
+from core.streams.transfers import InternalTransferPosted
 from gateways.postgres.event_store import PostgresEventStore
 from tests.gateways.histories import everything, guard_rows, replayed_guard, verified_head
 from tests.gateways.postgres.test_event_store import NOW, renamed

@@ -9,7 +9,7 @@ from core.ledger import books
 from core.ledger.journal import derived_id
 from core.ports.chain import CallNotMade
 from core.streams.attempts import Attempt
-from core.streams.instructions import Delegate, GiveInstruction, Instruction, InstructionPrepared
+from core.streams.instructions import InstructionPrepared
 from core.streams.quarantine import AddressQuarantined, AddressReleased
 from core.streams.sweeps import SweepConfirmed, SweepFailed
 from core.tron.chain import ConstantResult
@@ -21,7 +21,6 @@ from signers.outgoing.funds import Prices
 from signers.outgoing.needs import need_of
 from signers.transactions.build import LIFETIME_MS_MAX, Trc20Transfer, assemble, build, envelope_for
 from tests.signers.payments import STRANGER, USDT
-from tests.support.history import ACTOR, execute
 from tests.support.treasury_world import COINS, RULES, SOLID_LAG, TreasuryWorld
 
 pytestmark = [pytest.mark.fast, pytest.mark.long]
@@ -270,47 +269,6 @@ def test_an_address_blacklisted_behind_its_fuel_keeps_its_trx() -> None:
     assert not world.node.delegation_index(world.gas).receivers
     assert len(world.events(AddressQuarantined)) == 1
     assert set(world.results()) == {"SUCCESS"}
-
-
-def test_stake_that_no_sweep_knows_of_is_taken_back() -> None:
-    """Lent to a deposit address by hand, or by a program that died: read from the chain at the start (FAILURES 19)."""
-    world = TreasuryWorld(stake_trx=20_000)
-    address = world.payin()
-    world.give(address, trx=1)
-    world.mine(SOLID_LAG + 1)
-    lent = Delegate(address.base58, 5_000 * COINS, "ENERGY")
-    stray = Instruction(str(derived_id("instruction", "by hand", "1")), "loan", "", world.gas.base58, "gas", lent)
-    execute(world.ledger, GiveInstruction(stray, ACTOR))
-    world.live(2 * SOLID_LAG)
-    world.start()
-    world.live(3)
-    world.settle()
-    world.live(2 * SOLID_LAG)
-    assert "stake_leaked" in [name for name, _ in world.alarms]
-    assert not world.node.delegation_index(world.gas, solid=True).receivers
-    world.assert_books_are_the_chain()
-
-
-def test_no_sweep_counts_on_stake_that_is_being_taken_back() -> None:
-    """Coins lie at an address with stake that nobody knows of: the sweep waits until that is gone, and none runs out of energy."""
-    world = TreasuryWorld(stake_trx=20_000)
-    address = world.payin()
-    world.give(address, trx=1)
-    world.mine(SOLID_LAG + 1)
-    lent = Delegate(address.base58, 7_000 * COINS, "ENERGY")
-    stray = Instruction(str(derived_id("instruction", "by hand", "1")), "loan", "", world.gas.base58, "gas", lent)
-    execute(world.ledger, GiveInstruction(stray, ACTOR))
-    world.live(2 * SOLID_LAG)
-    world.give(address, usdt=120)
-    for _ in range(2 * SOLID_LAG):
-        world.mine()
-        world.work_but_sweeps()
-    world.start()
-    world.live(2 * SOLID_LAG)
-    world.settle()
-    assert "stake_leaked" in [name for name, _ in world.alarms]
-    assert set(world.results()) == {"SUCCESS"}
-    assert [world.sweep(it).state for it in world.orders()] == ["confirmed"]
 
 
 def test_coins_go_to_the_hot_wallet_up_to_its_ceiling_and_then_to_cold() -> None:

@@ -9,7 +9,7 @@ import pytest
 from gateways.http.edge.idempotency import field_hashes
 from gateways.http.endpoint import ENDPOINTS
 from gateways.http.resources.accounts import NewAccount
-from gateways.http.resources.ledger import NewTransfer
+from gateways.http.resources.transfers import NewTransfer
 from tests.gateways.http.harness import World
 
 CREATING: list[tuple[str, dict[str, Any]]] = [

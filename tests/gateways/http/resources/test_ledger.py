@@ -1,4 +1,4 @@
-"""Ledger accounts, the journal, transfers, adjustments and the trial balance over HTTP."""
+"""Ledger accounts, the journal, adjustments and the trial balance over HTTP."""
 
 from typing import Any
 
@@ -30,81 +30,6 @@ def test_a_client_opens_accounts_of_its_own(shared: World) -> None:
     page = acme.shown("/v1/ledger-accounts?limit=3")
     rest = acme.shown(f"/v1/ledger-accounts?after={page['next_cursor']}")
     assert page["data"] + rest["data"] == listed
-
-
-def test_a_transfer_moves_between_accounts_and_clients(api: World) -> None:
-    """Within one book and between two, both books balance and nothing touches the chain."""
-    acme, other = api.company(usdt="10"), api.company("Other")
-    assert other.patch("/v1/account", json={"accept_transfers": True}).json()["accept_transfers"] is True
-    acme.made("/v1/ledger-accounts", {"code": "bob", "name": "Bob", "type": "liability"})
-    within = {"from_ledger_account": "User_Liability", "to_ledger_account": "bob", "amount": "4"}
-    moved = acme.made("/v1/transfers", within)
-    assert (moved["amount_minor"], moved["to_account_id"]) == (4_000_000, acme.account_id)
-    across = {
-        "from_ledger_account": "bob",
-        "to_ledger_account": "User_Liability",
-        "to_account_id": other.account_id,
-        "amount": "1.5",
-    }
-    acme.made("/v1/transfers", across)
-    api.project()
-    assert amounts(acme) == {
-        "User_Liability": "6.000000",
-        "bob": "2.500000",
-        "Clearing_Account": "0.000000",
-        "System_Hot_Wallet_Asset": "8.500000",
-    }
-    assert amounts(other)["User_Liability"] == "1.500000"
-    assert api.operator.shown("/v1/trial-balance")["balanced"]
-    of_bob = acme.shown("/v1/journal-entries?ledger_account=bob")["data"]
-    assert [entry["event_type"] for entry in of_bob] == ["transfer", "transfer"]
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"amount": "11"}, "insufficient_funds"),
-        ({"to_ledger_account": "User_Liability"}, "same_ledger_account"),
-        ({"from_ledger_account": "nobody"}, "ledger_account_not_found"),
-        ({"to_ledger_account": "nobody"}, "ledger_account_not_found"),
-        ({"to_ledger_account": "Clearing_Account"}, "ledger_account_not_found"),
-        ({"to_account_id": "me"}, "validation_failed"),
-    ],
-)
-def test_a_transfer_that_cannot_be(shared: World, change: dict[str, Any], code: str) -> None:
-    """Each refusal has its code."""
-    acme = shared.company(usdt="10")
-    acme.made("/v1/ledger-accounts", {"code": "bob", "name": "Bob", "type": "liability"})
-    body = {"from_ledger_account": "User_Liability", "to_ledger_account": "bob", "amount": "1"} | change
-    refused = acme.post("/v1/transfers", json=body)
-    assert (refused.status_code, refused.json()["code"]) == (422, code)
-
-
-def test_a_transfer_to_another_account_needs_its_consent_and_tells_nothing_of_it(shared: World) -> None:
-    """No account, one that did not consent, an unknown code: the same bytes; the owner consents, and takes it back."""
-    acme, other = shared.company(usdt="10"), shared.company("Other")
-
-    def to(account_id: str, code: str = "User_Liability") -> Any:
-        wish = {"from_ledger_account": "User_Liability", "to_ledger_account": code, "amount": "1"}
-        return acme.post("/v1/transfers", json=wish | {"to_account_id": account_id}, headers={"x-request-id": "r"})
-
-    unknown = to("0196b5a0-0000-7000-8000-000000000000")
-    assert (unknown.status_code, unknown.json()["code"], "data" in unknown.json()) == (
-        422,
-        "transfer_not_accepted",
-        False,
-    )
-    assert to(other.account_id).content == unknown.content
-    consent = other.patch("/v1/account", json={"accept_transfers": True})
-    assert (consent.status_code, consent.json()["accept_transfers"]) == (200, True)
-    assert to(other.account_id, "nobody").content == unknown.content
-    assert to(other.account_id, "Clearing_Account").content == unknown.content
-    assert to(other.account_id).status_code == 201
-    shared.project()
-    assert other.shown("/v1/account")["accept_transfers"] is True
-    assert acme.shown("/v1/account")["accept_transfers"] is False
-    shared.operator.patch(f"/v1/accounts/{other.account_id}", json={"accept_transfers": False})
-    assert to(other.account_id).content == unknown.content
 
 
 def test_the_journal_shows_what_moved(shared: World) -> None:

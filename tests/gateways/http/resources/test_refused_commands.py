@@ -52,18 +52,26 @@ def test_the_operator_sees_what_was_refused(api: World, database: Database, tmp_
 
 
 def test_an_account_s_refusals_are_bounded(database: Database, tmp_path: Path) -> None:
-    """Beyond so many an hour they are answered as before, and append nothing; the server's end tells their count."""
+    """Beyond so many an hour they are answered as before, and append nothing; the server's end tells their count.
+
+    But for those that are their key's answer for ever: of payouts and transfers.
+    """
     with world(database, tmp_path) as api:
         acme = api.company()
-        for number in range(KEPT_PER_HOUR):
-            refuse(acme, f"key {number}")
+
+        def refuse() -> None:
+            again = {"code": "User_Liability", "name": "Again", "type": "liability"}
+            assert acme.post("/v1/ledger-accounts", json=again).json()["code"] == "ledger_account_exists"
+
+        for _ in range(KEPT_PER_HOUR):
+            refuse()
         head = api.platform.store.head()
-        for number in range(5):
-            refuse(acme, f"more {number}")
+        for _ in range(5):
+            refuse()
         assert api.platform.store.head() == head
         assert len(api.operator.shown("/v1/refused-commands?limit=100")["data"]) == KEPT_PER_HOUR
     with world(database, tmp_path) as api:
         assert api.platform.store.head() == head + 1
         last = api.operator.shown("/v1/refused-commands?limit=1")["data"][0]
         assert (last["account_id"], last["position"]) == (acme.account_id, head + 1)
-        assert last["counts"] == [{"command": "post_transfer", "code": "ledger_account_not_found", "times": 5}]
+        assert last["counts"] == [{"command": "open_ledger_account", "code": "ledger_account_exists", "times": 5}]
