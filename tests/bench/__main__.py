@@ -18,6 +18,7 @@ from rich.table import Table
 from core.ledger.ledger import Ledger
 from gateways import settings as settings_module
 from gateways.embedded.secrets_file import SecretsFile, load_or_create
+from gateways.http.resources.transfers import ITEMS_MAX
 from gateways.postgres.database import Database
 from gateways.postgres.event_store import PostgresEventStore, datastore
 from gateways.postgres.migrate import migrate
@@ -179,7 +180,7 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> lis
             id=str(uuid4()),
             account_id=engine.ACCOUNTS[0],
             name="bench",
-            permissions=("payouts:write", "ledger:read"),
+            permissions=("payouts:write", "ledger:read", "ledger:write"),
             status="active",
             created_at=utc_now(),
             expires_at=None,
@@ -199,9 +200,22 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> lis
         def balances() -> load.Request:
             return "GET", "/v1/balances", headers, b""
 
-        for connections in (16, 64):
-            found = load.measure(url, connections, SECONDS, payout)
-            row(f"POST /v1/payouts, {connections} connections", found.rate, _note(found))
+        transfer = {"from_ledger_account": "User_Liability", "to_ledger_account": engine.RESERVE, "amount": "0.001"}
+        one = load.as_json(transfer)
+
+        def transfers() -> load.Request:
+            return "POST", "/v1/transfers", {**headers, "idempotency-key": uuid4().hex}, one
+
+        def batch() -> load.Request:
+            items = [{**transfer, "idempotency_key": uuid4().hex} for _ in range(ITEMS_MAX)]
+            return "POST", "/v1/transfers/batch", headers, load.as_json({"items": items})
+
+        for make, path in ((payout, "/v1/payouts"), (transfers, "/v1/transfers")):
+            for connections in (16, 64):
+                found = load.measure(url, connections, SECONDS, make)
+                row(f"POST {path}, {connections} connections", found.rate, _note(found))
+        found = load.measure(url, 4, SECONDS, batch)
+        row(f"POST /v1/transfers/batch of {ITEMS_MAX}, 4 connections", found.rate * ITEMS_MAX, _note(found))
         notes += under_rebuild.lines(settings, database, supervisor, url, balances, SECONDS)
         port = up.free_port()
         supervisor.start("bare", lambda: bare.serve(database.url(READER), port, engine.ACCOUNTS[0]))

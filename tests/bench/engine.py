@@ -12,17 +12,18 @@ import uvloop
 
 from core.ledger.journal import credit, debit, derived_id
 from core.ledger.ledger import Accepted, Ledger
-from core.streams.accounts import RegisterAccount
+from core.streams.accounts import OpenLedgerAccount, RegisterAccount
 from core.streams.payouts import PayoutOrder, RequestPayout
 from core.streams.treasury import PostAdjustment
 from gateways.http.group_commit import GroupCommit
 
 ACCOUNTS = [str(derived_id("account", "bench", str(number))) for number in range(50)]
 FUNDS = 10**15
+RESERVE = "Reserve"
 
 
 def open_accounts(ledger: Ledger) -> None:
-    """Fifty accounts with plenty of funds each."""
+    """Fifty accounts with plenty of funds each; the first has a ledger account more, to transfer to."""
     ledger.execute(
         [RegisterAccount(account, f"bench {n}", None, "operator:bench") for n, account in enumerate(ACCOUNTS)]
     )
@@ -42,6 +43,7 @@ def open_accounts(ledger: Ledger) -> None:
             for account in ACCOUNTS
         ]
     )
+    ledger.execute([OpenLedgerAccount(ACCOUNTS[0], RESERVE, "Reserve", "liability", "operator:bench")])
 
 
 def payout(account: str) -> RequestPayout:
