@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("service:config", "Every setting: its value (secrets hidden), where it comes from, what it is"),
     "reconcile": ("reconcile:command", "Trial balance; events = guard = views; ledger = chain"),
     "rebuild": ("rebuild:command", "Rebuild views from events beside the ones that serve; verify; swap them in"),
+    "schemas": ("desk.schemas:app", "What `rebuild --into` has filled for somebody to look at: list, drop"),
     "census": ("service:census", "Which events are stored, by type and version, and how each is read"),
     "scan": ("chain.scan:app", "Read solid blocks again, or let one pass that no node shows whole"),
     "nodes": (
@@ -44,8 +45,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Each Tron node: head, lag, solid as claimed and as counted, how far back, faults",
     ),
     "signing": ("signing:app", "See what stops signing, and let it go on"),
-    "payouts": ("payouts:app", "See what an approver signs of a payout, and approve one above the signer's limits"),
+    "accounts": ("desk.accounts:app", "The companies that are served: list, show, add, change, suspend"),
+    "keys": ("desk.keys:app", "API keys of an account, or of operators: list, create, revoke"),
+    "deposits": ("desk.deposits:app", "What arrived on an account's addresses: list, show"),
+    "payouts": (
+        "desk.payouts:app",
+        "An account's payouts: list, cancel, expedite; lanes; approve one above the signer's limits",
+    ),
     "approvals": ("approvals:app", "Make the key of somebody who may approve payouts above the signer's limits"),
+    "webhooks": ("desk.webhooks:app", "What an account was told: list, redeliver, test"),
+    "adjustments": ("desk.adjustments:app", "A correction of the books: both of them before and after, then --yes"),
+    "trial-balance": ("desk.records:trial_balance", "Every kind of ledger account in its column: debits equal credits"),
+    "refusals": ("desk.records:refusals", "What was tried and refused, and why"),
+    "audit-log": ("desk.records:audit_log", "Who did what in the last 90 days"),
     "alarms": ("alarms:app", "See what was raised, and the secret that signs the operator's webhooks"),
     "backup": ("recovery.backup:app", "Copy the installation in one snapshot, signed; check a copy on any machine"),
     "restore": ("recovery.restore:app", "Take up a backup; then settle what it lacks, before anything is signed"),
@@ -64,6 +76,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "statement": ("audit.statement:app", "An account's book in a period: write it, signed, or check one"),
     "tx": ("tx:app", "Decode a transaction and see who signed it"),
     "openapi": ("service:openapi", "Print the OpenAPI document"),
+    "completion": ("completion:command", "What bash, zsh or fish needs to complete commands"),
 }
 """Name -> where it is, in gateways/cli, and what it does."""
 

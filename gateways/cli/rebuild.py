@@ -94,6 +94,10 @@ def roll_back(settings: Settings, view: str, out: Output) -> None:
     out.show({"view": view, "state": row.state}, said)
 
 
+SCRATCH: Final = "counterfoil: views for somebody to look at, as at position "
+"""What the comment of a scratch schema begins with: nothing else is ever dropped by a command."""
+
+
 def scratch(
     settings: Settings, names: Sequence[str], into: str, to_position: int | None, account: str | None, out: Output
 ) -> None:
@@ -122,6 +126,7 @@ def scratch(
         except psycopg.errors.DuplicateSchema:
             raise UserError(f"the schema {into} is there already: choose another name, or drop it") from None
         conn.execute(sql.SQL("SET ROLE {}").format(owner))
+        conn.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(name, sql.Literal(f"{SCRATCH}{upto}")))
         conn.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(name, sql.Identifier(READER)))
         with progress() as bar:
             task = bar.add_task("folding", total=upto)

@@ -17,9 +17,10 @@ from core.tron.address import SUN_PER_TRX, Address
 from core.tron.chain import AccountResources, ChainAccount, Resource
 from core.tron.stake import Advice, Staker, Terms, Volume, advise, lasts_hours
 from gateways.cli.acts import acting, at_terminal, note_command, system_wallet
-from gateways.cli.console import Data, Json, Output, Table, counted, number, rfc3339, trx, usdt
-from gateways.cli.installation import settings_with
+from gateways.cli.console import Data, Json, Output, Table, counted, number, rfc3339, shown_time, text, trx, usdt
+from gateways.cli.installation import opened_database, settings_with
 from gateways.cli.sweeps import Wallet
+from gateways.postgres.connections import conninfo_of
 from gateways.postgres.roles import READER, SIGNER
 from gateways.settings import Settings
 from gateways.user_error import NotReady, UserError
@@ -48,6 +49,10 @@ _VOLUME: Final = """
            (SELECT coalesce(sum(burned_sun), 0) FROM moved WHERE wallet = 'hot')::bigint
            + (SELECT coalesce(sum(burned_sun), 0) FROM payout_requests, since WHERE updated_at >= at)::bigint AS hot_sun
 """
+_ORDERS: Final = (
+    "SELECT id::text, wallet, act, amount_minor, state, tron_tx_hash, reason, created_at, updated_at FROM instructions"
+    " WHERE purpose = 'stake' ORDER BY \"position\" DESC LIMIT %(limit)s"
+)
 _AGE: Final = (
     "SELECT least(%(days)s, greatest(1, ceil(extract(epoch FROM now() - occurred_at) / 86400)::int)) FROM history"
 )
@@ -290,6 +295,23 @@ def withdraw(settings: Settings, role: Staker, out: Output) -> None:
     _order(settings, role, WithdrawUnfrozen(), check, out)
 
 
+def show_orders(settings: Settings, limit: int, out: Output) -> None:
+    """What was ordered of stake, the newest first, and how far each is."""
+    with (
+        opened_database(settings) as database,
+        psycopg.connect(conninfo_of(database.url(READER)), autocommit=True) as conn,
+    ):
+        found = rows(conn, _ORDERS, {"limit": limit}).fetchall()
+    facts = [{**row._asdict(), **trx("amount", row.amount_minor)} for row in found]
+    lines = [
+        (shown_time(row.created_at), row.wallet, row.act, format_amount(row.amount_minor, "TRX"), row.state,
+         row.tron_tx_hash, row.reason)
+        for row in found
+    ]  # fmt: skip
+    columns = ("ordered", "wallet", "act", number("TRX"), "state", "transaction", text("why not"))
+    out.show({"data": facts}, Table(columns, lines) if lines else "nothing was ever ordered of stake")
+
+
 def _order(
     settings: Settings, role: Staker, act: Stakes, check: Callable[[Platform, Address], None], out: Output
 ) -> None:
@@ -344,6 +366,17 @@ def _stake_status(*, days: Days = 7, json: Json = False, data: Data = None) -> N
 def _recommend(*, days: Days = 7, json: Json = False, data: Data = None) -> None:
     """How much to stake for the volume of the last days, and what it saves against burning at today's prices."""
     recommend(settings_with(data=data), days, Output(as_json=json))
+
+
+@app.command(name="orders")
+def _orders(
+    *,
+    limit: Annotated[int, Parameter(help="How many at most", validator=validators.Number(gte=1, lte=1000))] = 50,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """What was ordered of stake, the newest first, and how far each is."""
+    show_orders(settings_with(data=data), limit, Output(as_json=json))
 
 
 @app.command(name="freeze")

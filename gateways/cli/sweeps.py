@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+import psycopg
 from cyclopts import App, Parameter
 
 from core.ledger.ledger import Command
@@ -14,8 +15,9 @@ from core.streams.quarantine import Quarantine, QuarantineAddress, ReleaseAddres
 from core.streams.sweeps import PlanSweep, Sweep, sweep_stream
 from core.tron.address import Address, InvalidAddress
 from gateways.cli.acts import acting, at_terminal, must_have_reason, note_command, system_wallet
-from gateways.cli.console import Data, Json, Output, Table, counted, number, text, trx, usdt
+from gateways.cli.console import Data, Json, Output, Table, counted, number, shown_time, text, trx, usdt
 from gateways.cli.installation import opened_database, settings_with
+from gateways.postgres.connections import conninfo_of
 from gateways.postgres.roles import READER, SIGNER
 from gateways.processes.sweeps import rules_of
 from gateways.settings import Settings
@@ -23,11 +25,13 @@ from gateways.user_error import UserError
 from gateways.wiring.opened import check_chain, open_platform
 from gateways.wiring.platform import Platform
 from projections.explain.signing import holding
+from projections.named import rows
 from signers.outcomes import append
 from signers.sweeps.open_sweeps import OpenSweeps
 from signers.sweeps.plan import Plan
 from signers.sweeps.worth import Choice
 
+_SET_ASIDE: Final = "SELECT address FROM address_holdings WHERE quarantine IS NOT NULL ORDER BY address"
 _MEANING: Final[Mapping[str, str]] = {
     "sweep": "would be swept",
     "small": "not now: less is there than the history says",
@@ -151,6 +155,25 @@ def _summary(commands: Sequence[Command]) -> str:
     return ", ".join(f"{counted(count, noun)}{rest}" for count, noun, rest in counts if count)
 
 
+def show_set_aside(settings: Settings, out: Output) -> None:
+    """Every deposit address that no sweep touches until it is released, and why."""
+    with opened_database(settings) as database, open_platform(settings, READER, database) as platform:
+        with psycopg.connect(conninfo_of(database.url(READER))) as conn:
+            streams = {quarantine_stream(row.address): row.address for row in rows(conn, _SET_ASIDE)}
+        histories = platform.store.histories(list(streams))
+    facts: list[dict[str, Any]] = []
+    for stream, address in streams.items():
+        state = Quarantine()
+        for recorded in histories.get(stream, ()):
+            state = state.evolve(recorded.event)
+        if state.held is not None:
+            since, why = state.held.occurred_at, state.held
+            facts.append({"address": address, "since": since, "reason": why.reason, "detail": why.detail})
+    lines = [(it["address"], shown_time(it["since"]), it["reason"], it["detail"]) for it in facts]
+    table = Table(("address", "since", "reason", text("what was seen")), lines)
+    out.show({"data": facts}, table if lines else "no address is set aside")
+
+
 def release(settings: Settings, name: str, reason: str, out: Output) -> None:
     """Let a deposit address that was set aside be swept again; `name` is the address, or the id of a sweep of it."""
     reason = must_have_reason(reason, "it may be swept again")
@@ -199,6 +222,12 @@ def _plan(*, json: Json = False, data: Data = None) -> None:
 def _run_now(*, json: Json = False, data: Data = None) -> None:
     """Plan at once instead of waiting for the schedule; the process `sweeps` does what the plan begins."""
     run_plan(settings_with(data=data), Output(as_json=json))
+
+
+@app.command(name="set-aside")
+def _set_aside(*, json: Json = False, data: Data = None) -> None:
+    """Deposit addresses that no sweep touches: since when, and why."""
+    show_set_aside(settings_with(data=data), Output(as_json=json))
 
 
 @app.command(name="release")

@@ -44,7 +44,7 @@ THREADS: Final = 16
 def create_app(platform: Platform) -> Starlette:
     """The ASGI application. Its lifespan starts the writer and the reader's pool, and ends them in reverse."""
     settings, numbers = platform.settings, platform.numbers
-    api = _shared(platform)
+    api = shared(platform)
     reader = reader_of(platform.logins[READER])
     gauges = [Installation(reader), SigningGauge(platform.store), WebhookGauges(platform.outbox, platform.clock)]
     if settings.mode == "embedded":  # on AWS each consumer reports its own queues, and has the right to ask
@@ -85,8 +85,8 @@ def create_app(platform: Platform) -> Starlette:
     return app
 
 
-def _shared(platform: Platform) -> Api:
-    """What all endpoints of this process share."""
+def shared(platform: Platform) -> Api:
+    """What all endpoints of this process share; its writer and its readers are begun by whoever asks for it."""
     settings = platform.settings
     queries = Queries(platform.logins[READER], settings.database_pool)
     operator_key = settings.operator_api_key.get_secret_value()

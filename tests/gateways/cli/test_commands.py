@@ -19,6 +19,7 @@ PRINT_NO_FACTS = {
     "run": "runs until it is stopped, and logs",
     "devnet": "runs until it is stopped",
     "openapi": "prints a document that is JSON already",
+    "completion": "prints a script for a shell",
     "audit export": "writes a file: NDJSON, hledger or beancount",
     "statement make": "writes a file: JSON or CSV",
     "alarms secret": "prints a secret and nothing else, for a file or a variable",

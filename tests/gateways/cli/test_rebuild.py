@@ -12,6 +12,7 @@ from core.ledger.journal import ledger_account_id
 from core.ledger.ledger import Ledger
 from gateways.cli import rebuild as command
 from gateways.cli.console import Output
+from gateways.cli.desk.schemas import drop, show_schemas
 from gateways.postgres.event_store import PostgresEventStore
 from gateways.settings import Settings
 from gateways.user_error import UserError
@@ -137,6 +138,13 @@ def test_the_views_as_they_were(
     assert live_rows(tracking) == now
     with pytest.raises(UserError, match="is there already"):
         command.scratch(settings, [], "look", head, None, console)
+    show_schemas(settings, console)
+    assert f"look {head}" in " ".join(said(console).split())
+    drop(settings, "look", console)
+    for name in ("look", "public", "retired"):
+        with pytest.raises(UserError, match="is no schema that"):
+            drop(settings, name, console)
+    assert live_rows(tracking) == now
 
 
 def test_one_accounts_rows(

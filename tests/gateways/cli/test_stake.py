@@ -1,6 +1,7 @@
 """Stake at the command line: what is shown is the chain's, what is refused is said, what is ordered is an instruction."""
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from core.ledger.ledger import Ledger
 from core.streams.instructions import Act, Freeze, InstructionGiven, Unfreeze, WithdrawUnfrozen
 from core.tron.address import SUN_PER_TRX
 from gateways.cli.console import Output
-from gateways.cli.stake import freeze, recommend, status, unfreeze, withdraw
+from gateways.cli.stake import freeze, recommend, show_orders, status, unfreeze, withdraw
 from gateways.devnet.node import Config
 from gateways.devnet.server import Devnet
 from gateways.devnet.state import accounts
@@ -121,6 +122,24 @@ def test_stake_is_ordered_by_the_operator(settings: Settings, capsys: pytest.Cap
     with open_platform(settings, API) as platform:
         actions = {entry.action for _, entry in platform.audit.page(None, None, 100)}
     assert {"stake.freeze", "stake.unfreeze", "stake.withdraw_unfrozen"} <= actions
+
+
+def test_orders_are_listed_as_far_as_they_are(
+    settings: Settings, store: PostgresEventStore, tracking: ViewTracking, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The newest first, with its wallet, its amount and its state."""
+    before = orders_of(settings, capsys)
+    freeze(settings, "hot", "BANDWIDTH", "40", QUIET)
+    project(store, tracking)
+    [new, *rest] = orders_of(settings, capsys)
+    assert rest == before
+    assert (new["wallet"], new["amount"], new["state"]) == ("hot", "40.000000", "given")
+
+
+def orders_of(settings: Settings, capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    capsys.readouterr()
+    show_orders(settings, 50, Output(as_json=True))
+    return list(json.loads(capsys.readouterr().out)["data"])
 
 
 def test_what_the_chain_would_refuse_is_refused_here(settings: Settings) -> None:

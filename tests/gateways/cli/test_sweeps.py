@@ -18,7 +18,7 @@ from core.streams.sweeps import SweepPlanned
 from core.streams.treasury import SystemWalletRegistered
 from core.tron.address import USDT_MAINNET, ZERO_ADDRESS
 from gateways.cli.console import Output
-from gateways.cli.sweeps import release, run_plan, show_plan
+from gateways.cli.sweeps import release, run_plan, show_plan, show_set_aside
 from gateways.cli.wallets import register_cold, show_wallets
 from gateways.devnet.node import Config
 from gateways.devnet.server import Devnet
@@ -140,6 +140,27 @@ def test_an_address_that_was_set_aside_is_released(
         release(settings, BOB_ADDRESS.base58, " ", Output())
     assert actions(settings).count("address.released") == 2
     assert "swept again like any other" in shown(capsys)
+
+
+@pytest.mark.usefixtures("paid")
+def test_what_is_set_aside_is_listed_with_its_reason(
+    settings: Settings,
+    ledger: Ledger,
+    store: PostgresEventStore,
+    tracking: ViewTracking,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Since when, why and what was seen; nothing once it is released."""
+    execute(ledger, QuarantineAddress(BOB_ADDRESS.base58, "reverts", "REVERT in its trial", "system:test"))
+    project(store, tracking)
+    show_set_aside(settings, Output())
+    text = shown(capsys)
+    assert f"{BOB_ADDRESS.base58} " in text
+    assert "reverts REVERT in its trial" in text
+    release(settings, BOB_ADDRESS.base58, "looked", Output(stream=io.StringIO()))
+    project(store, tracking)
+    show_set_aside(settings, Output())
+    assert "no address is set aside" in shown(capsys)
 
 
 def _sweep(settings: Settings) -> str:
