@@ -16,6 +16,7 @@ from core.ledger import books
 from core.ledger.events import Event, New, event
 from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import Posting
+from core.ledger.keyed import First, repeated
 from core.ledger.ledger import Past
 from core.ledger.refusals import (
     AmountOutOfRange,
@@ -30,7 +31,6 @@ from core.ledger.refusals import (
     restore,
 )
 from core.streams.accounts import Account, account_stream, must_be_active
-from core.streams.keyed import First, repeated
 from core.streams.set_aside import freeze_stream, must_not_be_frozen
 
 # Events: stored as they are for ever, so a change is a new version and an upcast

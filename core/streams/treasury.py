@@ -15,6 +15,7 @@ from core.ledger import books
 from core.ledger.events import Event, New, Recorded, event
 from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import TREASURY, Posting, Unbalanced, check_balanced, signed
+from core.ledger.keyed import First, repeated
 from core.ledger.ledger import Past
 from core.ledger.money import EXPONENTS, MAX_MINOR
 from core.ledger.refusals import (
@@ -27,7 +28,6 @@ from core.ledger.refusals import (
     WalletExists,
 )
 from core.streams.accounts import Account, account_stream
-from core.streams.keyed import First, repeated
 
 Role = Literal["hot", "cold", "gas"]
 

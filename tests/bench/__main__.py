@@ -8,6 +8,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -194,28 +195,10 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> lis
         body = load.as_json({"to_address": "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7", "amount": "0.001"})
         headers = {"x-api-key": key, "content-type": "application/json"}
 
-        def payout() -> load.Request:
-            return "POST", "/v1/payouts", {**headers, "idempotency-key": uuid4().hex}, body
-
         def balances() -> load.Request:
             return "GET", "/v1/balances", headers, b""
 
-        transfer = {"from_ledger_account": "User_Liability", "to_ledger_account": engine.RESERVE, "amount": "0.001"}
-        one = load.as_json(transfer)
-
-        def transfers() -> load.Request:
-            return "POST", "/v1/transfers", {**headers, "idempotency-key": uuid4().hex}, one
-
-        def batch() -> load.Request:
-            items = [{**transfer, "idempotency_key": uuid4().hex} for _ in range(ITEMS_MAX)]
-            return "POST", "/v1/transfers/batch", headers, load.as_json({"items": items})
-
-        for make, path in ((payout, "/v1/payouts"), (transfers, "/v1/transfers")):
-            for connections in (16, 64):
-                found = load.measure(url, connections, SECONDS, make)
-                row(f"POST {path}, {connections} connections", found.rate, _note(found))
-        found = load.measure(url, 4, SECONDS, batch)
-        row(f"POST /v1/transfers/batch of {ITEMS_MAX}, 4 connections", found.rate * ITEMS_MAX, _note(found))
+        _writes(url, headers, body, row)
         notes += under_rebuild.lines(settings, database, supervisor, url, balances, SECONDS)
         port = up.free_port()
         supervisor.start("bare", lambda: bare.serve(database.url(READER), port, engine.ACCOUNTS[0]))
@@ -232,6 +215,25 @@ def _http(settings: Settings, kept: SecretsFile, database: Database, row) -> lis
     finally:
         supervisor.stop()
     return notes
+
+
+def _writes(url: str, headers: dict[str, str], payout: bytes, row) -> None:  # type: ignore[no-untyped-def]
+    """Payouts, transfers, and transfers in batches."""
+    transfer = {"from_ledger_account": "User_Liability", "to_ledger_account": engine.RESERVE, "amount": "0.001"}
+
+    def posted(path: str, body: bytes) -> Callable[[], load.Request]:
+        return lambda: ("POST", path, {**headers, "idempotency-key": uuid4().hex}, body)
+
+    def batch() -> load.Request:
+        items = [{**transfer, "idempotency_key": uuid4().hex} for _ in range(ITEMS_MAX)]
+        return "POST", "/v1/transfers/batch", headers, load.as_json({"items": items})
+
+    for path, body in (("/v1/payouts", payout), ("/v1/transfers", load.as_json(transfer))):
+        for connections in (16, 64):
+            found = load.measure(url, connections, SECONDS, posted(path, body))
+            row(f"POST {path}, {connections} connections", found.rate, _note(found))
+    found = load.measure(url, 4, SECONDS, batch)
+    row(f"POST /v1/transfers/batch of {ITEMS_MAX}, 4 connections", found.rate * ITEMS_MAX, _note(found))
 
 
 def _note(found: load.Measured) -> str:
