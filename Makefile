@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: help demo demo-aws up test check simulate simulate-many drill live bench format openapi readme platform image-check scan lock clean
+.PHONY: help demo demo-aws up test check simulate simulate-many drill live stand-ins bench format openapi readme platform image-check scan lock clean
 
 help:
 > @echo "make demo    the main job on this machine, start to finish"
@@ -24,6 +24,7 @@ help:
 > @echo "make simulate-many       2,000 of them, a death at every write, and 100,000 cases against the block reader"
 > @echo "make drill   kill -9, a backup 50 payouts old is restored, nobody is paid twice; and its variants"
 > @echo "make live NODE=… KEY=…   the node's contract and one journey against a real node of a test network"
+> @echo "make stand-ins           the tests of queues, tables, keys and secrets on another emulator, or on AWS itself"
 > @echo "make bench   the engine's numbers beside their baselines"
 > @echo "make readme  writes what programs print into the README and the guides, three minutes"
 > @echo "make image-check         the image is built twice, by whichever engine is there, and is the same"
@@ -83,6 +84,10 @@ live: export TOKEN := $(TOKEN)
 live: export STAKE := $(STAKE)
 live: $(DEV)
 > @$(BIN)/python -m tests.live
+
+stand-ins: export YES := $(YES)
+stand-ins: $(DEV)
+> @$(BIN)/python -m tests.stand_ins
 
 bench: $(DEV)
 > @$(BIN)/python -m tests.bench

@@ -7,12 +7,22 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.support.aws import aws_settings, aws_url
+from tests.support.aws import aws_settings, aws_url, tables, tables_of_run
 from tests.support.folders import in_memory
 from tests.support.postgres import database, ledger, postgres, store, tracking
 from tests.support.schedule import DearestFirst
 
-__all__ = ["aws_settings", "aws_url", "database", "ledger", "postgres", "store", "tracking"]
+__all__ = [
+    "aws_settings",
+    "aws_url",
+    "database",
+    "ledger",
+    "postgres",
+    "store",
+    "tables",
+    "tables_of_run",
+    "tracking",
+]
 
 # A property is true or false at whatever speed: no example has a deadline, and slow examples are no error.
 hypothesis.settings.register_profile(

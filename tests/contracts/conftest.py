@@ -32,7 +32,7 @@ from gateways.postgres.connections import Connections
 from gateways.postgres.cursors import PostgresCursors
 from gateways.postgres.outstanding import PostgresOutstanding
 from gateways.postgres.unsettled_webhooks import UnsettledWebhooks
-from tests.support.aws import made_queues, made_tables
+from tests.support.aws import made_queues
 from tests.support.postgres import Database
 
 QUEUES = ("deposit-events", "payout-requests")
@@ -80,13 +80,14 @@ def embedded(request: pytest.FixtureRequest, database: Database) -> Iterator[Bac
 
 
 def aws(request: pytest.FixtureRequest, database: Database) -> Iterator[Backend]:
-    """What AWS holds; all else stays in Postgres there, too."""
-    services = Aws(request.getfixturevalue("aws_settings"))
+    """What AWS holds, as far as the test asks for it; all else stays in Postgres there, too."""
+    asks = {service for marker in request.node.iter_markers("asks") for service in marker.args}
+    settings = request.getfixturevalue("aws_settings")
+    services = request.getfixturevalue("tables") if "dynamodb" in asks else Aws(settings)
     connections = Connections(database.writer_url, connections_max=8)
     with (
         contextmanager(embedded)(request, database) as tables,
-        made_queues(services, QUEUES),
-        made_tables(services),
+        made_queues(Aws(settings), QUEUES if "sqs" in asks else ()),
         closing(connections),
         closing(DynamoWebhookOutbox(services, UnsettledWebhooks(connections))) as outbox,
     ):
@@ -98,7 +99,7 @@ def aws(request: pytest.FixtureRequest, database: Database) -> Iterator[Backend]
             audit=DynamoAuditLog(services),
             high_water=DynamoHighWater(services),
             given_indexes=DynamoGivenIndexes(services),
-            queue=lambda name, visibility_s: SqsQueue(services, name, visibility_s=visibility_s),
+            queue=lambda name, visibility_s: SqsQueue(Aws(settings), name, visibility_s=visibility_s),
             backlog=1_000,
         )
 

@@ -18,6 +18,7 @@ def mark(position: int, seal: str = "aa") -> Mark:
     return Mark(MINE, position, seal * 32)
 
 
+@pytest.mark.asks("dynamodb")
 class TestGivenIndexes:
     def test_no_index_is_given_twice(self, backend: Backend) -> None:
         """Whoever asks at once, and whatever least they know; each prefix counts for itself."""
@@ -31,6 +32,7 @@ class TestGivenIndexes:
         assert indexes.load("a:") == 101
 
 
+@pytest.mark.asks("dynamodb")
 class TestHighWater:
     def test_there_is_none_until_it_is_written(self, backend: Backend) -> None:
         """Then it is what was written last."""

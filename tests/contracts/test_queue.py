@@ -39,6 +39,7 @@ def receive_until(queue: Queue, wanted: int) -> list[Received]:
     return found
 
 
+@pytest.mark.asks("sqs")
 class TestQueue:
     def test_messages_of_a_group_come_in_order_and_none_while_one_is_in_flight(self, queue: Queue) -> None:
         """What follows in a group waits until what was given is deleted; other groups go on."""
@@ -205,6 +206,7 @@ class TestQueue:
             raise ZeroDivisionError
 
 
+@pytest.mark.asks("sqs")
 class TestDeadLetters:
     def bury(self, queue: Queue, *messages: Message) -> None:
         queue.send(messages)

@@ -1,23 +1,20 @@
 """The port `SpentTotals`: what was signed of late is kept with the keys, one version after the other."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.ports.spent_totals import Spent, SpentMoved, SpentTotals
 from core.ports.unavailable import Unavailable
-from gateways.aws.session import Aws
 from gateways.aws.spent_totals import DynamoSpentTotals
 from gateways.embedded.spent_totals import FileSpentTotals
-from gateways.settings import Settings
-from tests.support.aws import made_tables
 
 WALLET = "TLfuw4tRywtxCusvTudbjf7PbcXjfe7qrw"
 FIRST = Spent(1, {1_767_225_600: 5_000_000}, ("ab" * 32,))
 SECOND = Spent(2, {1_767_225_600: 5_000_000, 1_767_225_900: 2**62}, ())
 
 
+@pytest.mark.asks("dynamodb")
 class TestSpentTotals:
     """Every adapter."""
 
@@ -25,15 +22,7 @@ class TestSpentTotals:
     def totals(self, request: pytest.FixtureRequest, tmp_path: Path) -> SpentTotals:
         if request.param == "file":
             return FileSpentTotals(tmp_path)
-        settings: Settings = request.getfixturevalue("aws_settings")
-        services = Aws(settings)
-        request.getfixturevalue("tables_of_aws")
-        return DynamoSpentTotals(services)
-
-    @pytest.fixture
-    def tables_of_aws(self, aws_settings: Settings) -> Iterator[None]:
-        with made_tables(Aws(aws_settings)):
-            yield
+        return DynamoSpentTotals(request.getfixturevalue("tables"))
 
     def test_nothing_is_kept_at_first(self, totals: SpentTotals) -> None:
         """A wallet of which nothing is kept has version 0."""

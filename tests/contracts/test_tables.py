@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import msgspec
+import pytest
 
 from core.ports.clients import AuditEntry
 from core.ports.scanning import Cursor
@@ -12,6 +13,7 @@ from tests.contracts.tables import HASH, NOW, OTHER_HASH, api_key, at_once, iden
 from tests.support.history import ALICE, BOB, address
 
 
+@pytest.mark.asks("dynamodb")
 class TestApiKeys:
     def test_a_key_is_found_by_its_hash_alone(self, backend: Backend) -> None:
         """Every field comes back; another hash finds nothing; the same put again changes nothing."""
@@ -61,6 +63,7 @@ class TestApiKeys:
 FIELDS = {"amount": "h1", "to": "h2"}
 
 
+@pytest.mark.asks("dynamodb")
 class TestIdempotencyKeys:
     def begin(self, backend: Backend, now: datetime = NOW, **names: str) -> object:
         arguments = {"account_id": ALICE, "scope": "payouts", "key": "k", **names}
@@ -111,6 +114,7 @@ class TestIdempotencyKeys:
         assert self.begin(backend, NOW + timedelta(hours=24, seconds=1)) is None
 
 
+@pytest.mark.asks("dynamodb")
 class TestAuditLog:
     def test_entries_are_read_newest_first_and_by_account(self, backend: Backend) -> None:
         """Every field comes back; pages joined are the whole log; an account's pages hold its own entries only."""

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import msgspec
+import pytest
 
 from core.ports.clients import Backlog
 from tests.contracts.conftest import Backend
@@ -10,6 +11,7 @@ from tests.contracts.tables import LATER, NOW, at_once, delivery, event_id, iden
 from tests.support.history import ALICE, BOB
 
 
+@pytest.mark.asks("dynamodb")
 class TestWebhookOutbox:
     def due(self, backend: Backend, now: datetime = LATER) -> list[str]:
         return [item.payload.decode() for item in backend.outbox.due(now, 10)]

@@ -1,7 +1,7 @@
-"""What a test needs of AWS: an emulator of the session's own, or, if it is asked for, AWS itself.
+"""What a test needs of AWS: an emulator of the session's own, or what `make stand-ins` was told of.
 
-COUNTERFOIL_TEST_AWS=1 runs the contracts against AWS with the credentials and the region of the environment; what they make
-there has a prefix of its own and is deleted at the end.
+That is an account (REAL) or some services elsewhere (NAMED), the others being the emulator's then; what tests make there has
+the run's prefix and goes at the end.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from botocore.exceptions import ClientError
 
 from gateways.aws import names
 from gateways.aws.session import Aws
@@ -26,6 +27,12 @@ from tests.support.patience import HANG_S
 
 ROOT = Path(__file__).parents[2]
 REAL = os.environ.get("COUNTERFOIL_TEST_AWS") == "1"
+NAMED = frozenset(os.environ.get("COUNTERFOIL_STAND_INS", "").split())
+"""Services that others stand in for, as botocore calls them."""
+PREFIX_OF_RUN = os.environ.get("COUNTERFOIL_STAND_INS_PREFIX", "cf")
+SERVICES = ("dynamodb", "kms", "s3", "secretsmanager", "sqs")
+RUN_TAG = "counterfoil-run"
+"""Of keys that tests make: no alias says whose they are after a run that was killed."""
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "of-an-emulator",
     "AWS_SECRET_ACCESS_KEY": "of-an-emulator",
@@ -55,7 +62,19 @@ def aws_url() -> Iterator[str]:
         yield ""
         return
     with emulator() as url:
-        yield url
+        if not NAMED:
+            yield url
+            return
+        with pytest.MonkeyPatch.context() as patch:
+            for service in set(SERVICES) - NAMED:
+                patch.setenv(endpoint_variable(service), url)
+            yield ""
+
+
+def endpoint_variable(service: str) -> str:
+    """sqs -> AWS_ENDPOINT_URL_SQS, which boto3 reads"""
+    identifier = {"secretsmanager": "SECRETS_MANAGER"}
+    return f"AWS_ENDPOINT_URL_{identifier.get(service, service.upper())}"
 
 
 @contextlib.contextmanager
@@ -77,7 +96,7 @@ def aws_settings(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
         for name, value in CREDENTIALS.items():
             monkeypatch.setenv(name, value)
     region = "" if REAL else REGION
-    prefix = f"cf{secrets.token_hex(4)}-"
+    prefix = f"{PREFIX_OF_RUN}{secrets.token_hex(4)}-"
     return load({}, mode="aws", aws_endpoint_url=aws_url, aws_region=region, aws_prefix=prefix)
 
 
@@ -128,12 +147,45 @@ def made_tables(aws: Aws) -> Iterator[None]:
         name = aws.prefix + table.name
         dynamodb.get_waiter("table_exists").wait(TableName=name)
         expiry = {"Enabled": True, "AttributeName": table.ttl}
-        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
+        with without_what_it_lacks("dynamodb"):
+            dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
     try:
         yield
     finally:
         for table in names.TABLES:
             dynamodb.delete_table(TableName=aws.prefix + table.name)
+
+
+@contextlib.contextmanager
+def without_what_it_lacks(service: str) -> Iterator[None]:
+    """A stand-in that does not know an operation goes on without it, where nothing of ours is built on that."""
+    try:
+        yield
+    except ClientError as error:
+        if service not in NAMED or error.response["Error"]["Code"] != "UnknownOperationException":
+            raise
+
+
+@pytest.fixture(scope="session")
+def tables_of_run(aws_url: str) -> Iterator[Aws]:
+    """An account's tables take their time: one set for a whole run."""
+    services = Aws(load({}, mode="aws", aws_prefix=f"{PREFIX_OF_RUN}{secrets.token_hex(4)}-"))
+    with made_tables(services):
+        yield services
+
+
+@pytest.fixture
+def tables(request: pytest.FixtureRequest, aws_settings: Settings) -> Iterator[Aws]:
+    """Where there are tables, with nothing in them."""
+    if not REAL:
+        services = Aws(aws_settings)
+        with made_tables(services):
+            yield services
+        return
+    services = request.getfixturevalue("tables_of_run")
+    yield services
+    for table in names.TABLES:
+        emptied(services, table)
 
 
 @contextlib.contextmanager
@@ -147,7 +199,7 @@ def made_keys(aws: Aws) -> Iterator[None]:
         name: wallet if name in names.WALLET_KEYS else wrapping for name in names.WALLET_KEYS + names.WRAPPING_KEYS
     }
     for name, spec in specs.items():
-        key_id = kms.create_key(**spec)["KeyMetadata"]["KeyId"]
+        key_id = kms.create_key(**spec, Tags=run_tags())["KeyMetadata"]["KeyId"]
         kms.create_alias(AliasName=names.key_alias(aws.prefix, name), TargetKeyId=key_id)
         made.append((names.key_alias(aws.prefix, name), key_id))
     try:
@@ -158,12 +210,30 @@ def made_keys(aws: Aws) -> Iterator[None]:
             kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
 
 
+def run_tags() -> list[dict[str, str]]:
+    return [{"TagKey": RUN_TAG, "TagValue": PREFIX_OF_RUN}]
+
+
+@contextlib.contextmanager
+def made_key(aws: Aws, **spec: str) -> Iterator[str]:
+    """A key of the test's own, without an alias -> its id."""
+    kms = aws.client("kms")
+    key_id = str(kms.create_key(**spec, Tags=run_tags())["KeyMetadata"]["KeyId"])
+    try:
+        yield key_id
+    finally:
+        kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
+
+
 def make_bucket(aws: Aws, name: str) -> None:
-    """The bucket of checkpoints, with versions and object lock, as terraform makes it; what is locked in it stays."""
+    """The bucket of checkpoints, with versions, as terraform makes it, and locked where nobody has to clear it away."""
     s3 = aws.client("s3")
-    s3.create_bucket(
-        Bucket=name, ObjectLockEnabledForBucket=True, CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
+    region = s3.meta.region_name
+    placed = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=not REAL, **placed)
+    if REAL:
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return
     rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Years": 1}}
     s3.put_object_lock_configuration(
         Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}

@@ -19,19 +19,19 @@ from gateways.aws.session import Aws
 from gateways.aws.webhook_outbox import DynamoWebhookOutbox
 from gateways.postgres.connections import Connections
 from gateways.postgres.unsettled_webhooks import UnsettledWebhooks
-from gateways.settings import Settings, load
+from gateways.settings import load
 from tests.contracts.tables import HASH, LATER, NOW, api_key, delivery, tried
-from tests.support.aws import CREDENTIALS, REGION, emptied, made_tables
+from tests.support.aws import CREDENTIALS, REGION, emptied
 from tests.support.history import ALICE, BOB
 from tests.support.http_server import Answered, Asked, HttpServer, serving
 from tests.support.postgres import Database
 
+pytestmark = pytest.mark.asks("dynamodb")
+
 
 @pytest.fixture
-def aws(aws_settings: Settings) -> Iterator[Aws]:
-    services = Aws(aws_settings)
-    with made_tables(services):
-        yield services
+def aws(tables: Aws) -> Aws:
+    return tables
 
 
 @pytest.fixture

@@ -17,9 +17,11 @@ from gateways.user_error import UserError
 from signers.keys.derivation import deposit_path
 from signers.keys.keys import KeyNotHeld
 from signers.keys.kms import KmsKey, KmsKeys, UnfitKey, point_of
-from tests.support.aws import CREDENTIALS, REGION, made_keys
+from tests.support.aws import CREDENTIALS, REGION, made_key, made_keys
 from tests.support.curve import recovered
 from tests.support.http_server import Answered, Asked, serving
+
+pytestmark = pytest.mark.asks("kms")
 
 
 @pytest.fixture
@@ -77,9 +79,9 @@ def test_a_seed_that_is_wrapped_anew_has_the_same_addresses(aws: Aws) -> None:
     """Under another wrapping key, too: its name in every key id stays."""
     kms, alias = Kms(aws), key_alias(aws.prefix, SEED)
     opened = seed.unwrap(kms, alias, seed.make(kms, alias))
-    other = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
-    kept = seed.wrap_again(kms, other, opened)
-    again = seed.unwrap(kms, other, kept)
+    with made_key(aws) as other:
+        kept = seed.wrap_again(kms, other, opened)
+        again = seed.unwrap(kms, other, kept)
     assert again == opened
     key_id = f"kms:{opened.seed_id}:{deposit_path(3)}"
     assert KmsKeys(kms, *again).key(key_id).address == KmsKeys(kms, *opened).key(key_id).address
@@ -95,8 +97,7 @@ def test_a_key_that_is_not_there_is_a_sentence(aws: Aws) -> None:
 
 def test_a_key_of_another_kind_is_no_wallet(aws: Aws) -> None:
     """A key on another curve is refused before anything is asked of it."""
-    other = aws.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
-    with pytest.raises(UnfitKey):
+    with made_key(aws, KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY") as other, pytest.raises(UnfitKey):
         KmsKey(Kms(aws), other)
 
 

@@ -22,6 +22,8 @@ from gateways.user_error import UserError
 from tests.support.aws import CREDENTIALS, REGION, made_queues
 from tests.support.http_server import Answered, Asked, HttpServer, serving
 
+pytestmark = pytest.mark.asks("sqs")
+
 NAME = "deposit-events"
 
 

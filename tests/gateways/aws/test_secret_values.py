@@ -20,6 +20,8 @@ from signers.keys.kms import KmsKeys
 from tests.gateways.cli.test_app import counterfoil
 from tests.support.aws import made_keys, made_secrets
 
+pytestmark = pytest.mark.asks("secretsmanager", "kms")
+
 
 @pytest.fixture
 def empty(aws_settings: Settings) -> Iterator[Settings]:
