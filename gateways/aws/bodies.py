@@ -24,6 +24,11 @@ def text_of(body: bytes) -> str:
     return BASE64 + base64.b64encode(body).decode()
 
 
+def sent_bytes(body: bytes) -> int:
+    """How much of a message's size this body takes, in the form in which it is sent."""
+    return len(text_of(body).encode())
+
+
 def bytes_of(text: str) -> bytes:
     """The body that text_of was given; what somebody else has sent is given as it is, and is believed nothing."""
     if text.startswith(BASE64):

@@ -14,8 +14,9 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from core.ports.unavailable import Unavailable
+from gateways.aws.error_codes import meaning_of, remedy
 from gateways.aws.names import Table
-from gateways.aws.outages import OURS, code_of, reaching
+from gateways.aws.outages import code_of, reaching
 from gateways.aws.session import Aws
 
 Item = dict[str, Any]
@@ -31,6 +32,7 @@ ROUNDS_MAX: Final = 8
 """How often what a batch left over is asked for again."""
 _NAME: Final = re.compile(r"#(\w+)")
 _CONDITION: Final = "ConditionalCheckFailed"
+_CONFLICT: Final = "TransactionConflict"
 _CANCELLED: Final = "TransactionCanceledException"
 
 
@@ -166,12 +168,19 @@ class Items:
         except ClientError as error:
             if code_of(error) != _CANCELLED:
                 raise
-            codes = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-            if OURS & set(codes):
-                raise
-            if set(codes) - {None, "None", _CONDITION, "TransactionConflict"}:
-                raise Unavailable(f"{self.name} cancelled a transaction: {codes}") from error
-            raise Cancelled(frozenset(n for n, code in enumerate(codes) if code == _CONDITION)) from error
+            raise self._cancelled(error, error.response.get("CancellationReasons", [])) from error
+
+    def _cancelled(self, error: Exception, reasons: Sequence[Mapping[str, Any]]) -> Exception:
+        """What cancelled a transaction, reason by reason: what no repetition mends goes before what one may."""
+        codes = [str(reason.get("Code") or "None") for reason in reasons]
+        meanings = {code: meaning_of(code) for code in codes if code not in ("None", _CONDITION, _CONFLICT)}
+        if "ours" in meanings.values():
+            return error
+        if not meanings and set(codes) & {_CONDITION, _CONFLICT}:
+            return Cancelled(frozenset(n for n, code in enumerate(codes) if code == _CONDITION))
+        worst = sorted(meanings, key=lambda code: meanings[code] != "operator")[:1] or ["for no reason that it names"]
+        told = [reason["Message"] for reason in reasons if reason.get("Code") == worst[0] and reason.get("Message")]
+        return Unavailable(f"{self.name} cancelled a transaction: {' '.join(worst + told[:1])}{remedy(worst[0])}")
 
     def _put(self, item: Item, condition: str, values: Mapping[str, Any]) -> Item:
         return {"TableName": self.name, "Item": item_of(item), **expressions(values, ConditionExpression=condition)}

@@ -14,6 +14,8 @@ DEAD: Final = "-dead"
 
 MESSAGE_BYTES_MAX: Final = 1_048_576
 """MaximumMessageSize, of a queue and of its dead letters: the most SQS takes, for a message and for a batch."""
+BODY_BYTES_MAX: Final = MESSAGE_BYTES_MAX - 8_192
+"""Of a body, in the form in which it is sent: reason, group and attempts of a dead letter count, too."""
 VISIBILITY_S: Final = 60
 RETENTION_S: Final = 14 * 24 * 3600
 """Of a queue and of its dead letters: the longest there is."""

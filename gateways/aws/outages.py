@@ -1,9 +1,6 @@
 """Which errors of AWS say "not now": the one place where they become Unavailable, for every adapter.
 
-What our own bytes cause is a defect: a parameter that no service takes, a message that is too large. All else comes from
-outside and ends there: a service that is busy, down or out of reach, credentials that are unknown or have run out, a right
-that was taken, a key that is disabled, a clock that is off, a table that is being restored. What is not known is taken for
-that, too: it is waited for, and rings where it lasts.
+error_codes.py says what each code means. What our own bytes cause is a defect; all else comes from outside and ends there.
 """
 
 from collections.abc import Iterator
@@ -15,116 +12,7 @@ from botocore.exceptions import ValidationError as InvalidSetting
 from botocore.parsers import ResponseParserError
 
 from core.ports.unavailable import Unavailable
-
-OURS: Final = frozenset(
-    {
-        # every service
-        "InvalidAction",
-        "InvalidParameterCombination",
-        "InvalidParameterException",
-        "InvalidParameterValue",
-        "MalformedQueryString",
-        "MissingAction",
-        "MissingParameter",
-        "SerializationException",
-        "UnknownOperationException",
-        "ValidationError",
-        "ValidationException",
-        # SQS
-        "BatchEntryIdsNotDistinct",
-        "BatchRequestTooLong",
-        "EmptyBatchRequest",
-        "InvalidAttributeName",
-        "InvalidAttributeValue",
-        "InvalidBatchEntryId",
-        "InvalidIdFormat",
-        "InvalidMessageContents",
-        "ReceiptHandleIsInvalid",
-        "TooManyEntriesInBatchRequest",
-        "UnsupportedOperation",
-        # DynamoDB
-        "ConditionalCheckFailedException",
-        "IdempotentParameterMismatchException",
-        "ItemCollectionSizeLimitExceeded",
-        "ItemCollectionSizeLimitExceededException",
-        # KMS
-        "AlreadyExistsException",
-        "IncorrectKeyException",
-        "InvalidAliasNameException",
-        "InvalidArnException",
-        "InvalidCiphertextException",
-        "InvalidKeyUsageException",
-        "UnsupportedOperationException",
-        # S3
-        "EntityTooLarge",
-        "InvalidArgument",
-        "InvalidBucketName",
-        "InvalidDigest",
-        "InvalidRequest",
-        "KeyTooLongError",
-        "MalformedXML",
-        "MethodNotAllowed",
-        "PreconditionFailed",
-    }
-)
-"""Codes that a call of this program has brought about. SQS' begin with AWS.SimpleQueueService, which is left out here."""
-
-_RIGHT: Final = "AWS does not allow it: look at the policy of this process' role, and of the key, queue or table"
-_CREDENTIALS: Final = "AWS does not know the credentials: look at the role of this machine, or AWS_ACCESS_KEY_ID"
-_CLOCK: Final = "the clocks differ: set this machine's"
-_KEY: Final = "the key cannot be used: enable it in KMS, or cancel its deletion"
-_GONE: Final = "it is not there: terraform makes it; AWS_REGION or AWS_PREFIX may differ"
-REMEDIES: Final = {
-    **dict.fromkeys(("AccessDenied", "AccessDeniedException", "KmsAccessDenied", "NotAuthorized"), _RIGHT),
-    **dict.fromkeys(
-        (
-            "AuthFailure",
-            "ExpiredToken",
-            "ExpiredTokenException",
-            "IncompleteSignature",
-            "InvalidAccessKeyId",
-            "InvalidClientTokenId",
-            "InvalidToken",
-            "MissingAuthenticationToken",
-            "MissingAuthenticationTokenException",
-            "OptInRequired",
-            "TokenRefreshRequired",
-            "UnrecognizedClientException",
-        ),
-        _CREDENTIALS,
-    ),
-    **dict.fromkeys(
-        ("InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch"),
-        f"{_CLOCK}, if the credentials are right",
-    ),
-    **dict.fromkeys(
-        (
-            "DecryptionFailure",
-            "DisabledException",
-            "EncryptionFailure",
-            "KMSInvalidStateException",
-            "KeyUnavailableException",
-            "KmsDisabled",
-            "KmsInvalidState",
-            "KMS.DisabledException",
-            "KMS.KMSInvalidStateException",
-        ),
-        _KEY,
-    ),
-    **dict.fromkeys(
-        (
-            "KmsNotFound",
-            "NoSuchBucket",
-            "NonExistentQueue",
-            "NotFoundException",
-            "QueueDeletedRecently",
-            "QueueDoesNotExist",
-            "ResourceNotFoundException",
-        ),
-        _GONE,
-    ),
-}
-"""What a person does about a code that does not pass by itself. Whatever else is not OURS passes, or is not known."""
+from gateways.aws.error_codes import OURS, remedy
 
 _OURS_BEFORE_ANY_CALL: Final = (ParamValidationError, InvalidSetting)
 
@@ -165,14 +53,10 @@ def refuse_failures(what: str, answer: dict[str, Any], forgiven: frozenset[str] 
             raise ValueError(f"{what} refuses an entry: {code} {message}")
     if failed:
         code, message = failed[0]
-        raise Unavailable(f"{what} failed {len(failed)} entries: {code}{_remedy(code)}")
+        raise Unavailable(f"{what} failed {len(failed)} entries: {code}{remedy(code)}")
 
 
 def _sentence(what: str, error: Exception) -> str:
     if isinstance(error, ClientError):
-        return f"{what} refuses for now: {str(error).rstrip('.')}{_remedy(code_of(error))}"
+        return f"{what} refuses for now: {str(error).rstrip('.')}{remedy(code_of(error))}"
     return f"{what} cannot be reached: {error}"
-
-
-def _remedy(code: str) -> str:
-    return f" ({REMEDIES[code]})" if code in REMEDIES else ""

@@ -4,6 +4,7 @@ Messages are deleted when their work is durable, never before. A receipt that ca
 somebody else's then, and is only done twice.
 """
 
+import logging
 import math
 import threading
 import time
@@ -12,22 +13,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from core.ports.queues import DeadLetter, Message, Received
 from gateways.aws.bodies import bytes_of, key_of, text_of
-from gateways.aws.dead_letters import DeadLetters
-from gateways.aws.names import MESSAGE_BYTES_MAX, VISIBILITY_S, dead_queue_name, queue_name
+from gateways.aws.dead_letters import TOO_LATE, DeadLetters, TooLarge
+from gateways.aws.names import BODY_BYTES_MAX, MESSAGE_BYTES_MAX, VISIBILITY_S, dead_queue_name, queue_name
 from gateways.aws.outages import reaching, refuse_failures
 from gateways.aws.session import Aws
 from gateways.lease import held
+from gateways.postgres.set_aside_letters import SetAsideLetters
 from gateways.telemetry.turns import trace_header
+
+log = logging.getLogger(__name__)
 
 BATCH_MAX: Final = 10
 """Entries of one call."""
 POLL_S: Final = 5
 """How long an empty queue is waited for: an idle receiver then costs 12 calls a minute."""
+ASIDE_MAX: Final = 1_000
+"""Letters in the database that one look for some of them reads."""
 RENEWALS: Final = 3
 """How often a message is held anew within its visibility timeout."""
-_TOO_LATE: Final = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
 
 
 class _InFlight(NamedTuple):
@@ -43,12 +50,21 @@ class _InFlight(NamedTuple):
 class SqsQueue:
     """The port `Queue`. After a receive that found something the next one does not wait: so many make one batch."""
 
-    def __init__(self, aws: Aws, name: str, *, visibility_s: float = VISIBILITY_S, poll_s: int = 0) -> None:
+    def __init__(
+        self,
+        aws: Aws,
+        name: str,
+        *,
+        visibility_s: float = VISIBILITY_S,
+        poll_s: int = 0,
+        aside: SetAsideLetters | None = None,
+    ) -> None:
         self._sqs = aws.client("sqs")
         self._name = queue_name(aws.prefix, name)
         self._dead_name = dead_queue_name(aws.prefix, name)
         self._visibility_s = math.ceil(visibility_s)
         self._poll_s = poll_s
+        self._aside = aside
         self._found = False
         self._lock = threading.Lock()
         self._urls: dict[str, str] = {}
@@ -116,7 +132,7 @@ class SqsQueue:
         with self._lock:
             poison = self._flying.get(receipt)
         if poison is not None:
-            self._dead.put(poison.message_id, poison.body, poison.group, poison.attempts, reason)
+            self._lay_down(poison.message_id, poison.body, poison.group, poison.attempts, reason)
             self.delete([receipt])
 
     def bury_part(self, receipt: str, part: int, body: bytes, group: str, reason: str) -> None:
@@ -124,22 +140,51 @@ class SqsQueue:
         with self._lock:
             whole = self._flying.get(receipt)
         if whole is not None:
-            self._dead.put(f"{whole.message_id}-{part}", text_of(body), group, whole.attempts, reason)
+            self._lay_down(f"{whole.message_id}-{part}", text_of(body), group, whole.attempts, reason)
+
+    def _lay_down(self, message_id: str, body: str, group: str, attempts: int, reason: str) -> None:
+        """Into the dead letters; into the database where SQS does not take it for what it is: it would come for ever."""
+        try:
+            self._dead.put(message_id, body, group, attempts, reason)
+        except (TooLarge, ClientError) as refused:
+            if self._aside is None:
+                raise
+            self._aside.put(message_id, bytes_of(body), group, attempts, f"{reason} [set aside here: {refused}]")
 
     def dead(self, limit: int) -> list[DeadLetter]:
-        return self._dead.look(limit)
+        """Those in SQS, then those that it does not take."""
+        found = self._dead.look(limit)
+        return found + (self._aside.look(limit - len(found)) if self._aside and len(found) < limit else [])
 
     def redrive(self, ids: Sequence[str]) -> int:
         """The key is a new one: under its old one SQS would take a message of the last minutes for a repeated one."""
+        sent = self._redrive_aside(frozenset(ids))
+        left = [each for each in ids if each not in sent]
+        return len(sent) + (self._dead.take_out(left, self._again) if left else 0)
 
-        def again(letter: DeadLetter) -> None:
-            entry = {"MessageBody": text_of(letter.body), "MessageGroupId": letter.group}
-            self._send([{"Id": "0", **entry, "MessageDeduplicationId": f"redrive:{letter.id}"}])
+    def _again(self, letter: DeadLetter) -> None:
+        entry = {"MessageBody": text_of(letter.body), "MessageGroupId": letter.group}
+        self._send([{"Id": "0", **entry, "MessageDeduplicationId": f"redrive:{letter.id}"}])
 
-        return self._dead.take_out(ids, again)
+    def _redrive_aside(self, wanted: frozenset[str]) -> set[str]:
+        """Of those in the database -> the ids of what SQS took; the rest stays there."""
+        sent: set[str] = set()
+        if self._aside is None:
+            return sent
+        for letter in self._aside.look(ASIDE_MAX):
+            if letter.id not in wanted:
+                continue
+            try:
+                self._again(letter)
+            except (ClientError, ValueError) as refused:
+                log.warning("the dead letter %s stays in the database: %s", letter.id, refused)
+                continue
+            self._aside.remove(letter.id)
+            sent.add(letter.id)
+        return sent
 
     def dead_depth(self) -> int:
-        return self._depth(self._dead_name)
+        return self._depth(self._dead_name) + (self._aside.depth() if self._aside else 0)
 
     def depth(self) -> int:
         return self._depth(self._name)
@@ -171,7 +216,7 @@ class SqsQueue:
             ]
             with reaching(self._name):
                 answer = getattr(self._sqs, operation)(QueueUrl=self._url(self._name), Entries=entries)
-            refuse_failures(self._name, answer, forgiven=_TOO_LATE)
+            refuse_failures(self._name, answer, forgiven=TOO_LATE)
 
     def _forget(self, receipts: Iterable[str]) -> None:
         with self._lock:
@@ -192,12 +237,12 @@ class SqsQueue:
 
 
 def _batches(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Ten at most, and no more than one call may carry. Raises ValueError for a message that none can."""
+    """Ten at most, and no more than one call may carry. Raises ValueError for a message that could not be buried."""
     batch: list[dict[str, Any]] = []
     room = MESSAGE_BYTES_MAX
     for entry in entries:
         size = len(entry["MessageBody"].encode())
-        if size > MESSAGE_BYTES_MAX:
+        if size > BODY_BYTES_MAX:
             raise ValueError(f"a message of {size} bytes does not fit into a queue")
         if len(batch) == BATCH_MAX or size > room:
             yield batch

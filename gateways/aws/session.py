@@ -8,6 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import NoRegionError
 
+from core.ports.unavailable import Unavailable
 from gateways.settings import Settings
 from gateways.user_error import UserError
 
@@ -29,6 +30,12 @@ class Aws:
         self.client = cache(self._client)
 
     def _client(self, service: str) -> Any:
+        """Raises Unavailable without credentials: a client that was made without any would have none for its whole life."""
+        if self._session.region_name and self._session.get_credentials() is None:
+            raise Unavailable(
+                "AWS: no credentials are at hand yet: this machine's metadata service is slow, it has no role, or"
+                " AWS_ACCESS_KEY_ID is not set"
+            )
         config = Config(
             connect_timeout=CONNECT_S,
             read_timeout=READ_S,

@@ -1,6 +1,6 @@
 """What the relay sends to projectors: parts of the history, whole or as a prompt to pull them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from eventsourcing.postgres import PostgresDatastore
@@ -36,11 +36,21 @@ class Prompts:
 
 
 class FullSegments:
-    """One segment per seal with the events as they are stored; one that SQS could not carry is a prompt."""
+    """One segment per seal with the events as they are stored; one that SQS could not carry is a prompt.
 
-    def __init__(self, store: PostgresDatastore, *, bytes_max: int = SEGMENT_BYTES_MAX) -> None:
+    `sent_bytes` measures it in the form in which the queue sends it.
+    """
+
+    def __init__(
+        self,
+        store: PostgresDatastore,
+        *,
+        bytes_max: int = SEGMENT_BYTES_MAX,
+        sent_bytes: Callable[[bytes], int] = len,
+    ) -> None:
         self._datastore = store
         self._bytes_max = bytes_max
+        self._sent_bytes = sent_bytes
 
     def between(self, after: int, upto: int) -> Sequence[Segment]:
         with reachable("the event store"):
@@ -59,7 +69,7 @@ class FullSegments:
     def _segment(self, seal: Seal, events: Sequence[EventFields]) -> Segment:
         hashes = {"prev_hash": seal.previous.hex(), "hash": seal.hash.hex()}
         full = Segment(first=seal.first, last=seal.last, **hashes, events=tuple(events))
-        return full if len(full.encode()) <= self._bytes_max else Segment(first=seal.first, last=seal.last)
+        return full if self._sent_bytes(full.encode()) <= self._bytes_max else Segment(first=seal.first, last=seal.last)
 
 
 def _prompts_around(segments: Sequence[Segment], after: int, upto: int) -> Sequence[Segment]:

@@ -82,7 +82,24 @@ class ActLog:
         except Unavailable as error:  # what was done stands; its entries wait here
             log.warning("%d entries of the log of acts wait to be written: %s", len(self._kept), error)
             return
+        except Exception as error:  # what was done stands, and its process goes on: it would do it a second time
+            log.warning("the log of acts refuses one of %d entries: %r", len(self._kept), error)
+            self._note_each()
+            return
         self._kept.clear()
+
+    def _note_each(self) -> None:
+        """One by one; what the log refuses for what it is, is told here and nowhere else."""
+        while self._kept:
+            entry = self._kept[0]
+            try:
+                self.audit.add([entry])
+            except Unavailable as error:
+                log.warning("%d entries of the log of acts wait to be written: %s", len(self._kept), error)
+                return
+            except Exception:
+                log.exception("the log of acts does not take that %s %s: %s", entry.actor_id, entry.action, entry.data)
+            self._kept.popleft()
 
 
 class AuditedLedger:

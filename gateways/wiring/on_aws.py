@@ -7,10 +7,11 @@ from pydantic import SecretStr
 from core.ports.queues import Queue
 from gateways.aws.api_keys import DynamoApiKeys
 from gateways.aws.audit_log import DynamoAuditLog
+from gateways.aws.bodies import sent_bytes
 from gateways.aws.bundles import BundledQueue
 from gateways.aws.idempotency_keys import DynamoIdempotencyKeys
 from gateways.aws.logins import database_of
-from gateways.aws.names import FOR_API, FOR_NODE, MESSAGE_BYTES_MAX
+from gateways.aws.names import BODY_BYTES_MAX, FOR_API, FOR_NODE
 from gateways.aws.queue import POLL_S, SqsQueue
 from gateways.aws.secrets import AwsSecrets, SecretStore
 from gateways.aws.session import Aws
@@ -18,6 +19,7 @@ from gateways.aws.webhook_outbox import DynamoWebhookOutbox
 from gateways.postgres.event_store import PostgresEventStore
 from gateways.postgres.roles import API, OBSERVER, SIGNER
 from gateways.postgres.segments import FullSegments
+from gateways.postgres.set_aside_letters import SetAsideLetters
 from gateways.postgres.unsettled_webhooks import UnsettledWebhooks
 from gateways.queues import DEPOSIT_EVENTS, PAYOUT_REQUESTS, QUEUES
 from gateways.settings import Settings
@@ -45,17 +47,17 @@ def aws(settings: Settings, role: str) -> Platform:
         idempotency_keys=DynamoIdempotencyKeys(services),
         outbox=outbox,
         audit=DynamoAuditLog(services),
-        queues={name: queue(services, name) for name in QUEUES},
-        segments=FullSegments(base.store.datastore, bytes_max=MESSAGE_BYTES_MAX),
+        queues={name: queue(services, name, SetAsideLetters(connections, name)) for name in QUEUES},
+        segments=FullSegments(base.store.datastore, bytes_max=BODY_BYTES_MAX, sent_bytes=sent_bytes),
         close=close,
     )
 
 
-def queue(services: Aws, name: str) -> Queue:
+def queue(services: Aws, name: str, aside: SetAsideLetters) -> Queue:
     """A queue as its receiver wants it: the signer has more to do than to wait for one, recorder and projectors have not."""
     if name == DEPOSIT_EVENTS:
-        return BundledQueue(SqsQueue(services, name, poll_s=POLL_S))
-    return SqsQueue(services, name, poll_s=0 if name == PAYOUT_REQUESTS else POLL_S)
+        return BundledQueue(SqsQueue(services, name, poll_s=POLL_S, aside=aside))
+    return SqsQueue(services, name, poll_s=0 if name == PAYOUT_REQUESTS else POLL_S, aside=aside)
 
 
 def with_secrets(settings: Settings, role: str, secrets: SecretStore) -> Settings:

@@ -205,10 +205,27 @@ locals {
         Condition = { StringEquals = { "kms:KeySpec" = "ECC_SECG_P256K1", "kms:KeyUsage" = "SIGN_VERIFY" } }
       },
       {
+        # By this tag a key is found that was made and has no alias yet; nothing else may be written as a tag.
+        Sid      = "TagsPayinKeys"
+        Effect   = "Allow"
+        Action   = ["kms:TagResource"]
+        Resource = ["arn:${var.partition}:kms:${var.region}:${var.account_id}:key/*"]
+        Condition = {
+          StringEquals                = { "aws:RequestTag/counterfoil" = "${var.prefix}payin" }
+          "ForAllValues:StringEquals" = { "aws:TagKeys" = ["counterfoil"] }
+        }
+      },
+      {
         Sid      = "FindsPayinKeys"
         Effect   = "Allow"
-        Action   = ["kms:ListAliases"]
+        Action   = ["kms:ListAliases", "kms:ListKeys"]
         Resource = ["*"]
+      },
+      {
+        Sid      = "KnowsPayinKeysByTheirTag"
+        Effect   = "Allow"
+        Action   = ["kms:ListResourceTags", "kms:DescribeKey"]
+        Resource = ["arn:${var.partition}:kms:${var.region}:${var.account_id}:key/*"]
       },
       {
         Sid      = "NamesPayinKeys"

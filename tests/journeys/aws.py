@@ -111,6 +111,8 @@ def beyond_its_access(call: Call, prefix: str) -> bool:
                 return operation not in (
                     "CreateKey",
                     "ListAliases",
+                    "ListKeys",
+                    "ListResourceTags",
                     "CreateAlias",
                     "GetPublicKey",
                     "Sign",

@@ -1,9 +1,8 @@
 """`make stand-ins`: the tests that ask AWS, on what is named; then their table, and whatever was left is removed."""
 
 import os
+import subprocess
 import sys
-
-import pytest
 
 from tests.stand_ins.clearing import clear
 from tests.stand_ins.named import Unusable, apply, named
@@ -21,10 +20,11 @@ def main(arguments: list[str]) -> int:
         print(f"{service:<16}{url}", flush=True)
     print(f"everything begins with {run.prefix}\n", flush=True)
     apply(run)
+    command = [sys.executable, "-m", "pytest", "-p", "tests.stand_ins.plugin", "--tb=no", "-rN", *(arguments or WHERE)]
     try:
-        return int(
-            pytest.main(["-p", "tests.stand_ins.plugin", "-p", "no:cacheprovider", "--tb=no", *(arguments or WHERE)])
-        )
+        return subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        return 130
     finally:
         for told in clear(run.prefix, frozenset(run.where)):
             print(told, flush=True)

@@ -3,9 +3,13 @@
 import os
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
+from botocore.httpsession import URLLib3Session
+
+from tests.support.aws import endpoint_variable
 
 NAMED: Final = frozenset(os.environ["COUNTERFOIL_STAND_INS"].split())
 SHORT: Final = {"passed": "pass", "failed": "FAIL", "skipped": "skip"}
@@ -13,6 +17,35 @@ _OF_AWS: Final = ("aws", "dynamodb", "s3", "")
 
 outcomes: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 reasons: dict[tuple[str, str], str] = {}
+
+
+requests: Counter[str] = Counter()
+"""By the host that was asked: a table of a stand-in that nobody asked would be a lie."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    send = URLLib3Session.send
+
+    def counted(self: URLLib3Session, request: Any) -> Any:
+        requests[urlsplit(request.url).netloc] += 1
+        return send(self, request)
+
+    URLLib3Session.send = counted
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if unasked():
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+
+def unasked() -> list[str]:
+    """Named services that tests passed for and that nobody asked."""
+    found = []
+    for service in {name for _, services in outcomes for name in services.split()}:
+        url = os.environ.get(endpoint_variable(service)) or os.environ.get("AWS_ENDPOINT_URL", "")
+        if url and not requests[urlsplit(url).netloc]:
+            found.append(f"{service} at {url}")
+    return found
 
 
 def services_of(item: pytest.Item) -> frozenset[str]:
@@ -39,7 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def row_of(item: pytest.Item) -> str:
     """Its class, or the file of tests that have none."""
     kind = getattr(item, "cls", None)
-    return kind.__name__ if kind else Path(item.path).stem.removeprefix("test_") + " (AWS' own ways)"
+    return kind.__name__ if kind else "/".join(Path(item.path).parts[-2:])
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -60,5 +93,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for (row, services), counted in sorted(outcomes.items(), key=lambda each: (each[0][1], each[0][0])):
         numbers = "".join(f"{counted[outcome]:>6}" for outcome in SHORT)
         terminalreporter.write_line(f"{row:<32}{services[:15]:<16}{numbers}")
+    terminalreporter.write_line("\nrequests  " + "\n          ".join(f"{n:>7}  {host}" for host, n in requests.items()))
+    for each in unasked():
+        terminalreporter.write_line(f"nobody asked {each}: what stands above was not proven on it")
+    alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for (row, name), reason in reasons.items():
-        terminalreporter.write_line(f"\nFAIL {row}: {name}\n     {reason[:300]}")
+        alike[row, reason].append(name)
+    for (row, reason), names in alike.items():
+        terminalreporter.write_line(f"\nFAIL {row}: {', '.join(names)}\n     {reason[:300]}")

@@ -230,8 +230,8 @@ def make_bucket(aws: Aws, name: str) -> None:
     s3 = aws.client("s3")
     region = s3.meta.region_name
     placed = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=not REAL, **placed)
-    if REAL:
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=not (REAL or "s3" in NAMED), **placed)
+    if REAL or "s3" in NAMED:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return
     rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Years": 1}}

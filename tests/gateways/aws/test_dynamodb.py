@@ -1,19 +1,20 @@
 """DynamoDB's own ways: what stands in the tables, what becomes of a table that lost everything, and of a busy service."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from botocore.exceptions import ClientError
 
 from core.ports.clients import AuditEntry, Delivery
 from core.ports.unavailable import Unavailable
 from gateways.aws import dynamodb, names, session, webhook_outbox
 from gateways.aws.api_keys import DynamoApiKeys
 from gateways.aws.audit_log import DynamoAuditLog
-from gateways.aws.dynamodb import Items, seconds, stamp, time_of
+from gateways.aws.dynamodb import Cancelled, Items, seconds, stamp, time_of
 from gateways.aws.idempotency_keys import DynamoIdempotencyKeys
 from gateways.aws.session import Aws
 from gateways.aws.webhook_outbox import DynamoWebhookOutbox
@@ -232,6 +233,40 @@ def test_a_transaction_that_was_throttled_is_a_shut_door(service: HttpServer, co
     items = items_at(service)
     with pytest.raises(Unavailable, match=code):
         items.transact([items.deleting(items.key("a", "b"), "attribute_exists(#account_id)")])
+
+
+def cancelled(service: HttpServer, *codes: str) -> Callable[[], None]:
+    """A transaction that is cancelled for these reasons."""
+    reasons = [{"Code": code, **({"Message": f"why {code}"} if code != "None" else {})} for code in codes]
+    body = {"__type": "com.amazonaws.dynamodb#TransactionCanceledException", "CancellationReasons": reasons}
+    service.answer = lambda _: answer({**body, "Message": "cancelled"}, 400)
+    items = items_at(service)
+    return lambda: items.transact([items.deleting(items.key("a", "b"), "attribute_exists(#account_id)")] * max(1, len(codes)))
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("codes", "error", "told"),
+    [
+        (("None", "ConditionalCheckFailed"), Cancelled, r"\[1\]"),
+        (("TransactionConflict", "None"), Cancelled, r"\[\]"),
+        (("ConditionalCheckFailed", "TransactionConflict"), Cancelled, r"\[0\]"),
+        (("ConditionalCheckFailed", "ThrottlingError"), Unavailable, "ThrottlingError why ThrottlingError"),
+        (("None", "AccessDenied"), Unavailable, "AccessDenied why .*policy of this process' role"),
+        (("ThrottlingError", "KMSInvalidStateException"), Unavailable, "KMSInvalidStateException .*enable it in KMS"),
+        (("None", "NobodyKnows"), Unavailable, "NobodyKnows .*does not know"),
+        (("None", "None"), Unavailable, "for no reason that it names"),
+        ((), Unavailable, "for no reason that it names"),
+        (("ConditionalCheckFailed", "ValidationError"), ClientError, "cancelled"),
+        (("AccessDenied", "ItemCollectionSizeLimitExceeded"), ClientError, "cancelled"),
+    ],
+)
+def test_why_a_transaction_was_cancelled_is_read_reason_by_reason(
+    service: HttpServer, codes: tuple[str, ...], error: type[Exception], told: str
+) -> None:
+    """What our bytes cause is a defect, before what a person mends, before what passes, before a condition."""
+    with pytest.raises(error, match=told):
+        cancelled(service, *codes)()
 
 
 @pytest.mark.fast

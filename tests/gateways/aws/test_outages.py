@@ -17,10 +17,11 @@ from gateways.aws import session
 from gateways.aws.api_keys import DynamoApiKeys
 from gateways.aws.audit_log import DynamoAuditLog
 from gateways.aws.checkpoint_archive import S3Archive
+from gateways.aws.error_codes import OURS, REMEDIES
 from gateways.aws.idempotency_keys import DynamoIdempotencyKeys
 from gateways.aws.kms import Kms
 from gateways.aws.names import FOR_API, HOT, key_alias
-from gateways.aws.outages import OURS, REMEDIES, is_outage, reaching, refuse_failures
+from gateways.aws.outages import is_outage, reaching, refuse_failures
 from gateways.aws.queue import SqsQueue
 from gateways.aws.secrets import FRESH_S, SecretStore
 from gateways.aws.session import Aws
@@ -47,7 +48,8 @@ IdempotentParameterMismatchException IncorrectKeyException InvalidAliasNameExcep
 InvalidAttributeName InvalidAttributeValue InvalidBatchEntryId InvalidCiphertextException InvalidIdFormat
 InvalidKeyUsageException InvalidMessageContents InvalidParameterException InvalidRequest
 ItemCollectionSizeLimitExceededException ReceiptHandleIsInvalid TooManyEntriesInBatchRequest UnsupportedOperation
-UnsupportedOperationException
+UnsupportedOperationException DryRunOperationException InvalidGrantTokenException InvalidMarkerException TagException
+MalformedPolicyDocumentException ResourceExistsException EncryptionTypeMismatch InvalidWriteOffset TooManyParts
 """
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from core.ports.queues import Message
 from core.ports.unavailable import Unavailable
 from gateways.aws import session
 from gateways.aws.bodies import bytes_of, key_of, text_of
-from gateways.aws.dead_letters import UNKNOWN
-from gateways.aws.names import MESSAGE_BYTES_MAX, VISIBILITY_S, queue_name
+from gateways.aws.dead_letters import REASON_MAX, UNKNOWN
+from gateways.aws.names import BODY_BYTES_MAX, VISIBILITY_S, queue_name
 from gateways.aws.queue import SqsQueue
 from gateways.aws.session import Aws
 from gateways.settings import Settings, load
@@ -92,16 +92,26 @@ def test_a_message_tells_x_ray_which_step_sent_it(aws: Aws) -> None:
 
 
 def test_a_call_carries_no_more_than_it_may(aws: Aws) -> None:
-    """Messages as large as the service takes go one by one, smaller ones together up to the same limit."""
+    """Messages as large as may be buried go one by one, smaller ones together up to what a call carries."""
     counted = Counted(aws)
     queue = counted.queue
-    queue.send([message(1, MESSAGE_BYTES_MAX), message(2, MESSAGE_BYTES_MAX), message(3, 400_000), message(4, 600_000)])
+    queue.send([message(1, BODY_BYTES_MAX), message(2, BODY_BYTES_MAX), message(3, 400_000), message(4, 600_000)])
     assert counted.calls == {"SendMessageBatch": 3}
     received = queue.receive(10)
-    assert [len(item.body) for item in received] == [MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX, 400_000, 600_000]
-    with pytest.raises(ValueError, match="1048577 bytes does not fit"):
-        queue.send([message(5, MESSAGE_BYTES_MAX + 1)])
+    assert [len(item.body) for item in received] == [BODY_BYTES_MAX, BODY_BYTES_MAX, 400_000, 600_000]
+    with pytest.raises(ValueError, match=f"{BODY_BYTES_MAX + 1} bytes does not fit"):
+        queue.send([message(5, BODY_BYTES_MAX + 1)])
     assert counted.calls["SendMessageBatch"] == 3
+
+
+def test_what_was_sent_can_be_buried_with_its_reason(aws: Aws) -> None:
+    """However large it is, and whatever letters the reason has."""
+    queue = SqsQueue(aws, NAME)
+    queue.send([message(1, BODY_BYTES_MAX, group="g" * 128)])
+    [item] = queue.receive(10)
+    queue.bury(item.receipt, "\u20ac" * 2_000)
+    [letter] = queue.dead(10)
+    assert (len(letter.body), letter.reason) == (BODY_BYTES_MAX, "\u20ac" * REASON_MAX)
 
 
 def test_only_an_empty_queue_is_waited_for(aws: Aws) -> None:

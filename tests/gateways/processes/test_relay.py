@@ -158,6 +158,20 @@ def test_full_segments_are_seals(full: FullSegments, ledger: Ledger, store: Post
     assert records == [record for record in store.read(0, head) if record.position in {r.position for r in records}]
 
 
+def test_a_segment_is_measured_as_it_is_sent(database: Database, ledger: Ledger) -> None:
+    """One that the queue would send in a form that does not fit is a prompt, and its size alone was none."""
+    head = append_history(ledger)
+    login = datastore(database.writer_url)
+    whole = FullSegments(login, bytes_max=100_000).between(0, head)
+    longest = max(len(segment.encode()) for segment in whole)
+    measured = FullSegments(login, bytes_max=longest, sent_bytes=lambda body: len(body) * 4 // 3).between(0, head)
+    login.close()
+    assert [segment.last for segment in whole if segment.last] == [segment.last for segment in measured if segment.last]
+    prompts = [segment for segment in measured if not segment.events]
+    assert 0 < len(prompts) < len(measured)
+    assert all(segment.events for segment in whole)
+
+
 def test_full_segments_of_a_part(full: FullSegments, ledger: Ledger) -> None:
     """Where a range begins or ends within a seal, prompts cover what no whole seal does."""
     head = append_history(ledger)

@@ -155,6 +155,24 @@ def test_entries_wait_while_the_log_is_shut() -> None:
 
 
 @pytest.mark.fast
+def test_an_entry_that_the_log_refuses_ends_nothing() -> None:
+    """The act is done: its process goes on, and the other entries are kept."""
+
+    class Picky(ShutLog):
+        def add(self, entries: Sequence[AuditEntry]) -> None:
+            if any(each.action == "two" for each in entries):
+                raise ValueError("an item of more than 400 KB")
+            super().add(entries)
+
+    log = Picky()
+    acts = ActLog(cast("AuditLog", log), "sweeps", "10.0.0.1")
+    acts.note([("operator", "one", {}), ("operator", "two", {}), ("operator", "three", {})])
+    log.shut = False
+    acts.note([("operator", "four", {})])
+    assert [each.action for each in log.taken] == ["one", "three", "four"]
+
+
+@pytest.mark.fast
 def test_a_refusal_is_no_act() -> None:
     """Only what was appended is noted."""
 

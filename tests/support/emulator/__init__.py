@@ -124,10 +124,13 @@ def serve(*, mended: bool = True) -> Any:
 
     if mended:
         from tests.support.emulator.fifo_queues import mended_sqs
+        from tests.support.emulator.refusals import Refusing, stricter_kms, stricter_sqs
 
         mended_sqs()
         mended_dynamodb()
         mended_kms()
+        stricter_sqs()
+        stricter_kms()
 
     class Handler(MotoRequestHandler):
         protocol_version = "HTTP/1.1"  # connections stay open: most of a call is otherwise their making
@@ -137,7 +140,8 @@ def serve(*, mended: bool = True) -> Any:
             """Say nothing."""
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    app = Listening(Failing(DomainDispatcherApplication(create_backend_app)))
+    app: Any = DomainDispatcherApplication(create_backend_app)
+    app = Listening(Failing(Refusing(app) if mended else app))
     return make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
 
 
