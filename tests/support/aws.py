@@ -80,8 +80,15 @@ def endpoint_variable(service: str) -> str:
 @contextlib.contextmanager
 def refusing(url: str, services: str, code: str, status: int = 400, **only: str) -> Iterator[None]:
     """The emulator at `url` refuses every call of these services, or those of an `operation` or a `process`, in this block."""
+    with failing(url, services, code=code, status=status, **only):
+        yield
+
+
+@contextlib.contextmanager
+def failing(url: str, services: str, **fault: Any) -> Iterator[None]:
+    """Its calls to these services meet this fault (tests/support/emulator/faults.py), in this block."""
     with httpx2.Client(base_url=url, timeout=HANG_S) as client:
-        faults = [{"service": service, "code": code, "status": status, **only} for service in services.split()]
+        faults = [{"service": service, **fault} for service in services.split()]
         client.put(FAILS, json=faults).raise_for_status()
         try:
             yield

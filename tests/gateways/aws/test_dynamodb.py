@@ -241,7 +241,9 @@ def cancelled(service: HttpServer, *codes: str) -> Callable[[], None]:
     body = {"__type": "com.amazonaws.dynamodb#TransactionCanceledException", "CancellationReasons": reasons}
     service.answer = lambda _: answer({**body, "Message": "cancelled"}, 400)
     items = items_at(service)
-    return lambda: items.transact([items.deleting(items.key("a", "b"), "attribute_exists(#account_id)")] * max(1, len(codes)))
+    return lambda: items.transact(
+        [items.deleting(items.key("a", "b"), "attribute_exists(#account_id)")] * max(1, len(codes))
+    )
 
 
 @pytest.mark.fast
