@@ -22,6 +22,7 @@ ALLOWED = {
     "support/patience.py": "waits for all the others",
     "support/emulator/__init__.py": "looks now and then whether its parent is still there",
     "support/emulator/fifo_queues.py": "is SQS, whose visibility is a matter of time",
+    "support/emulator/faults.py": "answers late on command",
     "live/__main__.py": "says how long each step took on somebody's chain",
     "simulation/__main__.py": "says how long its many runs took",
     "contracts/test_queue.py": "compares the first receives of a backlog with the last ones, twenty to one",

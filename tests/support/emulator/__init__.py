@@ -2,8 +2,9 @@
 
     python -m tests.support.emulator [COMMAND ...]
 
-Without a command it prints its URL and stays; with one it runs it in MODE=aws on this emulator and an embedded Postgres of
-its own, and ends with it. tests/contracts/test_emulator.py says, against moto as it comes, what is mended here and why.
+Without a command it prints its URL and stays; with one it runs it in MODE=aws on this emulator, or on what
+AWS_ENDPOINT_URL_<SERVICE> names, and an embedded Postgres of its own, and ends with it. tests/contracts/test_emulator.py
+says, against moto as it comes, what is mended here and why; test_emulator_refuses.py, what it refuses as AWS does.
 """
 
 import functools
@@ -15,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +69,8 @@ def mended_kms() -> None:
 
 
 ASKED: Final = "/what-was-asked"
+AT_FIRST: Final = "AWS is played on this machine:"
+AT_LAST: Final = "What each service did:"
 
 
 class Listening:
@@ -115,8 +118,11 @@ def resources_of(body: bytes) -> list[str]:
     return [str(each).rpartition("/" if "QueueUrl" in asked else "\0")[2] for each in (*names, *tables)]
 
 
-def serve(*, mended: bool = True) -> Any:
-    """moto's server in this process, on a free port of loopback -> the server, which runs until its `shutdown`."""
+def serve(*, mended: bool = True, around: Callable[[Any], Any] = lambda app: app) -> Any:
+    """moto's server in this process, on a free port of loopback -> the server, which runs until its `shutdown`.
+
+    `around` is put around moto itself, behind the faults.
+    """
     import logging
 
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -141,17 +147,16 @@ def serve(*, mended: bool = True) -> Any:
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app: Any = DomainDispatcherApplication(create_backend_app)
-    app = Listening(Failing(Refusing(app) if mended else app))
+    app = Listening(Failing(around(Refusing(app) if mended else app)))
     return make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
 
 
 def main(command: Sequence[str]) -> int:
     mended = "--as-it-comes" not in command
+    if mended and command:
+        return play(command)
     server = serve(mended=mended)
     url = f"http://127.0.0.1:{server.server_port}"
-    if mended and command:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return run_on_aws(command, url)
     print(url, flush=True)
     parent = os.getppid()
 
@@ -165,7 +170,29 @@ def main(command: Sequence[str]) -> int:
     return 0
 
 
-def run_on_aws(command: Sequence[str], url: str) -> int:
+def play(command: Sequence[str]) -> int:
+    """The command on AWS as it is played here; who plays what is said before, and what each service did behind it."""
+    from tests.support.emulator.counting import Counting, Mix
+
+    mixes: list[Mix] = []
+    counts: list[Counting] = []
+
+    def around(app: Any) -> Any:
+        mixes.append(Mix(app, os.environ))
+        counts.append(Counting(mixes[0]))
+        return counts[0]
+
+    server = serve(around=around)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(AT_FIRST, *mixes[0].told(), sep="\n", end="\n\n", flush=True)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # nobody's account is asked by accident
+    code = run_on_aws(command, f"http://127.0.0.1:{server.server_port}", counts[0].clear)
+    print("", AT_LAST, *counts[0].told(), sep="\n", flush=True)
+    return code
+
+
+def run_on_aws(command: Sequence[str], url: str, made: Callable[[], None]) -> int:
     """The command in MODE=aws, on the emulator at `url`, where all is as terraform and `counterfoil secrets make` leave it."""
     from gateways import settings
     from gateways.postgres.server import EmbeddedPostgres
@@ -180,6 +207,7 @@ def run_on_aws(command: Sequence[str], url: str) -> int:
             given["CHECKPOINT_BUCKET"] = "counterfoil-checkpoints"
             environment = {settings.PREFIX + name: value for name, value in given.items()}
             with made_everything(settings.load(environment), postgres.url):
+                made()
                 return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
         finally:
             postgres.stop()
