@@ -86,6 +86,7 @@ live: $(DEV)
 > @$(BIN)/python -m tests.live
 
 stand-ins: export YES := $(YES)
+stand-ins: export FAULTS := $(FAULTS)
 stand-ins: $(DEV)
 > @$(BIN)/python -m tests.stand_ins
 

@@ -46,7 +46,8 @@ def open_keys(platform: Platform, *, deposits: bool = False, awaited: bool = Fal
     """The wallets' keys, and with `deposits` those of deposit addresses, for which AWS must unwrap a seed.
 
     With `awaited` keys that cannot be opened now are opened where they first sign, if the wallets are known from before:
-    who has them watches what was sent meanwhile. Raises KeystoreUnusable, KeyNotHeld, UserError, Unavailable.
+    who has them watches what was sent meanwhile. Raises KeystoreUnusable, UserError, Unavailable: on AWS also for a key that is
+    not there.
     """
     if platform.settings.mode == "aws":
         opening = partial(_in_kms, platform.settings, deposits=deposits)
@@ -55,6 +56,10 @@ def open_keys(platform: Platform, *, deposits: bool = False, awaited: bool = Fal
         except (Unavailable, NotReady, KeyNotHeld) as error:
             known = registered_wallets(platform.store)
             if not awaited or not {"hot", "gas"} <= known.keys():
+                if isinstance(
+                    error, KeyNotHeld
+                ):  # KMS knows a new key and its alias after a while, or somebody makes it
+                    raise Unavailable(str(error)) from error
                 raise
             log.warning("the keys cannot be opened yet, what was sent is seen through meanwhile: %s", error)
             addresses = dict(known.values())

@@ -19,6 +19,8 @@ SAYS: Final = """Nothing is named that could stand in for AWS. Set one of these,
   AWS_PROFILE and YES=1        an account of your own, with AWS_REGION if the
                                profile has none
 
+FAULTS=1 plays the table of faults on what is named, too.
+
   for example: AWS_ENDPOINT_URL_SQS=http://127.0.0.1:9324 make stand-ins"""
 
 COST: Final = """This runs against AWS itself: account {account}, region {region}, as {arn}.
@@ -51,6 +53,7 @@ class Named(NamedTuple):
     def environment(self) -> dict[str, str]:
         """What tests/support/aws.py reads. Without an account no credentials of anybody's are at hand."""
         told = {"COUNTERFOIL_STAND_INS": " ".join(self.where), "COUNTERFOIL_STAND_INS_PREFIX": self.prefix}
+        told["COUNTERFOIL_STAND_INS_FAULTS"] = os.environ.get("FAULTS", "")
         if self.account:
             return {**told, "COUNTERFOIL_TEST_AWS": "1"}
         return {**told, **CREDENTIALS, "AWS_DEFAULT_REGION": REGION}

@@ -65,7 +65,7 @@ def test_a_run_prints_its_table_and_leaves_nothing() -> None:
         keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
         left = boto3.client("sqs", endpoint_url=url, region_name=REGION, **keys).list_queues().get("QueueUrls", [])
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "TestQueue                       sqs                  2     0     0" in done.stdout
+    assert "TestQueue                               sqs                  2     0     0" in done.stdout
     assert left == []
 
 

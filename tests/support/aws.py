@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 REAL = os.environ.get("COUNTERFOIL_TEST_AWS") == "1"
 NAMED = frozenset(os.environ.get("COUNTERFOIL_STAND_INS", "").split())
 """Services that others stand in for, as botocore calls them."""
+FAULTS = bool(NAMED) and os.environ.get("COUNTERFOIL_STAND_INS_FAULTS") == "1"
+"""Whether they are asked through the emulator, which fails on command."""
 PREFIX_OF_RUN = os.environ.get("COUNTERFOIL_STAND_INS_PREFIX", "cf")
 SERVICES = ("dynamodb", "kms", "s3", "secretsmanager", "sqs")
 RUN_TAG = "counterfoil-run"
@@ -61,8 +63,8 @@ def aws_url() -> Iterator[str]:
     if REAL:
         yield ""
         return
-    with emulator() as url:
-        if not NAMED:
+    with emulator(*(["--mix"] if FAULTS else [])) as url:
+        if not NAMED or FAULTS:
             yield url
             return
         with pytest.MonkeyPatch.context() as patch:

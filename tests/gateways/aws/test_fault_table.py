@@ -29,6 +29,7 @@ from tests.contracts.tables import LATER, delivery, tried
 from tests.gateways.aws.test_dynamodb import all_of
 from tests.gateways.aws.test_error_codes import SERVICES, called
 from tests.scanners.world import US, World
+from tests.support.aws import FAULTS as FAULTS_OF_NAMED
 from tests.support.aws import NAMED, REAL, failing, made_keys, made_queues, made_secrets, made_tables, make_bucket
 from tests.support.chain import SOLID_LAG, usdt_transfer
 
@@ -56,7 +57,7 @@ OF_KEYS: Final = {
 
 @pytest.fixture
 def aws(aws_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    if REAL or NAMED:
+    if REAL or (NAMED and not FAULTS_OF_NAMED):
         pytest.skip("nobody fails on command")
     monkeypatch.setattr(session, "TRIES_MAX", 1)
     monkeypatch.setattr(dynamodb.time, "sleep", lambda _: None)
@@ -245,8 +246,8 @@ WORK: Final[dict[str, tuple[str, Any]]] = {
     "checkpoints": ("s3", checkpoints),
 }
 ROWS: Final = [
-    *itertools.product(WORK, FAULTS),
-    *itertools.product(["signatures"], OF_KEYS),
+    pytest.param(name, fault, marks=pytest.mark.asks(WORK[name][0]))
+    for name, fault in (*itertools.product(WORK, FAULTS), *itertools.product(["signatures"], OF_KEYS))
 ]
 
 
@@ -262,7 +263,7 @@ def test_the_work_goes_on_by_itself(aws: Aws, hasty: Aws, aws_url: str, name: st
 
 
 DENIED: Final = [
-    (name, operation)
+    pytest.param(name, operation, marks=pytest.mark.asks(service))
     for name, (service, _) in WORK.items()
     for of, operation in sorted(called())
     if of == service and service != "s3"  # whose operations are told by their paths alone
@@ -281,6 +282,7 @@ def test_a_right_that_is_missing_for_a_while_stops_nothing(aws: Aws, aws_url: st
 # What a queue may do with messages
 
 
+@pytest.mark.asks("sqs")
 def test_a_queue_that_is_deleted_and_made_again_loses_nothing(aws: Aws) -> None:
     """What was in it is told again by the observer, and credited once."""
     with made_queues(aws, (QUEUE,)):
@@ -300,6 +302,7 @@ def test_a_queue_that_is_deleted_and_made_again_loses_nothing(aws: Aws) -> None:
         assert world.balance() == 5
 
 
+@pytest.mark.asks("sqs")
 @pytest.mark.parametrize("how", ["late by five minutes", "out of order"])
 def test_messages_that_come_again_or_otherwise_are_credited_once(aws: Aws, how: str) -> None:
     """Behind the window in which SQS knows a repeated key, or in any order, each in a group of its own."""

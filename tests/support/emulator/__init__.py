@@ -152,10 +152,10 @@ def serve(*, mended: bool = True, around: Callable[[Any], Any] = lambda app: app
 
 
 def main(command: Sequence[str]) -> int:
-    mended = "--as-it-comes" not in command
-    if mended and command:
+    flags = {"--as-it-comes", "--mix"} & {*command}
+    if command and not flags:
         return play(command)
-    server = serve(mended=mended)
+    server = serve(mended="--as-it-comes" not in flags, around=mixed if "--mix" in flags else lambda app: app)
     url = f"http://127.0.0.1:{server.server_port}"
     print(url, flush=True)
     parent = os.getppid()
@@ -168,6 +168,13 @@ def main(command: Sequence[str]) -> int:
     threading.Thread(target=end_with_parent, daemon=True).start()
     server.serve_forever()
     return 0
+
+
+def mixed(app: Any) -> Any:
+    """What the environment names is asked there, so that faults on command can be had of it, too."""
+    from tests.support.emulator.counting import Mix
+
+    return Mix(app, os.environ)
 
 
 def play(command: Sequence[str]) -> int:
