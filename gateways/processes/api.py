@@ -30,7 +30,12 @@ PROCESS: Final = Process(
     API,
     needs=(*DATABASE, "HTTP_HOST", "HTTP_PORT"),
     access=Access(
-        tables=(API_KEYS, IDEMPOTENCY_KEYS, WEBHOOK_EVENTS, AUDIT_LOGS),
+        tables={
+            API_KEYS: ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"),
+            IDEMPOTENCY_KEYS: ("PutItem", "UpdateItem", "DeleteItem"),
+            WEBHOOK_EVENTS: ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"),
+            AUDIT_LOGS: ("Query",),
+        },
         secrets=(FOR_API, FOR_WEBHOOKS, FOR_STATEMENTS, FOR_NODE),
         logins=(API, READER),
     ),

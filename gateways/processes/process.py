@@ -3,8 +3,8 @@
 Each process says all of this once, in the file of its name beside this one.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from gateways.aws.names import Table
@@ -24,7 +24,8 @@ class Access:
     sends: tuple[str, ...] = ()
     receives: tuple[str, ...] = ()
     """Which includes deleting, extending, and sending to the queue's dead letters."""
-    tables: tuple[Table, ...] = ()
+    tables: Mapping[Table, tuple[str, ...]] = field(default_factory=dict)
+    """Table -> the actions of DynamoDB that it asks for there, a transaction's one by one."""
     audits: bool = True
     """Whether it may put into audit_logs, as every process notes what it does; only the API, which has the table, reads it."""
     secrets: tuple[str, ...] = ()
@@ -41,8 +42,8 @@ class Access:
     """Whether it may put objects into the bucket of checkpoints, and read them; nobody may remove or replace one."""
     reads_archive: bool = False
     """Whether it may read them, and nothing more."""
-    payin_keys: bool = False
-    """With PAYIN_KEYS=kms: makes keys with payin aliases, or signs with them."""
+    payin_keys: Literal["", "makes", "signs"] = ""
+    """With PAYIN_KEYS=kms: whether it makes keys with payin aliases, or signs with them; nobody does both."""
 
 
 @dataclass(frozen=True)

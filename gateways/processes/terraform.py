@@ -6,7 +6,7 @@ Each process gets a machine group, an IAM role and a security group that allow w
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from gateways.aws import names
@@ -45,8 +45,8 @@ def _entry(process: Process) -> dict[str, Any]:
         "role": process.role,
         "signer": is_signer(process),
         **asdict(process.deployment),
-        **asdict(access),
-        "tables": [table.name for table in access.tables],
+        **{each.name: getattr(access, each.name) for each in fields(access)},
+        "tables": {table.name: actions for table, actions in access.tables.items()},
         "secrets": [names.secret_name("", secret) for secret in secrets],
     }
 

@@ -38,7 +38,22 @@ PROCESS: Final = Process(
     "Signs and delivers webhooks.",
     WEBHOOKS,
     needs=DATABASE,
-    access=Access(tables=(WEBHOOK_EVENTS,), secrets=(FOR_WEBHOOKS,), logins=(WEBHOOKS, READER)),
+    access=Access(
+        tables={
+            WEBHOOK_EVENTS: (
+                "GetItem",
+                "BatchGetItem",
+                "Query",
+                "PutItem",
+                "UpdateItem",
+                "DeleteItem",
+                "ConditionCheckItem",
+                "BatchWriteItem",
+            )
+        },
+        secrets=(FOR_WEBHOOKS,),
+        logins=(WEBHOOKS, READER),
+    ),
     deployment=Deployment(Scale("lag", metric="webhook_backlog_seconds", machines_max=4), reaches=("webhooks",)),
     steps=steps,
     follows_events=True,

@@ -60,7 +60,7 @@ resource "aws_iam_role_policy" "github_image" {
           "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
           "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
         ]
-        Resource = [var.repository_arn]
+        Resource = [var.repository_arns[0]]
       },
     ]
   })

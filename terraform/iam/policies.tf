@@ -14,20 +14,14 @@ locals {
       Sid      = "Image"
       Effect   = "Allow"
       Action   = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
-      Resource = [var.repository_arn]
+      Resource = var.repository_arns
     },
     {
+      # Which requests are traced is decided in the process (TRACE_SAMPLING); the collector only passes them on.
       Sid      = "Traces"
       Effect   = "Allow"
-      Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"]
+      Action   = ["xray:PutTraceSegments"]
       Resource = ["*"]
-    },
-    {
-      Sid       = "OwnMetrics"
-      Effect    = "Allow"
-      Action    = ["cloudwatch:PutMetricData"]
-      Resource  = ["*"]
-      Condition = { StringEquals = { "cloudwatch:namespace" = "Counterfoil" } }
     },
     {
       Sid      = "Prometheus"
@@ -52,7 +46,7 @@ locals {
     for kind in local.kinds : kind => [{
       Sid      = "OwnLog"
       Effect   = "Allow"
-      Action   = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = ["${var.log_group_arns[kind]}:*"]
     }]
   }
@@ -71,7 +65,7 @@ locals {
     for name, process in var.processes : name => length(process.sends) == 0 ? [] : [{
       Sid      = "Sends"
       Effect   = "Allow"
-      Action   = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
+      Action   = ["sqs:SendMessage", "sqs:GetQueueUrl"]
       Resource = [for queue in process.sends : var.queue_arns[queue]]
     }]
   }
@@ -95,38 +89,21 @@ locals {
     ]
   }
 
-  # audit_logs is written and read, never changed: it stands apart. An entry is three items in one call, and the right to that call
-  # has no finer form that leaves deletions out; point-in-time recovery has what was there.
-  # signer_state stands apart, too: what lies there is changed, by condition, and never deleted.
-  apart   = ["audit_logs", "signer_state"]
-  changed = { for name, process in var.processes : name => [for table in process.tables : table if !contains(local.apart, table)] }
+  # Each table with the actions that the process asks for there, as its own file says them. audit_logs is written and read, never
+  # changed: an entry is three items in one call, and the right to that call has no finer form that leaves deletions out;
+  # point-in-time recovery has what was there. signer_state is changed by condition, and never deleted.
   tables = {
     for name, process in var.processes : name => concat(
-      length(local.changed[name]) == 0 ? [] : [{
-        Sid    = "Tables"
-        Effect = "Allow"
-        Action = [
-          "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem",
-          "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem", "dynamodb:BatchWriteItem",
-        ]
-        Resource = flatten([for table in local.changed[name] : [var.table_arns[table], "${var.table_arns[table]}/index/*"]])
+      [for table, actions in process.tables : {
+        Sid      = "Table${replace(title(replace(table, "_", " ")), " ", "")}"
+        Effect   = "Allow"
+        Action   = [for action in actions : "dynamodb:${action}"]
+        Resource = concat([var.table_arns[table]], contains(actions, "Query") && table != "audit_logs" ? ["${var.table_arns[table]}/index/*"] : [])
       }],
-      contains(process.tables, "signer_state") ? [{
-        Sid      = "OwnState"
-        Effect   = "Allow"
-        Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-        Resource = [var.table_arns["signer_state"]]
-      }] : [],
-      contains(process.tables, "audit_logs") ? [{
-        Sid      = "ReadsAudit"
-        Effect   = "Allow"
-        Action   = ["dynamodb:Query"]
-        Resource = [var.table_arns["audit_logs"]]
-      }] : [],
       process.audits ? [{
         Sid      = "Audits"
         Effect   = "Allow"
-        Action   = ["dynamodb:PutItem", "dynamodb:BatchWriteItem"]
+        Action   = ["dynamodb:BatchWriteItem"]
         Resource = [var.table_arns["audit_logs"]]
       }] : [],
       length(process.tables) > 0 || process.audits ? [{
@@ -144,7 +121,7 @@ locals {
       {
         Sid      = "Secrets"
         Effect   = "Allow"
-        Action   = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+        Action   = ["secretsmanager:GetSecretValue"]
         Resource = [for secret in process.secrets : var.secret_arns[secret]]
       },
       {
@@ -194,8 +171,8 @@ locals {
     ] : statement if process.reads_archive]
   }
 
-  # PAYIN_KEYS=kms: a key for each deposit address, known by its alias, made by nobody else and for nothing else.
-  payin_keys = {
+  # PAYIN_KEYS=kms: a key for each deposit address, known by its alias, made by one process and used by another, and for nothing else.
+  makes_payin_keys = {
     for name, process in var.processes : name => [for statement in [
       {
         Sid       = "MakesPayinKeys"
@@ -240,21 +217,26 @@ locals {
         Action   = ["kms:CreateAlias", "kms:GetPublicKey"]
         Resource = ["arn:${var.partition}:kms:${var.region}:${var.account_id}:key/*"]
       },
+    ] : statement if process.payin_keys == "makes" && var.payin_keys == "kms"]
+  }
+
+  signs_with_payin_keys = {
+    for name, process in var.processes : name => [for statement in [
       {
         Sid       = "UsesPayinKeys"
         Effect    = "Allow"
-        Action    = ["kms:Sign", "kms:GetPublicKey", "kms:DescribeKey"]
+        Action    = ["kms:Sign", "kms:GetPublicKey"]
         Resource  = ["arn:${var.partition}:kms:${var.region}:${var.account_id}:key/*"]
         Condition = { "ForAnyValue:StringLike" = { "kms:ResourceAliases" = "alias/${var.prefix}counterfoil-payin-*" } }
       },
-    ] : statement if process.payin_keys && var.payin_keys == "kms"]
+    ] : statement if process.payin_keys == "signs" && var.payin_keys == "kms"]
   }
 
   tools = concat(local.machine, local.sessions, local.logs["tools"], [
     {
       Sid      = "FillsSecrets"
       Effect   = "Allow"
-      Action   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:DescribeSecret"]
+      Action   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
       Resource = values(var.secret_arns)
     },
     {
@@ -293,8 +275,23 @@ locals {
     {
       Sid      = "Audits"
       Effect   = "Allow"
-      Action   = ["dynamodb:PutItem", "dynamodb:BatchWriteItem", "dynamodb:Query"]
+      Action   = ["dynamodb:BatchWriteItem"]
       Resource = [var.table_arns["audit_logs"]]
+    },
+    {
+      # `counterfoil alarms list` says what became of each alarm's webhook.
+      Sid      = "ReadsWebhooks"
+      Effect   = "Allow"
+      Action   = ["dynamodb:GetItem"]
+      Resource = [var.table_arns["webhook_events"]]
+    },
+    {
+      # `counterfoil restore declare`: the high-water mark is of the restored history then. No other item of the signers'.
+      Sid       = "DeclaresRestores"
+      Effect    = "Allow"
+      Action    = ["dynamodb:GetItem", "dynamodb:PutItem"]
+      Resource  = [var.table_arns["signer_state"]]
+      Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["high-water"] } }
     },
     {
       Sid      = "ReadsCheckpoints"
@@ -329,7 +326,8 @@ resource "aws_iam_role_policy" "process" {
       local.secrets[each.key],
       local.archives[each.key],
       local.reads_archive[each.key],
-      local.payin_keys[each.key],
+      local.makes_payin_keys[each.key],
+      local.signs_with_payin_keys[each.key],
     )
   })
 }

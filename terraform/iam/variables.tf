@@ -28,12 +28,12 @@ variable "processes" {
   type = map(object({
     sends         = list(string)
     receives      = list(string)
-    tables        = list(string)
+    tables        = map(list(string))
     audits        = bool
     secrets       = list(string)
     archives      = bool
     reads_archive = bool
-    payin_keys    = bool
+    payin_keys    = string
     serves        = bool
   }))
 }
@@ -73,9 +73,9 @@ variable "log_group_arns" {
   type        = map(string)
 }
 
-variable "repository_arn" {
-  description = "The container repository."
-  type        = string
+variable "repository_arns" {
+  description = "The container repositories: the program's, which the workflow pushes to, and the collector's."
+  type        = list(string)
 }
 
 variable "checkpoints_arn" {

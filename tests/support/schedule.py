@@ -1,7 +1,8 @@
 """Which worker runs what, and in which order: whole files, the dearest first, so that no worker is left alone at the end.
 
 A file is one unit of work: what its fixtures start for the whole file is started once. Files that use the one running
-`installation` are one unit together, and a file whose tests are dear and share nothing is as many units as it has tests.
+`installation`, or what Terraform has made once, are one unit together, and a file whose tests are dear and share nothing is as
+many units as it has tests.
 """
 
 from typing import Final
@@ -11,7 +12,7 @@ from xdist.workermanage import WorkerController
 
 SECONDS: Final = {
     "tests/scanners/test_fuzz.py": 120,
-    "tests/terraform/test_applied.py": 90,
+    "tests/terraform/test_applied.py": 270,
     "tests/journeys/test_cold_storage.py": 90,
     "tests/journeys/test_live.py": 80,
     "tests/journeys/test_outages.py": 75,
@@ -48,6 +49,11 @@ ON_ONE_INSTALLATION: Final = (
     "tests/journeys/test_lite_node.py",
     "tests/journeys/test_readme.py",
 )
+ON_ONE_APPLY: Final = (
+    "tests/terraform/test_applied.py",
+    "tests/terraform/test_limits.py",
+    "tests/terraform/rights/test_rights.py",
+)
 ONE_BY_ONE: Final = (
     "tests/journeys/test_demo.py",
     "tests/scanners/test_fuzz.py",
@@ -60,8 +66,9 @@ ONE_BY_ONE: Final = (
 def unit_of(nodeid: str) -> str:
     """The unit that a test belongs to: a file's path, or a test's own name."""
     file = nodeid.partition("::")[0]
-    if file in ON_ONE_INSTALLATION:
-        return ON_ONE_INSTALLATION[0]
+    for together in (ON_ONE_INSTALLATION, ON_ONE_APPLY):
+        if file in together:
+            return together[0]
     return nodeid if file in ONE_BY_ONE else file
 
 

@@ -46,6 +46,11 @@ provider "aws" {
   skip_metadata_api_check     = true
 }
 
+# Nobody has pushed an image before the repository is there.
+data "aws_ecr_image" "running" {
+  for_each = {}
+}
+
 # The provider waits for minutes before it asks whether a database has started.
 module "database" {
   source = "./emulated_database"
@@ -77,6 +82,14 @@ _LACKING: Final = {
     "queues": ("aws_sqs_queue_redrive_allow_policy.this",),
 }
 """Calls that the emulator does not have, or whose effect it does not tell."""
+_FORGETFUL: Final = {"observability": ("aws_prometheus_workspace.this", "kms_key_arn")}
+"""What the emulator does not keep, so that a second plan would make it anew."""
+
+WHOEVER_IAM_LETS: Final[Policy] = {
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
+    ]
+}
 
 
 class Applied:
@@ -92,6 +105,7 @@ class Applied:
         self.client = cache(self._client)
         self.role_policies = cache(self._role_policies)
         self.key = cache(self._key)
+        self.resource_policy = cache(self._resource_policy)
 
     def services(self) -> Aws:
         """The program's own clients, for the settings that machines are given."""
@@ -113,6 +127,34 @@ class Applied:
         kms = self.client("kms")
         arn = kms.describe_key(KeyId=alias)["KeyMetadata"]["Arn"]
         return arn, json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])
+
+    def _resource_policy(self, arn: str) -> Policy | None:
+        """The policy that a resource itself has; None where it has none, as tables and RDS' own secrets."""
+        service, name = arn.split(":")[2], arn.rpartition(":")[2]
+        match service:
+            case "kms" if name.removeprefix("key/") in self._keys():
+                return dict(json.loads(self.client("kms").get_key_policy(KeyId=arn, PolicyName="default")["Policy"]))
+            case "kms":  # a key that is made later has the policy that KMS gives where none is said
+                return WHOEVER_IAM_LETS
+            case "secretsmanager" if "secret:rds!" not in arn:
+                manager = self.client("secretsmanager")
+                return dict(json.loads(manager.get_resource_policy(SecretId=arn)["ResourcePolicy"]))
+            case "s3":
+                bucket = name.partition("/")[0]
+                return dict(json.loads(self.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]))
+            case "sqs":
+                sqs = self.client("sqs")
+                url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+                return dict(
+                    json.loads(
+                        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+                    )
+                )
+        return None
+
+    def _keys(self) -> set[str]:
+        pages = self.client("kms").get_paginator("list_keys").paginate()
+        return {each["KeyId"] for page in pages for each in page["Keys"]}
 
 
 def role_arn(name: str) -> str:
@@ -152,9 +194,11 @@ def applied(folder: Path) -> Iterator[Applied]:
             "key_custodian_arns": [CUSTODIAN],
             "key_approver_arns": [APPROVER],
             "image_digest": IMAGE_DIGEST,
+            "ami_id": "ami-0123456789abcdef0",
             "github_repository": "example/counterfoil",
             "alarm_emails": ["operators@example.com"],
             "settings": {"PAYOUT_FEE": "0.5"},
+            "further_wallet_keys": {"hot": ["hot-2"]},
         }
         (terraform.folder / "test.auto.tfvars.json").write_text(json.dumps(variables))
         terraform.run("apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=30")
@@ -182,6 +226,9 @@ def _adapt(copy: Path) -> None:
             kind, name = resource.split(".")
             none = "for_each = {}" if kind.startswith("aws_sqs") else "count = 0"
             blocks.append(f'resource "{kind}" "{name}" {{\n  {none}\n}}\n')
+        for name, attribute in [_FORGETFUL[module]] if module in _FORGETFUL else []:
+            ignored = f"lifecycle {{\n    ignore_changes = [{attribute}]\n  }}"
+            blocks.append('resource "{}" "{}" {{\n  {}\n}}\n'.format(*name.split("."), ignored))
         (copy / module / "emulator_override.tf").write_text("\n".join(blocks))
 
 

@@ -79,6 +79,8 @@ def _holds(operator: str, key: str, values: list[str], context: Context) -> bool
     name, _, base = operator.rpartition(":")
     if name == "ForAnyValue":
         return any(_compare(base, value, values) for value in _listed_of(given))
+    if name == "ForAllValues":
+        return all(_compare(base, value, values) for value in _listed_of(given))
     if given is None:
         # A missing key fails what must equal and meets what must not, or need only equal if it exists.
         return base.endswith("IfExists") or "Not" in base

@@ -55,7 +55,7 @@ def test_keys_are_the_signers_alone() -> None:
     for name, process in PROCESSES.items():
         access = process.access
         if name not in signers:
-            assert (access.signs, access.unwraps, access.payin_keys) == ((), (), False)
+            assert (access.signs, access.unwraps, access.payin_keys) == ((), (), "")
             assert names.FOR_SEED not in access.secrets
     assert PROCESSES["api"].access.signs == ()
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.emulator.calls import Recording
 from tests.support.emulator.faults import FAILS, Failing
 
 
@@ -147,7 +148,7 @@ def serve(*, mended: bool = True, around: Callable[[Any], Any] = lambda app: app
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app: Any = DomainDispatcherApplication(create_backend_app)
-    app = Listening(Failing(around(Refusing(app) if mended else app)))
+    app = Recording(Listening(Failing(around(Refusing(app) if mended else app))))
     return make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
 
 
