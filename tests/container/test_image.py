@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from gateways import VERSION
 from gateways.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,14 @@ BUILD, PROGRAM, MACHINE, LAST = STAGES
 def of(kind: str, lines: list[str] = LINES) -> list[str]:
     """What stands behind an instruction, wherever it stands."""
     return [line.removeprefix(kind).strip() for line in lines if line.startswith(f"{kind} ")]
+
+
+def test_the_image_says_what_it_is() -> None:
+    """Title, licence, version and base are labels; what the build alone knows, the workflow adds."""
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]*)"', " ".join(of("LABEL"))))
+    assert labels.keys() == {"title", "description", "version", "base.name", "licenses"}
+    assert labels["version"] == VERSION
+    assert labels["base.name"] == f"docker.io/library/{of('FROM')[0].split()[0]}"
 
 
 def test_both_stages_stand_on_one_exact_base() -> None:

@@ -83,6 +83,20 @@ def test_the_image_is_built_twice_at_every_push_without_an_account() -> None:
     assert workflow["jobs"]["image"]["needs"] == "twice"
 
 
+def test_an_image_that_is_pushed_says_what_it_is_of_and_can_be_checked() -> None:
+    """Source, revision and time are labels; what is in it and how it was built are attached; signing needs no stored key."""
+    [job] = [job for name, job in read(ROOT / ".github" / "workflows" / "image.yml")["jobs"].items() if name == "image"]
+    steps = {step["uses"].partition("@")[0]: step for step in job["steps"] if "uses" in step}
+    built = steps["docker/build-push-action"]["with"]
+    labels = {line.partition("=")[0].rpartition(".")[2] for line in built["labels"].splitlines()}
+    assert labels == {"source", "revision", "created"}
+    assert (built["sbom"], built["provenance"]) == (True, "mode=max")
+    assert "actions/attest-build-provenance" in steps
+    signs = [step for step in job["steps"] if "cosign" in step.get("run", "") + step.get("uses", "")]
+    assert [step["if"] for step in signs] == ["vars.COSIGN == 'true'"] * 2
+    assert "AWS_IMAGE_ROLE_ARN != ''" in job["if"]
+
+
 def test_what_is_pinned_is_moved_on() -> None:
     """The base image, the actions and the provider."""
     told = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))
