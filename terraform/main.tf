@@ -5,6 +5,10 @@ data "aws_caller_identity" "this" {}
 
 data "aws_partition" "this" {}
 
+data "aws_ssm_parameter" "ami" {
+  name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${var.architecture}"
+}
+
 data "aws_availability_zones" "this" {
   # checkov:skip=CKV_AWS_394:The first two by name are taken, and a zone that AWS adds comes after them; var.zones names others.
   state = "available"
@@ -29,10 +33,16 @@ locals {
   digests = { for name in concat(keys(local.processes), ["tools"]) : name => lookup(var.image_digests, name, var.image_digest) }
   images  = { for name, digest in local.digests : name => digest == "" ? "" : "${aws_ecr_repository.this.repository_url}@${digest}" }
 
-  wallets = keys(local.platform.wallet_keys)
+  collector_image = var.collector_version == "" ? "" : "${aws_ecr_repository.collector.repository_url}:${var.collector_version}"
+
+  # Each wallet's key, and those that are to take over from it (`counterfoil wallets rotate`): whoever signs for the wallet signs with them.
+  wallet_of = merge(
+    { for wallet in keys(local.platform.wallet_keys) : wallet => wallet },
+    merge([for wallet, names in var.further_wallet_keys : { for name in names : name => wallet }]...),
+  )
   roles   = module.iam.role_arns
-  signers = { for wallet in local.wallets : wallet => [for name, process in local.processes : local.roles[name] if contains(process.signs, wallet)] }
-  knowers = { for wallet in local.wallets : wallet => [for name, process in local.processes : local.roles[name] if contains(process.knows, wallet)] }
+  signers = { for key, wallet in local.wallet_of : key => [for name, process in local.processes : local.roles[name] if contains(process.signs, wallet)] }
+  knowers = { for key, wallet in local.wallet_of : key => [for name, process in local.processes : local.roles[name] if contains(process.knows, wallet)] }
 
   environment = merge(
     { for name, value in var.settings : "COUNTERFOIL_${name}" => value },
@@ -55,7 +65,7 @@ locals {
       COUNTERFOIL_SEED_KMS_KEY          = module.keys.wrapping_arns["seed"]
       COUNTERFOIL_CHECKPOINT_BUCKET     = module.archive.checkpoints_bucket
     },
-    var.collector_image == "" ? {} : { COUNTERFOIL_OTLP_ENDPOINT = "http://127.0.0.1:4318" },
+    var.collector_version == "" ? {} : { COUNTERFOIL_OTLP_ENDPOINT = "http://127.0.0.1:4318" },
   )
 }
 
@@ -73,6 +83,7 @@ module "network" {
   client_cidrs    = var.client_cidrs
   tron_node_cidrs = var.tron_node_cidrs
   tron_node_ports = var.tron_node_ports
+  tron_node_lists = var.tron_node_prefix_lists
   webhook_ports   = var.webhook_ports
   http_port       = local.http_port
   log_key_arn     = module.keys.wrapping_arns["logs"]
@@ -88,7 +99,7 @@ module "keys" {
   account_id     = local.account_id
   region         = var.region
   vpc_id         = module.network.vpc_id
-  wallet_aliases = local.platform.wallet_keys
+  wallet_aliases = { for key in keys(local.wallet_of) : key => lookup(local.platform.wallet_keys, key, "alias/counterfoil-${key}") }
   seed_alias     = local.platform.wrapping_keys["seed"]
   signers        = local.signers
   knowers        = local.knowers
@@ -182,7 +193,7 @@ module "iam" {
   owner_secret_arn      = module.database.owner_secret_arn
   key_arns              = module.keys.wrapping_arns
   log_group_arns        = module.observability.log_group_arns
-  repository_arn        = aws_ecr_repository.this.arn
+  repository_arns       = [aws_ecr_repository.this.arn, aws_ecr_repository.collector.arn]
   checkpoints_arn       = module.archive.checkpoints_arn
   payin_keys            = var.payin_keys
   metrics_workspace_arn = module.observability.prometheus_arn
@@ -204,6 +215,7 @@ module "balancer" {
   log_days            = var.log_days
   http_port           = local.http_port
   requests_max        = var.requests_max
+  operator_cidrs      = var.operator_cidrs
   blocked_countries   = var.blocked_countries
   deletion_protection = var.deletion_protection
 }
@@ -219,11 +231,10 @@ module "compute" {
   signer_environment = { for name, value in var.signer_settings : "COUNTERFOIL_${name}" => value }
   database_ca        = file(var.database_ca_file)
   images             = local.images
-  collector_image    = var.collector_image
+  collector_image    = local.collector_image
   remote_write_url   = module.observability.remote_write_url
   metrics_port       = local.metrics_port
-  ami_id             = var.ami_id
-  architecture       = var.architecture
+  ami_id             = var.ami_id == "" ? nonsensitive(data.aws_ssm_parameter.ami.value) : var.ami_id
   instance_types     = var.instance_types
   machines           = var.machines
   subnet_ids         = module.network.subnet_ids

@@ -13,6 +13,16 @@ output "repository_url" {
   value       = aws_ecr_repository.this.repository_url
 }
 
+output "collector_repository_url" {
+  description = "Where the collector's image is copied to, once for each version (collector_version)."
+  value       = aws_ecr_repository.collector.repository_url
+}
+
+output "newest_ami_id" {
+  description = "The newest Amazon Linux 2023: what to write into ami_id, and again whenever its packages are to be newer."
+  value       = nonsensitive(data.aws_ssm_parameter.ami.value)
+}
+
 output "settings" {
   description = "The environment of every process. No secret stands in it."
   value       = local.environment

@@ -68,12 +68,34 @@ variable "tron_node_urls" {
 }
 
 variable "tron_node_cidrs" {
-  description = "Where those nodes are. For nodes of yours their addresses; for a public provider 0.0.0.0/0, since its addresses change."
+  description = "Where those nodes are, and the only way out that signers have. For a provider without addresses of its own: tron_node_prefix_lists."
   type        = list(string)
+  default     = []
 
   validation {
-    condition     = length(var.tron_node_cidrs) > 0 && alltrue([for cidr in var.tron_node_cidrs : can(cidrnetmask(cidr))])
-    error_message = "At least one IPv4 range: 10.0.0.0/16."
+    condition     = alltrue([for cidr in var.tron_node_cidrs : can(cidrnetmask(cidr))])
+    error_message = "IPv4 ranges: 10.0.0.0/16."
+  }
+
+  validation {
+    condition     = alltrue([for cidr in var.tron_node_cidrs : tonumber(try(split("/", cidr)[1], "0")) >= 8])
+    error_message = "A range that wide is the internet, and whoever takes over a signer could carry its secrets anywhere: name the nodes' own ranges, or keep those of a provider in a managed prefix list (tron_node_prefix_lists)."
+  }
+
+  validation {
+    condition     = length(var.tron_node_cidrs) + length(var.tron_node_prefix_lists) > 0
+    error_message = "Say where the nodes are: tron_node_cidrs, or tron_node_prefix_lists."
+  }
+}
+
+variable "tron_node_prefix_lists" {
+  description = "Ids of managed prefix lists with the ranges of a provider whose nodes have no fixed addresses; what is entered there counts at once, without an apply."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.tron_node_prefix_lists : can(regex("^pl-[0-9a-f]+$", id))])
+    error_message = "Ids of prefix lists: pl-0123456789abcdef0."
   }
 }
 
@@ -112,6 +134,22 @@ variable "key_approver_arns" {
   validation {
     condition     = length(setintersection(var.key_approver_arns, var.key_custodian_arns)) == 0
     error_message = "Nobody can be custodian and approver: two hands are the point."
+  }
+}
+
+variable "further_wallet_keys" {
+  description = "Wallet -> names of further keys for it: { hot = [\"hot-2\"] } makes alias/counterfoil-hot-2, for `counterfoil wallets rotate hot --kms alias/counterfoil-hot-2`. None is ever taken out again: what comes to an old address later is moved on with its key."
+  type        = map(list(string))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for wallet in keys(var.further_wallet_keys) : contains(keys(local.platform.wallet_keys), wallet)])
+    error_message = "Wallets: hot, gas."
+  }
+
+  validation {
+    condition     = alltrue([for wallet, names in var.further_wallet_keys : alltrue([for name in names : can(regex("^${wallet}-[a-z0-9-]{1,20}$", name))])])
+    error_message = "A wallet's name, a hyphen, and small letters and digits: hot-2."
   }
 }
 
@@ -176,6 +214,17 @@ variable "webhook_ports" {
   description = "Ports that webhooks may be delivered to."
   type        = list(number)
   default     = [443]
+}
+
+variable "operator_cidrs" {
+  description = "From where an operator's key is taken at the public address. None by default: an operator comes in through the tools machine (README.md, \"An operator's way in\")."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.operator_cidrs : can(cidrnetmask(cidr)) && cidr != "0.0.0.0/0"])
+    error_message = "IPv4 ranges, and not all of them: 203.0.113.0/24."
+  }
 }
 
 variable "certificate_arn" {
@@ -273,7 +322,7 @@ variable "backup_days" {
 }
 
 variable "rotation_lambda_arn" {
-  description = "A function that rotates the processes' database logins; empty: `counterfoil secrets make` renews them when it is told to."
+  description = "A function that rotates the processes' database logins; empty: `counterfoil secrets rotate database` renews them when somebody says so."
   type        = string
   default     = ""
 }
@@ -329,21 +378,31 @@ variable "image_digests" {
   }
 }
 
-variable "collector_image" {
-  description = "An OpenTelemetry collector by digest, in a registry the machines reach; empty: none, and COUNTERFOIL_OTLP_ENDPOINT is not set."
+variable "collector_version" {
+  description = "The tag of the OpenTelemetry collector in the repository that this makes (output collector_repository_url); a tag there is one image for ever. Empty: none runs, and COUNTERFOIL_OTLP_ENDPOINT is not set."
   type        = string
-  default     = ""
+  default     = "v0.49.0"
 
   validation {
-    condition     = var.collector_image == "" || can(regex("@sha256:[0-9a-f]{64}$", var.collector_image))
-    error_message = "An image with its digest: name@sha256: and 64 hexadecimal digits."
+    condition     = can(regex("^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$", var.collector_version)) && var.collector_version != "latest"
+    error_message = "A version's tag, v0.49.0, or nothing."
   }
 }
 
 variable "ami_id" {
-  description = "The machines' image; empty: the newest Amazon Linux 2023, renewed with the next apply."
+  description = "The machines' image, as the output newest_ami_id has it; empty only while no machine runs."
   type        = string
   default     = ""
+
+  validation {
+    condition     = var.ami_id == "" || can(regex("^ami-[0-9a-f]{8,17}$", var.ami_id))
+    error_message = "The id of an AMI: ami- and hexadecimal digits."
+  }
+
+  validation {
+    condition     = var.ami_id != "" || alltrue([for digest in concat([var.image_digest], values(var.image_digests)) : digest == ""])
+    error_message = "Where machines run, their image is named as the program's is: write the output newest_ami_id into ami_id. Else an apply about something else would replace every machine."
+  }
 }
 
 variable "architecture" {

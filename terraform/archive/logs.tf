@@ -1,7 +1,5 @@
 # Access logs of the balancer and the archive, and the trail of what was done to the account.
 
-data "aws_elb_service_account" "this" {}
-
 resource "aws_s3_bucket" "logs" {
   # checkov:skip=CKV_AWS_145:The balancer writes access logs only to a bucket with S3's own keys (SSE-S3).
   # checkov:skip=CKV_AWS_144:Logs of one region are of use with that region's machines.
@@ -89,14 +87,8 @@ resource "aws_s3_bucket_policy" "logs" {
           Condition = { Bool = { "aws:SecureTransport" = "false" } }
         },
         {
+          # The service itself, in every region: accounts of balancers by region are a list that ends.
           Sid       = "Balancer"
-          Effect    = "Allow"
-          Principal = { AWS = data.aws_elb_service_account.this.arn }
-          Action    = "s3:PutObject"
-          Resource  = "${aws_s3_bucket.logs.arn}/balancer/AWSLogs/${var.account_id}/*"
-        },
-        {
-          Sid       = "BalancerInNewerRegions"
           Effect    = "Allow"
           Principal = { Service = "logdelivery.elasticloadbalancing.amazonaws.com" }
           Action    = "s3:PutObject"

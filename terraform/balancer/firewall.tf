@@ -1,5 +1,22 @@
 # The first hand against floods. Limits per API key, sizes and slow clients are the API's own affair.
 
+locals {
+  body_rules = {
+    AWSManagedRulesCommonRuleSet = [
+      "SizeRestrictions_BODY", "EC2MetaDataSSRF_BODY", "GenericLFI_BODY", "GenericRFI_BODY", "CrossSiteScripting_BODY",
+    ]
+    AWSManagedRulesKnownBadInputsRuleSet = ["JavaDeserializationRCE_BODY", "Log4JRCE_BODY"]
+  }
+}
+
+resource "aws_wafv2_ip_set" "operators" {
+  name               = "${var.name}-operators"
+  description        = "From where an operator's key is taken"
+  scope              = "REGIONAL"
+  ip_address_version = "IPV4"
+  addresses          = var.operator_cidrs
+}
+
 resource "aws_wafv2_web_acl" "this" {
   name        = var.name
   description = "Floods, and requests that no client of ours makes"
@@ -32,6 +49,54 @@ resource "aws_wafv2_web_acl" "this" {
     visibility_config {
       cloudwatch_metrics_enabled = true
       metric_name                = "rate"
+      sampled_requests_enabled   = false
+    }
+  }
+
+  # An operator's key that somebody has stolen is worth nothing at the public address.
+  rule {
+    name     = "operators"
+    priority = 15
+
+    action {
+      block {}
+    }
+
+    statement {
+      and_statement {
+        statement {
+          byte_match_statement {
+            positional_constraint = "STARTS_WITH"
+            search_string         = "cf_operator_"
+
+            field_to_match {
+              single_header {
+                name = "x-api-key"
+              }
+            }
+
+            text_transformation {
+              priority = 0
+              type     = "NONE"
+            }
+          }
+        }
+
+        statement {
+          not_statement {
+            statement {
+              ip_set_reference_statement {
+                arn = aws_wafv2_ip_set.operators.arn
+              }
+            }
+          }
+        }
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "operators"
       sampled_requests_enabled   = false
     }
   }
@@ -95,6 +160,18 @@ resource "aws_wafv2_web_acl" "this" {
       managed_rule_group_statement {
         vendor_name = "AWS"
         name        = "AWSManagedRulesKnownBadInputsRuleSet"
+
+        dynamic "rule_action_override" {
+          for_each = local.body_rules["AWSManagedRulesKnownBadInputsRuleSet"]
+
+          content {
+            name = rule_action_override.value
+
+            action_to_use {
+              count {}
+            }
+          }
+        }
       }
     }
 
@@ -118,9 +195,10 @@ resource "aws_wafv2_web_acl" "this" {
         vendor_name = "AWS"
         name        = "AWSManagedRulesCommonRuleSet"
 
-        # The API takes bodies of up to 64 KiB, and programs that do not say what they are.
+        # The API takes bodies of up to 64 KiB, and programs that do not say what they are. What stands in a body is a client's own
+        # text and addresses, which the API itself reads strictly: what a rule thinks of it is counted, and refuses no payout.
         dynamic "rule_action_override" {
-          for_each = ["SizeRestrictions_BODY", "NoUserAgent_HEADER"]
+          for_each = concat(local.body_rules["AWSManagedRulesCommonRuleSet"], ["NoUserAgent_HEADER"])
 
           content {
             name = rule_action_override.value

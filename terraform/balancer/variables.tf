@@ -48,6 +48,11 @@ variable "requests_max" {
   type        = number
 }
 
+variable "operator_cidrs" {
+  description = "From where an operator's key is taken at the public address."
+  type        = list(string)
+}
+
 variable "blocked_countries" {
   description = "Countries whose requests are refused."
   type        = list(string)

@@ -1,14 +1,7 @@
 # A group of machines for each process kind. A machine that fails is replaced, a new image or setting rolls through group by group,
 # new machines first; and a group grows by what its process really waits for.
 
-data "aws_ssm_parameter" "ami" {
-  count = var.ami_id == "" ? 1 : 0
-  name  = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${var.architecture}"
-}
-
 locals {
-  ami_id = var.ami_id == "" ? nonsensitive(data.aws_ssm_parameter.ami[0].value) : var.ami_id
-
   tools = {
     summary = "Commands that a person runs"
     signer  = false
@@ -56,7 +49,7 @@ resource "aws_launch_template" "this" {
 
   name                   = "${var.name}-${each.key}"
   description            = each.value.summary
-  image_id               = local.ami_id
+  image_id               = var.ami_id
   instance_type          = lookup(var.instance_types, each.key, var.instance_types["default"])
   update_default_version = true
   ebs_optimized          = true

@@ -45,7 +45,7 @@ variable "images" {
 }
 
 variable "collector_image" {
-  description = "An OpenTelemetry collector's image by digest, in a registry that the machines reach; empty: none."
+  description = "An OpenTelemetry collector's image in a repository of ours; empty: none."
   type        = string
 }
 
@@ -55,12 +55,7 @@ variable "remote_write_url" {
 }
 
 variable "ami_id" {
-  description = "The machines' image; empty: the newest Amazon Linux 2023."
-  type        = string
-}
-
-variable "architecture" {
-  description = "x86_64 or arm64: of machines and image alike."
+  description = "The machines' image."
   type        = string
 }
 

@@ -94,6 +94,7 @@ resource "aws_iam_role_policy_attachment" "monitoring" {
 }
 
 resource "aws_db_instance" "this" {
+  # checkov:skip=CKV_AWS_161:Processes log in with passwords of Secrets Manager; a second way in that nobody uses is none.
   identifier     = var.name
   db_name        = "counterfoil"
   engine         = "postgres"
@@ -130,7 +131,8 @@ resource "aws_db_instance" "this" {
   skip_final_snapshot       = false
   final_snapshot_identifier = "${var.name}-final"
 
-  iam_database_authentication_enabled   = true
+  # Processes log in with passwords of Secrets Manager, which are replaced while they run; a second way in that nobody uses is none.
+  iam_database_authentication_enabled   = false
   enabled_cloudwatch_logs_exports       = ["postgresql", "upgrade"]
   performance_insights_enabled          = true
   performance_insights_kms_key_id       = var.key_arn

@@ -10,6 +10,7 @@ locals {
 
   changes = [
     "kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:PutKeyPolicy", "kms:DisableKeyRotation", "kms:DeleteImportedKeyMaterial",
+    "kms:ImportKeyMaterial", "kms:UpdatePrimaryRegion",
   ]
   # What can be undone and opens nothing: IAM may give it to whoever runs Terraform.
   upkeep = [

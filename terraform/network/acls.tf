@@ -2,11 +2,13 @@
 # somebody widens.
 
 locals {
-  cidrs_of     = { for kind in local.kinds : kind => [for name, subnet in local.subnets : subnet.cidr if subnet.kind == kind] }
-  callers      = concat(local.cidrs_of["processes"], local.cidrs_of["signers"])
-  high_ports   = { from = 32768, to = 65535 }
-  node_ports   = setunion([for port in var.tron_node_ports : port], [443])
-  signer_peers = concat(local.cidrs_of["endpoints"], local.cidrs_of["database"])
+  cidrs_of   = { for kind in local.kinds : kind => [for name, subnet in local.subnets : subnet.cidr if subnet.kind == kind] }
+  callers    = concat(local.cidrs_of["processes"], local.cidrs_of["signers"])
+  high_ports = { from = 32768, to = 65535 }
+  # S3 and DynamoDB answer at public addresses behind their gateway endpoints, and a provider's list is no range that an ACL could
+  # name: 443 stays open here, and where to is the security groups' affair, which know the nodes.
+  open_ports = setunion([443], length(var.tron_node_lists) == 0 ? [] : var.tron_node_ports)
+  node_rules = [for pair in setproduct(var.tron_node_cidrs, var.tron_node_ports) : { cidr = pair[0], port = pair[1] } if !contains(local.open_ports, pair[1])]
 }
 
 # Nothing may begin a conversation with a signer, from nowhere: only answers to what it asked come in.
@@ -28,7 +30,7 @@ resource "aws_network_acl_rule" "signers_answers" {
 }
 
 resource "aws_network_acl_rule" "signers_ask" {
-  for_each = { for index, port in sort([for port in local.node_ports : tostring(port)]) : port => index }
+  for_each = { for index, port in sort([for port in local.open_ports : tostring(port)]) : port => index }
 
   network_acl_id = aws_network_acl.signers.id
   egress         = true
@@ -38,6 +40,19 @@ resource "aws_network_acl_rule" "signers_ask" {
   cidr_block     = "0.0.0.0/0"
   from_port      = tonumber(each.key)
   to_port        = tonumber(each.key)
+}
+
+resource "aws_network_acl_rule" "signers_ask_nodes" {
+  for_each = { for index, rule in local.node_rules : "${rule.cidr}-${rule.port}" => merge(rule, { number = 150 + index }) }
+
+  network_acl_id = aws_network_acl.signers.id
+  egress         = true
+  rule_number    = each.value.number
+  protocol       = "tcp"
+  rule_action    = "allow"
+  cidr_block     = each.value.cidr
+  from_port      = each.value.port
+  to_port        = each.value.port
 }
 
 resource "aws_network_acl_rule" "signers_ask_database" {

@@ -3,8 +3,7 @@
 
 locals {
   interfaces = toset([
-    "sqs", "kms", "secretsmanager", "logs", "monitoring", "xray", "aps-workspaces", "sts", "ecr.api", "ecr.dkr", "ssm", "ssmmessages",
-    "autoscaling",
+    "sqs", "kms", "secretsmanager", "logs", "xray", "aps-workspaces", "ecr.api", "ecr.dkr", "ssm", "ssmmessages", "autoscaling",
   ])
   # Where data could be carried out to, the other end must be this account's as well.
   data = toset(["sqs", "kms", "secretsmanager"])

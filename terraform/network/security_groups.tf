@@ -1,8 +1,8 @@
-# A group per process kind. What a process reaches follows from processes.json; there is no rule for anything else, and none
+# A group per process kind. What a process reaches follows from platform.json; there is no rule for anything else, and none
 # that lets one process speak to another: they meet in the database and the queues.
 
 locals {
-  groups = merge(var.processes, { tools = { reaches = [], serves = false, signer = false } })
+  groups = merge(var.processes, { tools = { reaches = ["nodes"], serves = false, signer = false } })
   reaching = {
     nodes    = [for name, process in local.groups : name if contains(process.reaches, "nodes")]
     webhooks = [for name, process in local.groups : name if contains(process.reaches, "webhooks")]
@@ -110,6 +110,45 @@ resource "aws_vpc_security_group_egress_rule" "nodes" {
   ip_protocol       = "tcp"
   from_port         = each.value.port
   to_port           = each.value.port
+}
+
+# A provider whose nodes have no fixed addresses: its ranges in a list that the operator keeps. A proxy would be one more machine that
+# every signer depends on, and that reads along; a list is followed by the security group itself.
+resource "aws_vpc_security_group_egress_rule" "node_lists" {
+  for_each = {
+    for triple in setproduct(local.reaching.nodes, var.tron_node_lists, var.tron_node_ports) :
+    join("-", triple) => { process = triple[0], list = triple[1], port = triple[2] }
+  }
+
+  security_group_id = aws_security_group.process[each.value.process].id
+  description       = "Tron nodes of a provider"
+  prefix_list_id    = each.value.list
+  ip_protocol       = "tcp"
+  from_port         = each.value.port
+  to_port           = each.value.port
+}
+
+# An operator's way in: from the tools machine, which people enter by Session Manager, to the API itself.
+resource "aws_vpc_security_group_egress_rule" "operators" {
+  for_each = toset(local.serving)
+
+  security_group_id            = aws_security_group.process["tools"].id
+  description                  = "Operators to ${each.value}"
+  referenced_security_group_id = aws_security_group.process[each.value].id
+  ip_protocol                  = "tcp"
+  from_port                    = var.http_port
+  to_port                      = var.http_port
+}
+
+resource "aws_vpc_security_group_ingress_rule" "operators" {
+  for_each = toset(local.serving)
+
+  security_group_id            = aws_security_group.process[each.value].id
+  description                  = "From the tools machine"
+  referenced_security_group_id = aws_security_group.process["tools"].id
+  ip_protocol                  = "tcp"
+  from_port                    = var.http_port
+  to_port                      = var.http_port
 }
 
 # Clients' endpoints can be anywhere. The process itself refuses addresses that are not public (SSRF), and reaches nothing

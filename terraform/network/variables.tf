@@ -34,7 +34,7 @@ variable "nat" {
 }
 
 variable "processes" {
-  description = "Every process with what it reaches and whether it serves, from processes.json."
+  description = "Every process with what it reaches and whether it serves, from platform.json."
   type = map(object({
     reaches = list(string)
     serves  = bool
@@ -55,6 +55,11 @@ variable "tron_node_cidrs" {
 variable "tron_node_ports" {
   description = "The ports of the Tron nodes."
   type        = list(number)
+}
+
+variable "tron_node_lists" {
+  description = "Managed prefix lists of where Tron nodes are."
+  type        = set(string)
 }
 
 variable "webhook_ports" {

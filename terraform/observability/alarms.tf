@@ -9,14 +9,36 @@ resource "aws_sns_topic_policy" "alarms" {
   arn = aws_sns_topic.alarms.arn
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "ServicesOfThisAccount"
-      Effect    = "Allow"
-      Principal = { Service = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "aps.amazonaws.com"] }
-      Action    = "sns:Publish"
-      Resource  = aws_sns_topic.alarms.arn
-      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
-    }]
+    Statement = [
+      {
+        Sid       = "Alarms"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms.arn
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      },
+      {
+        Sid       = "Rules"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms.arn
+        Condition = { ArnEquals = { "aws:SourceArn" = local.rule_arns } }
+      },
+      {
+        # Prometheus' alert manager asks what the topic is before it sends, and does nothing where that is refused.
+        Sid       = "Prometheus"
+        Effect    = "Allow"
+        Principal = { Service = "aps.amazonaws.com" }
+        Action    = ["sns:Publish", "sns:GetTopicAttributes"]
+        Resource  = aws_sns_topic.alarms.arn
+        Condition = {
+          ArnEquals    = { "aws:SourceArn" = aws_prometheus_workspace.this.arn }
+          StringEquals = { "aws:SourceAccount" = var.account_id }
+        }
+      },
+    ]
   })
 }
 
@@ -29,6 +51,8 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 locals {
+  rule_arns = [for name in ["keys-touched", "signature-refused", "signer-by-hand"] : "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${var.name}-${name}"]
+
   # threshold, periods of a minute, and what is looked at. `missing` says what silence means.
   database = { DBInstanceIdentifier = var.database_identifier }
   balancer = { LoadBalancer = var.balancer_arn_suffix }
@@ -80,7 +104,7 @@ locals {
     } : {},
     {
       for name, queue in var.dead_letter_names : "dead-letters-${name}" => {
-        why  = "A message could not be understood: counterfoil dead-letters", namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible"
+        why  = "A message could not be understood: counterfoil queue dead", namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible"
         stat = "Maximum", above = 0, below = null, periods = 1, dimensions = { QueueName = queue }, missing = "notBreaching"
       }
     },
@@ -141,8 +165,9 @@ resource "aws_cloudwatch_event_rule" "keys" {
     detail = {
       eventSource = ["kms.amazonaws.com"]
       eventName = [
-        "ScheduleKeyDeletion", "DisableKey", "PutKeyPolicy", "DisableKeyRotation", "TagResource", "UntagResource", "CreateAlias",
-        "UpdateAlias", "DeleteAlias", "CancelKeyDeletion",
+        "ScheduleKeyDeletion", "CancelKeyDeletion", "DisableKey", "EnableKey", "PutKeyPolicy", "DisableKeyRotation", "CreateGrant",
+        "RetireGrant", "RevokeGrant", "ReplicateKey", "UpdatePrimaryRegion", "ImportKeyMaterial", "DeleteImportedKeyMaterial",
+        "TagResource", "UntagResource", "CreateAlias", "UpdateAlias", "DeleteAlias",
       ]
       resources = { ARN = var.key_arns }
     }
@@ -155,9 +180,11 @@ resource "aws_cloudwatch_event_target" "keys" {
 }
 
 # A signature that was refused is somebody who tried.
+# To CloudTrail a signature is an event that only reads: EventBridge passes those on in this state alone.
 resource "aws_cloudwatch_event_rule" "refused" {
   name        = "${var.name}-signature-refused"
   description = "Somebody was refused a signature or the seed"
+  state       = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
   event_pattern = jsonencode({
     source      = ["aws.kms"]
     detail-type = ["AWS API Call via CloudTrail"]

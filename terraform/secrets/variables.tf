@@ -24,7 +24,7 @@ variable "rotated" {
 }
 
 variable "rotation_lambda_arn" {
-  description = "The function that rotates database logins; empty: `counterfoil migrate` sets them, and they are renewed by running it."
+  description = "The function that rotates database logins; empty: `counterfoil secrets rotate database` renews them."
   type        = string
 }
 

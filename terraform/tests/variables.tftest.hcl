@@ -20,8 +20,8 @@ mock_provider "aws" {
     defaults = { value = "ami-0123456789abcdef0" }
   }
 
-  mock_data "aws_elb_service_account" {
-    defaults = { arn = "arn:aws:iam::054676820928:root" }
+  mock_data "aws_ecr_image" {
+    defaults = { image_tags = ["first"] }
   }
 }
 
@@ -56,6 +56,11 @@ run "defaults" {
   }
 
   assert {
+    condition     = contains(keys(output.settings), "COUNTERFOIL_OTLP_ENDPOINT")
+    error_message = "The collector runs unless somebody wants none."
+  }
+
+  assert {
     condition     = length(output.github_role_arns) == 0 && output.grafana_url == ""
     error_message = "Workflows and Grafana get nothing until they are asked for."
   }
@@ -80,7 +85,6 @@ run "no_machine_without_an_image" {
     remote_write_url   = "https://metrics.example"
     metrics_port       = 8080
     ami_id             = "ami-0123456789abcdef0"
-    architecture       = "x86_64"
     instance_types     = { default = "t3.small" }
     machines           = {}
     subnet_ids         = { processes = ["subnet-1", "subnet-2"], signers = ["subnet-3", "subnet-4"] }
@@ -124,7 +128,6 @@ run "an_upgrade_goes_group_by_group" {
     remote_write_url   = "https://metrics.example"
     metrics_port       = 8080
     ami_id             = "ami-0123456789abcdef0"
-    architecture       = "x86_64"
     instance_types     = { default = "t3.small" }
     machines           = {}
     subnet_ids         = { processes = ["subnet-1", "subnet-2"], signers = ["subnet-3", "subnet-4"] }
@@ -197,16 +200,17 @@ run "everything_that_can_be_asked_for" {
   variables {
     nat               = "none"
     payin_keys        = "kms"
+    collector_version = ""
     github_repository = "example/counterfoil"
     grafana           = true
-    collector_image   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/collector@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    ami_id            = "ami-0123456789abcdef0"
     image_digest      = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
     alarm_emails      = ["operators@example.com"]
     blocked_countries = ["KP"]
   }
 
   assert {
-    condition     = output.settings["COUNTERFOIL_PAYIN_KEYS"] == "kms" && output.settings["COUNTERFOIL_OTLP_ENDPOINT"] != ""
+    condition     = output.settings["COUNTERFOIL_PAYIN_KEYS"] == "kms" && !contains(keys(output.settings), "COUNTERFOIL_OTLP_ENDPOINT")
     error_message = "Settings follow the variables."
   }
 
@@ -228,6 +232,9 @@ run "what_makes_no_sense_is_refused" {
 
   variables {
     tron_node_urls    = ["https://one.example"]
+    tron_node_cidrs   = ["0.0.0.0/0"]
+    operator_cidrs    = ["0.0.0.0/0"]
+    collector_version = "latest"
     key_approver_arns = ["arn:aws:iam::123456789012:role/custodian"]
     image_digest      = "latest"
     settings          = { TRON_API_KEY = "of-a-node" }
@@ -237,6 +244,6 @@ run "what_makes_no_sense_is_refused" {
   }
 
   expect_failures = [
-    var.tron_node_urls, var.key_approver_arns, var.image_digest, var.settings, var.signer_settings, var.zones, var.database_ca_file,
+    var.tron_node_urls, var.tron_node_cidrs, var.operator_cidrs, var.collector_version, var.key_approver_arns, var.image_digest, var.settings, var.signer_settings, var.zones, var.database_ca_file,
   ]
 }
