@@ -102,6 +102,12 @@ SignerLimit = Annotated[str, AfterValidator(limit_text)]
 Url = Annotated[str, AfterValidator(url_text)]
 
 
+_OWN_LOGIN: Final[Any] = Field(
+    SecretStr(""),
+    description="The database as this role logs in to it; empty: by DATABASE_URL, or the login made for it",
+)
+
+
 class Settings(BaseModel):
     """The configuration of a process."""
 
@@ -110,6 +116,15 @@ class Settings(BaseModel):
     mode: Literal["embedded", "aws"] = Field("embedded", description="Which platform: one machine, or managed services")
     data: Path = Field(Path(".counterfoil"), description="Folder of the embedded database, keystore and devnet chain")
     database_url: SecretStr = Field(SecretStr(""), description="A Postgres of yours; empty: one is started in DATA")
+    database_url_api: SecretStr = _OWN_LOGIN
+    database_url_recorder: SecretStr = _OWN_LOGIN
+    database_url_signer: SecretStr = _OWN_LOGIN
+    database_url_observer: SecretStr = _OWN_LOGIN
+    database_url_relay: SecretStr = _OWN_LOGIN
+    database_url_webhooks: SecretStr = _OWN_LOGIN
+    database_url_checkpointer: SecretStr = _OWN_LOGIN
+    database_url_projector: SecretStr = _OWN_LOGIN
+    database_url_reader: SecretStr = _OWN_LOGIN
     network: Network = Field("devnet", description="Which Tron network")
     tron_node_url: Annotated[str, AfterValidator(node_urls)] = Field(
         "",

@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class NotReady(UserError):
     """Nothing is wrong with what was asked: what it needs is not there yet, and the message says what brings it."""
+
+
+class CannotBegin(UserError):
+    """Nothing is wrong with what was asked, and as this machine or what it reaches is now, nothing can be started on it."""

@@ -4,8 +4,8 @@ Nothing is imported here that takes time: `counterfoil --help` is asked by peopl
 Exit codes are the same for every command:
 
 * 0: done, or what was asked holds;
-* 1: it does not hold: a check found differences, or a proof proves nothing. A defect, which also prints a traceback,
-  ends with it too: what broke while it looked has proven nothing;
+* 1: it does not hold: a check found differences, a proof proves nothing, or `up` cannot begin as this machine is, or what
+  it reaches. A defect, which also prints a traceback, ends with it too: what broke while it looked has proven nothing;
 * 2: used wrongly: arguments, settings, files, a name that is none, a request that is refused;
 * 3: not reachable: the database, a Tron node or AWS does not answer; the same command may work later;
 * 4: not ready: migrations are missing or newer, views are behind, or there is nothing there yet;
@@ -87,10 +87,13 @@ EXIT_CODES: dict[str, int] = {
     "cyclopts.exceptions.CycloptsError": USED_WRONGLY,
     "gateways.user_error.UserError": USED_WRONGLY,
     "gateways.user_error.NotReady": NOT_READY,
+    "gateways.user_error.CannotBegin": DOES_NOT_HOLD,
     "gateways.settings.InvalidSettings": USED_WRONGLY,
     "gateways.private_file.UnsafeFile": USED_WRONGLY,
     "gateways.private_file.DamagedFile": USED_WRONGLY,
     "gateways.tron.node.WrongNetwork": USED_WRONGLY,
+    "gateways.devnet.chain.block_log.UnusableData": USED_WRONGLY,
+    "psycopg.errors.InsufficientPrivilege": USED_WRONGLY,
     "gateways.cli.tx.UndecodableTransaction": USED_WRONGLY,
     "signers.keys.keystore.KeystoreUnusable": USED_WRONGLY,
     "core.proofs.notes.NoteRefused": USED_WRONGLY,
@@ -116,7 +119,7 @@ By name, since importing them all only to tell one from the other would cost mor
 
 _EXITS = (
     ("0", "done, or what was asked holds"),
-    ("1", "it does not hold: a check found differences"),
+    ("1", "it does not hold: a check found differences, or `up` cannot begin"),
     ("2", "used wrongly: arguments, settings, a name that is none, a refusal"),
     ("3", "not reachable: the database, a Tron node or AWS does not answer"),
     ("4", "not ready: migrations missing, views behind, nothing there yet"),
@@ -166,7 +169,9 @@ def _folded(sentence: str, columns: int, start: str) -> list[str]:
 
 
 def exit_code_of(error: BaseException) -> int | None:
-    """As EXIT_CODES has it; None for a defect."""
+    """As EXIT_CODES has it; None for a defect. A database that answers and lets nobody in is no outage."""
+    if _refused_by_database(error):
+        return USED_WRONGLY
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     return next((EXIT_CODES[name] for name in names if name in EXIT_CODES), None)
 
@@ -180,8 +185,19 @@ def sentence_of(error: BaseException) -> str:
         return _wrong_call(error)
     said = str(error).strip() or name
     if name.startswith("psycopg."):
-        return f"the database does not answer: {said.splitlines()[0]}"
+        return _refused_by_database(error) or f"the database does not answer: {' '.join(said.split())}"
     return " ".join(said.split())
+
+
+def _refused_by_database(error: BaseException) -> str | None:
+    """What a database that answers has against its login, None where it is no such error."""
+    if not type(error).__module__.startswith("psycopg"):
+        return None
+    import psycopg
+
+    from gateways.postgres.logins import refusal_of
+
+    return refusal_of(error) if isinstance(error, psycopg.Error) else None
 
 
 def _wrong_call(error: BaseException) -> str:

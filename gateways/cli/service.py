@@ -16,6 +16,7 @@ from gateways.cli.console import Data, Json, Output, Table, number, text
 from gateways.cli.installation import found_settings, opened_database, settings_with
 from gateways.processes.running import FILE
 from gateways.settings import PREFIX, Settings
+from gateways.user_error import UserError
 
 Port = validators.Number(gte=0, lte=65535)
 BlockMs = Annotated[int, Parameter(help="Milliseconds between two blocks", validator=validators.Number(gte=1))]
@@ -53,22 +54,24 @@ def up(
     """
     from gateways.processes import signers_apart
     from gateways.processes.confinement.given import take
+    from gateways.processes.start.told import told_at_start
     from gateways.processes.up import run
 
     own = _own_settings(data=data, network=network, http_port=http_port)
     given = take()  # which begins anew, with settings that have no secrets, where the environment had some
-    if signers_of is not None:
-        signers_apart.run(own, signers_of, Output().say, given)
-        return
-    run(
-        own,
-        Output().say,
-        devnet_port=devnet_port,
-        devnet_grpc_port=devnet_grpc_port,
-        block_ms=block_ms,
-        given=given,
-        signs=not without_signers,
-    )
+    with told_at_start():
+        if signers_of is not None:
+            signers_apart.run(own, signers_of, Output().say, given)
+            return
+        run(
+            own,
+            Output().say,
+            devnet_port=devnet_port,
+            devnet_grpc_port=devnet_grpc_port,
+            block_ms=block_ms,
+            given=given,
+            signs=not without_signers,
+        )
 
 
 def devnet(
@@ -87,16 +90,30 @@ def devnet(
     serve(port, block_ms, data, grpc_port=grpc_port)
 
 
-def migrate(*, json: Json = False, data: Data = None) -> None:
+def migrate(
+    *,
+    print_logins: Annotated[
+        bool,
+        Parameter(
+            help="Give each process a login of its own, and print their settings; they hold passwords", negative=""
+        ),
+    ] = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
     """Bring the database to this version; safe to run twice and at once from many machines."""
     settings, out = settings_with(data=data), Output(as_json=json)
-    applied = migrate_database(settings)
+    applied, logins = migrate_database(settings, with_logins=print_logins)
     said = "\n".join(f"applied {name}" for name in applied) or "the database is up to date"
     if settings.is_lone:
         from gateways.cli.chain.scan import pin_at_first
 
         pin_at_first(settings, out)
-    out.show({"applied": applied}, said)
+    if not print_logins:
+        out.show({"applied": applied}, said)
+        return
+    out.note(said)  # standard output has the logins alone, for a file that only its owner reads
+    out.show({"applied": applied, "logins": logins}, *(f"{name}={url}" for name, url in logins.items()))
 
 
 def census(*, json: Json = False, data: Data = None) -> bool:
@@ -143,23 +160,42 @@ def _own_settings(**given: Any) -> Settings:
     return settings_module.load(**{name: value for name, value in given.items() if value is not None})
 
 
-def migrate_database(settings: Settings) -> list[str]:
-    """-> the migrations applied now. On AWS the queues come first: the database's version is what lets processes start."""
+def migrate_database(settings: Settings, *, with_logins: bool = False) -> tuple[list[str], dict[str, str]]:
+    """-> the migrations applied now, and each login's setting if they were asked for.
+
+    On AWS the queues come first: the database's version is what lets processes start. Raises UserError.
+    """
     from gateways.cli.acts import note_command
+    from gateways.embedded.secrets_file import load_or_create
     from gateways.postgres.connections import conninfo_of
     from gateways.postgres.migrate import migrate as apply
+    from gateways.wiring.notes import open_signer
     from gateways.wiring.opened import visiting
+    from gateways.wiring.own_database import is_own, logins_made, printed
 
+    kept = None
+    if with_logins and (settings.mode == "aws" or not is_own(settings)):
+        raise UserError(
+            "each process has a login of its own already: set COUNTERFOIL_DATABASE_URL for a database of yours"
+        )
     if settings.mode == "aws":
         from gateways.aws.queue_sizes import widen
         from gateways.aws.session import Aws
 
         widen(Aws(settings))
-    with visiting(settings) as database:
+    else:
+        kept = load_or_create(settings.data / "secrets.json")
+        if with_logins:
+            kept = logins_made(settings)
+        for purpose in ("statements", "checkpoints"):
+            open_signer(settings, purpose)
+    with visiting(settings, kept) as database:
+        if not database.owner_url:
+            raise UserError("migrations are the owner's: set COUNTERFOIL_DATABASE_URL")
         applied = apply(conninfo_of(database.owner_url), database.passwords())
         if applied:
             note_command(settings, "database.migrated", database, applied=applied)
-        return applied
+        return applied, printed(database) if with_logins else {}
 
 
 def show_census(settings: Settings, out: Output) -> bool:

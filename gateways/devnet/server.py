@@ -47,9 +47,10 @@ def serve(
 class Devnet:
     """A devnet's server: `run` in this thread until it is told to stop, or `with Devnet(...) as devnet` beside it."""
 
-    def __init__(self, config: Config = DEFAULTS) -> None:
-        """Takes the port and opens the chain. Raises UnusableData, OSError."""
-        self._socket = _listen(config.host, config.port)
+    def __init__(self, config: Config = DEFAULTS, listening: socket.socket | None = None) -> None:
+        """Takes the port, unless somebody is `listening` there for it, and opens the chain. Raises UnusableData, OSError."""
+        self._socket = listening or _listen(config.host, config.port)
+        self._socket.setblocking(False)
         port = self._socket.getsockname()[1]
         self.url = f"http://{config.host}:{port}"
         with contextlib.ExitStack() as undoing:
@@ -170,7 +171,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
         listening.listen(1024)
         listening.setblocking(False)
-    except BaseException:
+    except OSError as error:
         listening.close()
-        raise
+        raise OSError(error.errno, error.strerror or str(error), f"{host} port {port}") from error
     return listening

@@ -15,6 +15,7 @@ from core.rotation import ROTATION_OVERLAP
 from gateways.platform_keys import Before, Secrets
 from gateways.postgres.roles import LOGINS
 from gateways.private_file import DamagedFile, refuse_if_shared, replace_private, write_private
+from gateways.user_error import NotReady
 
 _KEYS: Final = ("api_key_pepper", "position_key", "webhook_master", "deposit_fact_key")
 
@@ -49,6 +50,8 @@ class SecretsFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     keystore_passphrase: str
     replaced: dict[str, Replaced] = {}
     """By the key's name."""
+    logins_at: str = ""
+    """The server of the operator's own on which each role logs in with its password here; empty: on none."""
 
     @property
     def keys(self) -> Secrets:
@@ -66,6 +69,18 @@ class SecretsFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     def __repr__(self) -> str:
         return "SecretsFile(hidden)"
+
+
+def load(path: Path) -> SecretsFile:
+    """Read the file of an installation that is there. Raises NotReady where none is, UnsafeFile, DamagedFile."""
+    if not path.exists():
+        raise no_installation(path.parent)
+    return load_or_create(path)
+
+
+def no_installation(folder: Path) -> NotReady:
+    """What a command says that was to look at one, and made none."""
+    return NotReady(f"there is no installation in {folder}: `counterfoil up` makes one, --data names another folder")
 
 
 def load_or_create(path: Path) -> SecretsFile:
@@ -99,6 +114,15 @@ def rotate(path: Path, name: str, now: datetime) -> None:
         replaced = known.replaced | {name: Replaced(getattr(known, name), now)}
         fresh: dict[str, Any] = {name: secrets.token_hex(32), "replaced": replaced}
         _rewrite(path, msgspec.structs.replace(known, **fresh))
+
+
+def note_logins(path: Path, server: str) -> SecretsFile:
+    """Every role logs in on this server with its password of this file from now on. Raises UnsafeFile, DamagedFile."""
+    load_or_create(path)
+    with _changing(path):
+        known = msgspec.structs.replace(_read(path), logins_at=server)
+        _rewrite(path, known)
+        return known
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -137,9 +138,9 @@ def server(platform: Platform, *, linger_s: float = LINGER_S) -> Server:
     )
 
 
-def serve(platform: Platform) -> None:
-    """Run until SIGTERM; returns when the last request is answered."""
-    server(platform).run()
+def serve(platform: Platform, listening: socket.socket | None = None) -> None:
+    """Run until SIGTERM, on a socket that listens already or one of its own; returns when the last request is answered."""
+    server(platform).run([listening] if listening is not None else None)
 
 
 @cache

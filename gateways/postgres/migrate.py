@@ -18,6 +18,7 @@ from psycopg import sql
 
 from core.ledger.events import newest_level, read_as
 from core.streams.all_events import topics_by_stream
+from gateways.postgres.logins import refuse_pooler
 from gateways.postgres.roles import OWNER, ROLES, grants
 from gateways.postgres.view_versions import forget_left_behind
 from projections.named import rows
@@ -110,7 +111,7 @@ def migrations() -> list[Migration]:
 
 
 def migrate(url: str, passwords: Mapping[str, str] | None = None) -> list[str]:
-    """-> the names of the migrations applied now. `passwords` lets the named roles log in. Raises SchemaMismatch."""
+    """-> the names of the migrations applied now. `passwords` lets the named roles log in. Raises SchemaMismatch, UserError."""
     with psycopg.connect(url, autocommit=True) as conn:
         check_settings(conn)
         conn.execute("SELECT pg_advisory_lock(%s)", (MIGRATE_LOCK,))
@@ -159,12 +160,18 @@ def misfit(known: Mapping[int, Applied]) -> str | None:
 
 
 def check_settings(conn: psycopg.Connection) -> None:
-    """Raises UnbearableSetting where the server is too old, or a setting takes away what is promised."""
+    """Raises UnbearableSetting where the server is too old, or a setting takes away what is promised; PoolerBetween."""
+    refuse_pooler(conn)
     if conn.info.server_version < SERVER_MIN * 10_000:
         major, minor = divmod(conn.info.server_version, 10_000)
         raise UnbearableSetting(
             f"the server is Postgres {major}.{minor}, and the tables need {SERVER_MIN} or newer: upgrade it, or name another"
             " in COUNTERFOIL_DATABASE_URL; nothing was changed"
+        )
+    if conn.info.parameter_status("server_encoding") != "UTF8":
+        raise UnbearableSetting(
+            f"the database {conn.info.dbname} keeps text as {conn.info.parameter_status('server_encoding')}, which cannot hold"
+            f" what clients write: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and name that one"
         )
     found = rows(
         conn, "SELECT name, setting, source FROM pg_settings WHERE name = ANY(%s) ORDER BY name", ([*UNBEARABLE],)
@@ -237,9 +244,21 @@ def applied(conn: psycopg.Connection) -> dict[int, Applied]:
     known: dict[int, Applied] = {}
     for table, since in (("schema_migrations", "version"), ("compatible_migrations", "compatible_from")):
         if conn.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,):
-            found = rows(conn, f"SELECT version, checksum, {since} AS since FROM {table} ORDER BY version")
+            try:
+                found = rows(
+                    conn, f"SELECT version, checksum, {since} AS since FROM {table} ORDER BY version"
+                ).fetchall()
+            except psycopg.errors.UndefinedColumn as error:
+                raise _not_ours(conn, table) from error
             known |= {row.version: Applied(row.checksum, row.since) for row in found}
     return known
+
+
+def _not_ours(conn: psycopg.Connection, what: str) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"the database {conn.info.dbname} is another program's, whose {what} stands in it: name one of its own in"
+        " COUNTERFOIL_DATABASE_URL; nothing was changed"
+    )
 
 
 def _apply(conn: psycopg.Connection, migration: Migration) -> None:
@@ -247,7 +266,10 @@ def _apply(conn: psycopg.Connection, migration: Migration) -> None:
         conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(OWNER)))
         for statement in _MADE:
             conn.execute(statement)
-        conn.execute(migration.text)
+        try:
+            conn.execute(migration.text)
+        except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateFunction) as error:
+            raise _not_ours(conn, str(error.diag.message_primary).partition(" already")[0]) from error
         noted = migration.version, migration.name, migration.checksum
         if migration.version <= LAST_EXACT:
             conn.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)", noted)

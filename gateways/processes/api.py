@@ -1,5 +1,6 @@
 """The process `api`: answers HTTP."""
 
+import socket
 from typing import Final
 
 from gateways.aws.names import (
@@ -17,11 +18,11 @@ from gateways.processes.process import DATABASE, Access, Deployment, Process, Sc
 from gateways.wiring.platform import Platform
 
 
-def serve(platform: Platform) -> None:
+def serve(platform: Platform, listening: socket.socket | None = None) -> None:
     """Returns when the process is told to stop and every request is answered."""
     from gateways.http import app
 
-    app.serve(platform)
+    app.serve(platform, listening)
 
 
 PROCESS: Final = Process(

@@ -3,6 +3,7 @@
 Each process says all of this once, in the file of its name beside this one.
 """
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -85,7 +86,8 @@ class Process:
     access: Access
     deployment: Deployment
     steps: Callable[[Platform], Sequence[Step]] | None = None
-    serve: Callable[[Platform], None] | None = None
+    serve: Callable[[Platform, socket.socket | None], None] | None = None
+    """With a socket that listens for it already, if somebody has taken its port."""
     follows_events: bool = False
     """Woken by new events; the others rest for a while when they had nothing to do."""
     idle_s: float = 0.25

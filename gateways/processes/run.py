@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import socket
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -94,8 +95,11 @@ def run_patiently(name: str, settings: Settings, attempt: Callable[[], None], re
         pause_s = min(2 * pause_s, START_PAUSE_MAX_S)
 
 
-def run_with(name: str, platform: Platform) -> None:
-    """Run a process on an open platform until it is told to stop. A defect that ends it raises an alarm of its name."""
+def run_with(name: str, platform: Platform, listening: socket.socket | None = None) -> None:
+    """Run a process on an open platform until it is told to stop. A defect that ends it raises an alarm of its name.
+
+    One that serves does so on the socket that is `listening` for it, if any.
+    """
     process = PROCESSES[name]
     configure(platform.settings.log_level, name)
     try:
@@ -106,7 +110,7 @@ def run_with(name: str, platform: Platform) -> None:
         ):
             acting = platform if process.serve is not None else audited(platform, name)
             with run_noted(platform, name):
-                _run(process, traced(acting, process.role, tracing))
+                _run(process, traced(acting, process.role, tracing), listening)
     except (Unavailable, NotReady):
         raise
     except Exception as error:
@@ -114,12 +118,12 @@ def run_with(name: str, platform: Platform) -> None:
         raise
 
 
-def _run(process: Process, platform: Platform) -> None:
+def _run(process: Process, platform: Platform, listening: socket.socket | None) -> None:
     heartbeat = Heartbeat(process.name, platform.logins[process.role], platform.alarm)
     keep_loaded()
     if process.serve is not None:
         with heartbeat.going_on():
-            process.serve(platform)
+            process.serve(platform, listening)
         return
     assert process.steps is not None
     sign = LifeSign(folder_of(platform.settings.pulse), process.name)

@@ -105,6 +105,14 @@ class Child:
             with contextlib.suppress(OSError):  # a disk that is full takes no word of it
                 self._sign.write_text(f"{DOWN}{said}", encoding="utf-8")
 
+    def last_word(self) -> str:
+        """Of one that has ended: the last line of its log, and where the rest is."""
+        lines = (
+            self._log_file.read_text(encoding="utf-8", errors="replace").split("\n") if self._log_file.exists() else []
+        )
+        said = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {self.exitcode}")
+        return f"{said} (see {self._log_file})"
+
     def stop(self) -> None:
         if self.alive:
             self._process.terminate()

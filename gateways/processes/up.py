@@ -18,28 +18,27 @@ from typing import Final
 import httpx2
 import psycopg
 
-from gateways.embedded.secrets_file import load_or_create
-from gateways.postgres.connections import conninfo_of
-from gateways.postgres.migrate import migrate
-from gateways.postgres.roles import OBSERVER, READER
+from gateways.postgres.roles import READER
 from gateways.postgres.server import EmbeddedPostgres, stop_server
 from gateways.processes.confinement.apart import Stopped, apart
 from gateways.processes.confinement.given import NOTHING, Given
 from gateways.processes.confinement.hardened import harden
 from gateways.processes.confinement.own_users import DEVNET, NotPossible, become, take_users
-from gateways.processes.confinement.shares import Share, fetch, make_keystore, settings_held
+from gateways.processes.confinement.shares import Share, fetch, settings_held
 from gateways.processes.loop import stop_on_signals
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
 from gateways.processes.run import run_patiently, run_with
 from gateways.processes.running import announced, find
 from gateways.processes.signers_apart import hand_over, signers
-from gateways.processes.supervisor import Supervisor
+from gateways.processes.start.ports import Ports, must_be_free
+from gateways.processes.start.preparation import prepare
+from gateways.processes.supervisor import Child, Supervisor
 from gateways.settings import Settings
-from gateways.user_error import NotReady, UserError
+from gateways.user_error import CannotBegin, NotReady
+from gateways.wiring.audited import LOOPBACK
 from gateways.wiring.leash import must_be_limited, withheld
 from gateways.wiring.opened import (
-    check_chain,
     held_platform,
     open_database,
     open_platform,
@@ -47,6 +46,7 @@ from gateways.wiring.opened import (
     refuse_archive_in_data,
     refuse_one_node,
 )
+from gateways.wiring.own_database import ADDRESSES
 
 READY_S: Final = 60.0
 BEGINS_S: Final = 15.0
@@ -75,6 +75,9 @@ class World:
     server: EmbeddedPostgres | None
     api_url: str
     devnet_url: str | None
+    warnings: tuple[str, ...]
+    """What is not well and holds nothing up."""
+    api: Child
 
 
 def run(
@@ -89,7 +92,8 @@ def run(
 ) -> None:
     """`counterfoil up`: start, say where things are, and stay until SIGINT or SIGTERM. `settings` have no secrets.
 
-    Without `signs`, the signers are run elsewhere, and find in DATA/signers what they need.
+    Nothing is said before everything was tried: folder, ports, keys, database, nodes. Without `signs`, the signers are run
+    elsewhere, and find in DATA/signers what they need. Raises CannotBegin, UserError, Unavailable.
     """
     refuse_one_node(settings)
     refuse_archive_in_data(settings)
@@ -124,16 +128,22 @@ def run(
 
 @contextlib.contextmanager
 def alone(data: Path) -> Iterator[None]:
-    """The folder is this process' own until the end of the block. Raises UserError at once where another `up` has it."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / LOCK).open("a+", encoding="utf-8") as file:
+    """The folder is this process' own until the end of the block. Raises CannotBegin where it cannot be, or another has it."""
+    with contextlib.ExitStack() as closing:
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+            file = closing.enter_context((data / LOCK).open("a+", encoding="utf-8"))
+        except OSError as error:
+            raise CannotBegin(
+                f"the folder {data} cannot be used ({error.strerror}): give it to this user, or choose another with --data"
+            ) from error
         try:
             # A lock of the process, not of the open file: the processes that are forked do not hold it on.
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             running = find(data)
             where = f" at {running.api_url}, process {running.pid}" if running is not None else ""
-            raise UserError(
+            raise CannotBegin(
                 f"another `counterfoil up` runs in {data}{where}: stop it first, or choose another folder with --data"
             ) from error
         yield
@@ -190,34 +200,28 @@ def start(
     given: Given = NOTHING,
     signs: bool = True,
 ) -> World:
-    """Keystore, database, migrations, chain, processes, in this order; `ending` stops them in reverse, whatever happens.
+    """Ports, keys, database, migrations, chain, processes, in this order; `ending` stops them in reverse, whatever happens.
 
     Children are forked before any thread is made. With a `devnet_grpc_port`, 0 for a free one, the devnet serves gRPC there,
     and blocks are read by it.
     """
+    ports = Ports()
+    ending.callback(ports.close)
+    settings, devnet_url, devnet_grpc_port = _with_ports(settings, ports, devnet_port, devnet_grpc_port)
     importlib.import_module("gateways.http.app")  # once here, for all the children
-    settings.data.mkdir(parents=True, exist_ok=True)
-    settings = _with_free_port(settings)
-    devnet_url = None
-    devnet_port = devnet_port or free_port()
-    if settings.network == "devnet" and not settings.tron_node_url:
-        devnet_url = f"http://127.0.0.1:{devnet_port}"
-        settings = settings.model_copy(update={"tron_node_url": devnet_url})
-        if devnet_grpc_port is not None:
-            devnet_grpc_port = devnet_grpc_port or free_port()
-            grpc_url = f"grpc://127.0.0.1:{devnet_grpc_port}"
-            settings = settings.model_copy(update={"tron_grpc_url": grpc_url, "tron_grpc_solidity_url": grpc_url})
-    ours = settings.mode == "embedded" and not given.has("database_url", settings)
+    ours = settings.mode == "embedded" and not any(given.has(name, settings) for name in ADDRESSES)
     if ours:
         ending.callback(stop_server, _postgres(settings))
-    apart(partial(_prepare, settings, given, own_chain=devnet_url is not None, signs=signs))
+    warnings = apart(partial(prepare, settings, given, own_chain=devnet_url is not None, signs=signs))
     server = EmbeddedPostgres(_postgres(settings), guarded=False) if ours else None
     users = _users(settings, server) if signs else {}
     ending.callback(supervisor.stop)
     if devnet_url is not None:
-        devnet = _devnet(devnet_port, block_ms, settings.data / DEVNET, devnet_grpc_port)
+        port = int(devnet_url.rpartition(":")[2])
+        devnet = _devnet(ports, port, block_ms, settings.data / DEVNET, devnet_grpc_port)
         supervisor.start(DEVNET, devnet, partial(_alone, given, users.get(DEVNET)))
-        wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet")
+        ports.let_go(DEVNET)
+        wait_for(f"{devnet_url}/wallet/getnowblock", "the devnet", child=supervisor.children[DEVNET])
     if not signs:
         hand_over(settings, given, server)
     for number, process in enumerate(PROCESSES.values()):
@@ -226,16 +230,50 @@ def start(
         port = settings.metrics_port and settings.metrics_port + number
         kept = {name: Settings.model_fields[name].default for name in withheld(process.needs)}
         own = settings.model_copy(update={"metrics_port": port, **kept})
-        each = OneProcess(process, own, given, server, users.get(process.name))
+        each = OneProcess(process, own, given, server, users.get(process.name), ports)
         supervisor.start(process.name, each.run, each.take_share)
-    return World(settings, given, server, f"http://{settings.http_host}:{settings.http_port}", devnet_url)
+    ports.close()
+    api_url = f"http://{settings.http_host}:{settings.http_port}"
+    return World(settings, given, server, api_url, devnet_url, tuple(warnings), supervisor.children["api"])
+
+
+def _with_ports(
+    settings: Settings, ports: Ports, devnet_port: int, devnet_grpc_port: int | None
+) -> tuple[Settings, str | None, int | None]:
+    """Every port is taken, or seen to be free -> the settings with them, the devnet's URL if it is ours, its port for gRPC.
+
+    Raises CannotBegin.
+    """
+    http_port = ports.take(
+        "api", settings.http_host, settings.http_port, "COUNTERFOIL_HTTP_PORT or COUNTERFOIL_HTTP_HOST"
+    )
+    settings = settings.model_copy(update={"http_port": http_port})
+    for number, process in enumerate(PROCESSES.values() if settings.metrics_port else ()):
+        what = f"COUNTERFOIL_METRICS_PORT ({process.name} has it plus {number})"
+        must_be_free(settings.metrics_host, settings.metrics_port + number, what)
+    if settings.network != "devnet" or settings.tron_node_url:
+        return settings, None, None
+    devnet_url = f"http://{LOOPBACK}:{ports.take(DEVNET, LOOPBACK, devnet_port, '--devnet-port')}"
+    settings = settings.model_copy(update={"tron_node_url": devnet_url})
+    if devnet_grpc_port is not None:
+        must_be_free(LOOPBACK, devnet_grpc_port, "--devnet-grpc-port")
+        devnet_grpc_port = devnet_grpc_port or free_port()
+        grpc_url = f"grpc://{LOOPBACK}:{devnet_grpc_port}"
+        settings = settings.model_copy(update={"tron_grpc_url": grpc_url, "tron_grpc_solidity_url": grpc_url})
+    return settings, devnet_url, devnet_grpc_port
 
 
 class OneProcess:
     """What is run in a fork of this one: first it takes its share of the secrets, then it works with those alone."""
 
     def __init__(
-        self, process: Process, settings: Settings, given: Given, server: EmbeddedPostgres | None, user: int | None
+        self,
+        process: Process,
+        settings: Settings,
+        given: Given,
+        server: EmbeddedPostgres | None,
+        user: int | None,
+        ports: Ports,
     ) -> None:
         """`settings` have no secrets. `user` is the OS user that it becomes."""
         self._process = process
@@ -243,14 +281,16 @@ class OneProcess:
         self._given = given
         self._server = server
         self._user = user
+        self._ports = ports
         self._share: Share | None = None
 
     def take_share(self) -> None:
         """In the new process, while it has one thread. On AWS each secret is asked for where it is used."""
+        self._ports.of(self._process.name)
         if self._settings.mode == "embedded":
             self._share = fetch(self._process, self._settings, self._given, self._server)
         else:
-            self._settings = self._given.settings(self._settings, settings_held(self._process))
+            self._settings = self._given.settings(self._settings, settings_held(self._process, on_aws=True))
         _alone(self._given, self._user)
 
     def run(self) -> None:
@@ -265,7 +305,7 @@ class OneProcess:
             settings = settings.model_copy(update={"keystore_passphrase_file": Path("")})
             platform = held_platform(settings, share.secrets, share.logins, self._process.role)
         with platform as opened:
-            run_with(self._process.name, opened)
+            run_with(self._process.name, opened, self._ports.of(self._process.name))
 
 
 def _users(settings: Settings, server: EmbeddedPostgres | None) -> Mapping[str, int]:
@@ -287,27 +327,13 @@ def _postgres(settings: Settings) -> Path:
     return settings.data.resolve() / "postgres"
 
 
-def _prepare(settings: Settings, given: Given, *, own_chain: bool, signs: bool) -> None:
-    """What needs every secret, in a process that ends with it: keystore, server, migrations; and is it the right chain?"""
-    settings = given.settings(settings)
-    if settings.mode == "embedded":
-        made = load_or_create(settings.data / "secrets.json").keystore_passphrase
-        if signs:
-            make_keystore(settings, made)
-    database = open_database(settings)
-    migrate(conninfo_of(database.owner_url), database.passwords())
-    if not own_chain:
-        with open_platform(settings, OBSERVER, database) as platform:
-            check_chain(platform)
-
-
 def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:
     """Returns when the API answers, has an address for the first who asks, and coins that come now are seen.
 
     Raises NotReady after a minute, Stopped.
     """
     # Not /readyz: views and scanner may have hours to catch up with after a rest, and that is no reason to stop.
-    wait_for(f"{world.api_url}/healthz", "the API", stop)
+    wait_for(f"{world.api_url}/healthz", "the API", stop, world.api)
     apart(lambda: wait_for_begin(open_database(world.given.settings(world.settings)).url(READER)), stop)
 
 
@@ -350,28 +376,28 @@ def _introduction(world: World, operator: str) -> str:
         f"data          {world.settings.data}",
         f"logs          {world.settings.data / 'logs'}",
     ]
+    where += [f"warning       {said}" for said in world.warnings]
     return "\n".join([*where, "Ctrl-C stops everything; nothing is lost."])
 
 
-def _with_free_port(settings: Settings) -> Settings:
-    return settings if settings.http_port else settings.model_copy(update={"http_port": free_port()})
-
-
-def _devnet(port: int, block_ms: int, data: Path, grpc_port: int | None) -> Callable[[], None]:
+def _devnet(ports: Ports, port: int, block_ms: int, data: Path, grpc_port: int | None) -> Callable[[], None]:
     def target() -> None:
         from gateways.devnet.node import Config
         from gateways.devnet.server import Devnet
 
-        Devnet(Config(port, block_ms, data, grpc_port=grpc_port)).run()
+        Devnet(Config(port, block_ms, data, grpc_port=grpc_port), ports.of(DEVNET)).run()
 
     return target
 
 
-def wait_for(url: str, what: str, stop: threading.Event | None = None) -> None:
+def wait_for(url: str, what: str, stop: threading.Event | None = None, child: Child | None = None) -> None:
+    """Until `url` answers 200. Raises NotReady after a minute, CannotBegin where the `child` that is to answer has ended."""
     deadline = time.monotonic() + READY_S
     said = "it does not answer"
     with httpx2.Client(timeout=5) as client:
         while time.monotonic() < deadline and not (stop is not None and stop.is_set()):
+            if child is not None and not child.alive:
+                raise CannotBegin(f"{what} has ended: {child.last_word()}")
             try:
                 answer = client.get(url)
                 if answer.status_code == 200:

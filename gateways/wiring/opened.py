@@ -3,10 +3,12 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from psycopg.conninfo import make_conninfo
 
-from gateways.embedded.secrets_file import SecretsFile, load_or_create
+from gateways.embedded.secrets_file import SecretsFile, load, no_installation
 from gateways.platform_keys import Secrets
 from gateways.postgres.connections import Login, conninfo_of
 from gateways.postgres.database import Database
@@ -16,13 +18,17 @@ from gateways.settings import GENESIS_IDS, Settings
 from gateways.tron.node import check_network
 from gateways.user_error import UserError
 from gateways.wiring.on_postgres import on_postgres
+from gateways.wiring.own_database import is_own, own_database
 from gateways.wiring.platform import Platform
 
 
 @contextlib.contextmanager
-def visiting(settings: Settings) -> Iterator[Database]:
-    """The database for a command that comes and goes: a server of ours that was down before is down again afterwards."""
-    database = open_database(settings)
+def visiting(settings: Settings, secrets: SecretsFile | None = None) -> Iterator[Database]:
+    """The database for a command that comes and goes: a server of ours that was down before is down again afterwards.
+
+    Who gives its `secrets` may make it.
+    """
+    database = open_database(settings, secrets)
     try:
         yield database
     finally:
@@ -31,19 +37,24 @@ def visiting(settings: Settings) -> Iterator[Database]:
 
 
 def open_database(settings: Settings, secrets: SecretsFile | None = None) -> Database:
-    """The database of DATABASE_URL, or the embedded one, started if it does not run yet."""
-    given = settings.database_url.get_secret_value()
+    """The database of DATABASE_URL, or the embedded one, started if it does not run yet.
+
+    Who gives its `secrets` may make it; for anybody else it is there, or NotReady is raised. Raises UserError, and what
+    databases raise.
+    """
     if settings.mode == "aws":
         from gateways.aws.logins import database_of
         from gateways.aws.secrets import SecretStore
         from gateways.aws.session import Aws
 
         return database_of(settings, SecretStore(Aws(settings)))
-    if given:
-        roles: dict[str, Login] = {role: make_conninfo(given, options=f"-c role={role}") for role in (*LOGINS, WRITER)}
-        return Database(given, roles, None)
-    server = EmbeddedPostgres(settings.data.resolve() / "postgres")
-    passwords = (secrets or load_or_create(settings.data / "secrets.json")).role_passwords
+    if is_own(settings):
+        return own_database(settings, secrets)
+    cluster = settings.data.resolve() / "postgres"
+    if secrets is None and not (cluster / "PG_VERSION").exists():
+        raise no_installation(settings.data)
+    server = EmbeddedPostgres(cluster)
+    passwords = (secrets or load(settings.data / "secrets.json")).role_passwords
     roles = {role: make_conninfo(server.url, user=role, password=passwords[role]) for role in LOGINS}
     return Database(server.url, roles, server, lambda: passwords)
 
@@ -52,12 +63,23 @@ def operator_key(settings: Settings) -> str:
     """The key that the API accepts as the operator's: the setting, or the one that this installation was made with."""
     given = settings.operator_api_key.get_secret_value()
     if given or settings.mode == "embedded":
-        return given or load_or_create(settings.data / "secrets.json").operator_api_key
+        return given or load(settings.data / "secrets.json").operator_api_key
     from gateways.aws.secrets import SecretStore
     from gateways.aws.session import Aws
     from gateways.wiring.on_aws import with_secrets
 
     return with_secrets(settings, API, SecretStore(Aws(settings))).operator_api_key.get_secret_value()
+
+
+class NoSecrets(Secrets):
+    """Of a folder without an installation, beside a database of one's own: whoever needs a key is told so. Makes none."""
+
+    def __init__(self, data: Path) -> None:
+        object.__setattr__(self, "_data", data)
+        object.__setattr__(self, "before", {})
+
+    def __getattr__(self, name: str) -> Any:
+        raise no_installation(object.__getattribute__(self, "_data"))
 
 
 @contextlib.contextmanager
@@ -77,10 +99,11 @@ def open_platform(settings: Settings, role: str, database: Database | None = Non
 
 def embedded(settings: Settings, database: Database | None = None, role: str = WRITER) -> Platform:
     """One machine: every port is a table or a file, and the process logs in as its own role (I14)."""
-    secrets = load_or_create(settings.data / "secrets.json")
-    database = database or open_database(settings, secrets)
-    platform, _ = on_postgres(settings, secrets.keys, database.role_urls, role)
-    return replace(platform, owner_url=conninfo_of(database.owner_url))
+    path = settings.data / "secrets.json"
+    keys = load(path).keys if path.exists() else NoSecrets(settings.data)
+    database = database or open_database(settings)
+    platform, _ = on_postgres(settings, keys, database.role_urls, role)
+    return replace(platform, owner_url=conninfo_of(database.owner_url) if database.owner_url else "")
 
 
 def refuse_one_node(settings: Settings) -> None:

@@ -24,12 +24,13 @@ from gateways import settings as settings_module
 from gateways.cli.console import Table, number
 from gateways.cli.demo import sweeps
 from gateways.cli.demo.world import WAIT_S, Mismatch, Story, World, get
+from gateways.embedded.secrets_file import load_or_create
 from gateways.postgres.roles import READER
 from gateways.processes import up
 from gateways.settings import Settings
 from gateways.user_error import UserError
 from gateways.webhooks.signatures import verify
-from gateways.wiring.opened import open_database, open_platform, operator_key
+from gateways.wiring.opened import open_database, open_platform
 
 DEPOSIT: Final = "25.500000"
 PAYOUT: Final = "10.000000"
@@ -55,7 +56,7 @@ def run(console: Console, *, block_ms: int) -> int:
             sweep_interval_s=3,
         )
         devnet_port = up.free_port()
-        operator = operator_key(settings)
+        operator = load_or_create(data / "secrets.json").operator_api_key
         world = multiprocessing.get_context("fork").Process(
             target=_world, args=(settings, devnet_port, block_ms), name="world"
         )

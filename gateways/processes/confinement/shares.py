@@ -20,6 +20,7 @@ from gateways.processes.confinement.given import SECRET_SETTINGS, Given
 from gateways.processes.process import Process
 from gateways.settings import Settings
 from gateways.user_error import UserError
+from gateways.wiring.own_database import own_database
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
 KEYS_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -62,9 +63,9 @@ class _PartOfSecrets(Secrets):
         raise SecretWithheld(f"this process does not hold {name}")
 
 
-def settings_held(process: Process) -> frozenset[str]:
-    """The secret settings that a process may know; DATABASE_URL is everybody's, and one login then plays every role."""
-    held = {"database_url"}
+def settings_held(process: Process, *, on_aws: bool = False) -> frozenset[str]:
+    """The secret settings that a process may know. DATABASE_URL is none, but on AWS, where it has no password."""
+    held = {"database_url"} if on_aws else set()
     if "KEYSTORE_PASSPHRASE" in process.needs:
         held.add("keystore_passphrase")
     if process.role == API:
@@ -96,10 +97,10 @@ def _reader(process: Process, settings: Settings, given: Given, server: Embedded
         told = {name: value for name in SECRET_SETTINGS if (value := getattr(known, name).get_secret_value())}
         told.setdefault("operator_api_key", kept.operator_api_key)
         told["keystore_passphrase"] = passphrase(known, kept.keystore_passphrase)
-        url = told.get("database_url", "")
         roles = roles_held(process)
         if server is None:
-            logins = {role: make_conninfo(url, options=f"-c role={role}") for role in roles}
+            urls = own_database(known, kept).role_urls
+            logins = {role: url for role in roles if isinstance(url := urls[role], str)}
         else:
             logins = {
                 role: make_conninfo(server.place, user=role, password=kept.role_passwords[role]) for role in roles

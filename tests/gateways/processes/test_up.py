@@ -111,7 +111,7 @@ def test_a_process_has_its_share_and_no_more(database: Database, tmp_path: Path)
     share = fetch(PROCESSES["record"], settings, NOTHING, None)
     assert share.secrets.deposit_fact_keys() == (bytes.fromhex(kept.deposit_fact_key),)
     assert share.logins.keys() == {"counterfoil_recorder"}
-    assert share.settings.keys() == {"database_url"}
+    assert share.settings == {}
     for key in ("webhook_master", "api_key_pepper", "position_key"):
         with pytest.raises(SecretWithheld, match=key):
             getattr(share.secrets, key)

@@ -84,7 +84,7 @@ def test_a_terminal_without_ssh_is_this_machine(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_migration_that_changes_nothing_leaves_no_entry(settings: Settings) -> None:
     """The database of a test is up to date."""
-    assert service.migrate_database(settings) == []
+    assert service.migrate_database(settings) == ([], {})
     assert entries(settings) == []
 
 
