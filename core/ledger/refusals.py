@@ -282,6 +282,26 @@ class UnbalancedEntry(Refusal, frozen=True):
     reason: str
 
 
+class CustodyNotMatched(Refusal, frozen=True):
+    """Clients' claims would change by {claimed} {currency} and Custody_Control by {held}: what clients may claim is what the
+    treasury holds for them, so an adjustment changes System_Hot_Wallet_Asset and Custody_Control by the same."""
+
+    claimed: str
+    held: str
+    currency: str
+
+
+class WalletNotAsOnChain(Refusal, frozen=True):
+    """{ledger_account} is what the chain shows of a wallet: the books have {booked} {currency} there and the chain {found}, so
+    an adjustment cannot change it by {change}. Coins that came or left are booked when they are seen: see reconcile."""
+
+    ledger_account: str
+    currency: str
+    booked: str
+    found: str
+    change: str
+
+
 class ConflictingFacts(Refusal, frozen=True):
     """{stream} is already recorded with other facts ({difference}): this is an alarm, not a duplicate."""
 

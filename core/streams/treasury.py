@@ -5,7 +5,7 @@ Streams wallet-{role}, adjustment-{id}.
     SystemWalletRegistered -> SystemWalletRegistered ...      AdjustmentPosted
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final, Literal, Self, get_args
 
@@ -17,15 +17,17 @@ from core.ledger.guard import GuardKey, guard_key
 from core.ledger.journal import TREASURY, Posting, Unbalanced, check_balanced, signed
 from core.ledger.keyed import First, repeated
 from core.ledger.ledger import Past
-from core.ledger.money import EXPONENTS, MAX_MINOR
+from core.ledger.money import EXPONENTS, LINE_MAX, format_amount
 from core.ledger.refusals import (
     AccountNotFound,
     AmountOutOfRange,
+    CustodyNotMatched,
     InsufficientFunds,
     LedgerAccountNotFound,
     Refusal,
     UnbalancedEntry,
     WalletExists,
+    WalletNotAsOnChain,
 )
 from core.streams.accounts import Account, account_stream
 
@@ -116,13 +118,28 @@ class RegisterWallet(msgspec.Struct, frozen=True):
         return [New(wallet_stream(self.role), registered)]
 
 
+class WalletSeen(msgspec.Struct, frozen=True):
+    """Where books and chain differ about a wallet's account, as the caller found it: minor units."""
+
+    ledger_account: str
+    currency: str
+    booked_minor: int
+    found_minor: int
+
+
 class PostAdjustment(msgspec.Struct, frozen=True):
-    """Post lines as given. They must balance per book and currency, and overdraw no client."""
+    """Post lines as given. They must balance per book and currency, overdraw no client, and leave I10 as it is.
+
+    `watched` are the treasury's accounts of wallets that the chain is asked about, `seen` where the two differ: an adjustment
+    may bring such an account nearer to the chain and never away from it. Who has not looked gives neither.
+    """
 
     adjustment_id: str
     reason: str
     postings: tuple[Posting, ...]
     actor: str
+    watched: tuple[str, ...] = ()
+    seen: tuple[WalletSeen, ...] = ()
 
     def streams(self) -> list[str]:
         clients = dict.fromkeys(line.book for line in self.postings if line.book != TREASURY)
@@ -158,7 +175,7 @@ class PostAdjustment(msgspec.Struct, frozen=True):
         for line in self.postings:
             if line.currency not in EXPONENTS:
                 return UnbalancedEntry(reason=f"there is no currency {line.currency}")
-            if line.amount_minor > MAX_MINOR:
+            if line.amount_minor > LINE_MAX:
                 return AmountOutOfRange()
             if line.book == TREASURY:
                 if line.account not in books.TREASURY_CHART:
@@ -179,4 +196,50 @@ class PostAdjustment(msgspec.Struct, frozen=True):
                 return InsufficientFunds.of(
                     line.account, past.balance(key) or 0, (past.balance(key) or 0) - left[key], line.currency
                 )
+        return self._breaks_custody() or self._leaves_chain()
+
+    def _changes(self, holds: Callable[[Posting], bool]) -> dict[tuple[str, str], int]:
+        """(ledger account, currency) -> debits minus credits, of the lines that it holds of."""
+        changes: dict[tuple[str, str], int] = {}
+        for line in self.postings:
+            if holds(line):
+                key = line.account, line.currency
+                changes[key] = changes.get(key, 0) + signed(line, "asset")
+        return changes
+
+    def _breaks_custody(self) -> Refusal | None:
+        """I10: what clients may claim is what the treasury holds for them."""
+        claims = self._changes(lambda line: line.book != TREASURY and line.account == books.CLIENT_ASSET)
+        custody = self._changes(lambda line: line.book == TREASURY and line.account == books.CUSTODY_CONTROL)
+        for currency in EXPONENTS:
+            claimed = claims.get((books.CLIENT_ASSET, currency), 0)
+            held = -custody.get((books.CUSTODY_CONTROL, currency), 0)
+            if claimed != held:
+                return CustodyNotMatched(
+                    claimed=signed_amount(claimed, currency), held=signed_amount(held, currency), currency=currency
+                )
         return None
+
+    def _leaves_chain(self) -> Refusal | None:
+        """I10: a wallet's account is what the chain shows of it."""
+        seen = {(each.ledger_account, each.currency): each for each in self.seen}
+        changes = self._changes(lambda line: line.book == TREASURY and line.account in self.watched)
+        for (account, currency), change in changes.items():
+            known = seen.get((account, currency))
+            missing = 0 if known is None else known.found_minor - known.booked_minor
+            if abs(missing - change) > abs(missing) or (change and not missing):
+                booked, found = (0, 0) if known is None else (known.booked_minor, known.found_minor)
+                same = "as much" if known is None else ""
+                return WalletNotAsOnChain(
+                    ledger_account=account,
+                    currency=currency,
+                    booked=same or format_amount(booked, currency),
+                    found=same or format_amount(found, currency),
+                    change=signed_amount(change, currency),
+                )
+        return None
+
+
+def signed_amount(minor: int, currency: str) -> str:
+    """With its sign, plus included."""
+    return f"{'-' if minor < 0 else '+'}{format_amount(abs(minor), currency)}"

@@ -163,7 +163,8 @@ def update_permissions(running: Installation, role: str, key: Key, folder: Path)
         for code, side in ((NETWORK_FEE, "debit"), (account, "credit"))
     ]
     with running.operator() as operator:
-        post(operator, "/v1/adjustments", {"reason": f"{txid} changed the permissions", "postings": lines})
+        known = {"reason": f"{txid} changed the permissions", "postings": lines, "even_though": True}
+        post(operator, "/v1/adjustments", known)
 
 
 def shown(running: Installation, role: str, folder: Path) -> dict[str, Any]:

@@ -1,16 +1,23 @@
 """What only the operator sees and does: corrections, the audit log, the trial balance."""
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import Field
 
+from core.ledger.books import STAKED, WALLET_ACCOUNTS
 from core.ledger.journal import Posting, derived_id
-from core.ledger.refusals import InsufficientFunds, LedgerAccountNotFound, UnbalancedEntry
+from core.ledger.refusals import (
+    CustodyNotMatched,
+    InsufficientFunds,
+    LedgerAccountNotFound,
+    UnbalancedEntry,
+    WalletNotAsOnChain,
+)
 from core.ports.clients import AuditEntry
 from core.streams.accounts import OPERATOR
-from core.streams.treasury import AdjustmentPosted, PostAdjustment
+from core.streams.treasury import AdjustmentPosted, PostAdjustment, WalletSeen
 from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, endpoint, reply
 from gateways.http.fields import (
@@ -43,6 +50,13 @@ class NewAdjustment(Body):
 
     reason: Annotated[str, Field(min_length=3, max_length=500)]
     postings: Annotated[list[AdjustmentPosting], Field(min_length=2, max_length=POSTINGS_MAX)]
+    even_though: Annotated[
+        bool,
+        Field(
+            description="Change a wallet's account although no difference between books and chain is known that this explains:"
+            " you know what the chain will show"
+        ),
+    ] = False
 
 
 class AuditPage(Page):
@@ -114,15 +128,19 @@ class TrialBalance(Answer, frozen=True):
     status=201,
     body=NewAdjustment,
     creates="stored",
-    refusals=(UnbalancedEntry, LedgerAccountNotFound, InsufficientFunds),
+    refusals=(UnbalancedEntry, LedgerAccountNotFound, InsufficientFunds, CustodyNotMatched, WalletNotAsOnChain),
 )
 async def post_adjustment(call: Call, body: NewAdjustment) -> Reply:
-    """Correct the books: lines that balance per book and currency, with a reason. No client is overdrawn."""
+    """Correct the books: lines that balance per book and currency, with a reason. No client is overdrawn.
+
+    What clients may claim stays what the treasury holds for them, and a wallet's account only comes nearer to the chain.
+    """
     adjustment_id = str(derived_id("adjustment", call.account_id, call.idempotency_key))
     lines = tuple(
         Posting(line.account_id, line.ledger_account, line.side, line.amount, line.currency) for line in body.postings
     )
-    outcome = await call.submit(PostAdjustment(adjustment_id, body.reason, lines, call.actor))
+    watched, seen = ((), ()) if body.even_though else await _wallets_seen(call)
+    outcome = await call.submit(PostAdjustment(adjustment_id, body.reason, lines, call.actor, watched, seen))
     posted = outcome.events[0].event
     assert isinstance(posted, AdjustmentPosted)
     books = sorted({line.account_id for line in body.postings})
@@ -134,6 +152,18 @@ async def post_adjustment(call: Call, body: NewAdjustment) -> Reply:
         position=call.shown(position_of(outcome)),
     )
     return reply(answer, 201)
+
+
+_WATCHED: Final = "SELECT DISTINCT role FROM wallet_numbers"
+_SEEN: Final = "SELECT account, currency, booked, found FROM wallet_differences ORDER BY account, currency"
+
+
+async def _wallets_seen(call: Call) -> tuple[tuple[str, ...], tuple[WalletSeen, ...]]:
+    """The accounts of wallets that are held against the chain, and where books and chain differ, as it was seen last."""
+    roles = await call.api.queries.fetch(_WATCHED)
+    watched = sorted({WALLET_ACCOUNTS[row.role] for row in roles} | ({STAKED} if roles else set()))
+    differences = await call.api.queries.fetch(_SEEN)
+    return tuple(watched), tuple(WalletSeen(row.account, row.currency, row.booked, row.found) for row in differences)
 
 
 @endpoint("GET", "/v1/audit-logs", OPERATOR, listed(AuditRecord), query=AuditPage)

@@ -18,6 +18,7 @@ from referencing.jsonschema import DRAFT202012
 
 from core.ports.wallets import ReadyAddress
 from core.tron.address import Address
+from gateways.embedded.secrets_file import load_or_create
 from gateways.embedded.webhook_outbox import PostgresWebhookOutbox
 from gateways.http.app import server as make_server
 from gateways.http.docs.openapi import document
@@ -71,6 +72,7 @@ def settings_of(tmp_path: Path, **changes: Any) -> Settings:
 
 
 def platform_of(database: Database, settings: Settings, role: str = API) -> Platform:
+    load_or_create(settings.data / "secrets.json")
     return embedded(settings, PlatformDatabase(database.owner_url, database.role_urls, None), role)
 
 

@@ -24,6 +24,7 @@ from tests.support.postgres import Database
 CHILD = """
 import sys
 from pathlib import Path
+from gateways.embedded.secrets_file import load_or_create
 from gateways.http.app import server
 from gateways.postgres.database import Database
 from gateways.wiring.opened import embedded
@@ -33,6 +34,7 @@ from gateways.settings import Settings
 data, port, key, owner, *urls = sys.argv[1:]
 roles = dict(pair.split("=", 1) for pair in urls)
 settings = Settings(data=Path(data), http_port=int(port), operator_api_key=key, rate_limit="1000000/minute")
+load_or_create(settings.data / "secrets.json")
 platform = embedded(settings, Database(owner, roles, None), API)
 server(platform, linger_s=1.0).run()
 platform.close()
