@@ -47,7 +47,7 @@ class AttributeLost(msgspec.Struct, frozen=True):
         payout = past.state(payout_stream(self.payout_id), Payout())
         if payout.order is None:
             return NotFound(noun="payout")
-        if reason := _mismatch(payout, payout.order, lost, self.stream):
+        if reason := _mismatch(payout, payout.order, lost, lost.found[self.txid]):
             return PayoutNotAttributable(txid=self.txid, reason=reason)
         attributed = LostOutgoingAttributed(occurred_at=now, actor=self.actor, txid=self.txid, **payout.order.ids)
         return [New(self.stream, attributed)]
@@ -123,9 +123,9 @@ def _not_open(lost: Lost, txid: str) -> Refusal | None:
     return AlreadyAttributed(txid=txid, state=state)
 
 
-def _mismatch(payout: Payout, order: PayoutOrder, lost: Lost, stream: str) -> str:
+def _mismatch(payout: Payout, order: PayoutOrder, lost: Lost, left: LeftInLostHistory) -> str:
     """Why the payout cannot have been what left, "" where it can."""
-    if order.lost != stream:
+    if (order.lost, order.currency) != (left.stream, left.currency):
         return "its payee or its amount is another"
     if not payout.under_way:
         return f"it is {payout.state}"

@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deposits": ("desk.deposits:app", "What arrived on an account's addresses: list, show"),
     "payouts": (
         "desk.payouts:app",
-        "An account's payouts: list, cancel, expedite; lanes; approve one above the signer's limits",
+        "An account's payouts: list, cancel, expedite, approve one above the limits, adopt a transfer; lanes",
     ),
     "approvals": ("approvals:app", "Make the key of somebody who may approve payouts above the signer's limits"),
     "webhooks": ("desk.webhooks:app", "What an account was told: list, redeliver, test"),

@@ -1,4 +1,4 @@
-"""`counterfoil payouts`: what an approver signs, and the signature that lets a payout above the signer's limits go."""
+"""`counterfoil payouts`: what an approver signs, the signature that lets a payout go, and a transfer that was one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,9 +8,12 @@ from cyclopts import App, Parameter
 
 from core.ledger.ledger import Accepted, EventStore, Failed, Ledger, Refused
 from core.ledger.money import format_amount
+from core.streams.lost_ends import AttributeLost
+from core.streams.lost_outgoing import lost_stream
 from core.streams.payout.approvals import ApprovePayout, PayoutApproved, canonical_order, payout_digest
 from core.streams.payouts import Payout, PayoutOrder, payout_stream
 from gateways.cli.acts import at_terminal, note_command
+from gateways.cli.chain.unexplained import unexplained, unproven
 from gateways.cli.console import Data, Json, Output, pairs
 from gateways.cli.installation import opened_database, settings_with
 from gateways.embedded.note_keys import SeedSigner, load
@@ -103,13 +106,53 @@ def approve_payout(settings: Settings, payout_id: str, key: Path, out: Output) -
     signed.show(out, f"{said}; the signer counts it if the key is on its own list, SIGNER_APPROVERS")
 
 
-app = App(name="payouts", help="See what an approver signs of a payout, and approve one above the signer's limits")
+def adopt_payout(settings: Settings, payout_id: str, txid: str, out: Output) -> None:
+    """Say that a transfer which nobody here signed was this payout. Raises UserError where the chain does not prove it."""
+    with opened_database(settings) as database, open_platform(settings, API, database) as platform:
+        found = next((each for each in unexplained(platform) if each.txid == txid), None)
+        if found is None:
+            raise UserError(
+                f"nothing left as {txid} that is not explained: `counterfoil signing status` lists what did"
+            )
+        with open_platform(settings, READER, database) as reader, reader.node.pinned():
+            why = unproven(reader, found)
+        if why:
+            raise UserError(f"{txid} does not prove that anybody was paid: {why}")
+        stream = lost_stream(found.to_address, found.amount_minor)
+        [outcome] = platform.ledger.execute([AttributeLost(stream, txid, payout_id, at_terminal())])
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        if isinstance(outcome, Refused):
+            raise UserError(outcome.refusal.detail)
+        note_command(settings, "payout.adopted", database, payout_id=payout_id, txid=txid)
+    amount = f"{format_amount(found.amount_minor, found.currency)} {found.currency}"
+    out.show(
+        {"payout_id": payout_id, "txid": txid, "block_number": found.block_number},
+        f"payout {payout_id} was {txid}: {amount} to {found.to_address} in block {found.block_number}, as its receipt shows. It"
+        " ends as confirmed, and nothing leaves for it",
+    )
+
+
+app = App(name="payouts", help="See what an approver signs of a payout, approve one above the limits, adopt a transfer")
 
 
 @app.command(name="show")
 def _show(payout_id: PayoutId, /, *, json: Json = False, data: Data = None) -> None:
     """What an approver signs: the order, as it is signed, and its digest."""
     show_payout(settings_with(data=data), payout_id, Output(as_json=json))
+
+
+@app.command(name="adopt")
+def _adopt(
+    payout_id: PayoutId,
+    /,
+    *,
+    tx: Annotated[str, Parameter(help="The transaction that paid it, and that nobody here signed")],
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Say that an unexplained transfer was this payout, as its receipt proves: it ends as confirmed, and is not paid again."""
+    adopt_payout(settings_with(data=data), payout_id, tx, Output(as_json=json))
 
 
 @app.command(name="approve")

@@ -12,6 +12,7 @@ import psycopg
 from core.ports.unavailable import Unavailable
 from gateways.postgres.append import EVENTS_CHANNEL
 from gateways.postgres.connections import conninfo_of
+from gateways.postgres.logins import must_be_itself
 from gateways.postgres.migrate import SchemaMismatch, check
 from gateways.postgres.roles import READER
 from gateways.processes.heartbeat import Heartbeat
@@ -28,6 +29,7 @@ from gateways.user_error import NotReady, UserError
 from gateways.wiring.audited import audited, run_noted
 from gateways.wiring.counted import counted
 from gateways.wiring.opened import open_platform
+from gateways.wiring.own_database import is_shared
 from gateways.wiring.platform import Platform
 from gateways.wiring.traced import traced
 from projections.engine.outages import is_outage
@@ -44,13 +46,17 @@ START_PAUSE_MAX_S: Final = 10.0
 
 
 def run_process(name: str, settings: Settings) -> None:
-    """One process in the foreground until SIGTERM. Raises UserError for a name that is none."""
+    """One process in the foreground until SIGTERM. Raises UserError for a name that is none, or a login that is not its own."""
     if name not in PROCESSES:
         raise UserError(f"there is no process {name!r}: choose one of {', '.join(PROCESSES)}")
     multiprocessing.current_process().name = name
     configure(settings.log_level, name)
-    with open_platform(settings, PROCESSES[name].role) as platform:
-        if _wait_until_it_fits(PROCESSES[name], platform):
+    process = PROCESSES[name]
+    with open_platform(settings, process.role) as platform:
+        is_shared(settings, platform.logins)
+        if _wait_until_it_fits(process, platform):
+            for role in {process.role, *process.access.logins}:
+                must_be_itself(platform.logins[role], role)
             run_with(name, platform)
 
 

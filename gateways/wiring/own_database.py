@@ -57,16 +57,25 @@ class RoleUrls(dict[str, Login]):
         raise UserError(f"no login of {role} is known: set {setting_of(role)}, or COUNTERFOIL_DATABASE_URL")
 
 
-def shared_login(settings: Settings, roles: Mapping[str, Login]) -> bool:
-    """Whether a process would log in as who owns everything, and only be asked to be less."""
+SHARED: Final = (
+    "every process logs in to the database as its owner, and only asks to be less: `counterfoil migrate --print-logins` gives"
+    " each one a login of its own"
+)
+
+
+def is_shared(settings: Settings, roles: Mapping[str, Login]) -> bool:
+    """Whether a process logs in as who owns everything, and whoever takes it over could become any other. Raises UserError
+    on mainnet, where that may not be.
+    """
     owner = settings.database_url.get_secret_value()
-    if not owner:
+    if settings.mode == "aws" or not owner:
         return False
     user = conninfo_to_dict(owner).get("user")
-    return any(
-        role in roles and isinstance(url := roles[role], str) and conninfo_to_dict(url).get("user") == user
-        for role in LOGINS
-    )
+    logins = [url for role, url in roles.items() if role in SETTINGS and isinstance(url, str)]
+    shared = any(conninfo_to_dict(url).get("user") == user for url in logins)
+    if shared and settings.network == "mainnet":
+        raise UserError(SHARED)
+    return shared
 
 
 def logins_made(settings: Settings) -> SecretsFile:

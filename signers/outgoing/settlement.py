@@ -32,7 +32,7 @@ def settle_payout(
     order: PayoutOrder, attempt: Attempt, receipt: Receipt, token: Address, actor: str
 ) -> ConfirmPayout | FailPayout:
     """The command that a solid receipt of the attempt leads to. Raises UnexplainedTransfer."""
-    left = _sent(receipt, token, Address.from_base58(attempt.from_address)) if receipt.succeeded else []
+    left = transfers_out(receipt, token, Address.from_base58(attempt.from_address)) if receipt.succeeded else []
     if not left:
         return FailPayout(
             order=order,
@@ -64,7 +64,7 @@ def settle_instruction(
     act, taken_minor = instruction.act, 0
     done = receipt.succeeded
     if isinstance(act, SendToken):
-        left = _sent(receipt, token, Address.from_base58(attempt.from_address)) if done else []
+        left = transfers_out(receipt, token, Address.from_base58(attempt.from_address)) if done else []
         done = bool(left)
         payees = {to.base58 for to, _ in left}
         if left and (sum(value for _, value in left) != act.amount_minor or act.to not in payees):
@@ -167,7 +167,7 @@ def proof_of_death(log: SolidLog, attempt: Attempt) -> ProofOfDeath | None:
     )
 
 
-def _sent(receipt: Receipt, token: Address, owner: Address) -> list[tuple[Address, int]]:
+def transfers_out(receipt: Receipt, token: Address, owner: Address) -> list[tuple[Address, int]]:
     """The token's Transfer logs out of `owner`, (to, value) each. Anybody can forge a value of 0: it proves nothing."""
     return [
         (Address.from_evm(log.topics[2][12:]), int.from_bytes(log.data, "big"))

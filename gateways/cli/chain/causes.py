@@ -61,6 +61,8 @@ _LOOKS: Final[Mapping[Cause, Callable[[_Chain], str]]] = {
     "hot_wallet_blacklisted": _Chain.blacklisted,
     "wallet_permission_changed": _Chain.hijacked,
 }
+ASKED: Final = frozenset(_LOOKS)
+"""The causes that the chain can be asked about."""
 
 
 def still_holding(platform: Platform, causes: Iterable[Cause]) -> dict[Cause, str]:

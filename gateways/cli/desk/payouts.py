@@ -43,7 +43,7 @@ LANES = (
 )
 
 app: App = approving
-app.help = "An account's payouts: list, cancel, expedite; lanes; approve one above the signer's limits"
+app.help = "An account's payouts: list, cancel, expedite, approve one above the limits, adopt a transfer; lanes"
 
 PayoutId = Annotated[str, Parameter(help="The payout's id")]
 

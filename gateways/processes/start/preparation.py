@@ -25,6 +25,7 @@ from gateways.tron.node import check_network
 from gateways.user_error import CannotBegin, NotReady
 from gateways.wiring.notes import open_signer
 from gateways.wiring.opened import open_database, open_platform
+from gateways.wiring.own_database import SHARED, is_shared
 from gateways.wiring.platform import Platform, utc_now
 from scanners.observer import SOLID
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore, KeystoreUnusable
@@ -54,10 +55,11 @@ def prepare(settings: Settings, given: Given, *, own_chain: bool, signs: bool) -
     _clocks_must_agree(owner)
     for role in LOGINS if settings.mode == "embedded" else ():
         must_be_itself(database.role_urls[role], role)
+    warnings = [SHARED] if is_shared(settings, database.role_urls) and not own_chain else []
     if own_chain:
-        return []
+        return warnings
     with open_platform(settings, OBSERVER, database) as platform:
-        return list(look_at_nodes(platform))
+        return [*warnings, *look_at_nodes(platform)]
 
 
 def _clocks_must_agree(owner: str) -> None:

@@ -162,6 +162,14 @@ def test_a_transfer_is_only_a_payout_that_fits(world: Restored) -> None:
     world.refuses(AttributeLost(LOST.stream, LOST.txid, other.payout_id, ACTOR), AlreadyAttributed)
 
 
+def test_trx_that_left_were_no_payout_of_as_many_minor_units(world: Restored) -> None:
+    """Same payee and the same number, of another currency: nobody was paid USDT by it."""
+    in_trx = msgspec.structs.replace(LOST, txid="ef" * 32, currency="TRX")
+    world.do(world.report(in_trx))
+    wished = world.request("p1")
+    world.refuses(AttributeLost(in_trx.stream, in_trx.txid, wished.payout_id, ACTOR), PayoutNotAttributable)
+
+
 def test_signing_is_not_resumed_while_anything_is_open(world: Restored) -> None:
     """Nor before anybody has looked at the chain, nor while a transfer is open, whatever else is resumed with it."""
     world.refuses(ResumeSigning(("restored",), "looked", ACTOR), RestoreNotSettled)

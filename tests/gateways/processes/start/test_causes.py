@@ -1,210 +1,46 @@
 """Everything that an operator can cause at a start, as a table: the command line, its one sentence, its exit code."""
 
-import errno
-import fcntl
-import logging
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import NamedTuple
 
-import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from gateways.cli.app import run
-from gateways.postgres import migrate
-from gateways.postgres.roles import API, READER
-from gateways.processes import up
-from gateways.processes.confinement import given
+from gateways.postgres.roles import READER
 from gateways.processes.registry import PROCESSES
-from gateways.processes.start import preparation
-from gateways.wiring.platform import utc_now
-from tests.gateways.processes.start.world import PASSPHRASE, FakeNode, Start
-from tests.support.patience import HANG_S
-from tests.support.postgres import Database
-
-row = pytest.param
-CANNOT, WRONG, UNREACHED, NOT_READY = 1, 2, 3, 4
-NOBODY = "postgresql://nobody:secret-of-a-test@127.0.0.1:1/none"
-FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-class Patch(NamedTuple):
-    """What a cause may change for the time of its start."""
-
-    monkeypatch: pytest.MonkeyPatch
-
-    def set(self, place: object, name: str, value: object) -> None:
-        self.monkeypatch.setattr(place, name, value)
-
-
-Arrange = Callable[[Start, Patch], object]
-
-
-def owner(start: Start, statement: str) -> None:
-    with psycopg.connect(start.url, autocommit=True) as conn:
-        conn.execute(statement)  # type: ignore[call-overload]
-
-
-def with_keys(start: Start) -> Start:
-    """On a devnet's network with a node of one's own, so that nothing is started."""
-    start.with_keys()
-    return start.set(keystore_passphrase=PASSPHRASE, tron_node_url="http://127.0.0.1:1")
-
-
-def by(start: Start, **changes: object) -> Start:
-    """With the database, but for this of its address."""
-    return with_keys(start).set(database_url=make_conninfo(start.url, **changes))  # type: ignore[arg-type]
-
-
-def its_name(start: Start) -> str:
-    return str(conninfo_to_dict(start.url)["dbname"])
-
-
-def private(path: Path, text: str, mode: int = 0o600) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-    return path
-
-
-def runs_already(start: Start, _: Patch) -> None:
-    """Another process has the folder."""
-    start.data.mkdir(exist_ok=True)
-    held, ends = multiprocessing.Event(), multiprocessing.Event()
-
-    def hold() -> None:
-        with (start.data / up.LOCK).open("a+") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX)
-            held.set()
-            ends.wait(HANG_S)
-
-    other = multiprocessing.get_context("fork").Process(target=hold)
-    other.start()
-    start.undo += [lambda: other.join(HANG_S), ends.set]
-    assert held.wait(HANG_S)
-
-
-def chmod(start: Start, name: str) -> None:
-    with_keys(start)
-    (start.data / name).chmod(0o644)
-
-
-def damaged(start: Start, name: str) -> None:
-    with_keys(start)
-    private(start.data / name, "{}")
-
-
-def other_keys(start: Start, _: Patch) -> None:
-    start.with_keys("hot")
-    start.set(keystore_passphrase=PASSPHRASE)
-
-
-def full_disk(start: Start, patch: Patch) -> None:
-    with_keys(start)
-
-    def fsync(_: int) -> None:
-        raise FULL
-
-    patch.set(preparation.os, "fsync", fsync)
-
-
-def cluster_of(version: str) -> Arrange:
-    def arrange(start: Start, _: Patch) -> None:
-        with_keys(start)
-        private(start.data / "postgres" / "PG_VERSION", version)
-
-    return arrange
-
-
-def lets_nobody_in(start: Start, _: Patch) -> None:
-    """A login of no superuser, for whom no connection is left."""
-    owner(start, f"CREATE ROLE late_{its_name(start)} LOGIN PASSWORD 'p' CONNECTION LIMIT 0")
-    start.undo.append(lambda: owner(start, f"DROP ROLE late_{its_name(start)}"))
-    by(start, user=f"late_{its_name(start)}", password="p")
-
-
-def without_rights(start: Start, _: Patch) -> None:
-    """It may log in, and nothing more; the database is empty."""
-    name = its_name(start)
-    owner(start, f"CREATE ROLE poor_{name} LOGIN PASSWORD 'p'")
-    owner(start, f"CREATE DATABASE empty_{name}")
-    start.undo += [
-        lambda: owner(start, f"DROP DATABASE empty_{name} WITH (FORCE)"),
-        lambda: owner(start, f"DROP ROLE poor_{name}"),
-    ]
-    start.undo.reverse()
-    by(start, user=f"poor_{name}", password="p", dbname=f"empty_{name}")
-
-
-def other_database(options: str, statement: str = "SELECT 1") -> Arrange:
-    def arrange(start: Start, _: Patch) -> None:
-        name = f"other_{its_name(start)}"
-        owner(start, f"CREATE DATABASE {name} {options}")
-        start.undo.append(lambda: owner(start, f"DROP DATABASE {name} WITH (FORCE)"))
-        with psycopg.connect(make_conninfo(start.url, dbname=name), autocommit=True) as conn:
-            conn.execute(statement)  # type: ignore[call-overload]
-        by(start, dbname=name)
-
-    return arrange
-
-
-def newer_schema(start: Start, _: Patch) -> None:
-    owner(start, "INSERT INTO compatible_migrations VALUES (9000, '9000_later.sql', 'x', 9000)")
-    by(start)
-
-
-def too_new_a_server(start: Start, patch: Patch) -> None:
-    patch.set(migrate, "SERVER_MIN", 99)
-    by(start)
-
-
-def slow_to_disk(start: Start, _: Patch) -> None:
-    owner(start, f"ALTER DATABASE {its_name(start)} SET synchronous_commit = off")
-    by(start)
-
-
-def clock(apart: timedelta) -> Arrange:
-    def arrange(start: Start, patch: Patch) -> None:
-        patch.set(preparation, "utc_now", lambda: utc_now() + apart)
-        by(start)
-
-    return arrange
-
-
-def node(**said: object) -> Arrange:
-    return lambda start, _: start.on_nile(FakeNode(**said))  # type: ignore[arg-type]
-
-
-def no_node(start: Start, _: Patch) -> None:
-    start.on_nile(FakeNode())
-    start.set(tron_node_url="http://127.0.0.1:1")
-
-
-def settings(**given: object) -> Arrange:
-    return lambda start, _: start.set(**given)
-
-
-def arguments(*words: object) -> Arrange:
-    return lambda start, _: start.add(*words)
-
-
-def taken(option: str) -> Arrange:
-    return lambda start, _: with_keys(start).add(option, start.taken())
-
-
-def no_own_chain(start: Start, **given: object) -> None:
-    with_keys(start).set(**given)
-
-
-def mainnet(start: Start, **given: object) -> None:
-    two = {"tron_node_url": "http://127.0.0.1:1,http://127.0.0.1:2"}
-    start.set(**{"network": "mainnet", **two, **given})
-
+from tests.gateways.processes.start.arranged import (
+    CANNOT,
+    NOBODY,
+    NOT_READY,
+    UNREACHED,
+    WRONG,
+    Arrange,
+    Patch,
+    arguments,
+    as_role,
+    by,
+    chmod,
+    clock,
+    cluster_of,
+    damaged,
+    full_disk,
+    lets_nobody_in,
+    mainnet,
+    newer_schema,
+    no_node,
+    no_own_chain,
+    node,
+    other_database,
+    other_keys,
+    private,
+    row,
+    runs_already,
+    settings,
+    slow_to_disk,
+    taken,
+    told,
+    too_new_a_server,
+    without_rights,
+)
+from tests.gateways.processes.start.world import PASSPHRASE, Start
 
 UP = [
     # Arguments
@@ -352,44 +188,6 @@ UP = [
 ]
 
 
-def as_role(start: Start, role: str) -> str:
-    return make_conninfo(start.url, user=role, password="of-a-test-only")
-
-
-@pytest.fixture
-def start(tmp_path: Path, database: Database) -> Iterator[Start]:
-    made = Start(tmp_path / "data", database.owner_url)
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def patch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patch]:
-    """This process stays as it was: who may debug it, its signals, its log."""
-    for name in os.environ:
-        if name.startswith("COUNTERFOIL_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setattr(given, "take", lambda: given.NOTHING)
-    monkeypatch.setattr(up, "harden", lambda: None)
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    handlers = logging.getLogger().handlers[:]
-    yield Patch(monkeypatch)
-    logging.getLogger().handlers[:] = handlers
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def told(start: Start, patch: Patch, capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    """-> the exit code, and the one sentence that a terminal shows."""
-    for name, value in start.environment.items():
-        patch.monkeypatch.setenv(name, value)
-    code = run([*words, *([] if "--data" in start.arguments else ["--data", str(start.data)]), *start.arguments])
-    out, err = capfd.readouterr()
-    lines = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert (out, len(lines), "Traceback" in err) == ("", 1, False), out + err
-    return code, lines[0]
-
-
 @pytest.mark.parametrize(("arrange", "code", "sentence"), UP)
 def test_what_cannot_be_is_one_sentence_and_its_exit_code(
     arrange: Arrange, code: int, sentence: str, start: Start, patch: Patch, capfd: pytest.CaptureFixture[str]
@@ -407,96 +205,7 @@ def test_what_cannot_be_is_one_sentence_and_its_exit_code(
     assert "secret-of-a-test" not in said
 
 
-COMMANDS = [
-    row(("wallets", "list"), settings(), NOT_READY, "there is no installation in", id="a list of nothing"),
-    row(("signing", "status"), settings(), NOT_READY, "there is no installation in", id="a status of nothing"),
-    row(("alarms", "secret"), settings(), NOT_READY, "there is no installation in", id="a secret of nothing"),
-    row(("queue", "list"), settings(), NOT_READY, "there is no installation in", id="queues of nothing"),
-    row(("run", "api"), settings(), NOT_READY, "there is no installation in", id="a process of nothing"),
-    row(
-        ("run", "api"),
-        lambda start, _: start.set(database_url=start.url),
-        NOT_READY,
-        "there is no installation in",
-        id="a process whose folder is another's",
-    ),
-    row(("run", "nothing"), settings(), WRONG, "there is no process 'nothing'", id="a process that is none"),
-    row(("wallets", "lits"), settings(), WRONG, "did you mean 'list'", id="a command that is none"),
-    row(("wallets", "list"), settings(database_url=NOBODY), UNREACHED, "Connection refused", id="a command, no server"),
-    row(
-        ("wallets", "list"),
-        lambda start, _: by(start, password="x"),
-        WRONG,
-        "password authentication failed",
-        id="a command, a wrong password",
-    ),
-    row(
-        ("wallets", "list"),
-        lambda start, _: by(start, dbname="postgres"),
-        NOT_READY,
-        "run `counterfoil migrate`",
-        id="a command, no tables",
-    ),
-    row(("migrate",), settings(database_url=NOBODY), UNREACHED, "Connection refused", id="migrations, no server"),
-    row(("migrate",), settings(database_url="mine"), WRONG, "is no address", id="migrations, no address"),
-    row(
-        ("migrate",),
-        lambda start, _: start.set(database_url_api=as_role(start, API)),
-        WRONG,
-        "migrations are the owner's",
-        id="migrations without the owner",
-    ),
-    row(
-        ("migrate", "--print-logins"),
-        settings(),
-        WRONG,
-        "has a login of its own already",
-        id="logins of our own server",
-    ),
-    row(("devnet", "--block-ms", "0"), settings(), WRONG, "Must be >= 1", id="a devnet that never rests"),
-    row(("devnet", "--grpc-port", "65536"), settings(), WRONG, "Must be <= 65535", id="a devnet's port that is none"),
-]
-MAKES_ITS_FOLDER = {("migrate",)}
-
-
-@pytest.mark.parametrize(("words", "arrange", "code", "sentence"), COMMANDS)
-def test_what_a_command_cannot_do_is_one_sentence_too_and_makes_nothing(
-    words: tuple[str, ...],
-    arrange: Arrange,
-    code: int,
-    sentence: str,
-    start: Start,
-    patch: Patch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """A mistyped folder is no installation afterwards: only `up`, `migrate` and `restore` make one."""
-    arrange(start, patch)
-    there = start.data.exists()
-    start.arguments += ["--data", str(start.data)] if words[0] != "devnet" else ["--data", str(start.data / "chain")]
-    found, said = told(start, patch, capfd, *words)
-    assert sentence in said
-    assert (found, start.data.exists()) == (code, there or words in MAKES_ITS_FOLDER), said
-    assert "secret-of-a-test" not in said
-
-
-def test_a_devnet_whose_port_is_taken_says_which(start: Start, patch: Patch, capfd: pytest.CaptureFixture[str]) -> None:
-    """And one that runs is not disturbed."""
-    port = start.taken()
-    start.add("--port", port, "--data", start.data)
-    assert told(start, patch, capfd, "devnet") == (WRONG, f"error: 127.0.0.1 port {port}: Address already in use")
-
-
-def test_a_command_beside_a_database_of_ones_own_makes_no_keys(
-    start: Start, patch: Patch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """It looks, and what it would need of an installation's folder it does not make up."""
-    patch.monkeypatch.setenv("COUNTERFOIL_DATABASE_URL", start.url)
-    assert run(["signing", "status", "--data", str(start.data)]) == 0
-    assert "payouts are signed" in capfd.readouterr().out
-    assert not start.data.exists()
-
-
 def test_the_table_is_long() -> None:
     """At least forty causes, no two alike."""
-    ids = [each.id for each in (*UP, *COMMANDS)]
+    ids = [each.id for each in UP]
     assert len(set(ids)) == len(ids) >= 40

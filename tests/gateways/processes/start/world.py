@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 from gateways.embedded.secrets_file import load_or_create
 from gateways.settings import GENESIS_IDS
+from gateways.wiring.platform import utc_now
 from signers.keys.keystore import DEPOSIT_SEED, GAS, HOT, Keystore
 
 PASSPHRASE: Final = "opens the keystore of a test"
@@ -34,7 +34,7 @@ class FakeNode:
             return self.answer
         if path.endswith("getblockbynum"):
             return 200, json.dumps({"blockID": self.genesis, "block_header": _header(0, 0)}).encode()
-        now_ms = int((time.time() - self.age_s) * 1000)
+        now_ms = int((utc_now().timestamp() - self.age_s) * 1000)
         return 200, json.dumps({"blockID": f"{900:016x}" + "ab" * 24, "block_header": _header(900, now_ms)}).encode()
 
 
