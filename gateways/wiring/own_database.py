@@ -100,6 +100,7 @@ def url_of(login: str) -> str:
     host, port, database = facts.pop("host", ""), facts.pop("port", ""), facts.pop("dbname", "")
     if str(host).startswith("/"):
         host, facts = "", {**facts, "host": host}
+    host = f"[{host}]" if ":" in str(host) else host
     place = f"{host}:{port}" if port else str(host)
     more = f"?{urlencode(facts, quote_via=quote)}" if facts else ""
     return f"postgresql://{user}:{password}@{place}/{quote(str(database))}{more}"
