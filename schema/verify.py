@@ -199,6 +199,14 @@ class Key:
         return encode_point(add_points(Key.base.times(s), self.negative.times(h))) == signature[:32]
 
 
+def shown(minor, currency):
+    """Minor units as an amount in their unit; what is no number as it is."""
+    if type(minor) is not int:
+        return f"{minor!r} {currency}"
+    digits = str(abs(minor)).zfill(7)
+    return f"{'-' if minor < 0 else ''}{digits[:-6]}.{digits[-6:]} {currency}"
+
+
 def open_note(note, keys):
     """The text of a note that one of the keys signed. Raises ValueError."""
     text, separator, lines = note.rpartition("\n\n")
@@ -879,15 +887,17 @@ class Books(Reader):
                 liabilities.append(key)
         for (book, currency), difference in sums.items():
             if difference:
-                self.findings.wrong(ENTRIES, position, f"book {book} is off by {difference} {currency}")
+                self.findings.wrong(ENTRIES, position, f"book {book} is off by {shown(difference, currency)}")
         for currency, difference in custody.items():
             if difference:
                 self.findings.wrong(
-                    CUSTODY, position, f"what clients claim and what is held part by {difference} {currency}"
+                    CUSTODY, position, f"what clients claim and what is held part by {shown(difference, currency)}"
                 )
         for key in liabilities:
             if self.debits[key] > 0:
-                self.findings.wrong(LIABILITIES, position, f"{key[1]} {key[2]} of {key[0]} is {-self.debits[key]}")
+                self.findings.wrong(
+                    LIABILITIES, position, f"{key[1]} of {key[0]} is {shown(-self.debits[key], key[2])}"
+                )
 
     def on_balance(self, content):
         """What the table says; it stands behind the event that it reflects."""
@@ -906,7 +916,8 @@ class Books(Reader):
         for name, events in (("amount_minor", amount), ("pending_minor", self.due_pending.pop(key, 0))):
             if content[name] != events:
                 sentence = (
-                    f"{name} of {key[1]} {key[2]} of {key[0]}: the events say {events}, the table {content[name]}"
+                    f"{name} of {key[1]} of {key[0]}: the events say {shown(events, key[2])},"
+                    f" the table {shown(content[name], key[2])}"
                 )
                 self.findings.wrong(BALANCES, position, sentence)
         if content["type"] != kind:
@@ -923,7 +934,8 @@ class Books(Reader):
         self.guards.add((owner, content["currency"]))
         balance = -self.debits.get((*owner, content["currency"]), 0)
         if balance != content["balance_minor"]:
-            sentence = f"{owner[1]} of {owner[0]}: the events say {balance}, the guard {content['balance_minor']}"
+            said, kept = (shown(each, content["currency"]) for each in (balance, content["balance_minor"]))
+            sentence = f"{owner[1]} of {owner[0]}: the events say {said}, the guard {kept}"
             self.findings.wrong(GUARD, content["position"], sentence)
 
     def on_end(self, content):

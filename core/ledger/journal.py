@@ -10,6 +10,8 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from core.ledger.money import in_its_unit
+
 Side = Literal["debit", "credit"]
 AccountType = Literal["asset", "liability", "equity", "revenue", "expense"]
 
@@ -63,13 +65,14 @@ def check_balanced(postings: Sequence[Posting]) -> None:
     sums: defaultdict[tuple[str, str], int] = defaultdict(int)
     for posting in postings:
         if posting.amount_minor <= 0:
-            raise Unbalanced(f"{posting.account} is posted {posting.amount_minor}: amounts are positive")
+            said = in_its_unit(posting.amount_minor, posting.currency)
+            raise Unbalanced(f"{posting.account} is posted {said}: amounts are positive")
         sums[posting.book, posting.currency] += (
             posting.amount_minor if posting.side == "debit" else -posting.amount_minor
         )
     for (book, currency), difference in sums.items():
         if difference:
-            raise Unbalanced(f"book {book} is off by {difference} {currency}: debits must equal credits")
+            raise Unbalanced(f"book {book} is off by {in_its_unit(difference, currency)}: debits must equal credits")
 
 
 def _mirrored(one: Posting, other: Posting) -> bool:

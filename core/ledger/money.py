@@ -36,6 +36,11 @@ def parse_amount(text: str, currency: str) -> int:
     return minor
 
 
+def in_its_unit(minor: int, currency: str) -> str:
+    """12500000 USDT minor units -> "12.500000 USDT"; of a currency that is none here its number as it is."""
+    return f"{format_amount(minor, currency) if currency in EXPONENTS else minor} {currency}"
+
+
 def format_amount(minor: int, currency: str) -> str:
     """12500000 USDT minor units -> "12.500000"; a negative balance keeps its sign."""
     exponent = EXPONENTS[currency]

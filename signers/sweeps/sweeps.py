@@ -17,6 +17,7 @@ from typing import Final
 
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Command, EventStore, Ledger, state_of
+from core.ledger.money import in_its_unit
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.chain import CallNotMade, Chain
@@ -247,9 +248,11 @@ class Sweeps:
         way = ways(need, gas)[0]
         cost_minor = in_token(way.burned_sun, self._rules.trx_price_minor)
         if cost_minor * 100 > amount_minor * self._rules.cost_max_percent:
-            return [self._defer(it, f"it would burn {way.burned_sun} sun, too much for {amount_minor} minor units")]
+            burned, moved = in_its_unit(way.burned_sun, "TRX"), in_its_unit(amount_minor, "USDT")
+            return [self._defer(it, f"it would burn {burned}, too much for {moved}")]
         if way.sent_sun > gas.payer.balance_sun:
-            self._say(it, f"the gas wallet {self._gas_address} lacks {way.sent_sun - gas.payer.balance_sun} sun")
+            lacks = in_its_unit(way.sent_sun - gas.payer.balance_sun, "TRX")
+            self._say(it, f"the gas wallet {self._gas_address} lacks {lacks}")
             return []
         act = self._act_of(it, need, way)
         gas.spend_sun(act.amount_sun if isinstance(act, SendTrx) else 0)

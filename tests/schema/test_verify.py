@@ -255,7 +255,7 @@ def test_an_unknown_event_is_listed_and_its_lines_count(desk: Desk, lines: Lines
     assert said.endswith("is not known to this verifier, a newer version wrote it: postings checked, story not")
     assert set(found.wrong) == {BALANCES}  # the table was made before it
     found = verdict(forge(lines, sweep(6)), tmp_path, desk, archive=False)
-    assert found.wrong[ENTRIES] == [(HEAD + 1, "book treasury is off by -1 TRX")]
+    assert found.wrong[ENTRIES] == [(HEAD + 1, "book treasury is off by -0.000001 TRX")]
 
 
 def test_every_check_is_reached(desk: Desk) -> None:
