@@ -12,6 +12,8 @@ Position = int | str
 """A place in the history: a number for operators, a token for clients."""
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 """RFC 3339, UTC."""
+Id = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
+"""An id that is text already: it is shown as it is, and no object is made of it on the way."""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from core.ledger.money import format_amount
-from projections.answer import Answer, Position, Time
+from projections.answer import Answer, Id, Position, Time
 
-__all__ = ["Answer", "Position", "Time", "all_of", "listed", "money", "of_row"]
+__all__ = ["Answer", "Id", "Position", "Time", "all_of", "listed", "money", "of_row"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -11,6 +11,10 @@ DEPTH_MAX: Final = 16
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line separators, text-direction overrides and lone surrogates: none belongs in a name."""
 
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+"""One that does not end goes on to the end."""
+_BRACKET: Final = re.compile(rb"[\[\]{}]")
+
 
 class InvalidJson(ValueError):
     """The text is refused; `pointer` is the place, "" for the whole, and `malformed` says that it is no JSON at all."""
@@ -73,23 +77,10 @@ def _refuse_constant(text: str) -> Any:
 def _check_depth(body: bytes) -> None:
     """Before parsing, so that the parser never recurses deeper than this."""
     depth = 0
-    in_string = escaped = False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > DEPTH_MAX:
-                raise InvalidJson(f"it is nested deeper than {DEPTH_MAX} levels", malformed=True)
-        elif byte in b"]}":
-            depth -= 1
+    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH_MAX:
+            raise InvalidJson(f"it is nested deeper than {DEPTH_MAX} levels", malformed=True)
 
 
 def is_clean(text: str) -> bool:

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Final
-from uuid import UUID
 
 from pydantic import Field
 
 from core.ledger.events import Recorded
-from core.ledger.journal import derived_id
+from core.ledger.journal import derived_text
 from core.ledger.ledger import Accepted, Failed, Outcome, Refused, Repeated
 from core.ledger.refusals import (
     AccountNotFound,
@@ -22,7 +21,7 @@ from core.ledger.refusals import (
     restore,
 )
 from core.streams.transfers import InternalTransferPosted, PostTransfer, PostTransfers, TransferRefused
-from gateways.http.answer import Answer, Position, Time, all_of, money
+from gateways.http.answer import Answer, Id, Position, Time, all_of, money
 from gateways.http.edge.edge import refusal_of
 from gateways.http.edge.idempotency import KEY_LENGTH_MAX, answer_of, refused
 from gateways.http.endpoint import Call, Reply, endpoint, reply
@@ -62,10 +61,10 @@ class NewTransfers(Body):
 class Transfer(Answer, frozen=True):
     """A transfer between ledger accounts."""
 
-    id: UUID
+    id: Id
     from_ledger_account: str
     to_ledger_account: str
-    to_account_id: UUID
+    to_account_id: Id
     amount: str
     amount_minor: int
     currency: str
@@ -77,10 +76,10 @@ class Transfer(Answer, frozen=True):
         posted = recorded.event
         assert isinstance(posted, InternalTransferPosted)
         return cls(
-            id=UUID(posted.transfer_id),
+            id=posted.transfer_id,
             from_ledger_account=posted.from_ledger_account,
             to_ledger_account=posted.to_ledger_account,
-            to_account_id=UUID(posted.to_account_id),
+            to_account_id=posted.to_account_id,
             amount=money(posted.amount_minor, posted.currency),
             amount_minor=posted.amount_minor,
             currency=posted.currency,
@@ -152,7 +151,7 @@ async def post_transfers(call: Call, body: NewTransfers) -> Reply:
 
 def _command(call: Call, wish: NewTransfer, key: str) -> PostTransfer:
     return PostTransfer(
-        transfer_id=str(derived_id("transfer", call.account_id, key)),
+        transfer_id=derived_text("transfer", call.account_id, key),
         account_id=call.account_id,
         from_ledger_account=wish.from_ledger_account,
         to_account_id=wish.to_account_id or call.account_id,

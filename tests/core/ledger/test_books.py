@@ -20,6 +20,7 @@ from core.ledger.journal import (
     credit,
     debit,
     derived_id,
+    derived_text,
     entry,
     entry_id,
     event_key,
@@ -145,3 +146,9 @@ def test_no_two_requests_share_an_id(names: list[tuple[str, str]]) -> None:
     (scope, key), (other_scope, other_key) = names
     assert derived_id("payout", scope, key) != derived_id("payout", other_scope, other_key)
     assert derived_id("payout", scope, key) != derived_id("payin", scope, key)
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
+def test_a_derived_id_as_text_is_the_id(kind: str, scope: str, key: str) -> None:
+    """Letter for letter."""
+    assert derived_text(kind, scope, key) == str(derived_id(kind, scope, key))
