@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.tron.chain import BlockRef
 
 LOOK_EVERY: Final = timedelta(seconds=30)
@@ -20,10 +20,10 @@ class ChainClock:
     def __init__(self, head: Callable[[], BlockRef], clock: Callable[[], datetime], alarm: Alarm, host: str) -> None:
         self._head = head
         self._clock = clock
-        self._alarm = alarm
+        self._about = f"the chain beside {host.partition(', pid')[0]}"
+        self._wrongness = Condition(alarm, "clock_wrong", within=self._about)
         self._host = host
         self._seen: tuple[datetime, BlockRef] | None = None
-        self._rung = False
 
     def step(self) -> bool:
         """False: a look brings no more work. Raises Unavailable."""
@@ -39,15 +39,14 @@ class ChainClock:
             and (abs((now - before[0]) - (_time_of(head) - _time_of(before[1]))) <= SAME_PACE)
         )
         if abs(apart) <= APART_MAX:
-            self._rung = False
-        elif is_fresh and not self._rung:
-            self._rung = True
+            self._wrongness.stand({})
+        elif is_fresh:
             side = "ahead of" if apart > timedelta(0) else "behind"
-            self._alarm(
-                "clock_wrong",
+            said = (
                 f"the clock of {self._host} is {abs(apart) // timedelta(seconds=1)} s {side} fresh blocks"
-                f" ({head.number}): set it, or, if it is right, every configured node is that late",
+                f" ({head.number}): set it, or, if it is right, every configured node is that late"
             )
+            self._wrongness.stand({self._about: said})
         return False
 
 

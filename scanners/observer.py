@@ -191,6 +191,7 @@ class Observer:
                 raise
             cursor = Cursor(number, block.ref.block_id)
             self._cursors.save(SOLID, cursor)
+            self._refusals.passed()
             self._held.pop(number, None)
             settled = branch.settle(cursor, {fact.stream for fact in found})
             if settled.announced() != branch.announced():

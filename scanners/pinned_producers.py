@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.chain import Network
 from core.ports.scanning import Cursor, Cursors
 from core.tron.chain import Producer
@@ -48,9 +48,8 @@ class PinnedProducers:
     ) -> None:
         self._network = network
         self._cursors = cursors
-        self._alarm = alarm
+        self._changes = Condition(alarm, "producers_changed")
         self._now_ms = now_ms
-        self._told: object = None
 
     def producers(self) -> Sequence[Producer]:
         """The pinned set, brought up to date where few enough seats changed. Pins what the node states where none is."""
@@ -102,6 +101,7 @@ class PinnedProducers:
         between = self._produced_meanwhile(stated) - pinned.keys.keys() - came
         seats = max(len(came), len(left)) + len(between)
         if not seats:
+            self._changes.stand({})
             return pinned
         if not self._may_change(pinned, seats):
             self._ring(f"{seats} of {len(pinned.active)} producers changed")
@@ -130,14 +130,12 @@ class PinnedProducers:
         return Pinned(active, keys, self._period, before + seats)
 
     def _ring(self, what: str) -> None:
-        if self._told != what:
-            self._alarm(
-                "producers_changed",
-                f"the only node states {what}, more than votes change in a maintenance period: what it states is not"
-                " believed. Compare `counterfoil scan producers` with an explorer; if it is right, run"
-                " `counterfoil scan producers --pin`, else use another node",
-            )
-        self._told = what
+        said = (
+            f"the only node states {what}, more than votes change in a maintenance period: what it states is not"
+            " believed. Compare `counterfoil scan producers` with an explorer; if it is right, run"
+            " `counterfoil scan producers --pin`, else use another node"
+        )
+        self._changes.stand({what: said})
 
     def _load(self) -> Pinned | None:
         cursor = self._cursors.load(PINNED)

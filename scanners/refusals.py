@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.scanning import Cursor, Cursors
 
 REFUSED: Final = "refused"
@@ -16,8 +16,10 @@ class BlockRefusals:
     def __init__(self, cursors: Cursors, alarm: Alarm) -> None:
         self._cursors = cursors
         self._alarm = alarm
+        self._refused = Condition(alarm, "block_refused")
         self._times: dict[int, int] = {}
         self._told: dict[str, int] = {}
+        self._stands: dict[str, str] = {}
 
     def count(self, number: int, fault: Exception) -> None:
         """The block was refused once more."""
@@ -25,12 +27,18 @@ class BlockRefusals:
         self._times = {number: times} | {other: count for other, count in self._times.items() if other > number}
         if times == REFUSALS_MAX:
             self._cursors.save(REFUSED, Cursor(number, ""))
-            self._alarm(
-                "block_refused",
+            said = (
                 f"block {number} was refused {times} times, and the scanner stands before it: {fault}."
                 " Look at it in an explorer. If only its txTrieRoot cannot be rebuilt, configure a second node, or run"
-                f' `counterfoil scan accept-block {number} --reason "..."`',
+                f' `counterfoil scan accept-block {number} --reason "..."`'
             )
+            self._stands = {f"block {number}": said}
+            self._refused.stand(self._stands)
+
+    def passed(self) -> None:
+        """The scanner goes on: whatever block was refused, in this process or one before it, it stands before none."""
+        self._stands = {}
+        self._refused.stand(self._stands)
 
     def is_hopeless(self, number: int) -> bool:
         """Whether the block was refused as often as rings."""

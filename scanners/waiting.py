@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.scanning import Cursor, Cursors
 from core.streams.deposits import TransferFact
 from core.tron.chain import Block, BlockRef, Receipt
@@ -28,6 +28,7 @@ class WaitingBlocks:
         self._cursors = cursors
         self._refusals = refusals
         self._alarm = alarm
+        self._waits = Condition(alarm, "one_node")
         self._usdt = usdt
         self._left: dict[int, str] | None = None
         """What this process has yet to read again; None before the first look."""
@@ -77,6 +78,7 @@ class WaitingBlocks:
         if self._left is not None:
             self._left.pop(number, None)
         self._keep({height: block_id for height, block_id in self._all().items() if height != number})
+        self._waits.end(f"block {number}")
 
     def _all(self) -> dict[int, str]:
         cursor = self._cursors.load(ONE_NODE)
@@ -88,8 +90,8 @@ class WaitingBlocks:
             return
         if len(waiting) < WAITING_MAX:
             self._keep({**waiting, ref.number: ref.block_id})
-        self._alarm(
-            "one_node",
+        self._waits.begin(
+            f"block {ref.number}",
             f"in the solid block {ref.number}, {why}: they are detected and not credited. Configure a second node in"
             " COUNTERFOIL_TRON_NODE_URL, or, if the node is your own, set COUNTERFOIL_TRON_NODE_TRUSTED=true: what waits is"
             f" read again then, at the latest by `counterfoil scan --from {ref.number} --to {ref.number}`",

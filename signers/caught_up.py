@@ -6,7 +6,7 @@ made, keys that were changed. All of that stops signing once it is recorded; so 
 
 from typing import Final
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.queues import Outstanding
 from core.ports.scanning import Cursors
 from core.tron.chain import BlockRef
@@ -24,12 +24,11 @@ class CaughtUp:
     def __init__(self, cursors: Cursors, outstanding: Outstanding, *, alarm: Alarm) -> None:
         self._cursors = cursors
         self._outstanding = outstanding
-        self._alarm = alarm
+        self._wait = Condition(alarm, "signing_waits_for_chain")
         self._begun: BlockRef | None = None
         """The block that was solid at the first look."""
         self._reports: int | None = None
         """The last report that was under way when the scanner had reached that block."""
-        self._rung = False
         self.waits_for = "the first look at the chain"
         """What is lacking, as a sentence's end; empty once nothing is."""
 
@@ -39,9 +38,10 @@ class CaughtUp:
             return True
         begun = self._begun = self._begun or solid
         self.waits_for = self._lacking(begun.number)
-        if self.waits_for and not self._rung and solid.timestamp_ms - begun.timestamp_ms >= RINGS_AFTER_MS:
-            self._rung = True
-            self._alarm("signing_waits_for_chain", f"nothing is signed since the start: it waits for {self.waits_for}")
+        if not self.waits_for:
+            self._wait.stand({})
+        elif solid.timestamp_ms - begun.timestamp_ms >= RINGS_AFTER_MS:
+            self._wait.stand({"the start": f"nothing is signed since the start: it waits for {self.waits_for}"})
         return not self.waits_for
 
     def _lacking(self, number: int) -> str:

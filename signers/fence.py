@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from core.ledger.ledger import EventStore, Ledger, state_of
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.high_water import ArchiveSight, HighWater, Mark, MarkCopied, MarkMoved, Sight
 from core.ports.unavailable import Unavailable
 from core.streams.signing import SIGNING, Signing, StopOlderStore
@@ -58,7 +58,7 @@ class Fence:
         self._archive = archive
         self._actor = actor
         self._new_id = new_id
-        self._alarm = alarm
+        self._older = Condition(alarm, "store_is_older", within=actor)
         self._rung: Doubt | None = None
         self.mark: Mark | None = None
         """As it was found last."""
@@ -72,6 +72,7 @@ class Fence:
             self._refuse(doubted)
             return False
         self._rung, self.refusal = None, ""
+        self._older.stand({})
         if known.older is not None:
             append(self._ledger, [ProveStore(self._store.head(), self._actor)])
         return True
@@ -201,13 +202,12 @@ class Fence:
         head, self.refusal = self._store.head(), f"nothing is signed: {doubted.sentence}"
         if self._rung != doubted.doubt or not self._is_stopped():
             append(self._ledger, [StopOlderStore(head, doubted.seen, doubted.doubt, doubted.sentence, self._actor)])
-        if self._rung != doubted.doubt:
-            self._rung = doubted.doubt
-            self._alarm(
-                "store_is_older",
-                f"nothing is signed and no address given out: {doubted.sentence}. Stop this installation, unless it is the"
-                " only one: /docs/operate, an old copy",
-            )
+        self._rung = doubted.doubt
+        said = (
+            f"nothing is signed and no address given out: {doubted.sentence}. Stop this installation, unless it is the"
+            " only one: /docs/operate, an old copy"
+        )
+        self._older.stand({f"{self._actor} {doubted.doubt}": said})
 
     def _is_stopped(self) -> bool:
         return "store_is_older" in state_of(self._store, SIGNING, Signing()).causes

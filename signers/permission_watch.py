@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from core.ledger.ledger import Command, EventStore, Ledger, state_of
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.chain import Node
 from core.streams.notices import WalletPermissionChanged
 from core.streams.signing import SIGNING, Signing
@@ -34,9 +34,8 @@ class PermissionWatch:
         self._store = store
         self._node = node
         self._permissions = permissions
-        self._alarm = alarm
+        self._differences = Condition(alarm, "wallet_permissions_differ")
         self._looked_at = -EVERY_BLOCKS
-        self._rung: frozenset[str] = frozenset()
 
     def step(self) -> bool:
         """One look; nobody waits for it, so it is never busy. Raises Unavailable."""
@@ -48,10 +47,11 @@ class PermissionWatch:
         wallets = {address: role for role, address in wallets_of(self._store).items()}
         wallets = dict(self._shown(streams)) | wallets
         stops = self._permissions.stops([(role, address) for address, role in wallets.items()], ACTOR, solid=True)
-        for each in stops:
-            if each.difference not in self._rung:
-                self._alarm("wallet_permissions_differ", f"signing stops: of {each.address}, {each.difference}")
-        self._rung = frozenset(each.difference for each in stops)
+        said = {
+            f"{each.address} {each.difference}": f"signing stops: of {each.address}, {each.difference}"
+            for each in stops
+        }
+        self._differences.stand(said)
         commands: list[Command] = [*stops]
         if streams and not stops and not any(map(self._permissions.difference, wallets)):
             commands.append(AgreeOnPermissions(seen=streams, actor=ACTOR))

@@ -6,7 +6,7 @@ from typing import Final
 
 from core.ledger.ledger import EventStore, state_of
 from core.ledger.money import format_amount
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.chain import Chain
 from core.streams.treasury import Role, wallet_stream
 from core.streams.wallet.rotation import NOBODY, ROTATED_ROLES
@@ -18,6 +18,7 @@ from signers.outgoing.funds import usdt_of
 from signers.sweeps.plan import wallets_of
 
 EVERY: Final = timedelta(seconds=30)
+WALLETS: Final = ("hot", "gas", "cold")
 
 
 class WalletWatch:
@@ -40,9 +41,8 @@ class WalletWatch:
         self._token = token
         self._floors = floors
         self._clock = clock
-        self._alarm = alarm
+        self._shortages = {name: Condition(alarm, name) for role in WALLETS for name in shortage_names(role)}
         self._next: datetime | None = None
-        self._below: set[str] = set()
         self._shows_former = True
         """The board may show a wallet that was replaced, as far as this process knows."""
 
@@ -56,9 +56,8 @@ class WalletWatch:
         self._board.put(numbers)
         self._look_at_former(solid)
         below = {name: sentence for each in numbers for name, sentence in shortages(each)}
-        for name in below.keys() - self._below:
-            self._alarm(name, below[name])
-        self._below = set(below)
+        for name, shortage in self._shortages.items():
+            shortage.stand({"": below[name]} if name in below else {})
         self._next = now + EVERY
         return False
 
@@ -94,6 +93,11 @@ class WalletWatch:
             trx_floor_sun=floors.trx_sun,
             energy_floor=floors.energy,
         )
+
+
+def shortage_names(role: str) -> tuple[str, str, str]:
+    """The alarms of a wallet's floors: USDT, TRX, energy."""
+    return f"{role}_wallet_below_floor", f"{role}_wallet_low_on_trx", f"{role}_wallet_low_on_energy"
 
 
 def shortages(of: WalletNumbers) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ are over. So an append whose host's clock is wrong waits, and rings, until someb
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.unavailable import Unavailable
 
 APART_MAX: Final = timedelta(minutes=1)
@@ -23,8 +23,7 @@ class CheckedClock:
 
     def __init__(self, host: str, alarm: Alarm) -> None:
         self._host = host
-        self._alarm = alarm
-        self._rung = False
+        self._wrongness = Condition(alarm, "clock_wrong", within=host.partition(", pid")[0])
 
     def agreed(self, now: datetime, server_now: datetime | None, last_at: datetime | None) -> datetime:
         """The time to write: `now`, or the last event's if that is a little later. Raises ClockWrong."""
@@ -37,14 +36,12 @@ class CheckedClock:
             last_at = now
         if last_at - now > APART_MAX:
             raise self._wrong(f"is {_seconds(last_at - now)} s before the last event")
-        self._rung = False
+        self._wrongness.stand({})
         return max(now, last_at)
 
     def _wrong(self, what: str) -> ClockWrong:
         said = f"the clock of {self._host} {what}: nothing is written from there until the clocks are set (chronyc makestep)"
-        if not self._rung:
-            self._rung = True
-            self._alarm("clock_wrong", said)
+        self._wrongness.stand({self._host.partition(", pid")[0]: said})
         return ClockWrong(said)
 
 

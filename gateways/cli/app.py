@@ -58,7 +58,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trial-balance": ("desk.records:trial_balance", "Every kind of ledger account in its column: debits equal credits"),
     "refusals": ("desk.records:refusals", "What was tried and refused, and why"),
     "audit-log": ("desk.records:audit_log", "Who did what in the last 90 days"),
-    "alarms": ("alarms:app", "See what was raised, and the secret that signs the operator's webhooks"),
+    "alarms": (
+        "alarms:app",
+        "See what is open and what to do, take an alarm; the secret of the operator's webhooks",
+    ),
     "backup": ("recovery.backup:app", "Copy the installation in one snapshot, signed; check a copy on any machine"),
     "restore": ("recovery.restore:app", "Take up a backup; then settle what it lacks, before anything is signed"),
     "set-aside": ("set_aside:app", "Events that cannot be read or folded: see them, and settle one"),

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Final
@@ -31,8 +31,14 @@ from gateways.http.reading.event_watch import EventWatch
 from gateways.http.reading.positions import Positions
 from gateways.http.reading.queries import Queries, Watch
 from gateways.http.reading.slow_reads import SlowReads
+from gateways.postgres.alarms import Alarms
+from gateways.postgres.boards.process_board import NAMES
+from gateways.postgres.connections import Connections
 from gateways.postgres.gauges import Installation, QueueGauges, SigningGauge, WebhookGauges, reader_of
+from gateways.postgres.questions import QUESTIONS, processes
 from gateways.postgres.roles import READER
+from gateways.telemetry.disk import DiskGauge
+from gateways.telemetry.looked_up import LookedUp, Source
 from gateways.wiring.counted import counted_ledger
 from gateways.wiring.platform import Platform
 
@@ -47,9 +53,7 @@ def create_app(platform: Platform) -> Starlette:
     settings, numbers = platform.settings, platform.numbers
     api = shared(platform)
     reader = reader_of(platform.logins[READER])
-    gauges = [Installation(reader), SigningGauge(platform.store), WebhookGauges(platform.outbox, platform.clock)]
-    if settings.mode == "embedded":  # on AWS each consumer reports its own queues, and has the right to ask
-        gauges.append(QueueGauges(platform.queues))
+    gauge = _gauges(platform, reader)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -57,8 +61,7 @@ def create_app(platform: Platform) -> Starlette:
         asyncio.get_running_loop().set_default_executor(threads)
         api.writer.start()
         await api.queries.open()
-        for gauge in gauges:
-            numbers.registry.register(gauge)
+        numbers.registry.register(gauge)
         api.foreground.start()
         api.progress.start()
         try:
@@ -70,8 +73,7 @@ def create_app(platform: Platform) -> Starlette:
             await api.keyring.close()
             await api.queries.close()
             api.slow_reads.close()
-            for gauge in gauges:
-                numbers.registry.unregister(gauge)
+            numbers.registry.unregister(gauge)
             reader.close()
 
     limiter, wrong_keys = RateLimiter(settings.rate_limit), WrongKeys()
@@ -84,6 +86,22 @@ def create_app(platform: Platform) -> Starlette:
     )
     app.state.api = api
     return app
+
+
+def _gauges(platform: Platform, reader: Connections) -> LookedUp:
+    """What /metrics looks up, all at once and in bounded time: a database that does not answer leaves what else there is."""
+    settings, alarm = platform.settings, platform.alarm
+    unsaid: Callable[[], list[str]] = (lambda: alarm.unsaid) if isinstance(alarm, Alarms) else list
+    installation = Installation(reader, (*QUESTIONS, processes(NAMES)), unsaid)
+    sources = [
+        Source("database", installation, installation.silent),
+        Source("history", SigningGauge(platform.store)),
+        Source("webhooks", WebhookGauges(platform.outbox, platform.clock)),
+        Source("disk", DiskGauge(settings.data)),
+    ]
+    if settings.mode == "embedded":  # on AWS each consumer reports its own queues, and has the right to ask
+        sources.append(Source("queues", QueueGauges(platform.queues)))
+    return LookedUp(sources)
 
 
 def shared(platform: Platform) -> Api:
@@ -101,7 +119,7 @@ def shared(platform: Platform) -> Api:
         positions=Positions(platform.secrets.position_key),
         metrics=Metrics(platform.numbers),
         foreground=Foreground(platform),
-        progress=Progress(queries, settings.pulse, platform.alarm),
+        progress=Progress(queries, settings.pulse, platform.alarm, data=settings.data),
         token=settings.usdt,
         peers=Peers(networks(settings.trusted_proxies)),
         slow_reads=SlowReads.of(platform),

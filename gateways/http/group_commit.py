@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from core.ledger.ledger import Command, Failed, InvariantBroken, Ledger, Outcome
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.unavailable import Unavailable
 from gateways.telemetry.alarm_log import log_alarm
 
@@ -52,7 +52,7 @@ class GroupCommit:
         self._ledger = ledger
         self._batch_max = batch_max
         self._waiting_max = waiting_max
-        self._alarm = alarm
+        self._over = Condition(alarm, "writing_ended")
         self._arriving: list[_Waiting] = []
         self._waiting: deque[_Waiting] = deque()
         self._arriving_count = self._waiting_count = 0
@@ -141,12 +141,14 @@ class GroupCommit:
             self._answer(batch, [error] * len(batch))
         except InvariantBroken as error:
             self._end(batch, str(error))
-            self._alarm("writing_ended", f"an invariant of the books is broken, no command is taken any more: {error}")
+            said = f"an invariant of the books is broken, no command is taken any more: {error}"
+            self._over.begin("", said)
         except Exception as error:
             log.exception("a batch of %d commands failed as a whole", sum(len(waiting.commands) for waiting in batch))
             self._answer(batch, [[Failed(error)] * len(waiting.commands) for waiting in batch])
         else:
             self._answer(batch, [[next(outcomes) for _ in waiting.commands] for waiting in batch])
+            self._over.end("")
 
     def _end(self, batch: list[_Waiting], reason: str) -> None:
         """From now on `submit` refuses, and what is handed over already is refused in its turn."""

@@ -3,16 +3,18 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, LiteralString, NamedTuple
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.unavailable import Unavailable
 from gateways.http.group_commit import Busy
 from gateways.http.reading.queries import Queries
 from gateways.postgres.event_store import APPEND_LOCK
+from gateways.telemetry.disk import Room, room_of
 from gateways.telemetry.life_signs import look_after
 
 LOOK_EVERY_S: Final = 5.0
@@ -55,6 +57,23 @@ SELECT b.pid, coalesce(a.usename, 'unknown') AS role, coalesce(min(w.relation::r
  GROUP BY b.pid, a.usename ORDER BY b.pid LIMIT 10
 """
 
+HOST: Final = socket.gethostname()
+DATABASE_SILENT_S: Final = 30.0
+MISSED_AFTER_S: Final = 180.0
+# What was seen within a day and not for two minutes; who was ended for good is forgotten after that day.
+_MISSING: Final[LiteralString] = """
+SELECT process, extract(epoch FROM now() - max(seen_at))::float8 AS ago_s FROM processes
+ GROUP BY process HAVING max(seen_at) < now() - interval '2 minutes'
+"""
+_CHECKPOINT: Final[LiteralString] = """
+SELECT CASE WHEN made.size < head.head AND made.made_at < now() - interval '1 hour' AND since.since < now() - interval '1 hour'
+            THEN 'the newest checkpoint is of ' || to_char(made.made_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') ||
+                 ' UTC, and ' || (head.head - made.size)::text || ' events came since' END AS said
+  FROM (SELECT coalesce(max(notification_id), 0) AS head FROM events) AS head,
+       (SELECT size, made_at FROM checkpoints ORDER BY number DESC LIMIT 1) AS made,
+       LATERAL (SELECT occurred_at AS since FROM history WHERE position = made.size + 1) AS since
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -72,20 +91,32 @@ class _Place(NamedTuple):
 
 
 class Progress:
-    """Looks every few seconds. What stands rings once, and again when it went on in between."""
+    """Looks every few seconds. What stands rings once, and is over when it goes on."""
 
     def __init__(
-        self, queries: Queries, signs: Path, alarm: Alarm, clock: Callable[[], float] = time.monotonic
+        self,
+        queries: Queries,
+        signs: Path,
+        alarm: Alarm,
+        clock: Callable[[], float] = time.monotonic,
+        data: Path | None = None,
     ) -> None:
-        """`signs` is the folder of this machine's signs of life, empty where nobody leaves any."""
+        """`signs`: the folder of this machine's signs of life, empty where nobody leaves any; `data`: where most is written."""
         self._queries = queries
         self._signs = signs
-        self._alarm = alarm
+        self._conditions = {
+            kind: Condition(alarm, kind)
+            for kind in ("not_moving", "lock_held", "append_lock_held", "process_down", "checkpoint_old")
+        }
+        self._of_this_host = {kind: Condition(alarm, kind, within=HOST) for kind in ("database_down", "disk_low")}
+        self._data = data
+        self._unanswered: float | None = None
+        """Since when the database has not answered."""
+        self._begun = clock()
         self._clock = clock
         self._places: dict[str, _Place] = {}
         self._holder: _Holder | None = None
         self._blocked: dict[str, str] = {}
-        self._rung: set[tuple[str, str]] = set()
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -126,6 +157,9 @@ class Progress:
         rows: list[Any] = await self._queries.fetch(_PLACES)
         holders: list[Any] = await self._queries.fetch(_HOLDER)
         blockers: list[Any] = await self._queries.fetch(_BLOCKERS)
+        missing: list[Any] = await self._queries.fetch(_MISSING)
+        checkpoints: list[Any] = await self._queries.fetch(_CHECKPOINT)
+        self._unanswered = None
         now = self._clock()
         self._hold(holders, now)
         self._blocked = {f"lock {row.pid}": _blocking(row) for row in blockers}
@@ -138,7 +172,18 @@ class Progress:
         others = self.standing().keys() - held.keys() - blocked.keys()
         wrong = {("not_moving", name): said for name, said in self.standing().items() if name in others}
         wrong |= {("lock_held", name): said for name, said in blocked.items()}
-        await self._ring(wrong | {("append_lock_held", name): said for name, said in held.items()})
+        wrong |= {("append_lock_held", name): said for name, said in held.items()}
+        if now - self._begun >= MISSED_AFTER_S:  # the others are given time to start
+            wrong |= {
+                (
+                    "process_down",
+                    row.process,
+                ): f"{row.process} has not shown itself for {row.ago_s:.0f} s: its log says why"
+                for row in missing
+            }
+        if checkpoints and checkpoints[0].said:
+            wrong["checkpoint_old", "the newest checkpoint"] = checkpoints[0].said
+        await self._ring(wrong)
 
     def _hold(self, holders: list[Any], now: float) -> None:
         """Who holds the append lock, and since which look: the same transaction of the same backend."""
@@ -156,9 +201,21 @@ class Progress:
 
     async def _ring(self, wrong: dict[tuple[str, str], str]) -> None:
         wrong |= {("process_down", name): said for name, said in (await self.down(waiting=False)).items()}
-        for kind, name in sorted(wrong.keys() - self._rung):
-            await asyncio.to_thread(self._alarm, kind, wrong[kind, name])
-        self._rung = set(wrong)
+        of_kind: dict[str, dict[str, str]] = {kind: {} for kind in self._conditions}
+        for (kind, name), said in wrong.items():
+            of_kind[kind][name] = said
+        await asyncio.to_thread(self._stand, of_kind)
+
+    def _stand(self, of_kind: dict[str, dict[str, str]]) -> None:
+        for kind, condition in self._conditions.items():
+            if kind in of_kind:
+                condition.stand(of_kind[kind])
+        room = room_of(self._data) if self._data is not None else None
+        low = room is not None and room.is_low
+        self._of_this_host["disk_low"].stand({HOST: f"{HOST}: {_room(self._data, room)}"} if room and low else {})
+        silent_s = 0.0 if self._unanswered is None else self._clock() - self._unanswered
+        said = f"the database has not answered for {silent_s:.0f} s: nothing is written, and all waits for it"
+        self._of_this_host["database_down"].stand({HOST: said} if silent_s >= DATABASE_SILENT_S else {})
 
     async def _look_on(self) -> None:
         while True:
@@ -168,8 +225,15 @@ class Progress:
                 self._holder = None
                 self._blocked = {}
                 self._places.clear()  # nobody can move without the database
+                if isinstance(error, Unavailable) and self._unanswered is None:
+                    self._unanswered = self._clock()
+                await asyncio.to_thread(self._stand, {})
                 log.debug("nobody's place is known: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _room(folder: Path | None, room: Room) -> str:
+    return f"{room.free_bytes / 2**30:.1f} of {room.total_bytes / 2**30:.1f} GiB are left where {folder} is: make room"
 
 
 def _blocking(row: Any) -> str:

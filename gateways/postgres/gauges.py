@@ -1,25 +1,26 @@
 """Numbers that are looked up when somebody asks: what waits, how far everything came, what the wallets hold.
 
 The API shows them for the whole installation, from the reader's login, and every API process the same: take the maximum. What
-cannot be looked up is left out, except that it could not: a gap is no zero.
+cannot be looked up is left out, except that it could not: a gap is no zero. Alarms stay what they were until it is known that
+they are over.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from core.ledger.journal import TREASURY_ACCOUNT_ID
 from core.ledger.ledger import EventStore
 from core.ports.clients import WebhookOutbox
 from core.ports.queues import Queue
 from core.ports.unavailable import Unavailable
-from core.streams.payouts import WaitingFor
 from core.streams.signing import Cause
+from gateways.alarm_list import alarm_kinds, kind_of
 from gateways.postgres.connections import Connections, Login
+from gateways.postgres.questions import QUESTIONS, Question
 from projections.explain.signing import holding
 
 log = logging.getLogger(__name__)
@@ -30,166 +31,29 @@ BACKLOG_MAX: Final = 1_000
 READ_WAIT_S: Final = 2.0
 
 
-class Question(NamedTuple):
-    """A query whose columns have the names of the labels and of the gauges that they are."""
-
-    sql: str
-    labels: tuple[str, ...]
-    gauges: tuple[tuple[str, str], ...]
-    """(name, what it is)."""
-
-
-# By the time of the last block that was taken, not of taking it: who works without a pause and too slowly lags as well.
-SCANNER: Final = (
-    "SELECT last_block_number AS block_number,"
-    " extract(epoch FROM now() - coalesce(to_timestamp(timestamp_ms / 1000.0), updated_at))::float8 AS lag_s"
-    " FROM chain_cursors LEFT JOIN solid_blocks ON number = last_block_number WHERE id = 'solid'"
-)
-REFUSED_BLOCK: Final = (
-    "SELECT last_block_number FROM chain_cursors WHERE id = 'refused' AND last_block_number >"
-    " coalesce((SELECT last_block_number FROM chain_cursors WHERE id = 'solid'), -1)"
-)
-"""The block that the scanner refused and has not passed since, if there is one."""
-_HEAD: Final = "(SELECT coalesce(max(notification_id), 0) FROM events)"
-_SINCE: Final = (
-    "coalesce(greatest(extract(epoch FROM now() - (SELECT occurred_at FROM history WHERE position = {} + 1)), 0), 0)"
-    "::float8"
-)
-
-QUESTIONS: Final = (
-    Question(
-        "SELECT block_number AS counterfoil_scanner_block,"
-        " CASE WHEN lag_s < 0 THEN 0 ELSE lag_s END AS counterfoil_scanner_lag_seconds"
-        f" FROM (SELECT) LEFT JOIN ({SCANNER}) AS scanner ON true",
-        (),
-        (
-            ("counterfoil_scanner_block", "The last solid block that was scanned"),
-            ("counterfoil_scanner_lag_seconds", "How long ago the chain made that block"),
-        ),
-    ),
-    Question(
-        f"SELECT application_name AS view, greatest({_HEAD} - notification_id, 0) AS counterfoil_projection_lag_events,"
-        f" {_SINCE.format('notification_id')} AS counterfoil_projection_lag_seconds FROM projection_tracking",
-        ("view",),
-        (
-            ("counterfoil_projection_lag_events", "Events that the view does not show yet"),
-            ("counterfoil_projection_lag_seconds", "Age of the first event that the view does not show yet"),
-        ),
-    ),
-    Question(
-        f"SELECT {_HEAD} AS counterfoil_history_position, greatest({_HEAD} - position, 0) AS counterfoil_relay_lag_events,"
-        f" {_SINCE.format('bookmarks.position')} AS counterfoil_relay_lag_seconds FROM bookmarks WHERE name = 'relay'",
-        (),
-        (
-            ("counterfoil_history_position", "The last position of the history"),
-            ("counterfoil_relay_lag_events", "Events that projectors and signer were not told of yet"),
-            ("counterfoil_relay_lag_seconds", "Age of the first of those events"),
-        ),
-    ),
-    # What is below the signer's low-water mark is over: so only what may be open is looked at, account by account.
-    Question(
-        "SELECT state, count(open.state) AS counterfoil_payouts_open,"
-        " coalesce(extract(epoch FROM now() - min(open.created_at)), 0)::float8 AS counterfoil_payouts_oldest_age_seconds"
-        "  FROM unnest(ARRAY['requested', 'pending_sign', 'broadcasted']) AS states (state)"
-        "  LEFT JOIN (SELECT payout.state, payout.created_at FROM accounts CROSS JOIN LATERAL"
-        "               (SELECT p.state, p.created_at FROM payout_requests p WHERE p.account_id = accounts.id AND p.position >"
-        "                  coalesce((SELECT position FROM bookmarks WHERE name = 'payouts'), 0)) AS payout) AS open"
-        "    USING (state) GROUP BY state",
-        ("state",),
-        (
-            ("counterfoil_payouts_open", "Payouts that are not over, by state"),
-            ("counterfoil_payouts_oldest_age_seconds", "Age of the oldest of them, 0 without any"),
-        ),
-    ),
-    Question(
-        "SELECT reason, coalesce(extract(epoch FROM now() - min(open.waiting_since)), 0)::float8"
-        " AS counterfoil_payout_oldest_seconds"
-        f"  FROM unnest(ARRAY{list(get_args(WaitingFor))}) AS reasons (reason)"
-        "  LEFT JOIN (SELECT payout.waiting_reason, payout.waiting_since FROM accounts CROSS JOIN LATERAL"
-        "               (SELECT p.waiting_reason, p.waiting_since FROM payout_requests p WHERE p.account_id = accounts.id"
-        "                  AND p.position > coalesce((SELECT position FROM bookmarks WHERE name = 'payouts'), 0)) AS payout)"
-        "    AS open ON open.waiting_reason = reason GROUP BY reason",
-        ("reason",),
-        (("counterfoil_payout_oldest_seconds", "How long the payout has waited that waits longest, by reason"),),
-    ),
-    Question(
-        "SELECT code AS ledger_account, currency,"
-        " (amount_minor / 10.0 ^ 6)::float8 AS counterfoil_treasury_balance"  # USDT and TRX have 6 decimals each
-        f" FROM balances WHERE account_id = '{TREASURY_ACCOUNT_ID}' AND type <> 'expense'",
-        ("ledger_account", "currency"),
-        (("counterfoil_treasury_balance", "What the treasury's book says, in whole units of the currency"),),
-    ),
-    Question(
-        "SELECT count(*) AS counterfoil_outstanding_reports, coalesce(extract(epoch FROM now() - min(told_at)), 0)::float8"
-        " AS counterfoil_outstanding_reports_oldest_age_seconds, count(*) FILTER (WHERE due_at <="
-        " (SELECT last_block_number FROM chain_cursors WHERE id = 'solid')) AS counterfoil_outstanding_reports_overdue"
-        " FROM outstanding_reports",
-        (),
-        (
-            ("counterfoil_outstanding_reports", "Reports of the observer that are not recorded yet"),
-            ("counterfoil_outstanding_reports_oldest_age_seconds", "Age of the oldest of them, 0 without any"),
-            ("counterfoil_outstanding_reports_overdue", "Those that should have been recorded by now"),
-        ),
-    ),
-    Question(
-        "SELECT role AS wallet, usdt_minor / 10.0 ^ 6 AS counterfoil_wallet_usdt,"
-        " usdt_floor_minor / 10.0 ^ 6 AS counterfoil_wallet_usdt_floor,"
-        " trx_sun / 10.0 ^ 6 AS counterfoil_wallet_trx, trx_floor_sun / 10.0 ^ 6 AS counterfoil_wallet_trx_floor,"
-        " energy_left AS counterfoil_wallet_energy, energy_lendable AS counterfoil_wallet_energy_lendable,"
-        " energy_floor AS counterfoil_wallet_energy_floor FROM wallet_numbers",
-        ("wallet",),
-        (
-            ("counterfoil_wallet_usdt", "USDT that the chain says a system wallet has"),
-            ("counterfoil_wallet_usdt_floor", "USDT that it should not fall below, 0 for no floor"),
-            ("counterfoil_wallet_trx", "TRX that the chain says a system wallet has, stake left out"),
-            ("counterfoil_wallet_trx_floor", "TRX that it should not fall below, 0 for no floor"),
-            ("counterfoil_wallet_energy", "Energy that it can use now"),
-            ("counterfoil_wallet_energy_lendable", "Energy that its stake can lend now"),
-            ("counterfoil_wallet_energy_floor", "Energy to lend that it should not fall below, 0 for no floor"),
-        ),
-    ),
-    Question(
-        "SELECT count(*) AS counterfoil_wallet_differences FROM wallet_differences",
-        (),
-        (("counterfoil_wallet_differences", "Accounts of system wallets that books and chain do not agree about"),),
-    ),
-    Question(
-        "SELECT count(*) AS counterfoil_address_differences FROM address_differences",
-        (),
-        (
-            (
-                "counterfoil_address_differences",
-                "Deposit addresses that books and chain do not agree about, by currency",
-            ),
-        ),
-    ),
-    Question(
-        "SELECT process, position AS counterfoil_high_water_position FROM store_watch",
-        ("process",),
-        (("counterfoil_high_water_position", "Of the mark that lies with the keys, as each signer saw it last"),),
-    ),
-    Question(
-        "SELECT extract(epoch FROM now() - occurred_at)::float8 AS counterfoil_backup_age_seconds FROM history"
-        " WHERE stream = 'store' AND topic = 'store.backup-taken/1' ORDER BY position DESC LIMIT 1",
-        (),
-        (("counterfoil_backup_age_seconds", "Age of the newest backup; absent where there never was one"),),
-    ),
-    Question(
-        "SELECT count(*) AS counterfoil_addresses_ready FROM addresses WHERE state = 'ready'",
-        (),
-        (("counterfoil_addresses_ready", "Deposit addresses that can be given out"),),
-    ),
-)
 _TOTALS: Final = f"SELECT name, times FROM alarm_totals ORDER BY name LIMIT {ALARM_NAMES_MAX}"
+_OPEN: Final = (
+    "SELECT name, acknowledged_at IS NOT NULL AS taken, count(*) AS alarms FROM alarms"
+    " WHERE ended_at IS NULL GROUP BY 1, 2"
+)
 _OPTIONS: Final = "-c statement_timeout=5000 -c enable_seqscan=off -c default_transaction_read_only=on"
 
 
 class Installation(Collector):
     """What the reader's login sees. `extra` are questions of others, each looked up like these."""
 
-    def __init__(self, reader: Connections, questions: Sequence[Question] = QUESTIONS) -> None:
+    def __init__(
+        self,
+        reader: Connections,
+        questions: Sequence[Question] = QUESTIONS,
+        unsaid: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """`unsaid` are the names of this process' alarms that the database has not taken."""
         self._reader = reader
         self._questions = questions
+        self._unsaid = unsaid
+        self._open: dict[tuple[str, str], int] = {}
+        """Name and state -> how many, as they were known last."""
 
     def describe(self) -> Iterable[Metric]:
         """Asked at registration: nothing is looked up for that."""
@@ -201,12 +65,33 @@ class Installation(Collector):
             for question in self._questions:
                 yield from _metrics(question, self._reader.execute(question.sql))
             yield self._alarms()
+            self._open = {
+                (row.name, "acknowledged" if row.taken else "open"): row.alarms for row in self._reader.execute(_OPEN)
+            }
         except Unavailable as error:  # one wait for a database that is down is enough
             log.warning("numbers are missing from /metrics: %s", error)
             reachable = 0
+        yield from self._known(reachable)
+
+    def silent(self) -> Iterable[Metric]:
+        """What is said while the database does not answer."""
+        return self._known(0)
+
+    def _known(self, reachable: int) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "counterfoil_database_reachable", "1 when everything could be looked up, 0 when not", value=reachable
         )
+        open_now = GaugeMetricFamily(
+            "counterfoil_alarms_open",
+            "Alarms that are not over, by name and by whether a person has taken them; 0 for each other that there is",
+            labels=["name", "severity", "state"],
+        )
+        unsaid = set(self._unsaid())
+        for name in [*alarm_kinds(), *sorted({name for name, _ in self._open} - alarm_kinds().keys())]:
+            for state in ("open", "acknowledged"):
+                alarms = self._open.get((name, state), 0) + (state == "open" and name in unsaid)
+                open_now.add_metric([name, kind_of(name).severity, state], alarms)
+        yield open_now
 
     def _alarms(self) -> Metric:
         """Unknown is left out: a counter that falls to 0 would be taken for a restart."""

@@ -14,7 +14,7 @@ from typing import Final
 import psycopg
 
 from core.ledger.events import newest_level
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.unavailable import Unavailable
 from gateways import VERSION
 from gateways.postgres.boards.process_board import Said, level_of, say
@@ -42,11 +42,10 @@ class Heartbeat:
             format_level=newest_level(),
         )
         self._login = login
-        self._alarm = alarm
+        self._newer = Condition(alarm, ALARM, within=name)
         self._every_s = every_s
         self._now = threading.Event()
         self._ended = False
-        self._rung = False
         self._noted = ""
         self._outgrown = ""
 
@@ -64,9 +63,8 @@ class Heartbeat:
         self._ring()
 
     def _ring(self) -> None:
-        if self.stands and not self._rung:
-            self._alarm(ALARM, f"{self._said.process} stands: {self.stands}")
-        self._rung = bool(self.stands)
+        name = self._said.process
+        self._newer.stand({name: f"{name} stands: {self.stands}"} if self.stands else {})
 
     def beat(self) -> None:
         """Once. What does not answer is left out: the next one says the same."""

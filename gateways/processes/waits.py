@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from core.ledger.events import UnknownTopic
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 
 LASTS_S: Final = 60.0
 """After so long a wait shows and rings."""
@@ -18,11 +18,10 @@ class Waits:
 
     def __init__(self, name: str, alarm: Alarm, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
-        self._alarm = alarm
+        self._lasting = Condition(alarm, ALARM, within=name)
         self._clock = clock
         self._since: dict[int, float] = {}
         self._reason: dict[int, str] = {}
-        self._rung: set[int] = set()
         self._newer: dict[int, str] = {}
         self._lock = threading.Lock()
 
@@ -36,11 +35,10 @@ class Waits:
             self._newer.pop(step, None)
             since_s = self._since.setdefault(step, self._clock())
             self._reason[step] = reason
-            rings = self._clock() - since_s >= LASTS_S and step not in self._rung
-            if rings:
-                self._rung.add(step)
+            rings = self._clock() - since_s >= LASTS_S
         if rings:
-            self._alarm(ALARM, f"{self._name} has waited for a minute, and goes on by itself when this ends: {reason}")
+            said = f"{self._name} has waited for a minute, and goes on by itself when this ends: {reason}"
+            self._lasting.begin(f"{self._name}, step {step + 1}", said)
 
     def end(self, step: int) -> None:
         """The step could work."""
@@ -48,7 +46,7 @@ class Waits:
             self._newer.pop(step, None)
             self._since.pop(step, None)
             self._reason.pop(step, None)
-            self._rung.discard(step)
+        self._lasting.end(f"{self._name}, step {step + 1}")
 
     def newer(self) -> str:
         """What of a newer version a step stands before: no outage, it ends when this program is that version (I22)."""

@@ -8,7 +8,7 @@ from gateways.postgres.connections import Connections
 from gateways.postgres.roles import READER, WEBHOOKS
 from gateways.processes.process import DATABASE, Access, Deployment, Process, Scale
 from gateways.steps import Step
-from gateways.webhooks.alarms import AlarmFeed
+from gateways.webhooks.alarms import AlarmFeed, QuietAlarms
 from gateways.webhooks.deliveries import Deliverer, Feed
 from gateways.webhooks.post import Poster, TracedPoster
 from gateways.wiring.platform import Platform
@@ -19,6 +19,7 @@ def steps(platform: Platform) -> list[Step]:
     views, operator_url = Connections(platform.logins[READER]), platform.settings.operator_webhook_url
     feed = Feed(views, platform.store, platform.bookmarks, platform.outbox)
     alarms = AlarmFeed(views, platform.bookmarks, platform.outbox, has_url=bool(operator_url))
+    quiet = QuietAlarms(Connections(platform.logins[WEBHOOKS], connections_max=1), platform.clock)
     poster = Poster(allow_loopback=platform.settings.webhook_allow_loopback)
     deliverer = Deliverer(
         platform.outbox,
@@ -29,8 +30,9 @@ def steps(platform: Platform) -> list[Step]:
         operator_url=operator_url,
         clock=platform.clock,
         jitter=random.SystemRandom().random,
+        alarm=platform.alarm,
     )
-    return [feed.step, alarms.step, deliverer.step]
+    return [feed.step, alarms.step, quiet.step, deliverer.step]
 
 
 PROCESS: Final = Process(

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.ports.node_states import NodeBoard, NodeState, Trouble
 from core.ports.scanning import Cursors
 from core.ports.unavailable import Unavailable
@@ -74,7 +74,7 @@ class NodeWatch:
         self._board = board
         self._clock = clock
         self._lag_s_max = lag_s_max
-        self._alarm = alarm
+        self._troubles = {trouble: Condition(alarm, f"node_{trouble}") for trouble in _ADVICE}
         self._known = {member: _Known() for member in roster.members}
         self._next: datetime | None = None
 
@@ -178,7 +178,11 @@ class NodeWatch:
         patience = SILENT if state.trouble == "silent" else timedelta()
         if advice and not known.has_rung and known.since is not None and now - known.since >= patience:
             known.has_rung = True
-            self._alarm(f"node_{state.trouble}", f"{member.name}: it {state.sentence}. {advice[0].upper()}{advice[1:]}")
+            said = f"{member.name}: it {state.sentence}. {advice[0].upper()}{advice[1:]}"
+            self._troubles[state.trouble].begin(member.name, said)
+        for trouble, condition in self._troubles.items():
+            if trouble != state.trouble:
+                condition.end(member.name)
 
 
 _UNTRUE: Final = "rests: what it said was not true, and an alarm named it"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, tell
 from core.ports.chain import Network, Node, Staking
 from core.ports.unavailable import Unavailable
 from gateways.telemetry.alarm_log import alarm_name, log_alarm
@@ -129,13 +129,13 @@ class Roster:
         if isinstance(error, Suspended):
             rest_s = error.seconds
         if isinstance(error.__cause__, MalformedAnswer):
-            self.alarm("malformed_answer", f"{member.name}: {error}")
+            tell(self.alarm, "malformed_answer", member.name, f"{member.name}: {error}")
         self._rest(member, rest_s)
 
     def blame(self, member: Member, fault: NodeFault) -> None:
         """An answer that is not true, or belongs to no chain we follow."""
         member.faults += 1
-        self.alarm(alarm_name(fault), f"{member.name}: {fault}")
+        tell(self.alarm, alarm_name(fault), member.name, f"{member.name}: {fault}")
         self._rest(member, min(FAULT_REST_FIRST_S * 2 ** min(member.faults - 1, 20), FAULT_REST_MAX_S))
 
     def _rest(self, member: Member, seconds: float) -> None:

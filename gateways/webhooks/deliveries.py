@@ -15,6 +15,7 @@ import msgspec
 
 from core.ledger.events import Event
 from core.ledger.ledger import EventStore, Ledger
+from core.ports.alarm import Alarm, LongRefusals
 from core.ports.bookmarks import Bookmarks
 from core.ports.clients import Delivery, DeliveryStatus, WebhookOutbox
 from core.rotation import Rotating, rotating
@@ -28,6 +29,7 @@ from core.streams.accounts import (
     account_stream,
 )
 from gateways.postgres.connections import Connections
+from gateways.telemetry.alarm_log import log_alarm
 from gateways.webhooks.alarms import SECRET_GENERATION
 from gateways.webhooks.messages import delivery_of
 from gateways.webhooks.post import Post, PostAnswer
@@ -44,6 +46,8 @@ POSTS_PER_ACCOUNT_MAX: Final = 4
 TURN_MAX: Final = timedelta(seconds=40)
 """A delivery that has waited here for so long is left to the outbox, which hands it out again after a minute."""
 WAIT_S: Final = 0.05
+REFUSED_UNTIL_MS: Final = 25 * 3600 * 1000
+"""An endpoint that is not tried for longer is refused no more: beyond the longest pause."""
 
 RETRIES: Final = tuple(
     timedelta(seconds=seconds)
@@ -134,6 +138,7 @@ class Deliverer:
         operator_url: str = "",
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
+        alarm: Alarm = log_alarm,
     ) -> None:
         self._outbox = outbox
         self._store = store
@@ -147,6 +152,7 @@ class Deliverer:
         self._waiting: list[_Post] = []
         self._running: dict[Future[PostAnswer], tuple[Delivery, Endpoint]] = {}
         self._silent: set[str] = set()
+        self._refusals = LongRefusals(alarm, forgotten_ms=REFUSED_UNTIL_MS)
 
     def close(self) -> None:
         """Leave what runs to itself: its lease ends, and it is handed out again."""
@@ -218,10 +224,15 @@ class Deliverer:
             self._silent.discard(delivery.account_id)
         else:
             self._silent.add(delivery.account_id)
+        about = f"webhooks of {delivery.account_id}"
         if reply.delivered:
             self._close_delivery(delivery, "delivered", None)
+            self._refusals.over(about, whoever_saw_it=True)
             return
         reason = reply.reason if not reply.status else f"the endpoint answered {reply.status}"
+        now_ms = int(now.timestamp() * 1000)
+        said = f"the endpoint of the account {delivery.account_id} takes no webhooks, which are tried again: {reason}"
+        self._refusals.refused(about, said, now_ms)
         if reply.status == 410 and delivery.account_id != OPERATOR:  # no event can take back a setting
             assert endpoint.url is not None
             self._ledger.execute([DisableWebhook(delivery.account_id, endpoint.url, ACTOR)])

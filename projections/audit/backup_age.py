@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from projections.audit.history_tree import Transaction
 from projections.named import rows
 
@@ -24,7 +24,7 @@ class BackupAge:
         self._transaction = transaction
         self._clock = clock
         self._age_max = age_max
-        self._alarm = alarm
+        self._age = Condition(alarm, "backup_old")
         self._next: datetime | None = None
 
     def step(self) -> bool:
@@ -39,8 +39,8 @@ class BackupAge:
         if since is not None and now - since > self._age_max:
             hours = (now - since) // timedelta(hours=1)
             never = "" if found and found.taken_at else "there never was one; "
-            self._alarm(
-                "backup_old",
-                f"the newest backup is {hours} hours old: {never}`counterfoil backup --to DIR` makes one, on another disk",
-            )
+            said = f"the newest backup is {hours} hours old: {never}`counterfoil backup --to DIR` makes one, on another disk"
+            self._age.stand({"the newest backup": said})
+        else:
+            self._age.stand({})
         return False

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 from core.ledger.books import PAYIN_WALLETS
 from core.ledger.ledger import EventStore
 from core.ledger.money import format_amount
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.streams.holdings import movements
 from core.streams.wallet_numbers import AddressBoard
 from projections.audit.on_chain import TRX, Difference, OnChain, row_of, sentence
@@ -78,7 +78,7 @@ class DepositBalances:
         self._sight = sight
         self._board = board
         self._clock = clock
-        self._alarm = alarm
+        self._differs = Condition(alarm, "deposit_address_differs")
         self._look: _Look | None = None
         self._next: datetime | None = None
         self._after = ""
@@ -133,10 +133,12 @@ class DepositBalances:
         self._board.differ_at(sorted(looked), [row_of(each, explain) for each in standing.values()])
         for key, each in standing.items():
             if told.get(key) != amounts[key]:
-                self._alarm("deposit_address_differs", sentence(each, explain))
+                if key in told:
+                    self._differs.end(_about(key, told[key]))
+                self._differs.begin(_about(key, amounts[key]), sentence(each, explain))
                 told[key] = amounts[key]
         for key in [key for key in told if key[0] in looked and key not in standing]:
-            del told[key]
+            self._differs.end(_about(key, told.pop(key)))
             log.info("%s: books and chain agree about %s again", *key)
         return off.keys() != standing.keys()
 
@@ -165,6 +167,11 @@ class DepositBalances:
                     booked[moved.address, moved.currency] += moved.delta_minor if counts else -moved.delta_minor
             after = records[-1].position
         return booked
+
+
+def _about(key: Key, off: int) -> str:
+    """Which address, currency and amount: another amount is another difference."""
+    return f"{key[0]} {off} {key[1]}"
 
 
 def explain(each: Difference) -> str:

@@ -16,7 +16,7 @@ from core.ledger.events import postings_of
 from core.ledger.journal import TREASURY
 from core.ledger.ledger import EventStore
 from core.ledger.money import format_amount
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition
 from core.streams.wallet_numbers import WalletBoard
 from projections.audit.on_chain import ROLES, TRX, Difference, OnChain, block_of, row_of, sentence
 
@@ -66,7 +66,7 @@ class WalletBalances:
         self._sight = sight
         self._board = board
         self._clock = clock
-        self._alarm = alarm
+        self._differs = Condition(alarm, "wallet_differs")
         self._look: _Look | None = None
         self._next: datetime | None = None
         self._peek = datetime.max.replace(tzinfo=UTC)
@@ -113,9 +113,11 @@ class WalletBalances:
         standing = {key: each for key, each in off.items() if self._seen.get(key) == amounts[key]}
         self._seen = amounts
         self._board.differ([row_of(each, explain) for each in standing.values()])
-        for key, each in standing.items():
-            if self._told.get(key) != amounts[key]:
-                self._alarm("wallet_differs", sentence(each, explain))
+        said = {
+            f"{account} {amounts[account, currency]} {currency}": sentence(each, explain)
+            for (account, currency), each in standing.items()
+        }
+        self._differs.stand(said)
         for account, currency in self._told.keys() - standing.keys():
             log.info("%s: books and chain agree about %s again", account, currency)
         self._told = {key: amounts[key] for key in standing}

@@ -69,8 +69,8 @@ class OpenOrder:
         """The solid height at which to look for a receipt again."""
         self.send_at_ms = 0
         """The chain time at which to broadcast again."""
-        self.rung: frozenset[str] = frozenset()
-        """The alarms that were raised because it waits."""
+        self.rung: dict[str, str] = {}
+        """The alarms that were raised because it waits, with their sentences."""
         self.set_aside: frozenset[int] = frozenset()
         """The positions in its stream that cannot be read and are not settled."""
         self.hindered: tuple[WaitingFor, int] | None = None
@@ -86,7 +86,7 @@ class OpenOrder:
         self.state = self.state.evolve(recorded.event)
         steps = STEPS[type(self.wish)]
         if isinstance(recorded.event, steps.prepared):
-            self.look_at, self.send_at_ms, self.rung = 0, 0, frozenset()
+            self.look_at, self.send_at_ms, self.rung = 0, 0, {}
             if self.hindered and self.hindered[0] != SIGNING_STOPPED:
                 self.hindered = None
         elif isinstance(recorded.event, steps.signed):

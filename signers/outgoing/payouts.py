@@ -18,7 +18,7 @@ import msgspec
 
 from core.ledger.ledger import Command, EventStore, Ledger
 from core.ledger.money import format_amount
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, tell
 from core.ports.bookmarks import Bookmarks
 from core.ports.chain import Chain, SecondOpinion
 from core.ports.payout_lanes import LaneBoard, LaneNumbers
@@ -227,12 +227,16 @@ class Payouts(Outgoing):
                     passed.add(account_of(order))
                     self._pass_over(order, solid)
                     self._say(f"{order.name} waits: {shortage}")
+                    if isinstance(shortage, TransferRefused):
+                        said = f"{order.name} cannot be paid, and is tried again: {shortage}"
+                        self._refusals.refused(self._about(order), said, head.timestamp_ms)
                     reason: WaitingFor = "token" if isinstance(shortage, TransferRefused) else "coins"
                     commands += self._hindered(order, reason, head)
                 else:
                     return commands + self._end_turn(order, shortage, lanes, head, solid)
             else:
                 commands.append(order.prepare(attempt))
+                self._refusals.over(self._about(order))
                 if left_minor is not None and isinstance(order.wish, PayoutOrder):
                     left_minor -= order.wish.amount_minor
         return commands
@@ -258,10 +262,11 @@ class Payouts(Outgoing):
         wish = order.wish
         if "hot_wallet_short" in order.rung or not isinstance(wish, PayoutOrder) or self._wallets.retiring:
             return  # what the wallet before still has is on its way
-        order.rung |= {"hot_wallet_short"}
         aside_minor = self._lanes.earmarks.set_aside.get(wish.stream, 0)
         name = self._lanes.account(wish).name or wish.account_id
-        self._alarm("hot_wallet_short", short_of_coins(name, wish.amount_minor, lacking_minor, aside_minor, since_ms))
+        said = short_of_coins(name, wish.amount_minor, lacking_minor, aside_minor, since_ms)
+        order.rung["hot_wallet_short"] = said
+        tell(self._alarm, "hot_wallet_short", self._about(order), said)
 
     def _show_lanes(self) -> None:
         """Put on the board what changed since this process did it last."""

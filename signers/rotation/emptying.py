@@ -14,7 +14,7 @@ from uuid import UUID
 
 from core.ledger.ledger import Command, EventStore, Ledger, state_of
 from core.ledger.money import format_amount
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition, tell
 from core.ports.chain import CallNotMade, Chain
 from core.streams.instructions import GiveInstruction, Instruction, InstructionFailed, Purpose, SendToken, SendTrx
 from core.streams.signing import SIGNING, Signing
@@ -70,6 +70,8 @@ class Emptying:
         self._is_making = is_making
         self._permissions = permissions
         self._alarm = alarm
+        self._paid = Condition(alarm, "retired_wallet_paid")
+        self._kept = Condition(alarm, "wallet_cannot_be_emptied")
         self._looked = -1
         """The solid height of the last look."""
         self._rests: dict[str, int] = {}
@@ -136,6 +138,7 @@ class Emptying:
             instruction = Instruction(numbered.id(number + 1), purpose, "", owner, wallet, act)
             yield GiveInstruction(instruction, ACTOR)
         elif act is None and not is_retired and left.is_nothing and not self._open.is_expected(address):
+            self._kept.end(address)
             yield RetireWallet(role, ACTOR, address=address, block_number=solid.number)
 
     def _is_in_other_hands(self, owner: Address, solid: BlockRef) -> bool:
@@ -238,6 +241,7 @@ class Emptying:
     def _ring_paid(self, role: RotatedRole, address: str, left: Left) -> None:
         if left.is_nothing:
             self._rung.pop(address, None)
+            self._paid.end(address)
             return
         usdt, trx = format_amount(left.usdt_minor, "USDT"), format_amount(left.balance_sun, "TRX")
         self._ring(
@@ -251,7 +255,7 @@ class Emptying:
         """Once for each thing to say."""
         if self._rung.get(address) != sentence:
             self._rung[address] = sentence
-            self._alarm(name, sentence)
+            tell(self._alarm, name, address, sentence)
 
 
 def transfer_bytes(intent: TrxTransfer, name: str, solid: BlockRef) -> int:

@@ -50,6 +50,8 @@ class OpenSweep:
         self.look_at = 0
         """The solid height at which to look again without news."""
         self.said = ""
+        self.lacks = ""
+        """What it waits for now, as a sentence's end."""
 
     @property
     def last(self) -> InstructionState | None:

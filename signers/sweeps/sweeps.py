@@ -18,7 +18,7 @@ from typing import Final
 from core.ledger.journal import derived_id
 from core.ledger.ledger import Command, EventStore, Ledger, state_of
 from core.ledger.money import in_its_unit
-from core.ports.alarm import Alarm
+from core.ports.alarm import Alarm, Condition, LongRefusals
 from core.ports.bookmarks import Bookmarks
 from core.ports.chain import CallNotMade, Chain
 from core.ports.wallets import AddressPool, Holdings
@@ -110,6 +110,10 @@ class Sweeps:
         self._fee_limit_sun_max = fee_limit_sun_max
         self._interval_ms = interval_ms
         self._alarm = alarm
+        self._short = Condition(alarm, "gas_wallet_short")
+        self._refusals = LongRefusals(alarm)
+        self._now_ms = 0
+        """The chain time of this step."""
         self._open = OpenSweeps(store, bookmarks)
         self._planned_ms = 0
         """The chain time of the last plan."""
@@ -127,7 +131,12 @@ class Sweeps:
         self._follow_rotation()
         causes = self._causes()
         self._evacuating = "evacuation" in causes
+        self._now_ms = head.timestamp_ms
         commands = self._advance(solid)
+        lacking = {
+            it.order.address: f"the sweep of {it.order.address} waits: {it.lacks}" for it in self._open if it.lacks
+        }
+        self._short.stand(lacking)
         if head.timestamp_ms >= self._reconcile_at_ms:
             commands += self._reconcile(solid)
             self._reconcile_at_ms = head.timestamp_ms + RECONCILE_MS
@@ -195,12 +204,19 @@ class Sweeps:
             last = it.last
             if last is not None and not last.over:
                 continue  # its end is news
+            it.lacks = ""
             try:
                 commands += self._take_back(it, solid) if it.sweep.state in FINAL else self._go_on(it, last, solid)
             except CallNotMade as error:  # this one waits, the others go on
                 log.info("the sweep of %s waits: %s", it.order.address, error)
                 it.look_at = solid.number + 1
+                self._tried(it, str(error))
         return commands
+
+    def _tried(self, it: OpenSweep, refusal: str) -> None:
+        address = it.order.address
+        said = f"the sweep of {address} is refused, and tried again: {refusal}"
+        self._refusals.refused(f"sweep of {address}", said, self._now_ms)
 
     def _go_on(self, it: OpenSweep, last: InstructionState | None, solid: BlockRef) -> Sequence[Command]:
         """What comes next, nothing while the node has not come as far as what was done last."""
@@ -239,6 +255,7 @@ class Sweeps:
             return [self._defer(it, f"the fee ceiling is too low: {error}")]
         if not need.short_sun:
             transfer = self._step(it, "sweep", "payin", owner, SendToken(order.to, amount))
+            self._refusals.over(f"sweep of {order.address}")
             return [SendSweep(order, self._last_id(it), ACTOR, transfer, needed_energy=need.energy)]
         return self._fuel(it, need, amount)
 
@@ -293,6 +310,7 @@ class Sweeps:
 
     def _refused(self, it: OpenSweep, owner: Address, said: str) -> Sequence[Command]:
         """The trial reverts: nothing is burned on it (FAILURES 23)."""
+        self._tried(it, said)
         if not is_blacklisted(self._node, self._token, owner):
             return [self._defer(it, f"the token refuses the transfer now: {said}")]
         self._alarm("address_quarantined", f"{owner} is blacklisted: its coins cannot be moved")
@@ -387,5 +405,4 @@ class Sweeps:
     def _say(self, it: OpenSweep, reason: str) -> None:
         if it.said != reason:
             log.warning("the sweep of %s waits: %s", it.order.address, reason)
-            self._alarm("gas_wallet_short", f"the sweep of {it.order.address} waits: {reason}")
-        it.said = reason
+        it.said = it.lacks = reason

@@ -15,7 +15,8 @@ import yaml
 
 from core.ports.clients import Backlog
 from gateways.http.metrics import Metrics
-from gateways.postgres.gauges import QUESTIONS, Installation, QueueGauges, SigningGauge, WebhookGauges
+from gateways.postgres.gauges import Installation, QueueGauges, SigningGauge, WebhookGauges
+from gateways.postgres.questions import QUESTIONS
 from gateways.settings import Settings
 from gateways.telemetry.alarm_log import alarm_name
 from gateways.telemetry.numbers import Numbers

@@ -12,8 +12,8 @@ from gateways.http.answer import Answer, of_row
 from gateways.http.endpoint import Api, Call, Reply, endpoint, reply
 from gateways.http.fields import Query
 from gateways.http.resources.store import known_store
-from gateways.postgres.gauges import REFUSED_BLOCK, SCANNER
 from gateways.postgres.migrate import APPLIED, Applied, misfit
+from gateways.postgres.questions import REFUSED_BLOCK, SCANNER
 
 
 class Scanner(msgspec.Struct, frozen=True):

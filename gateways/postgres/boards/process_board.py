@@ -9,6 +9,20 @@ from gateways.postgres.connections import APPLICATION
 from gateways.postgres.roles import LOGINS
 from projections.named import rows, structs
 
+NAMES: Final = (
+    "api",
+    "relay",
+    "observe",
+    "record",
+    "project",
+    "rebuild",
+    "payouts",
+    "sweeps",
+    "addresses",
+    "checkpoints",
+    "webhooks",
+)
+"""Every kind of process that there is: one that nobody has seen is missing."""
 OLDER_SEEN: Final = timedelta(hours=1)
 """So long a process that has not said anything may come again: a machine that is started from what was installed before."""
 STALE: Final = timedelta(minutes=3)

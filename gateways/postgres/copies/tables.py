@@ -34,6 +34,8 @@ LEFT_OUT: Final = frozenset(
         "processes",
         "alarms",
         "alarm_totals",
+        "alarm_changes",
+        "reconciliations",
     }
 )
 """A table that is not named here, and no view's, is copied: who adds one loses nothing by forgetting this list."""
