@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from core.ledger.money import format_amount
 from core.streams.deposits import TransferFact
 from core.tron.address import Address, InvalidAddress
 from core.tron.chain import Block, ChainTransaction, Receipt
@@ -40,9 +41,10 @@ def check_direct_transfers(
     for transaction in block.transactions:
         ordered = direct_transfer(transaction, usdt)
         if ordered and ordered.receiver in wallets and not _agrees(by_txid[transaction.txid], ordered, usdt):
+            amount = format_amount(ordered.amount_minor, "USDT")
             raise WrongReceipt(
                 f"the receipt of {transaction.txid} in block {block.ref.number} has another transfer than the"
-                f" {ordered.amount_minor} minor units to {Address.from_evm(ordered.receiver).base58} that the block says"
+                f" {amount} USDT to {Address.from_evm(ordered.receiver).base58} that the block says"
             )
 
 

@@ -52,8 +52,8 @@ class Installation(Collector):
         self._reader = reader
         self._questions = questions
         self._unsaid = unsaid
-        self._open: dict[tuple[str, str], int] = {}
-        """Name and state -> how many, as they were known last."""
+        self._open: dict[tuple[str, str], int] | None = None
+        """Name and state -> how many, as they were known last; None until they were."""
 
     def describe(self) -> Iterable[Metric]:
         """Asked at registration: nothing is looked up for that."""
@@ -86,10 +86,12 @@ class Installation(Collector):
             "Alarms that are not over, by name and by whether a person has taken them; 0 for each other that there is",
             labels=["name", "severity", "state"],
         )
-        unsaid = set(self._unsaid())
-        for name in [*alarm_kinds(), *sorted({name for name, _ in self._open} - alarm_kinds().keys())]:
+        unsaid, known = set(self._unsaid()), self._open or {}
+        others = {name for name, _ in known} | unsaid
+        names = [*alarm_kinds(), *sorted(others - alarm_kinds().keys())] if self._open is not None else sorted(unsaid)
+        for name in names:
             for state in ("open", "acknowledged"):
-                alarms = self._open.get((name, state), 0) + (state == "open" and name in unsaid)
+                alarms = known.get((name, state), 0) + (state == "open" and name in unsaid)
                 open_now.add_metric([name, kind_of(name).severity, state], alarms)
         yield open_now
 

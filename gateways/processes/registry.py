@@ -10,6 +10,7 @@ from gateways.processes import (
     payouts,
     project,
     rebuild,
+    reconcile,
     record,
     relay,
     sweeps,
@@ -31,6 +32,7 @@ PROCESSES: Final[dict[str, Process]] = {
         addresses.PROCESS,
         checkpoints.PROCESS,
         webhooks.PROCESS,
+        reconcile.PROCESS,
     )
 }
 """By name, in the order in which `up` starts them."""

@@ -126,6 +126,7 @@ def run_with(name: str, platform: Platform, listening: socket.socket | None = No
 
 def _run(process: Process, platform: Platform, listening: socket.socket | None) -> None:
     heartbeat = Heartbeat(process.name, platform.logins[process.role], platform.alarm)
+    heartbeat.beat()  # before any thread: one that ends as soon as it has begun is seen to begin again and again
     keep_loaded()
     if process.serve is not None:
         with heartbeat.going_on():

@@ -17,8 +17,10 @@ from core.ledger.events import Recorded
 from core.ledger.guard import guard_deltas
 from core.ledger.history import SetAside, Settling, recorded
 from core.ledger.journal import TREASURY_ACCOUNT_ID
+from core.ledger.money import format_amount
 from core.ledger.seals import BrokenSeal, Seal, Sealed, verify
-from projections.audit.on_chain import Booked, Explain, OnChain, sentence
+from projections.audit.on_chain import Booked, Difference, Explain, OnChain, sentence
+from projections.audit.proposals import proposal_for
 from projections.engine.batch import Folds
 from projections.engine.set_aside import Unfoldable
 from projections.named import rows
@@ -48,28 +50,35 @@ _LEFT_OUT: Final = (
 )
 _GUARD: Final = "SELECT ledger_account_id, currency, balance_minor FROM guard"
 
+
+def _amount(minor: str) -> str:
+    """An expression in minor units as people write the amount: both currencies have six decimals."""
+    return f"to_char(({minor}) / 1000000.0, 'FM9999999999990.000000')"
+
+
 _FORBIDDEN: Final[Mapping[str, str]] = {
     "every book's debits equal its credits, per currency": f"""
-        SELECT format('book %%s is off by %%s %%s', e.account_id, sum({_SIGNED}), p.currency)
+        SELECT format('book %%s is off by %%s %%s', e.account_id, {_amount(f"sum({_SIGNED})")}, p.currency)
           FROM postings p JOIN journal_entries e ON e.id = p.journal_entry_id
          GROUP BY e.account_id, p.currency HAVING sum({_SIGNED}) <> 0""",
     "every journal entry's debits equal its credits": f"""
-        SELECT format('entry %%s is off by %%s %%s', journal_entry_id, sum({_SIGNED}), currency)
+        SELECT format('entry %%s is off by %%s %%s', journal_entry_id, {_amount(f"sum({_SIGNED})")}, currency)
           FROM postings GROUP BY journal_entry_id, currency HAVING sum({_SIGNED}) <> 0""",
     "every line's running balance is the sum of the lines up to it": f"""
-        SELECT format('%%s %%s at position %%s is %%s, and its lines make %%s', code, currency, "position", balance_minor,
-                      total)
+        SELECT format('%%s at position %%s is %%s %%s, and its lines make %%s %%s', code, "position",
+                      {_amount("balance_minor")}, currency, {_amount("total")}, currency)
           FROM (SELECT code, currency, "position", balance_minor,
                        sum({_SIGNED}) OVER (PARTITION BY ledger_account_id, currency ORDER BY "position", line) AS total
                   FROM postings) AS lines
          WHERE balance_minor <> total ORDER BY "position" """,
-    "no client liability is negative": """
-        SELECT format('%%s %%s of account %%s is %%s', code, currency, account_id, amount_minor)
+    "no client liability is negative": f"""
+        SELECT format('%%s of account %%s is %%s %%s', code, account_id, {_amount("amount_minor")}, currency)
           FROM balances WHERE type = 'liability' AND amount_minor < 0 AND account_id <> %(treasury)s
-        UNION ALL SELECT format('guard %%s %%s is %%s', ledger_account_id, currency, balance_minor)
+        UNION ALL SELECT format('guard %%s is %%s %%s', ledger_account_id, {_amount("balance_minor")}, currency)
           FROM guard WHERE balance_minor < 0""",
-    "what clients may claim is what the treasury holds for them": """
-        SELECT format('clients claim %%s %%s, Custody_Control holds %%s', sum(claimed), currency, sum(held))
+    "what clients may claim is what the treasury holds for them": f"""
+        SELECT format('clients claim %%s %%s, Custody_Control holds %%s %%s', {_amount("coalesce(sum(claimed), 0)")},
+                      currency, {_amount("coalesce(sum(held), 0)")}, currency)
           FROM (SELECT currency, CASE WHEN code = %(claim)s AND account_id <> %(treasury)s THEN amount_minor END AS claimed,
                        CASE WHEN code = %(custody)s AND account_id = %(treasury)s THEN amount_minor END AS held
                   FROM balances) AS sides
@@ -117,6 +126,8 @@ class Reconciliation(msgspec.Struct, frozen=True):
     position: int
     bookmarks: dict[str, int]
     checks: tuple[Check, ...]
+    beside_chain: tuple[Difference, ...] = ()
+    """What the check "ledger = chain" found, for whoever proposes an entry."""
 
     @property
     def ok(self) -> bool:
@@ -156,9 +167,11 @@ def _reconcile(
         _compare_postings(conn, replay, bookmarks["journal"]),
         _references(conn, bookmarks),
     ]
+    differences = tuple(booked.differences()) if booked is not None else ()
     if booked is not None:
-        checks.append(limited("ledger = chain", [sentence(each, explain) for each in booked.differences()]))
-    return Reconciliation(position=replay.position, bookmarks=bookmarks, checks=tuple(checks))
+        said = [f"{sentence(each, explain)}; to explain it: {proposal_for(each).sentence}" for each in differences]
+        checks.append(limited("ledger = chain", said))
+    return Reconciliation(replay.position, bookmarks, tuple(checks), differences)
 
 
 class _Replay:
@@ -298,10 +311,19 @@ def _compared(name: str, replay: _Replay, position: int, said: Mapping[Key, Any]
     return limited(
         name,
         [
-            f"{replay.name_of(key)} at position {position}: the events say {said.get(key)}, the table {kept.get(key)}"
+            f"{replay.name_of(key)} at position {position}: the events say {_said(said.get(key), key[1])}, the table"
+            f" {_said(kept.get(key), key[1])}"
             for key in keys
         ],
     )
+
+
+def _said(minor: Any, currency: str) -> str:
+    """An amount, or several, as people write them; nothing where there is no row."""
+    if minor is None:
+        return "nothing"
+    amounts = minor if isinstance(minor, list) else [minor]
+    return " and ".join(f"{format_amount(amount, currency)} {currency}" for amount in amounts)
 
 
 def _references(conn: Connection[Any], bookmarks: Mapping[str, int]) -> Check:

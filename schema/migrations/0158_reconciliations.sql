@@ -26,5 +26,5 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION note_reconciliation(timestamptz, text, boolean, bigint, bigint, bigint, text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION note_reconciliation(timestamptz, text, boolean, bigint, bigint, bigint, text, jsonb)
-   TO counterfoil_reader, counterfoil_checkpointer, counterfoil_writer;
+   TO counterfoil_observer, counterfoil_writer;
 GRANT SELECT ON reconciliations TO counterfoil_reader, counterfoil_api;

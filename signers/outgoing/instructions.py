@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from core.ledger.ledger import Command, EventStore, Ledger
+from core.ledger.money import format_amount
 from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.chain import CallNotMade, Chain, SecondOpinion
@@ -260,7 +261,7 @@ class Instructions(Outgoing):
         except TokenRefuses as error:
             raise Withdrawn(f"the token refuses the transfer: {error}") from error
         if need.short_sun:
-            raise Withdrawn(f"it lacks {need.short_sun} sun, or the energy")
+            raise Withdrawn(f"it lacks {format_amount(need.short_sun, 'TRX')} TRX, or the energy")
         try:
             return need.fee_limit_sun(self._rules.fee_limit_sun_max)
         except FeeAboveCeiling as error:

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.ledger.money import MAX_MINOR
+from core.ledger.money import MAX_MINOR, format_amount
 from core.tron.address import Address, block_number
 from core.tron.chain import AccountResources, BlockRef, Resource
 from core.tron.transactions import (
@@ -282,7 +282,8 @@ def fee_limit_for(energy: int, energy_price_sun: int, *, margin_percent: int, ce
     need_sun = energy * energy_price_sun
     most_sun = ceiling_sun - FEE_LIMIT_SALT_SUN
     if need_sun > most_sun:
-        raise FeeAboveCeiling(f"{energy} energy at {energy_price_sun} sun need {need_sun} sun, above {most_sun}")
+        need, most = format_amount(need_sun, "TRX"), format_amount(most_sun, "TRX")
+        raise FeeAboveCeiling(f"{energy} energy need {need} TRX at the price of now, above {most} TRX")
     return min(-(-need_sun * (100 + margin_percent) // 100), most_sun)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.ledger.money import MAX_MINOR
+from core.ledger.money import MAX_MINOR, format_amount
 from core.tron.address import ZERO_ADDRESS, Address
 from core.tron.protobuf import MalformedProtobuf
 from core.tron.secp256k1 import CURVE_ORDER, InvalidSignature, recover, sha256
@@ -118,7 +118,7 @@ def _within_limits(intent: Intent, envelope: Envelope, limits: Limits) -> None:
     fee_limit_sun_max = limits.fee_limit_sun_max if isinstance(intent, Trc20Transfer) else 0
     if not 0 <= envelope.fee_limit_sun <= fee_limit_sun_max:
         raise SignatureRefused(
-            "fee_limit", f"{envelope.fee_limit_sun} sun are above the ceiling of {fee_limit_sun_max}"
+            "fee_limit", f"{_trx(envelope.fee_limit_sun)} are above the ceiling of {_trx(fee_limit_sun_max)}"
         )
     lifetime_ms = envelope.expiration_ms - limits.chain_time_ms
     if not 0 < lifetime_ms <= min(limits.lifetime_ms_max, LIFETIME_MS_MAX):
@@ -129,7 +129,11 @@ def _within_limits(intent: Intent, envelope: Envelope, limits: Limits) -> None:
 
 def _check_sun(amount_sun: int, most_sun: int) -> None:
     if not 0 < amount_sun <= most_sun:
-        raise SignatureRefused("amount", f"{amount_sun} sun are not within 1..{most_sun}")
+        raise SignatureRefused("amount", f"{_trx(amount_sun)} are not within 0.000001 and {_trx(most_sun)}")
+
+
+def _trx(sun: int) -> str:
+    return f"{format_amount(sun, 'TRX')} TRX"
 
 
 def _check_receiver(owner: Address, to: Address, limits: Limits) -> None:

@@ -15,12 +15,12 @@ import pytest
 
 from core.ledger.books import HOT_WALLET, SUSPENSE
 from core.ledger.journal import TREASURY
-from gateways.cli.chain.ledger_beside_chain import explainer, look_at_chain, wait_for_ledger
 from gateways.cli.chain.scan import scan_again
 from gateways.cli.console import Output
 from gateways.cli.reconcile import reconcile_when_quiet
 from gateways.postgres.roles import READER, SIGNER
 from gateways.settings import Settings, load
+from gateways.wiring.ledger_beside_chain import explainer, look_at_chain, wait_for_ledger
 from gateways.wiring.on_chain import DepositSight, WalletSight
 from gateways.wiring.opened import open_platform
 from gateways.wiring.platform import Platform

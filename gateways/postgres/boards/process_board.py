@@ -21,6 +21,7 @@ NAMES: Final = (
     "addresses",
     "checkpoints",
     "webhooks",
+    "reconcile",
 )
 """Every kind of process that there is: one that nobody has seen is missing."""
 OLDER_SEEN: Final = timedelta(hours=1)

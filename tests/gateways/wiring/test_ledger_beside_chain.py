@@ -7,7 +7,7 @@ import pytest
 
 from core.ledger.books import COLD_WALLET, GAS_WALLET, STAKED
 from core.ports.scanning import Cursor
-from gateways.cli.chain.ledger_beside_chain import explainer
+from gateways.wiring.ledger_beside_chain import explainer
 from gateways.wiring.platform import Platform
 from projections.audit.on_chain import Difference
 

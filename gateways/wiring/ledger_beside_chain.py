@@ -1,4 +1,4 @@
-"""What the chain has at each of our addresses, for `counterfoil reconcile`; and what may be behind a difference."""
+"""What the chain has at each of our addresses, for reconcile; and what may be behind a difference."""
 
 import time
 from collections.abc import Callable, Iterator
