@@ -193,10 +193,9 @@ class Observer:
             self._cursors.save(SOLID, cursor)
             self._refusals.passed()
             self._held.pop(number, None)
-            settled = branch.settle(cursor, {fact.stream for fact in found})
-            if settled.announced() != branch.announced():
-                self._keep(settled)
-            branch = settled
+            before, branch = branch, branch.settle(cursor, {fact.stream for fact in found})
+            if branch.announced() != before.announced():
+                self._keep(branch)
         return cursor, branch
 
     def _wait(self, branch: Branch) -> Branch:

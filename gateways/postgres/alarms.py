@@ -33,8 +33,8 @@ ABOUT_MAX: Final = 200
 
 _RAISE: Final = "SELECT raise_alarm(%s, %s, %s, %s, %s)"
 _STAND: Final = "SELECT subject, change FROM stand_alarms(%s, %s::text[], %s::text[], %s::timestamptz[], %s)"
-_END: Final = "SELECT end_alarm(%s, %s)"
-_END_QUIET: Final = "SELECT end_quiet_alarms()"
+_END: Final = "SELECT end_alarm(%s, %s) AS ended"
+_END_QUIET: Final = "SELECT end_quiet_alarms() AS ended"
 _ACKNOWLEDGE: Final = "SELECT acknowledge_alarm(%s, %s, %s, %s) AS known"
 _COLUMNS: Final = (
     "alarms.id, name, about, sentence, role, times, ends, raised_at, last_raised_at, ended_at, ended_by, acknowledged_at,"
@@ -142,7 +142,7 @@ class Alarms:
             self._begun.pop(key, None)
             self._ended = {each: at for each, at in self._ended.items() if now - at < FORGET_S} | {key: now}
         if self._write_unsaid() and (rows := self._write(_END, key)) is not None:
-            if rows and rows[0][0]:
+            if rows and rows[0].ended:
                 log_end(*key)
         else:
             with self._lock:
@@ -250,8 +250,8 @@ def acknowledge(connections: Connections, alarm_id: int, who: str, note: str, *,
 
 def end_quiet(connections: Connections) -> int:
     """End what nobody has repeated for long -> how many. Raises Unavailable."""
-    [[ended]] = connections.execute(_END_QUIET)
-    return int(ended)
+    [row] = connections.execute(_END_QUIET)
+    return int(row.ended)
 
 
 def _alarm(row: Any) -> RaisedAlarm:

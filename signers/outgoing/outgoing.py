@@ -25,7 +25,7 @@ from typing import Final
 import msgspec
 
 from core.ledger.ledger import Command, EventStore, Ledger, Overdrawn
-from core.ports.alarm import Alarm, Condition, LongRefusals, tell
+from core.ports.alarm import Alarm, Condition
 from core.ports.chain import Disagreement, Node, NoSecondOpinion, SecondOpinion
 from core.ports.scanning import SolidLog
 from core.ports.unavailable import Unavailable
@@ -44,6 +44,7 @@ from signers.outcomes import append
 from signers.outgoing.directions import DIRECTIONS
 from signers.outgoing.homes import Homes
 from signers.outgoing.open_orders import CATCHING_UP, SIGNING_STOPPED, OpenOrder, OpenOrders
+from signers.outgoing.order_alarms import OrderAlarms
 from signers.outgoing.permissions import Permissions, wallet_of
 from signers.outgoing.settlement import PROOF_MS_MAX, UNSOLID_BLOCKS_MAX, proof_of_death, reference_block, solid_receipt
 from signers.outgoing.shut_keys import ShutKeys
@@ -63,18 +64,6 @@ NOT_BOOKED_BLOCKS: Final = 200
 """Until what could not be booked is tried again."""
 NODE_LAG_MS_MAX: Final = 60_000
 """How far a node's head may lie behind the one an attempt was prepared on, before the signer calls it too long-lived."""
-OF_ORDERS: Final = (
-    "payout_disputed",
-    "receipt_hidden",
-    "proof_lacks",
-    "payout_not_booked",
-    "instruction_goes_astray",
-    "hot_wallet_short",
-    "above_signer_limit",
-)
-"""The alarms of one order, which are over when it is, or waits no more."""
-KNOWN_AFTER_MS: Final = 600_000
-"""Chain time after a start until it is known which of them still hold."""
 KEPT_ANYWAY_BLOCKS: Final = 10_000
 """What the log keeps without being asked, and more: an attempt's usual life is a hundred blocks."""
 
@@ -116,10 +105,7 @@ class Outgoing(ABC):
         self._shut = ShutKeys()
         self._unavailable = Condition(alarm, "key_unavailable")
         self._permissions = permissions or Permissions(store, node)
-        self._waits = {each: Condition(alarm, each, within=f"{name}: ") for each in OF_ORDERS}
-        self._refusals = LongRefusals(alarm)
-        self._since_ms: int | None = None
-        """The chain time of the first look."""
+        self._alarms = OrderAlarms(alarm, name)
         self._refuge: str | None = None
         """The cold wallet's address while everything goes there, and nothing else goes anywhere."""
         self._height = 0
@@ -179,7 +165,7 @@ class Outgoing(ABC):
             ready = [*prepared, *self._sign(head)]
         readied = append(self._ledger, ready, self._not_booked)
         sent = self._send(head)
-        self._end_alarms(head)
+        self._alarms.look(self._open, head.timestamp_ms)
         return bool(due or readied or sent)
 
     def _held(self, solid: BlockRef) -> WaitingFor | None:
@@ -270,27 +256,7 @@ class Outgoing(ABC):
 
     def _ring(self, order: OpenOrder, name: str, reason: str) -> None:
         """Once for each attempt and alarm: what holds an order up may do so for hours."""
-        if name not in order.rung:
-            order.rung[name] = f"{order.name} waits: {reason}"
-            tell(self._alarm, name, self._about(order), order.rung[name])
-
-    def _about(self, order: OpenOrder) -> str:
-        """What an alarm is about: the worker's name first, which ends no other's."""
-        return f"{self._name}: {order.name}"
-
-    def _end_alarms(self, head: BlockRef) -> None:
-        """What no open order waits for any more is over. Right after a start it is not known yet what still holds."""
-        if self._since_ms is None:
-            self._since_ms = head.timestamp_ms
-        if head.timestamp_ms - self._since_ms < KNOWN_AFTER_MS:
-            return
-        standing: dict[str, dict[str, str]] = {name: {} for name in self._waits}
-        for order in self._open:
-            for name, sentence in order.rung.items():
-                standing[name][self._about(order)] = sentence
-        for name, condition in self._waits.items():
-            condition.stand(standing[name])
-        self._refusals.keep({self._about(order) for order in self._open})
+        self._alarms.ring(order, name, f"{order.name} waits: {reason}")
 
     def _stopped(self) -> bool:
         """Whether anything holds all signing back now; a look that comes too early is mended by the decisions' own."""
@@ -449,7 +415,6 @@ class Outgoing(ABC):
             order.send_at_ms = head.timestamp_ms + again_ms
             sent += 1
             if answer.verdict != "accepted":
-                said = f"{order.name} is refused by the nodes, and sent again: {answer.verdict} {answer.code}"
-                self._refusals.refused(self._about(order), said, head.timestamp_ms)
+                self._alarms.refused(order, f"a node says {answer.verdict} {answer.code}", head.timestamp_ms)
             log.info("%s: broadcast %s, %s %s", order.name, attempt.txid, answer.verdict, answer.code)
         return sent

@@ -18,7 +18,7 @@ import msgspec
 
 from core.ledger.ledger import Command, EventStore, Ledger
 from core.ledger.money import format_amount
-from core.ports.alarm import Alarm, tell
+from core.ports.alarm import Alarm
 from core.ports.bookmarks import Bookmarks
 from core.ports.chain import Chain, SecondOpinion
 from core.ports.payout_lanes import LaneBoard, LaneNumbers
@@ -227,16 +227,14 @@ class Payouts(Outgoing):
                     passed.add(account_of(order))
                     self._pass_over(order, solid)
                     self._say(f"{order.name} waits: {shortage}")
-                    if isinstance(shortage, TransferRefused):
-                        said = f"{order.name} cannot be paid, and is tried again: {shortage}"
-                        self._refusals.refused(self._about(order), said, head.timestamp_ms)
+                    self._alarms.refused(order, shortage, head.timestamp_ms)
                     reason: WaitingFor = "token" if isinstance(shortage, TransferRefused) else "coins"
                     commands += self._hindered(order, reason, head)
                 else:
                     return commands + self._end_turn(order, shortage, lanes, head, solid)
             else:
                 commands.append(order.prepare(attempt))
-                self._refusals.over(self._about(order))
+                self._alarms.taken(order)
                 if left_minor is not None and isinstance(order.wish, PayoutOrder):
                     left_minor -= order.wish.amount_minor
         return commands
@@ -260,13 +258,12 @@ class Payouts(Outgoing):
     def _say_short(self, order: OpenOrder, lacking_minor: int, since_ms: int) -> None:
         """Once for each payout that heads a short lane: nobody else waits for it, and the remedy is a command."""
         wish = order.wish
-        if "hot_wallet_short" in order.rung or not isinstance(wish, PayoutOrder) or self._wallets.retiring:
+        if not isinstance(wish, PayoutOrder) or self._wallets.retiring:
             return  # what the wallet before still has is on its way
         aside_minor = self._lanes.earmarks.set_aside.get(wish.stream, 0)
         name = self._lanes.account(wish).name or wish.account_id
         said = short_of_coins(name, wish.amount_minor, lacking_minor, aside_minor, since_ms)
-        order.rung["hot_wallet_short"] = said
-        tell(self._alarm, "hot_wallet_short", self._about(order), said)
+        self._alarms.ring(order, "hot_wallet_short", said)
 
     def _show_lanes(self) -> None:
         """Put on the board what changed since this process did it last."""
@@ -299,8 +296,7 @@ class Payouts(Outgoing):
         later = ((order, "not_before") for order in self._lanes.unsaid())
         maybe_paid = ((order, "may_be_paid_already") for order in self._lanes.may_be_paid())
         hindered: Iterator[tuple[OpenOrder, WaitingFor]] = chain(later, maybe_paid)  # type: ignore[arg-type]
-        found = (command for order, reason in hindered for command in self._hindered(order, reason, head))
-        return list(islice(found, BATCH))
+        return list(islice((it for order, reason in hindered for it in self._hindered(order, reason, head)), BATCH))
 
     def _attributed(self) -> list[Command]:
         found = islice(self._lanes.attributed(), BATCH)
@@ -381,9 +377,8 @@ class Payouts(Outgoing):
         if self._leash.broken is not None and SIGNING not in self._told:
             self._told.add(SIGNING)
             self._alarm("history_not_sealed", f"{self._leash.broken}: nothing is signed until a person has looked")
-        for stream in self._leash.uncovered.keys() - self._told:
+        for stream, asked in [(it, self._leash.uncovered[it]) for it in self._leash.uncovered.keys() - self._told]:
             self._told.add(stream)
-            asked = self._leash.uncovered[stream]
             self._alarm(
                 "payout_not_covered",
                 f"payout {asked.order.payout_id}, {not_covered(asked)}. It is never signed, and signing stops: somebody"
