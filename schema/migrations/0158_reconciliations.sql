@@ -17,11 +17,11 @@ COMMENT ON COLUMN reconciliations.block_age_s IS 'How old that block was then';
 
 -- One door in, and none to change what was found (I14).
 CREATE FUNCTION note_reconciliation(began timestamptz, who text, held boolean, at bigint, height bigint, age_s bigint, said text,
-                                    found jsonb) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+                                    apart jsonb) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN
     INSERT INTO reconciliations (began_at, by, holds, "position", block, block_age_s, notes, differences)
-    VALUES (began, left(who, 200), held, at, height, age_s, left(said, 1000), found);
+    VALUES (began, left(who, 200), held, at, height, age_s, left(said, 1000), apart);
     DELETE FROM reconciliations WHERE id <= (SELECT max(id) - 100 FROM reconciliations);
 END $$;
 REVOKE ALL ON FUNCTION note_reconciliation(timestamptz, text, boolean, bigint, bigint, bigint, text, jsonb) FROM PUBLIC;

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from gateways.alarm_list import alarm_kinds
 from gateways.postgres.roles import LOGINS
 from gateways.processes.registry import PROCESSES
 from gateways.settings import PREFIX, Settings
@@ -116,6 +117,20 @@ def _secrets() -> str:
     return "\n".join(rows) + "\n"
 
 
+_ENDS: Final = {"itself": "by itself", "quiet": "after a quiet hour", "person": "by `alarms ack`"}
+
+
+def _alarms() -> str:
+    """Each alarm's name is its anchor."""
+    lines = ["| alarm | you see | do | command | ends |", "|---|---|---|---|---|"]
+    for severity in ("critical", "warning"):
+        for it in alarm_kinds().values():
+            if it.severity == severity:
+                name = f'<a id="{it.name}"></a>`{it.name}`{", critical" if severity == "critical" else ""}'
+                lines.append(f"| {name} | {it.symptom} | {it.remedy} | `{it.command}` | {_ENDS[it.ends]} |")
+    return "\n".join(lines) + "\n"
+
+
 def _rotations() -> str:
     return rotations.table() + "\n"
 
@@ -158,6 +173,7 @@ QUICK: Final[Mapping[str, Callable[[], str]]] = {
     "processes": _processes,
     "rights": _rights,
     "rotations": _rotations,
+    "alarms": _alarms,
     "secrets": _secrets,
 }
 """Written in a moment: a fast test holds them equal."""

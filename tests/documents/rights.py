@@ -88,7 +88,13 @@ OWN: Final[Mapping[str, Rights]] = {
         rows="api: only to pending, which sends it again",
     ),
     "unsettled_webhooks": _may((API, WEBHOOKS, READER), (API, WEBHOOKS), removes=(API, WEBHOOKS)),
-    "alarms": _may((READER, WEBHOOKS), rows="every login rings by raise_alarm, as itself; none takes an alarm back"),
+    "alarms": _may(
+        (API, READER, WEBHOOKS),
+        rows="every login rings by raise_alarm and stand_alarms, as itself; none takes an alarm back, and each ends only what"
+        " it rang and what ends by itself",
+    ),
+    "alarm_changes": _may((READER, WEBHOOKS), rows="what becomes of an alarm, by the functions that change it"),
+    "reconciliations": _may((API, READER), rows="note_reconciliation adds; never changed, the newest hundred stay"),
     "alarm_totals": _may((READER, WEBHOOKS), rows="raise_alarm counts"),
     "bookmarks": _may(
         EVERYBODY,
@@ -182,7 +188,10 @@ VIEW_TABLES: Final[Mapping[str, Rights]] = {
 RIGHTS: Final[Mapping[str, Rights]] = {**OWN, **VIEW_TABLES}
 
 CALLS: Final[Mapping[str, Roles]] = {
-    "raise_alarm": frozenset(EVERYBODY),
+    **dict.fromkeys(("raise_alarm", "end_alarm", "stand_alarms"), frozenset(EVERYBODY)),
+    "acknowledge_alarm": frozenset({API}),
+    "end_quiet_alarms": frozenset({WEBHOOKS}),
+    "note_reconciliation": frozenset({OBSERVER}),
     **dict.fromkeys(("take_append_lock", "begin_append", "finish_append"), frozenset(APPENDERS)),
     "take_queue_turn": frozenset(TAKERS),
     "address_door_is_open": frozenset({API, SIGNER, READER}),
