@@ -28,14 +28,14 @@ COST: Final = """This runs against AWS itself: account {account}, region {region
 It makes queues, tables, keys, secrets and a bucket, each with a name (keys: a
 tag) that begins with {prefix}, and removes them at its end. About:
 
-  SQS              12,000 requests, within a month's free million; else 0.01 USD
-  DynamoDB          5,000 requests by on-demand price                 0.01 USD
-  KMS                  70 keys for some minutes (1 USD a month each)  0.05 USD
+  SQS               2,000 requests, within a month's free million; else 0.01 USD
+  DynamoDB          3,000 requests by on-demand price                 0.01 USD
+  KMS                  50 keys for some minutes (1 USD a month each)  0.07 USD
                       and 400 requests                                0.01 USD
-  Secrets Manager     100 secrets for some minutes (0.40 USD a month) 0.01 USD
+  Secrets Manager     140 secrets for some minutes (0.40 USD a month) 0.08 USD
   S3                  100 requests                                    0.01 USD
 
-less than 0.20 USD together, and about twenty minutes. Deleted keys stay in
+less than 0.30 USD together, and about twenty minutes. Deleted keys stay in
 PendingDeletion for 7 days, which AWS does not charge."""
 
 
