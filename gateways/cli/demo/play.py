@@ -30,7 +30,7 @@ from gateways.processes import up
 from gateways.settings import Settings
 from gateways.user_error import UserError
 from gateways.webhooks.signatures import verify
-from gateways.wiring.opened import open_database, open_platform
+from gateways.wiring.opened import open_database, open_platform, operator_key
 
 DEPOSIT: Final = "25.500000"
 PAYOUT: Final = "10.000000"
@@ -56,7 +56,9 @@ def run(console: Console, *, block_ms: int) -> int:
             sweep_interval_s=3,
         )
         devnet_port = up.free_port()
-        operator = load_or_create(data / "secrets.json").operator_api_key
+        if settings.mode == "embedded":
+            load_or_create(data / "secrets.json")
+        operator = operator_key(settings)
         world = multiprocessing.get_context("fork").Process(
             target=_world, args=(settings, devnet_port, block_ms), name="world"
         )

@@ -88,7 +88,7 @@ class Requests:
         given = subject.get("EncryptionContext", {})
         context |= {f"kms:EncryptionContext:{name}": value for name, value in given.items()}
         account = f"arn:aws:kms:{REGION}:{ACCOUNT}"
-        if operation in ("CreateKey", "ListAliases"):
+        if operation in ("CreateKey", "ListAliases", "ListKeys"):
             yield operation, "*", context
         elif operation == "CreateAlias":
             yield operation, f"{account}:{subject['AliasName']}", context
