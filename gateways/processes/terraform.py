@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from gateways.aws import names
+from gateways.postgres.roles import READER
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
 from gateways.queues import QUEUES
@@ -39,7 +40,10 @@ def is_signer(process: Process) -> bool:
 
 def _entry(process: Process) -> dict[str, Any]:
     access = process.access
-    secrets = (*access.secrets, *(names.login_secret(role) for role in access.logins))
+    # Who waits at queues is woken by them: only on one machine does it listen at the database, as its reader.
+    woken = {READER} if process.follows_events and process.waits_at_queues else set()
+    logins = tuple(role for role in access.logins if role not in woken)
+    secrets = (*access.secrets, *(names.login_secret(role) for role in logins))
     return {
         "summary": process.summary,
         "role": process.role,
@@ -48,6 +52,7 @@ def _entry(process: Process) -> dict[str, Any]:
         **{each.name: getattr(access, each.name) for each in fields(access)},
         "tables": {table.name: actions for table, actions in access.tables.items()},
         "secrets": [names.secret_name("", secret) for secret in secrets],
+        "logins": logins,
     }
 
 

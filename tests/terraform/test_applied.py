@@ -17,7 +17,7 @@ from gateways.aws.audit_log import DynamoAuditLog
 from gateways.aws.queue import SqsQueue
 from gateways.aws.queue_sizes import widen
 from gateways.processes.registry import PROCESSES
-from gateways.processes.terraform import is_signer
+from gateways.processes.terraform import document, is_signer
 from gateways.settings import load
 from tests.terraform.applied import ACCOUNT, APPROVER, CUSTODIAN, IMAGE_DIGEST, PREFIX, Applied, role_arn
 from tests.terraform.iam import Context, Policy, Request, allowed
@@ -312,12 +312,8 @@ def test_a_secret_is_read_by_the_processes_that_the_program_names(aws: Applied) 
                 if allowed(Request(each, action, secret), identity=identity_of(aws, each), resource=policy)
             }
 
-        accesses = {process: each.access for process, each in PROCESSES.items()}
-        readers = {
-            role_arn(process)
-            for process, access in accesses.items()
-            if name in access.secrets or name in map(names.login_secret, access.logins)
-        }
+        processes = document()["processes"].items()
+        readers = {role_arn(process) for process, each in processes if names.secret_name("", name) in each["secrets"]}
         assert who("secretsmanager:GetSecretValue") == readers | {role_arn("tools"), CUSTODIAN}, name
         assert who("secretsmanager:PutSecretValue") == {role_arn("tools"), CUSTODIAN}, name
         for opening in ("PutResourcePolicy", "DeleteResourcePolicy", "DeleteSecret"):

@@ -20,6 +20,7 @@ _SUBJECT: Final = (
     "SecretId",
     "KeySpec",
     "KeyUsage",
+    "Tags",
     "MessageType",
     "SigningAlgorithm",
     "EncryptionContext",

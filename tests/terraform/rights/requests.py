@@ -88,6 +88,10 @@ class Requests:
         given = subject.get("EncryptionContext", {})
         context |= {f"kms:EncryptionContext:{name}": value for name, value in given.items()}
         account = f"arn:aws:kms:{REGION}:{ACCOUNT}"
+        tags = {each["TagKey"]: each["TagValue"] for each in subject.get("Tags", ())}
+        if tags:
+            tagged = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
+            yield "TagResource", f"{account}:key/new", {**context, **tagged, "aws:TagKeys": list(tags)}
         if operation in ("CreateKey", "ListAliases", "ListKeys"):
             yield operation, "*", context
         elif operation == "CreateAlias":

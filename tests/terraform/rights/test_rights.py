@@ -8,6 +8,7 @@ import pytest
 
 from gateways.cli.app import COMMANDS
 from gateways.processes.registry import PROCESSES
+from gateways.processes.terraform import document
 from gateways.settings import load
 from tests.support.aws import REGION, emulator
 from tests.terraform.applied import PREFIX, WHOEVER_IAM_LETS, Applied, role_arn
@@ -51,8 +52,8 @@ def world(aws: Applied, tmp_path_factory: pytest.TempPathFactory) -> World:
         settings = load({}, mode="aws", aws_endpoint_url=url, aws_region=REGION, aws_prefix=PREFIX)
         calls, ended = recorded(settings, tmp_path_factory.mktemp("tools"))
     policies = {name: aws.role_policies(name) for name in (*PROCESSES, TOOLS)}
-    for name, document in payin_key_policies(aws).items():
-        policies[name] = [document]
+    for name, policy in payin_key_policies(aws).items():
+        policies[name] = [policy]
     return World(calls, ended, Requests(aws, vpc), policies)
 
 
@@ -108,6 +109,13 @@ def test_every_right_is_asked_for_or_has_its_reason(world: World) -> None:
         and not any(_gives(statement, action, request) for request in asked.get(name, []))
     }
     assert never == set(), "\n".join(sorted(never))
+
+
+def test_every_secret_that_a_process_may_read_is_read(world: World) -> None:
+    """A login or a key that a process has and never asks for is one more that is lost with it."""
+    read = {(call.who, call.subject["SecretId"]) for call in world.calls if call.service == "secretsmanager"}
+    given = {(name, PREFIX + secret) for name, each in document()["processes"].items() for secret in each["secrets"]}
+    assert given - read == set()
 
 
 def test_every_reason_is_of_a_right_that_somebody_has(world: World) -> None:
