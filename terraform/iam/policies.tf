@@ -279,11 +279,25 @@ locals {
       Resource = [var.table_arns["audit_logs"]]
     },
     {
-      # `counterfoil alarms list` says what became of each alarm's webhook.
-      Sid      = "ReadsWebhooks"
+      # Commands that show or send webhooks: `counterfoil alarms list`, `counterfoil webhooks list`.
+      Sid      = "Webhooks"
       Effect   = "Allow"
-      Action   = ["dynamodb:GetItem"]
-      Resource = [var.table_arns["webhook_events"]]
+      Action   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      Resource = [var.table_arns["webhook_events"], "${var.table_arns["webhook_events"]}/index/*"]
+    },
+    {
+      # `counterfoil keys list`, and its like.
+      Sid      = "Keys"
+      Effect   = "Allow"
+      Action   = ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      Resource = [var.table_arns["api_keys"], "${var.table_arns["api_keys"]}/index/*"]
+    },
+    {
+      # `counterfoil audit-log`.
+      Sid      = "ReadsAudit"
+      Effect   = "Allow"
+      Action   = ["dynamodb:Query"]
+      Resource = [var.table_arns["audit_logs"]]
     },
     {
       # `counterfoil restore declare`: the high-water mark is of the restored history then. No other item of the signers'.

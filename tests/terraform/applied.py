@@ -145,11 +145,8 @@ class Applied:
             case "sqs":
                 sqs = self.client("sqs")
                 url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-                return dict(
-                    json.loads(
-                        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
-                    )
-                )
+                known = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
+                return dict(json.loads(known["Policy"])) if known else None
         return None
 
     def _keys(self) -> set[str]:

@@ -138,8 +138,9 @@ def work(running: Installation, aws: Aws, hooks: str) -> dict[str, str]:
         running.faucet(wallets["gas"], trx="3000")
         account = post(operator, "/v1/accounts", {"name": "Acme Exchange", "webhook_url": hooks})["id"]
         path = f"/v1/accounts/{account}/api-keys"
-        post(operator, path, {"name": "first", "permissions": ["ledger:read"]})
-        key = get(operator, path)["data"][0]["id"]
+        for name in ("first", "second"):
+            post(operator, path, {"name": name, "permissions": ["ledger:read"]})
+        key, other = (each["id"] for each in get(operator, path)["data"])
         assert operator.delete(f"{path}/{key}", headers={"idempotency-key": "revoked"}).status_code < 300
         company = running.company(webhook_url=hooks)
         poison = [SqsQueue(aws, queue) for queue in RECEIVERS.values()]
@@ -170,6 +171,7 @@ def work(running: Installation, aws: Aws, hooks: str) -> dict[str, str]:
             "payout": payout,
             "cold": PAYEE,
             "another": names.key_alias(aws.prefix, ANOTHER),
+            "key": other,
         }
 
 
@@ -229,6 +231,20 @@ signing vouch 1 --reason looked
 payouts show {payout}
 alarms list
 alarms secret
+accounts list
+accounts show {account}
+keys list {account}
+keys revoke {account} {key}
+keys create {account} --name another --permission ledger:read
+webhooks list {account}
+webhooks redeliver {account}
+webhooks test {account}
+deposits list {account}
+refusals
+audit-log
+trial-balance
+schemas list
+adjustments --help
 set-aside list
 queue list
 queue dead deposit-events
