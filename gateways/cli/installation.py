@@ -3,13 +3,11 @@
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Set
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateways import settings as settings_module
 from gateways.processes.running import find
 from gateways.settings import PREFIX, Settings
-from gateways.user_error import NotReady
 
 if TYPE_CHECKING:
     from gateways.postgres.database import Database
@@ -65,12 +63,8 @@ def opened_database(settings: Settings) -> Iterator["Database"]:
     from gateways.postgres.roles import READER
     from gateways.wiring.opened import visiting
 
-    ours = settings.mode == "embedded" and not settings.database_url.get_secret_value()
-    if ours and not Path(settings.data, "postgres").exists():
-        raise NotReady(
-            f"there is no installation in {settings.data}: `counterfoil up` makes one, --data names another folder"
-        )
     with visiting(settings) as database:
         # The owner can always log in; the roles are there only when the first migration has run.
-        check(database.url(READER) if settings.mode == "aws" else conninfo_of(database.owner_url))
+        by_owner = settings.mode != "aws" and database.owner_url
+        check(conninfo_of(database.owner_url) if by_owner else database.url(READER))
         yield database

@@ -73,7 +73,7 @@ def restore(settings: Settings, folder: Path, reason: str, seen: int | None, key
     settings = _with_passphrase(settings, folder / KEYS)
     with alone(settings.data):
         _put_files(settings, folder)
-        with visiting(settings) as database:
+        with visiting(settings, load_or_create(settings.data / "secrets.json")) as database:
             migrate(conninfo_of(database.owner_url), database.passwords())
             tables = {part.table: part for part in manifest.parts if part.table}
             with psycopg.connect(conninfo_of(database.owner_url), autocommit=True) as conn:

@@ -93,6 +93,17 @@ def test_an_adjustment_leaves_what_clients_claim_what_is_held_for_them(
     assert "an adjustment changes System_Hot_Wallet_Asset and Custody_Control by the same" in refused.detail
 
 
+def test_without_its_guard_coins_that_nobody_holds_are_credited(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision is all that stands before it: an entry that balances in its own book passes the ledger's other checks."""
+    monkeypatch.setattr(PostAdjustment, "_breaks_custody", lambda _: None)
+    execute(
+        ledger,
+        adjustment("x", debit(ALICE, books.CLIENT_ASSET, 5, "USDT"), credit(ALICE, books.USER_LIABILITY, 5, "USDT")),
+    )
+
+
 def test_a_claim_goes_from_one_client_to_another_without_the_treasury(ledger: Ledger) -> None:
     """What one may claim less another may claim more: together they claim the same."""
     execute(
