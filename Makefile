@@ -26,7 +26,7 @@ help:
 > @echo "make live NODE=… KEY=…   the node's contract and one journey against a real node of a test network"
 > @echo "make stand-ins           the tests of queues, tables, keys and secrets on another emulator, or on AWS itself"
 > @echo "make bench   the engine's numbers beside their baselines"
-> @echo "make readme  writes what programs print into the README and the guides, three minutes"
+> @echo "make readme  writes what programs print into the README and the guides, six minutes"
 > @echo "make image-check         the image is built twice, by whichever engine is there, and is the same"
 > @echo "make scan    security scans of terraform, image and workflows, in a virtual environment of their own"
 

@@ -179,6 +179,9 @@ class Settings(BaseModel):
     database_owner_secret: str = Field(
         "", description="On AWS, the secret of the owner's login, by name or ARN; empty: counterfoil/database/owner"
     )
+    queue_poll_s: int = Field(
+        20, ge=1, le=20, description="On AWS, how many seconds an empty queue is waited for; each wait is a call"
+    )
     hot_kms_key: str = Field("", description="On AWS, the hot wallet's key by id, ARN or alias; empty: its alias")
     gas_kms_key: str = Field("", description="On AWS, the gas wallet's key by id, ARN or alias; empty: its alias")
     seed_kms_key: str = Field(

@@ -20,14 +20,24 @@ data "aws_availability_zones" "this" {
 }
 
 locals {
-  platform     = jsondecode(file("${path.module}/platform.json"))
-  processes    = local.platform.processes
-  name         = "${var.prefix}counterfoil"
-  account_id   = data.aws_caller_identity.this.account_id
-  partition    = data.aws_partition.this.partition
-  zones        = length(var.zones) > 0 ? var.zones : slice(data.aws_availability_zones.this.names, 0, 2)
-  http_port    = 8080
-  metrics_port = 9464
+  platform = jsondecode(file("${path.module}/platform.json"))
+  queues   = merge(local.platform.queues, var.former_queues ? local.platform.former_queues : {})
+  # Nobody is rung for what is left in a queue that nobody asks any more.
+  alarmed_queues = local.platform.queues
+  name           = "${var.prefix}counterfoil"
+  account_id     = data.aws_caller_identity.this.account_id
+  partition      = data.aws_partition.this.partition
+  zones          = length(var.zones) > 0 ? var.zones : slice(data.aws_availability_zones.this.names, 0, 2)
+  http_port      = 8080
+  metrics_port   = 9464
+
+  # In a roll-out from the version that had a queue for each view, its processes go on asking for theirs.
+  processes = {
+    for name, process in local.platform.processes : name => merge(process, {
+      sends    = concat(process.sends, var.former_queues ? process.sends_formerly : [])
+      receives = concat(process.receives, var.former_queues ? process.receives_formerly : [])
+    })
+  }
 
   # Each group its own: in an upgrade tools go first, then `counterfoil migrate`, then one process of each kind, then the rest.
   digests = { for name in concat(keys(local.processes), ["tools"]) : name => lookup(var.image_digests, name, var.image_digest) }
@@ -54,6 +64,7 @@ locals {
       COUNTERFOIL_NETWORK               = var.network
       COUNTERFOIL_TRON_NODE_URL         = join(",", var.tron_node_urls)
       COUNTERFOIL_PAYIN_KEYS            = var.payin_keys
+      COUNTERFOIL_TRACE_RATIO           = tostring(var.sampling_rate)
       COUNTERFOIL_HTTP_HOST             = "0.0.0.0"
       COUNTERFOIL_HTTP_PORT             = tostring(local.http_port)
       COUNTERFOIL_TRUSTED_PROXIES       = join(",", module.network.balancer_cidrs)
@@ -113,7 +124,7 @@ module "queues" {
   source = "./queues"
 
   prefix     = var.prefix
-  queues     = local.platform.queues
+  queues     = local.queues
   attributes = local.platform.queue_attributes
 }
 
@@ -258,8 +269,8 @@ module "observability" {
   log_key_arn             = module.keys.wrapping_arns["logs"]
   data_key_arn            = module.keys.wrapping_arns["data"]
   alarm_emails            = var.alarm_emails
-  queue_names             = module.queues.names
-  dead_letter_names       = module.queues.dead_letter_names
+  queue_names             = { for name in keys(local.alarmed_queues) : name => module.queues.names[name] }
+  dead_letter_names       = { for name in keys(local.alarmed_queues) : name => module.queues.dead_letter_names[name] }
   table_names             = module.tables.names
   database_identifier     = module.database.identifier
   database_storage_gib    = var.database_storage_gib
@@ -270,5 +281,4 @@ module "observability" {
   signer_profiles         = [for name, process in local.processes : module.iam.instance_profile_arns[name] if process.signer]
   key_arns                = concat(values(module.keys.wallet_arns), [module.keys.wrapping_arns["seed"]])
   grafana                 = var.grafana
-  sampling_rate           = var.sampling_rate
 }

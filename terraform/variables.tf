@@ -533,8 +533,14 @@ variable "grafana" {
   default     = false
 }
 
+variable "former_queues" {
+  description = "Whether the queues that the version with one for each view asks for are kept: true in a roll-out from it, and until it may not come back."
+  type        = bool
+  default     = true
+}
+
 variable "sampling_rate" {
-  description = "The share of requests that X-Ray traces, beside one a second."
+  description = "The share of traces that are kept, each a request or the whole way of a deposit or a payout: the same ones in every process."
   type        = number
   default     = 0.05
 

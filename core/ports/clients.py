@@ -113,6 +113,9 @@ class WebhookOutbox(Protocol):
     def record(self, delivery: Delivery) -> bool:
         """Keep the outcome of attempt number `delivery.attempts`; False when another process already did."""
 
+    def record_all(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep the outcomes of several attempts, each as `record` does."""
+
     def redeliver(self, account_id: str, event_id: str, now: datetime) -> Delivery | None:
         """Make an event due again, with all its attempts before it; None when the account has no such event."""
 

@@ -62,13 +62,13 @@ class BundledQueue:
         self._queue.send(bundled(messages))
 
     def receive(self, limit: int) -> list[Received]:
-        """A receive that gave less than was asked for has emptied the queue for now: the next one asks nobody."""
+        """A receive that gave something is an append's worth: the next one asks nobody, instead of waiting for more."""
         if self._drained:
             self._drained = False
             return []
         wanted = max(1, min(10, limit // PARTS_MAX))
         given = self._queue.receive(wanted)
-        self._drained = 0 < len(given) < wanted
+        self._drained = bool(given)
         now_s = time.monotonic()
         self._bundles = {it: known for it, known in self._bundles.items() if now_s - known.since_s < FORGET_S}
         received = []

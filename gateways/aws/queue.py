@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 BATCH_MAX: Final = 10
 """Entries of one call."""
-POLL_S: Final = 5
-"""How long an empty queue is waited for: an idle receiver then costs 12 calls a minute."""
 ASIDE_MAX: Final = 1_000
 """Letters in the database that one look for some of them reads."""
 RENEWALS: Final = 3
@@ -48,7 +46,7 @@ class _InFlight(NamedTuple):
 
 
 class SqsQueue:
-    """The port `Queue`. After a receive that found something the next one does not wait: so many make one batch."""
+    """The port `Queue`. Where nothing is, each receive waits `poll_s`: a short one costs as much, and may miss what is."""
 
     def __init__(
         self,
@@ -65,7 +63,6 @@ class SqsQueue:
         self._visibility_s = math.ceil(visibility_s)
         self._poll_s = poll_s
         self._aside = aside
-        self._found = False
         self._lock = threading.Lock()
         self._urls: dict[str, str] = {}
         self._flying: dict[str, _InFlight] = {}
@@ -92,14 +89,13 @@ class SqsQueue:
                 QueueUrl=self._url(self._name),
                 MaxNumberOfMessages=min(limit, BATCH_MAX),
                 VisibilityTimeout=self._visibility_s,
-                WaitTimeSeconds=0 if self._found else self._poll_s,
+                WaitTimeSeconds=self._poll_s,
                 MessageSystemAttributeNames=["MessageGroupId", "ApproximateReceiveCount"],
                 # botocore's own retries repeat it: an answer that got lost is given again, not hidden for a minute
                 ReceiveRequestAttemptId=str(uuid.uuid4()),
             )
         given = answer.get("Messages", [])
         with self._lock:
-            self._found = bool(given)
             self._flying = {receipt: kept for receipt, kept in self._flying.items() if kept.until_s > asked_s}
             return [self._take(item, asked_s + self._visibility_s) for item in given]
 

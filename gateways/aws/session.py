@@ -14,7 +14,8 @@ from gateways.user_error import UserError
 
 CONNECT_S: Final = 3
 READ_S: Final = 15
-"""Longer than the longest poll of a queue."""
+POLL_READ_S: Final = 35
+"""Of queues, whose answers may be waited for: longer than the longest poll."""
 TRIES_MAX: Final = 5
 """Per call, with botocore's exponential backoff and jitter; then the loop backs off."""
 CONNECTIONS_MAX: Final = 32
@@ -38,7 +39,7 @@ class Aws:
             )
         config = Config(
             connect_timeout=CONNECT_S,
-            read_timeout=READ_S,
+            read_timeout=POLL_READ_S if service == "sqs" else READ_S,
             retries={"mode": "standard", "total_max_attempts": TRIES_MAX},
             max_pool_connections=CONNECTIONS_MAX,
             tcp_keepalive=True,

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -34,6 +34,7 @@ from gateways.aws.dynamodb import (
 )
 from gateways.aws.names import WEBHOOK_EVENTS
 from gateways.aws.session import Aws
+from gateways.aws.webhook_subjects import Subject, Waiting, subject_of
 from gateways.postgres.connections import uuid_of
 from gateways.postgres.unsettled_webhooks import UnsettledWebhooks
 
@@ -51,31 +52,6 @@ CLAIMS_AT_ONCE: Final = 16
 TRIES_MAX: Final = 20
 
 
-class Waiting(msgspec.Struct, frozen=True, array_like=True):
-    """A pending event of a subject, and when it is due once it is the head."""
-
-    sequence: int
-    event_id: str
-    due_at: str
-
-
-class Subject(NamedTuple):
-    """The pending events of an object, in order. Version 0 is not there yet."""
-
-    waiting: tuple[Waiting, ...] = ()
-    version: int = 0
-
-    @property
-    def head(self) -> Waiting | None:
-        return self.waiting[0] if self.waiting else None
-
-    def with_event(self, event: Waiting) -> tuple[Waiting, ...]:
-        return tuple(sorted({*self.without(event.event_id), event}, key=lambda each: each.sequence))
-
-    def without(self, event_id: str) -> tuple[Waiting, ...]:
-        return tuple(each for each in self.waiting if each.event_id != event_id)
-
-
 class DynamoWebhookOutbox:
     """The port `WebhookOutbox`."""
 
@@ -89,6 +65,44 @@ class DynamoWebhookOutbox:
     def put(self, deliveries: Sequence[Delivery]) -> None:
         self._unsettled.keep(deliveries)
         self._put(deliveries)
+
+    # What somebody keeps until its first attempt is over
+
+    def put_again(self, deliveries: Sequence[Delivery]) -> None:
+        """What is kept in Postgres already; an event that is here stays as it is."""
+        self._put(deliveries)
+
+    def put_tried(self, deliveries: Sequence[Delivery]) -> None:
+        """Events whose first attempt has failed: they are due again."""
+        known = self._known(deliveries)
+        self._put([each for each in deliveries if self._key(each) not in known])
+        for each in deliveries:
+            if self._key(each) in known:  # it was taken for one that nobody had any more
+                self.record(each)
+
+    def record_first(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        """Events that ended with their first attempt, each written once; as `record` answers."""
+        actions = [self._items.putting(_item(each, None), "attribute_not_exists(#event_id)") for each in deliveries]
+        try:
+            if len(actions) == 1:
+                self._items.put(_item(deliveries[0], None), "attribute_not_exists(#event_id)")
+            else:
+                self._items.transact(actions)
+        except (ConditionFailed, Cancelled):
+            if len(deliveries) == 1:
+                return [self.record(deliveries[0])]
+            return [self.record_first([each])[0] for each in deliveries]
+        self._unsettled.settle(deliveries)
+        return [True] * len(deliveries)
+
+    def record_all(self, deliveries: Sequence[Delivery]) -> None:
+        for each in deliveries:
+            self.record(each)
+
+    def _known(self, deliveries: Sequence[Delivery]) -> list[Key]:
+        """The keys of those that are here."""
+        items = self._items.get_all([self._key(each) for each in deliveries])
+        return [self._items.key(item["account_id"], item["event_id"]) for item in items]
 
     def _put(self, deliveries: Sequence[Delivery]) -> None:
         by_subject: defaultdict[tuple[str, str], list[Delivery]] = defaultdict(list)
@@ -299,7 +313,7 @@ class DynamoWebhookOutbox:
     def _subjects(self, wanted: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Subject]:
         keys = [self._items.key(account_id, SUBJECT + subject) for account_id, subject in wanted]
         found = {(it["account_id"], it["event_id"].removeprefix(SUBJECT)): it for it in self._items.get_all(keys)}
-        return {of: _subject(found[of]) if of in found else Subject() for of in wanted}
+        return {of: subject_of(found[of]) if of in found else Subject() for of in wanted}
 
     def _saving(self, of: tuple[str, str], was: Subject, waiting: Sequence[Waiting], at: datetime) -> Item:
         """The subject with these events; without any it goes."""
@@ -386,7 +400,3 @@ def _delivery(item: Item) -> Delivery:
         last_error=item.get("last_error"),
         next_retry_at=optional_time(item.get("next_retry_at")),
     )
-
-
-def _subject(item: Item) -> Subject:
-    return Subject(tuple(msgspec.json.decode(item["waiting"], type=list[Waiting])), item["version"])

@@ -92,6 +92,10 @@ class PostgresWebhookOutbox:
         )
         return bool(rows)
 
+    def record_all(self, deliveries: Sequence[Delivery]) -> None:
+        for each in deliveries:
+            self.record(each)
+
     def redeliver(self, account_id: str, event_id: str, now: datetime) -> Delivery | None:
         rows = self._connections.execute(
             "UPDATE webhook_events SET status = 'pending', next_retry_at = %s"

@@ -6,6 +6,8 @@ they are over.
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, get_args
@@ -128,13 +130,23 @@ class SigningGauge(Collector):
 class QueueGauges(Collector):
     """What waits in queues."""
 
-    def __init__(self, queues: Mapping[str, Queue]) -> None:
+    def __init__(self, queues: Mapping[str, Queue], every_s: float = 0) -> None:
+        """`every_s`: so often they are asked, however often somebody looks: on AWS each question is charged."""
         self._queues = queues
+        self._every_s = every_s
+        self._asked_s = -math.inf
+        self._known: Sequence[Metric] = ()
 
     def describe(self) -> Iterable[Metric]:
         return []
 
     def collect(self) -> Iterator[Metric]:
+        now_s = time.monotonic()
+        if now_s - self._asked_s >= self._every_s:
+            self._known, self._asked_s = self._ask(), now_s
+        yield from self._known
+
+    def _ask(self) -> Sequence[Metric]:
         depth = GaugeMetricFamily("counterfoil_queue_messages", "Messages that wait or are in flight", labels=["queue"])
         dead = GaugeMetricFamily("counterfoil_queue_dead_letters", "Messages nobody could handle", labels=["queue"])
         age = GaugeMetricFamily(
@@ -152,7 +164,7 @@ class QueueGauges(Collector):
             dead.add_metric([name], letters)
             if oldest_s is not None:
                 age.add_metric([name], oldest_s)
-        yield from (depth, dead, age)
+        return depth, dead, age
 
 
 class WebhookGauges(Collector):

@@ -25,6 +25,9 @@ class Access:
     sends: tuple[str, ...] = ()
     receives: tuple[str, ...] = ()
     """Which includes deleting, extending, and sending to the queue's dead letters."""
+    sends_formerly: tuple[str, ...] = ()
+    receives_formerly: tuple[str, ...] = ()
+    """Of FORMER_QUEUES: what the version before asks for, which runs beside this one in a roll-out and may come back (I22)."""
     tables: Mapping[Table, tuple[str, ...]] = field(default_factory=dict)
     """Table -> the actions of DynamoDB that it asks for there, a transaction's one by one."""
     audits: bool = True
@@ -51,12 +54,12 @@ class Access:
 class Scale:
     """What the number of machines follows.
 
-    `cpu`: the work of answering. `queue_age`: the seconds that the oldest message of `queues` has waited. `lag`: the CloudWatch
+    `cpu`: the work of answering. `queue_age`: the seconds that the oldest message of `queue` has waited. `lag`: the CloudWatch
     metric `metric`, in seconds, that the process reports of itself. `fixed`: one does the work; a second would only take turns.
     """
 
     by: Literal["cpu", "queue_age", "lag", "fixed"]
-    queues: tuple[str, ...] = ()
+    queue: str = ""
     metric: str = ""
     machines_min: int = 1
     machines_max: int = 1
@@ -94,4 +97,4 @@ class Process:
     public_idle_s: float = 0.25
     """The rest where every look is a question to a public node, whose blocks come every 3 s."""
     waits_at_queues: bool = False
-    """On AWS its steps wait for messages, each at its own queue, and are not woken otherwise."""
+    """On AWS its steps wait for messages, and are not woken otherwise."""

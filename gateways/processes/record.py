@@ -35,7 +35,7 @@ PROCESS: Final = Process(
     RECORDER,
     needs=DATABASE,
     access=Access(sends=(DEPOSIT_EVENTS,), receives=(DEPOSIT_EVENTS,), secrets=(FOR_FACTS,), logins=(RECORDER,)),
-    deployment=Deployment(Scale("queue_age", queues=(DEPOSIT_EVENTS,), machines_max=4)),
+    deployment=Deployment(Scale("queue_age", queue=DEPOSIT_EVENTS, machines_max=4)),
     steps=steps,
     idle_s=0.1,
     waits_at_queues=True,

@@ -1,7 +1,6 @@
 """The process `relay`: sends projectors and the signer what is new in the history."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Final, Protocol
 
 import msgspec
@@ -15,7 +14,7 @@ from core.streams.payouts import PayoutAttemptFailed, PayoutExpired, PayoutReque
 from gateways.postgres.roles import READER, RELAY
 from gateways.postgres.segments import Prompts, Segments
 from gateways.processes.process import DATABASE, Access, Deployment, Process
-from gateways.queues import PAYOUT_REQUESTS, PROJECT_QUEUES
+from gateways.queues import FORMER_QUEUES, PAYOUT_REQUESTS, PROJECT_VIEWS
 from gateways.steps import Step
 from gateways.wiring.platform import Platform
 
@@ -31,29 +30,14 @@ class Sends(Protocol):
     def send(self, messages: Sequence[Message]) -> None: ...
 
 
-class SendsAtOnce:
-    """Several queues that are sent the same, at the same time."""
-
-    def __init__(self, queues: Sequence[Sends]) -> None:
-        self._queues = queues
-        self._threads = ThreadPoolExecutor(len(queues), thread_name_prefix="send")
-
-    def send(self, messages: Sequence[Message]) -> None:
-        """Returns when all have them; the first error is raised when the others are done."""
-        sent = [self._threads.submit(queue.send, messages) for queue in self._queues]
-        wait(sent)
-        for each in sent:
-            each.result()
-
-
 class Relay:
-    """Follows the history for all queues together: a queue that is shut holds the others, none loses anything."""
+    """Follows the history for both queues together: one that is shut holds the other, neither loses anything."""
 
     def __init__(
         self,
         store: EventStore,
         bookmarks: Bookmarks,
-        projectors: Sequence[Sends],
+        views: Sends,
         payouts: Sends,
         segments: Segments | None = None,
         *,
@@ -61,7 +45,7 @@ class Relay:
     ) -> None:
         self._store = store
         self._bookmarks = bookmarks
-        self._projectors = projectors
+        self._views = views
         self._payouts = payouts
         self._segments = segments or Prompts()
         self._batch_events_max = batch_events_max
@@ -77,8 +61,7 @@ class Relay:
             Message(body=segment.encode(), group=SEGMENT_GROUP, key=f"{segment.first}-{segment.last}")
             for segment in self._segments.between(after, upto)
         ]
-        for queue in self._projectors:
-            queue.send(messages)
+        self._views.send(messages)
         work = payout_work(records)
         if work:
             self._payouts.send(work)
@@ -103,12 +86,7 @@ def payout_work(records: Sequence[Recorded]) -> list[Message]:
 
 
 def steps(platform: Platform) -> Sequence[Step]:
-    from projections.views import VIEWS
-
-    projectors: Sequence[Sends] = [platform.queues[f"project-{view}"] for view in VIEWS]
-    if platform.settings.mode == "aws":  # where each call is a journey over the network
-        projectors = [SendsAtOnce(projectors)]
-    queues = projectors, platform.queues[PAYOUT_REQUESTS]
+    queues = platform.queues[PROJECT_VIEWS], platform.queues[PAYOUT_REQUESTS]
     return [Relay(platform.store, platform.bookmarks, *queues, platform.segments).step]
 
 
@@ -117,7 +95,11 @@ PROCESS: Final = Process(
     "Tells projectors and the signer what is new in the history.",
     RELAY,
     needs=DATABASE,
-    access=Access(sends=(PAYOUT_REQUESTS, *PROJECT_QUEUES), logins=(RELAY, READER)),
+    access=Access(
+        sends=(PAYOUT_REQUESTS, PROJECT_VIEWS),
+        sends_formerly=FORMER_QUEUES,
+        logins=(RELAY, READER),
+    ),
     deployment=Deployment(),
     steps=steps,
     follows_events=True,

@@ -26,7 +26,8 @@ STEADY_S: Final = 60.0
 """Who ran for so long is started again at once."""
 RINGS_AT: Final = 5
 """Ends in a row after which somebody is told."""
-STOP_S: Final = 15.0
+STOP_S: Final = 30.0
+"""Longer than a poll of a queue, which is seen to its end: what it brings would else be hidden for a minute."""
 
 log = logging.getLogger(__name__)
 _fork = multiprocessing.get_context("fork")

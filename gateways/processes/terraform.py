@@ -6,6 +6,7 @@ Each process gets a machine group, an IAM role and a security group that allow w
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -13,22 +14,26 @@ from gateways.aws import names
 from gateways.postgres.roles import READER
 from gateways.processes.process import Process
 from gateways.processes.registry import PROCESSES
-from gateways.queues import QUEUES
+from gateways.queues import FORMER_QUEUES, QUEUES
 
 
 def document() -> dict[str, Any]:
     """What Terraform reads, in names without the prefix of an installation."""
     return {
-        "queues": {
-            name: {"name": names.queue_name("", name), "dead_letters": names.dead_queue_name("", name)}
-            for name in QUEUES
-        },
+        "queues": _queues(QUEUES),
+        "former_queues": _queues(FORMER_QUEUES),
         "queue_attributes": {**names.QUEUE_ATTRIBUTES, "maxReceiveCount": str(names.RECEIVES_MAX)},
         "tables": {table.name: asdict(table) for table in names.TABLES},
         "wallet_keys": {name: names.key_alias("", name) for name in names.WALLET_KEYS},
         "wrapping_keys": {name: names.key_alias("", name) for name in names.WRAPPING_KEYS},
         "secrets": [names.secret_name("", name) for name in (*names.SECRETS, *names.LOGIN_SECRETS)],
         "processes": {name: _entry(process) for name, process in PROCESSES.items()},
+    }
+
+
+def _queues(known: Sequence[str]) -> dict[str, Any]:
+    return {
+        name: {"name": names.queue_name("", name), "dead_letters": names.dead_queue_name("", name)} for name in known
     }
 
 

@@ -169,9 +169,12 @@ class Deliverer:
         started = self._start(now)
         wait(self._running, timeout=WAIT_S, return_when=FIRST_COMPLETED)
         ended = [future for future in self._running if future.done()]
+        outcomes = []
         for future in ended:
             delivery, endpoint = self._running.pop(future)
-            self._record(delivery, endpoint, _reply(future, delivery))
+            outcomes.append(self._outcome(delivery, endpoint, _reply(future, delivery)))
+        if outcomes:
+            self._outbox.record_all(outcomes)
         return bool(started or ended)
 
     def _busy(self) -> list[str]:
@@ -198,7 +201,7 @@ class Deliverer:
             delivery = post.delivery
             endpoint = known[delivery.account_id]
             if endpoint.url is None:
-                self._close_delivery(delivery, "disabled", "the account has no webhook_url")
+                self._outbox.record(self._ended(delivery, "disabled", "the account has no webhook_url"))
             elif running[delivery.account_id] < self._posts_max(delivery.account_id):
                 running[delivery.account_id] += 1
                 self._running[self._submit(endpoint.url, delivery, endpoint, now)] = (delivery, endpoint)
@@ -218,7 +221,8 @@ class Deliverer:
         }
         return self._pool.submit(self._poster.post, url, headers, delivery.payload)
 
-    def _record(self, delivery: Delivery, endpoint: Endpoint, reply: PostAnswer) -> None:
+    def _outcome(self, delivery: Delivery, endpoint: Endpoint, reply: PostAnswer) -> Delivery:
+        """The delivery after its attempt."""
         now = self._clock()
         if reply.status:
             self._silent.discard(delivery.account_id)
@@ -226,9 +230,8 @@ class Deliverer:
             self._silent.add(delivery.account_id)
         about = f"webhooks of {delivery.account_id}"
         if reply.delivered:
-            self._close_delivery(delivery, "delivered", None)
             self._refusals.over(about, whoever_saw_it=True)
-            return
+            return self._ended(delivery, "delivered", None)
         reason = reply.reason if not reply.status else f"the endpoint answered {reply.status}"
         now_ms = int(now.timestamp() * 1000)
         said = f"the endpoint of the account {delivery.account_id} takes no webhooks, which are tried again: {reason}"
@@ -236,32 +239,27 @@ class Deliverer:
         if reply.status == 410 and delivery.account_id != OPERATOR:  # no event can take back a setting
             assert endpoint.url is not None
             self._ledger.execute([DisableWebhook(delivery.account_id, endpoint.url, ACTOR)])
-            self._close_delivery(delivery, "disabled", reason)
-        elif delivery.attempts >= len(RETRIES):
-            self._close_delivery(delivery, "exhausted", reason)
-        else:
-            delay = RETRIES[delivery.attempts] * (1 + JITTER * self._jitter())
-            self._outbox.record(
-                msgspec.structs.replace(
-                    delivery,
-                    attempts=delivery.attempts + 1,
-                    last_attempt_at=now,
-                    last_error=reason,
-                    next_retry_at=now + delay,
-                )
-            )
+            return self._ended(delivery, "disabled", reason)
+        if delivery.attempts >= len(RETRIES):
+            return self._ended(delivery, "exhausted", reason)
+        delay = RETRIES[delivery.attempts] * (1 + JITTER * self._jitter())
+        return msgspec.structs.replace(
+            delivery,
+            attempts=delivery.attempts + 1,
+            last_attempt_at=now,
+            last_error=reason,
+            next_retry_at=now + delay,
+        )
 
-    def _close_delivery(self, delivery: Delivery, status: DeliveryStatus, reason: str | None) -> None:
-        """The last word on a delivery. If another process had it already, that stands."""
-        self._outbox.record(
-            msgspec.structs.replace(
-                delivery,
-                status=status,
-                attempts=delivery.attempts + 1,
-                last_attempt_at=self._clock(),
-                last_error=reason,
-                next_retry_at=None,
-            )
+    def _ended(self, delivery: Delivery, status: DeliveryStatus, reason: str | None) -> Delivery:
+        """With its last word. If another process had it already, that stands."""
+        return msgspec.structs.replace(
+            delivery,
+            status=status,
+            attempts=delivery.attempts + 1,
+            last_attempt_at=self._clock(),
+            last_error=reason,
+            next_retry_at=None,
         )
 
 

@@ -16,6 +16,7 @@ from gateways.telemetry.numbers import Numbers
 if TYPE_CHECKING:
     from gateways.wiring.platform import Platform
 
+QUEUES_EVERY_S: Final = 60.0
 SOLID: Final = "solid"
 """The cursor of scanners/observer.py at the solid height."""
 
@@ -106,7 +107,8 @@ def counted(platform: "Platform", process: str, received: Sequence[str]) -> "Pla
         chain = WatchedChain(numbers)
         given |= {"node": WatchedNode(platform.node, chain), "cursors": WatchedCursors(platform.cursors, chain)}
     if received:
-        numbers.registry.register(QueueGauges({name: platform.queues[name] for name in received}))
+        every_s = QUEUES_EVERY_S if platform.settings.mode == "aws" else 0
+        numbers.registry.register(QueueGauges({name: platform.queues[name] for name in received}, every_s))
     if process == "webhooks":
         numbers.registry.register(WebhookGauges(platform.outbox, platform.clock))
     return replace(platform, **given)

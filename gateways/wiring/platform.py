@@ -58,7 +58,7 @@ class Platform:
     attempt_index: AttemptIndex
     alarm: Alarm
     queues: Mapping[str, Queue]
-    """deposit-events, payout-requests, and one per projector: project-{view}."""
+    """By QUEUES' names: deposit-events, payout-requests and project-views."""
     transaction: Callable[[], contextlib.AbstractContextManager[Connection[Any]]]
     """A transaction on the process's own login. Raises Unavailable."""
     segments: Segments

@@ -1,6 +1,6 @@
 """Step: bring views up to the history. Messages are hints at most; the event store is the truth (I3, I11)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from psycopg import Cursor
@@ -27,7 +27,7 @@ class GapInHistory(AssertionError):
 
 
 class Projector:
-    """Applies the history to views, exactly once, whatever their queues lose, repeat, reorder or make up.
+    """Applies the history to views, exactly once, whatever their queue loses, repeats, reorders or makes up.
 
     Views that stand at the same position take a batch together: read once, decoded once, written in one transaction. Any
     number of projectors may run: ViewTracking lets one of them through.
@@ -38,7 +38,7 @@ class Projector:
         views: Sequence[View],
         store: EventStore,
         tracking: ViewTracking,
-        queues: Mapping[str, Queue] | None = None,
+        queue: Queue | None = None,
         *,
         batch_events_max: int = BATCH_EVENTS_MAX,
         on_applied: Callable[[Sequence[str], Sequence[Recorded]], None] = lambda *_: None,
@@ -48,26 +48,44 @@ class Projector:
         self._views = {view.name: view for view in views}
         self._store = store
         self._tracking = tracking
-        self._queues = [(queues or {})[name] for name in self._views if queues]
+        self._queue = queue
         self._batch_events_max = batch_events_max
         self._on_applied = on_applied
         self._on_set_aside = on_set_aside
         self._bookmarks: dict[str, int] | None = None
+        self._caught_up = False
+        """Whether the last step left nothing behind that it knew of. Until then nobody waits for messages."""
+        self._is_behind = True
 
     def step(self) -> bool:
         """Apply one batch to the views in front, and one to those that are furthest behind. True while there may be more."""
-        messages = [(queue, *_receive(queue)) for queue in self._queues]
+        segments, receipts = self._receive() if self._caught_up else ([], [])
+        self._caught_up, self._is_behind = False, False
         if self._bookmarks is None:
             known = self._tracking.bookmarks()
             self._bookmarks = {name: known.get(name, 0) for name in self._views}
-        segments = [segment for _, found, _ in messages for segment in found]
         busy = self._advance(max(self._bookmarks.values()), segments)
         if self._bookmarks is not None and len(set(self._bookmarks.values())) > 1:
+            self._is_behind = True
             busy = self._advance(min(self._bookmarks.values()), segments) or busy
-        for queue, _, receipts in messages:
-            if receipts:
-                queue.delete(receipts)
-        return busy
+        if self._queue is not None and receipts:
+            self._queue.delete(receipts)
+        self._caught_up = not self._is_behind
+        return busy or len(receipts) == MESSAGES_MAX
+
+    def _receive(self) -> tuple[list[Segment], list[str]]:
+        """What has come: segments, and what to delete when they are done with. What is no segment is buried."""
+        segments: list[Segment] = []
+        receipts: list[str] = []
+        if self._queue is None:
+            return segments, receipts
+        for message in self._queue.receive(MESSAGES_MAX):
+            try:
+                segments.append(Segment.decode(message.body))
+                receipts.append(message.receipt)
+            except MalformedSegment as error:
+                self._queue.bury(message.receipt, f"no segment: {error}")
+        return segments, receipts
 
     def _advance(self, bookmark: int, segments: Sequence[Segment]) -> bool:
         """One batch for the views at this position, which ends where other views stand."""
@@ -75,7 +93,12 @@ class Projector:
         views = [self._views[name] for name, position in self._bookmarks.items() if position == bookmark]
         ahead = [position for position in self._bookmarks.values() if position > bookmark]
         limit = min(self._batch_events_max, min(ahead) - bookmark) if ahead else self._batch_events_max
-        records = self._following(segments, bookmark)[:limit] or self._store.read(bookmark, limit)
+        records: Sequence[Recorded] = self._following(segments, bookmark)[:limit]
+        if records:  # what else was said is in the store, and nobody says it again
+            self._is_behind |= any(segment.last > records[-1].position for segment in segments)
+        else:
+            records = self._store.read(bookmark, limit)
+            self._is_behind |= len(records) == limit
         if records:
             self._apply(views, bookmark, records)
         return bool(records)
@@ -111,7 +134,7 @@ class Projector:
         try:
             self._project(views, bookmark, records, {})
         except Overtaken:
-            self._bookmarks = None
+            self._bookmarks, self._is_behind = None, True
 
     def _project(self, views: Sequence[View], bookmark: int, records: Sequence[Recorded], left_out: LeftOut) -> None:
         """Apply them. What the database refuses is halved until the one event, and the one view, is left that it is."""
@@ -148,16 +171,3 @@ def check_contiguous(after: int, records: Sequence[Recorded]) -> None:
     for expected, record in enumerate(records, start=after + 1):
         if record.position != expected:
             raise GapInHistory(f"position {record.position} came where {expected} must be")
-
-
-def _receive(queue: Queue) -> tuple[list[Segment], list[str]]:
-    """What a queue has: its segments, and what to delete when they are done with. What is no segment is buried."""
-    segments: list[Segment] = []
-    receipts: list[str] = []
-    for message in queue.receive(MESSAGES_MAX):
-        try:
-            segments.append(Segment.decode(message.body))
-            receipts.append(message.receipt)
-        except MalformedSegment as error:
-            queue.bury(message.receipt, f"no segment: {error}")
-    return segments, receipts

@@ -12,7 +12,7 @@ class View:
     """Tables that follow from the history alone. Folding the same events in any split gives the same rows (I4)."""
 
     name: ClassVar[str]
-    """Its name in projection_tracking and on its queue, project-{name}."""
+    """Its name in projection_tracking."""
     tables: ClassVar[Sequence[Table[Any]]]
     """Every table of the view, those first that others refer to."""
     events: ClassVar[Collection[type[Event]]]

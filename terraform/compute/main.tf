@@ -6,7 +6,7 @@ locals {
     summary = "Commands that a person runs"
     signer  = false
     serves  = false
-    scale   = { by = "fixed", queues = [], metric = "", machines_min = 0, machines_max = 1 }
+    scale   = { by = "fixed", queue = "", metric = "", machines_min = 0, machines_max = 1 }
   }
   kinds = merge(var.processes, { tools = local.tools })
 

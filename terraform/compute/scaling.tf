@@ -7,16 +7,16 @@ locals {
   stepped = merge(local.by["queue_age"], local.by["lag"])
   waits   = { for name in keys(local.stepped) : name => contains(keys(local.by["queue_age"]), name) ? var.queue_age_s : var.lag_s }
 
-  # What an alarm looks at: the queues' ages, or the one metric that the process tells of itself.
+  # What an alarm looks at: the age of the one queue, or the one metric that the process tells of itself.
   watched = {
     for name, process in local.stepped : name => process.scale.by == "queue_age" ? {
-      for index, queue in process.scale.queues : "m${index}" => {
-        namespace  = "AWS/SQS"
-        metric     = "ApproximateAgeOfOldestMessage"
-        dimensions = { QueueName = var.queue_names[queue] }
-      }
+      namespace  = "AWS/SQS"
+      metric     = "ApproximateAgeOfOldestMessage"
+      dimensions = { QueueName = var.queue_names[process.scale.queue] }
       } : {
-      m0 = { namespace = "Counterfoil", metric = "counterfoil_${process.scale.metric}", dimensions = { process = name } }
+      namespace  = "Counterfoil"
+      metric     = "counterfoil_${process.scale.metric}"
+      dimensions = { process = name }
     }
   }
 }
@@ -85,28 +85,11 @@ resource "aws_cloudwatch_metric_alarm" "up" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_autoscaling_policy.up[each.key].arn]
 
-  metric_query {
-    id          = "worst"
-    expression  = "MAX(METRICS())"
-    label       = "Oldest work in seconds"
-    return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = local.watched[each.key]
-
-    content {
-      id = metric_query.key
-
-      metric {
-        namespace   = metric_query.value.namespace
-        metric_name = metric_query.value.metric
-        dimensions  = metric_query.value.dimensions
-        period      = 60
-        stat        = "Maximum"
-      }
-    }
-  }
+  namespace   = local.watched[each.key].namespace
+  metric_name = local.watched[each.key].metric
+  dimensions  = local.watched[each.key].dimensions
+  statistic   = "Maximum"
+  period      = 60
 }
 
 resource "aws_cloudwatch_metric_alarm" "down" {
@@ -121,26 +104,9 @@ resource "aws_cloudwatch_metric_alarm" "down" {
   treat_missing_data = "breaching"
   alarm_actions      = [aws_autoscaling_policy.down[each.key].arn]
 
-  metric_query {
-    id          = "worst"
-    expression  = "MAX(METRICS())"
-    label       = "Oldest work in seconds"
-    return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = local.watched[each.key]
-
-    content {
-      id = metric_query.key
-
-      metric {
-        namespace   = metric_query.value.namespace
-        metric_name = metric_query.value.metric
-        dimensions  = metric_query.value.dimensions
-        period      = 60
-        stat        = "Maximum"
-      }
-    }
-  }
+  namespace   = local.watched[each.key].namespace
+  metric_name = local.watched[each.key].metric
+  dimensions  = local.watched[each.key].dimensions
+  statistic   = "Maximum"
+  period      = 60
 }

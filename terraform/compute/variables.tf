@@ -16,7 +16,7 @@ variable "processes" {
     serves  = bool
     scale = object({
       by           = string
-      queues       = list(string)
+      queue        = string
       metric       = string
       machines_min = number
       machines_max = number

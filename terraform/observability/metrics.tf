@@ -102,20 +102,6 @@ resource "aws_grafana_workspace" "this" {
   data_sources             = ["PROMETHEUS", "CLOUDWATCH", "XRAY"]
 }
 
-resource "aws_xray_sampling_rule" "this" {
-  rule_name      = substr(var.name, 0, 32)
-  priority       = 1000
-  version        = 1
-  reservoir_size = 1
-  fixed_rate     = var.sampling_rate
-  host           = "*"
-  http_method    = "*"
-  resource_arn   = "*"
-  service_name   = "counterfoil*"
-  service_type   = "*"
-  url_path       = "*"
-}
-
 resource "aws_xray_group" "failed" {
   group_name        = "${var.name}-failed"
   filter_expression = "service(begins_with(\"counterfoil\")) AND (fault = true OR error = true)"

@@ -93,11 +93,6 @@ variable "grafana" {
   type        = bool
 }
 
-variable "sampling_rate" {
-  description = "The share of requests that are traced, beside one a second."
-  type        = number
-}
-
 variable "data_key_arn" {
   description = "The KMS key of metrics."
   type        = string

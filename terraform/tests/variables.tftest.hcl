@@ -247,3 +247,48 @@ run "what_makes_no_sense_is_refused" {
     var.tron_node_urls, var.tron_node_cidrs, var.operator_cidrs, var.collector_version, var.key_approver_arns, var.image_digest, var.settings, var.signer_settings, var.zones, var.database_ca_file,
   ]
 }
+
+run "former_queues" {
+  command = plan
+
+  assert {
+    condition     = contains(keys(local.queues), "project-balances") && contains(local.processes["project"].receives, "project-balances") && contains(local.processes["relay"].sends, "project-balances")
+    error_message = "In a roll-out the relay and the projector of the version before find their queues, and may use them."
+  }
+
+  assert {
+    condition     = !contains(keys(local.alarmed_queues), "project-balances") && contains(keys(local.alarmed_queues), "project-views")
+    error_message = "What waits in a queue that nobody asks any more rings for nobody."
+  }
+}
+
+run "without_former_queues" {
+  command = plan
+
+  variables {
+    former_queues = false
+  }
+
+  assert {
+    condition     = toset(keys(local.queues)) == toset(["deposit-events", "payout-requests", "project-views"])
+    error_message = "Afterwards there is one queue for all views."
+  }
+
+  assert {
+    condition     = tolist(local.processes["project"].receives) == tolist(["project-views"]) && tolist(local.processes["relay"].sends) == tolist(["payout-requests", "project-views"])
+    error_message = "Nobody may use a queue that is not there."
+  }
+}
+
+run "traces" {
+  command = plan
+
+  variables {
+    sampling_rate = 0.25
+  }
+
+  assert {
+    condition     = output.settings["COUNTERFOIL_TRACE_RATIO"] == "0.25"
+    error_message = "The share of traces that is asked for is the one that every process keeps."
+  }
+}

@@ -41,12 +41,13 @@ from tests.bench import (
     load,
     recorder,
     scanner,
-    sqs,
     stored_bytes,
     treasury,
     under_rebuild,
     views,
 )
+from tests.bench.costs import table as costs
+from tests.bench.costs.played import play
 from tests.bench.unwinding import Unwinding
 
 BATCHES = (1, 10, 100, 1000)
@@ -128,8 +129,8 @@ def _run(console: Console, settings: Settings, kept: SecretsFile, database: Data
     console.print(f"  fetched over HTTP and verified     {found.fetched_and_verified:,.0f}")
     console.print(f"  tronpy, fetched and not verified   {found.tronpy_fetched:,.0f}")
     console.print("\n" + "\n".join(stored_bytes.lines(SECONDS)))
-    console.print("\ncalls to SQS for 1,000 deposits, each told twice (aim: at most 250)")
-    console.print("\n".join(sqs.lines()))
+    console.print("\nwhat AWS is asked for, and what that costs")
+    console.print("\n".join(costs.lines(play())))
     console.print("\n".join(views.lines(SECONDS)))
     console.print("\n" + "\n".join(treasury.lines(treasury.table())))
 

@@ -1,9 +1,6 @@
 """What a thousand deposits cost in calls to SQS: told at the head and again when solid, received, recorded and deleted."""
 
-import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -12,11 +9,9 @@ from core.streams.deposits import TransferFact
 from gateways.aws.bundles import BundledQueue
 from gateways.aws.queue import SqsQueue
 from gateways.aws.session import Aws
-from gateways.settings import load
 from scanners import facts
 from scanners.facts import Report
 from tests.bench import recorder
-from tests.support.aws import CREDENTIALS, REGION, emulator, made_queues
 
 DEPOSITS = 1_000
 KEY = b"the key of this count: 32 bytes."
@@ -49,24 +44,3 @@ def for_a_thousand(aws: Aws, *, per_block: int) -> Calls:
 
 def _fact(number: int) -> TransferFact:
     return msgspec.structs.replace(recorder.fact(number), to_address=recorder.address(number % 60).base58)
-
-
-@contextmanager
-def on_an_emulator() -> Iterator[Aws]:
-    """Queues on loopback."""
-    os.environ.update(CREDENTIALS)
-    with emulator() as url:
-        aws = Aws(load({}, mode="aws", aws_endpoint_url=url, aws_region=REGION))
-        with made_queues(aws, ("deposit-events",)):
-            yield aws
-
-
-def lines() -> list[str]:
-    """Calls for a thousand deposits, by how many come in a block."""
-    found = []
-    for per_block in (10, 25, 100, 200):
-        with on_an_emulator() as aws:
-            calls = for_a_thousand(aws, per_block=per_block).made
-        each = ", ".join(f"{name} {times}" for name, times in sorted(calls.items()))
-        found.append(f"  {per_block:>3} deposits a block   {sum(calls.values()):>4}   ({each})")
-    return found

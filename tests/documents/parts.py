@@ -19,6 +19,7 @@ from tests.support.patience import HANG_S
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
+TERRAFORM: Final = ROOT / "terraform/README.md"
 GUIDES: Final = ROOT / "gateways/http/docs/guides"
 COLUMNS: Final = 100
 
@@ -167,6 +168,13 @@ def _demo() -> str:
     return "```text\n" + "\n".join(demo_lines(program("demo"))) + "\n```\n"
 
 
+def _costs() -> str:
+    from tests.bench.costs.played import play
+    from tests.bench.costs.table import markdown
+
+    return markdown(play())
+
+
 QUICK: Final[Mapping[str, Callable[[], str]]] = {
     "help": _help,
     "settings": _settings,
@@ -177,4 +185,4 @@ QUICK: Final[Mapping[str, Callable[[], str]]] = {
     "secrets": _secrets,
 }
 """Written in a moment: a fast test holds them equal."""
-PARTS: Final[Mapping[str, Callable[[], str]]] = {**QUICK, "demo": _demo}
+PARTS: Final[Mapping[str, Callable[[], str]]] = {**QUICK, "demo": _demo, "costs": _costs}

@@ -1,5 +1,8 @@
 """Settings: every mistake is a sentence that names its variable, and no secret shows."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gateways.settings import InvalidSettings, Settings, load
@@ -7,6 +10,8 @@ from gateways.user_error import UserError
 from gateways.wiring.opened import refuse_archive_in_data, refuse_one_node
 
 pytestmark = pytest.mark.fast
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_without_variables_there_is_a_devnet_on_this_machine() -> None:
@@ -191,3 +196,11 @@ def test_secrets_show_nowhere() -> None:
 def test_every_setting_says_what_it_is() -> None:
     """`counterfoil config` has a description of each to show."""
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_every_setting_is_read() -> None:
+    """A setting that nothing asks for promises what does not happen."""
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "gateways").rglob("*.py")]
+    read = {name for text in sources for name in re.findall(r"\b(?:settings|self|given|loaded)\.(\w+)", text)}
+    composed = tuple({name for text in sources for name in re.findall(r'f"([a-z_]+_)\{', text)})  # for getattr
+    assert [name for name in Settings.model_fields if name not in read and not name.startswith(composed)] == []

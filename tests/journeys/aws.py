@@ -42,9 +42,7 @@ def installation(settings: Settings, *, block_ms: int = 60, **more: str) -> Iter
                     aws_prefix=settings.aws_prefix,
                     checkpoint_bucket=bucket,
                     database_url=server.url,
-                    webhook_allow_loopback="true",
-                    address_pool="10",
-                    **more,
+                    **{"webhook_allow_loopback": "true", "address_pool": "10", "queue_poll_s": "2", **more},
                 ).start()
                 try:
                     yield running

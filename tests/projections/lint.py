@@ -219,7 +219,7 @@ class ViewLint:
                 queue.keys.clear()
                 queue.send([Message(body=segment.encode(), group=f"g{number}", key=f"{number}")])
         for _ in range(2):
-            projector = Projector([projected], store, tracking, {projected.name: queue})
+            projector = Projector([projected], store, tracking, queue)
             while projector.step() or queue.depth():
                 pass
         assert live_rows(tracking, [projected]) == before

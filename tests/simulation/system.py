@@ -248,7 +248,7 @@ class System(Crashes):
         return lambda: recorder.step() | freezes.step()
 
     def _relay(self) -> Callable[[], bool]:
-        queues = [self._through(self.segments)], self._through(self.work)
+        queues = self._through(self.segments), self._through(self.work)
         return Relay(self.store, self._through(self.bookmarks), *queues).step
 
     def _payouts(self) -> Callable[[], bool]:

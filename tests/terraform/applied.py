@@ -76,7 +76,6 @@ output "identifier" {
 _LACKING: Final = {
     "observability": (
         "aws_xray_group.failed",
-        "aws_xray_sampling_rule.this",
         "aws_prometheus_alert_manager_definition.this",
     ),
     "queues": ("aws_sqs_queue_redrive_allow_policy.this",),

@@ -21,6 +21,7 @@ from gateways.processes.terraform import document, is_signer
 from gateways.settings import load
 from tests.terraform.applied import ACCOUNT, APPROVER, CUSTODIAN, IMAGE_DIGEST, PREFIX, Applied, role_arn
 from tests.terraform.iam import Context, Policy, Request, allowed
+from tests.terraform.limits import ALARM_METRICS, Limit, limits
 
 ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/administrator"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -75,7 +76,7 @@ def test_every_queue_is_there_as_the_program_wants_it(aws: Applied) -> None:
         assert int(redrive["maxReceiveCount"]) == names.RECEIVES_MAX
         assert "RedrivePolicy" not in letters
     made = sqs.list_queues(QueueNamePrefix=PREFIX)["QueueUrls"]
-    assert len(made) == 2 * len(queues.QUEUES)
+    assert len(made) == 2 * len(queues.QUEUES + queues.FORMER_QUEUES)
 
 
 def test_every_table_is_there_with_its_keys_and_indexes(aws: Applied) -> None:
@@ -340,6 +341,11 @@ def test_a_process_uses_the_queues_and_tables_that_the_program_names(aws: Applie
             assert not any(
                 may_do(f"sqs:{action}", its) for action in ("PurgeQueue", "DeleteQueue", "SetQueueAttributes")
             )
+        for queue in queues.FORMER_QUEUES:  # of the version before, which runs beside this one in a roll-out
+            its, dead = queue_arn(names.queue_name(PREFIX, queue)), queue_arn(names.dead_queue_name(PREFIX, queue))
+            assert may_do("sqs:SendMessage", its) == (queue in access.sends_formerly), (process, queue)
+            assert may_do("sqs:ReceiveMessage", its) == (queue in access.receives_formerly), (process, queue)
+            assert may_do("sqs:SendMessage", dead) == (queue in access.receives_formerly), (process, queue)
         for table in names.TABLES:
             audits = table is names.AUDIT_LOGS and access.audits
             wanted = {*access.tables.get(table, ()), *(("BatchWriteItem",) if audits else ())}
@@ -369,3 +375,20 @@ def test_no_process_climbs(aws: Applied, action: str) -> None:
     for name in KINDS:
         request = Request(role_arn(name), action, "arn:aws:any:::thing", {"kms:KeySpec": "ECC_SECG_P256K1"})
         assert not allowed(request, identity=aws.role_policies(name)), name
+
+
+def test_nothing_comes_near_a_limit_of_aws(aws: Applied) -> None:
+    """What grows with the program's lists, policies, rules, alarms, fits with a tenth to spare."""
+    found = list(limits(aws, KINDS))
+    assert len({each.most for each in found}) == 8, "every kind was looked at"
+    assert _near(found) == []
+
+
+@pytest.mark.fast
+def test_an_eleventh_metric_of_an_alarm_is_found() -> None:
+    """As is the tenth, since a list that grew once grows again."""
+    assert [len(_near([Limit("metrics", count, ALARM_METRICS)])) for count in (0, 9, 10, 11)] == [0, 0, 1, 1]
+
+
+def _near(found: list[Limit]) -> list[Limit]:
+    return [each for each in found if each.found > each.most * 9 // 10]

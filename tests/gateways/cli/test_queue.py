@@ -41,8 +41,8 @@ def test_dead_letters_are_shown_with_their_reasons(settings: Settings, capsys: p
         show_dead(settings, DEPOSIT_EVENTS, 10, Output())
         text = shown(capsys)
         assert text.index("reason of a") < text.index('{"number": 1}') < text.index("reason of b")
-    show_dead(settings, "project-balances", 10, Output())
-    assert "project-balances has no dead letters" in shown(capsys)
+    show_dead(settings, "project-views", 10, Output())
+    assert "project-views has no dead letters" in shown(capsys)
 
 
 def test_what_is_sent_again_waits_again_and_is_in_the_audit_log(

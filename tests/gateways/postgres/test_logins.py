@@ -18,7 +18,7 @@ from gateways.postgres.roles import (
     SIGNER,
     WEBHOOKS,
 )
-from gateways.queues import DEPOSIT_EVENTS, PAYOUT_REQUESTS, PROJECT_QUEUES, QUEUES
+from gateways.queues import DEPOSIT_EVENTS, PAYOUT_REQUESTS, PROJECT_VIEWS, QUEUES
 from tests.support.history import HOT_WALLET, execute, wallet
 from tests.support.postgres import Database
 
@@ -168,8 +168,8 @@ def test_a_login_has_no_effect_on_what_is_another_process(begun: Database, role:
     assert [statement for statement in tried if does(begun, role, statement)] == []
 
 
-PUTS: Final = {OBSERVER: {DEPOSIT_EVENTS}, RELAY: {PAYOUT_REQUESTS, *PROJECT_QUEUES}}
-TAKES: Final = {RECORDER: {DEPOSIT_EVENTS}, SIGNER: {PAYOUT_REQUESTS}, PROJECTOR: {*PROJECT_QUEUES}}
+PUTS: Final = {OBSERVER: {DEPOSIT_EVENTS}, RELAY: {PAYOUT_REQUESTS, PROJECT_VIEWS}}
+TAKES: Final = {RECORDER: {DEPOSIT_EVENTS}, SIGNER: {PAYOUT_REQUESTS}, PROJECTOR: {PROJECT_VIEWS}}
 
 QUEUE_VERBS: Final = {
     "puts": "INSERT INTO queue_messages (queue, group_id, message_key, body) VALUES ('{0}', 'g', 'n', 'b')",

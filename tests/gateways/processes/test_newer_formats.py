@@ -91,7 +91,7 @@ Reader = tuple[Callable[[], object], Callable[[], int]]
 def relay(upgraded: Upgraded, _: Path) -> Reader:
     login = datastore(upgraded.database.role_urls[RELAY])
     bookmarks = PostgresBookmarks(Connections(upgraded.database.role_urls[RELAY]))
-    step = Relay(PostgresEventStore(login), bookmarks, [MemoryQueue()], MemoryQueue(), FullSegments(login)).step
+    step = Relay(PostgresEventStore(login), bookmarks, MemoryQueue(), MemoryQueue(), FullSegments(login)).step
     return step, lambda: bookmarks.load(BOOKMARK)
 
 
@@ -147,7 +147,7 @@ def test_a_segment_that_holds_what_is_newer_is_applied_up_to_there(upgraded: Upg
     queue.send([Message(each.encode(), "segments", f"{each.first}") for each in segments])
     tracking = ViewTracking(login)
     view = VIEWS["balances"]
-    projector = Projector([view], PostgresEventStore(login), tracking, {view.name: queue})
+    projector = Projector([view], PostgresEventStore(login), tracking, queue)
     with pytest.raises(NewerFormat):
         often(projector.step)
     assert tracking.bookmarks()[view.name] == upgraded.head

@@ -11,7 +11,7 @@ from psycopg import Cursor
 
 from core.ledger.events import Recorded
 from core.ledger.ledger import Ledger
-from core.ports.queues import Message
+from core.ports.queues import Message, Received
 from core.ports.unavailable import Unavailable
 from core.streams.addresses import PayinRequested
 from gateways.postgres.event_store import PostgresEventStore, datastore
@@ -31,10 +31,11 @@ VIEW = VIEWS["balances"]
 
 
 class CountingStore:
-    """An event store that counts how often it was read."""
+    """An event store that counts how often it was read, and had nothing yet the first `early` times."""
 
-    def __init__(self, store: PostgresEventStore) -> None:
+    def __init__(self, store: PostgresEventStore, early: int = 0) -> None:
         self._store = store
+        self._early = early
         self.reads = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -42,7 +43,7 @@ class CountingStore:
 
     def read(self, after: int, limit: int) -> Sequence[Recorded]:
         self.reads += 1
-        return self._store.read(after, limit)
+        return self._store.read(after, limit) if self.reads > self._early else []
 
 
 class CrashingTracking(ViewTracking):
@@ -113,7 +114,9 @@ def test_exactly_once(
     segments_of = datastore(database.writer_url)
     send(queue, disturb(FullSegments(segments_of).between(0, head)))
     segments_of.close()
-    run(Projector([VIEW], store, tracking, {VIEW.name: queue}, batch_events_max=11))
+    projector = Projector([VIEW], CountingStore(store, early=1), tracking, queue, batch_events_max=11)
+    assert not projector.step()
+    run(projector)
     assert live_rows(tracking, [VIEW]) == expected
     assert tracking.bookmark(VIEW.name) == head
     assert queue.depth() == 0
@@ -122,15 +125,35 @@ def test_exactly_once(
 def test_full_segments_need_no_pull(
     expected: dict[str, list[str]], head: int, database: Database, store: PostgresEventStore, tracking: ViewTracking
 ) -> None:
-    """As long as full segments follow the bookmark, the event store is not read."""
-    queue, counting = MemoryQueue(), CountingStore(store)
+    """As long as full segments follow the bookmark, the event store is read once, at the beginning."""
+    queue, counting = MemoryQueue(), CountingStore(store, early=1)
     segments_of = datastore(database.writer_url)
     send(queue, FullSegments(segments_of).between(0, head))
     segments_of.close()
-    projector = Projector([VIEW], counting, tracking, {VIEW.name: queue})
+    projector = Projector([VIEW], counting, tracking, queue)
     while queue.depth():
         projector.step()
-    assert (counting.reads, live_rows(tracking, [VIEW])) == (0, expected)
+    assert (counting.reads, live_rows(tracking, [VIEW])) == (1, expected)
+
+
+def test_nobody_waits_for_messages_who_is_behind(
+    expected: dict[str, list[str]], store: PostgresEventStore, tracking: ViewTracking
+) -> None:
+    """A view that begins, or lags, pulls batch after batch; the queue is asked when the store has no more."""
+
+    class Asked(MemoryQueue):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked_at: list[int] = []
+
+        def receive(self, limit: int) -> list[Received]:
+            self.asked_at.append(tracking.bookmark(VIEW.name))
+            return super().receive(limit)
+
+    queue = Asked()
+    run(Projector([VIEW], store, tracking, queue, batch_events_max=11))
+    assert queue.asked_at == [store.head()]
+    assert live_rows(tracking, [VIEW]) == expected
 
 
 def test_forged_segment_mints_nothing(
@@ -157,7 +180,9 @@ def test_forged_segment_mints_nothing(
     assert all(segment.consistent for segment in forged)
     queue = MemoryQueue()
     send(queue, forged)
-    run(Projector([VIEW], store, tracking, {VIEW.name: queue}))
+    projector = Projector([VIEW], CountingStore(store, early=1), tracking, queue)
+    assert not projector.step()
+    run(projector)
     assert live_rows(tracking, [VIEW]) == expected
 
 
@@ -167,7 +192,7 @@ def test_poison_is_buried(head: int, store: PostgresEventStore, tracking: ViewTr
     queue.send(
         [Message(body=b'{"first": 5, "last": 4}', group="a", key="a"), Message(body=b"\xff", group="b", key="b")]
     )
-    run(Projector([VIEW], store, tracking, {VIEW.name: queue}))
+    run(Projector([VIEW], store, tracking, queue))
     assert len(queue.buried) == 2
     assert tracking.bookmark(VIEW.name) == head
 
@@ -178,7 +203,7 @@ def test_crash_changes_nothing(
     """A crash after the rows and before the bookmark leaves neither; the next try brings both."""
     queue = MemoryQueue()
     send(queue, [Segment(first=1, last=head)])
-    projector = Projector([VIEW], store, CrashingTracking(tracking.datastore), {VIEW.name: queue})
+    projector = Projector([VIEW], store, CrashingTracking(tracking.datastore), queue)
     with pytest.raises(ZeroDivisionError):
         projector.step()
     assert live_rows(tracking, [VIEW]) == {table.name: [] for table in VIEW.tables}
@@ -286,7 +311,7 @@ def test_shut_database(database: Database, head: int, store: PostgresEventStore)
     """When the views' database is shut, the step is Unavailable and its messages come again."""
     views = datastore(database.projector_url)
     tracking, queue = ViewTracking(views), MemoryQueue()
-    projector = Projector([VIEW], store, tracking, {VIEW.name: queue})
+    projector = Projector([VIEW], store, tracking, queue)
     assert projector.step()
     send(queue, [Segment(first=1, last=head)])
     with psycopg.connect(database.owner_url, autocommit=True) as owner:

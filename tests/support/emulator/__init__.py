@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.emulator.billing import BILLED, Billing
 from tests.support.emulator.calls import Recording
 from tests.support.emulator.faults import FAILS, Failing
 
@@ -90,7 +91,7 @@ class Listening:
                 self._asked.clear()
             start_response("200 OK", [("content-type", "application/json")])
             return [json.dumps(sorted(self._asked)).encode()]
-        if environ["PATH_INFO"] == FAILS:
+        if environ["PATH_INFO"] in (FAILS, BILLED):
             return self._app(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
@@ -148,7 +149,7 @@ def serve(*, mended: bool = True, around: Callable[[Any], Any] = lambda app: app
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app: Any = DomainDispatcherApplication(create_backend_app)
-    app = Recording(Listening(Failing(around(Refusing(app) if mended else app))))
+    app = Recording(Listening(Billing(Failing(around(Refusing(app) if mended else app)))))
     return make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
 
 
@@ -212,6 +213,7 @@ def run_on_aws(command: Sequence[str], url: str, made: Callable[[], None]) -> in
         postgres = EmbeddedPostgres(Path(folder) / "pg")
         try:
             given = {"MODE": "aws", "AWS_ENDPOINT_URL": url, "AWS_REGION": REGION, "DATABASE_URL": postgres.url}
+            given["QUEUE_POLL_S"] = "2"  # a process sees its poll to the end before it ends
             given["CHECKPOINT_BUCKET"] = "counterfoil-checkpoints"
             environment = {settings.PREFIX + name: value for name, value in given.items()}
             with made_everything(settings.load(environment), postgres.url):
