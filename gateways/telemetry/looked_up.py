@@ -23,54 +23,52 @@ class Source(NamedTuple):
     silent: Callable[[], Iterable[Metric]] = tuple
 
 
-class _Look:
-    """One source, asked in a thread of its own; while that waits, no other begins."""
+class _Asked:
+    """One question to a source, in a thread of its own: whoever comes while it is asked waits for the same answer."""
 
     def __init__(self, source: Source) -> None:
-        self.source = source
-        self.thread: threading.Thread | None = None
+        self.began_at = time.monotonic()
         self.found: list[Metric] | None = None
-
-    def begin(self) -> None:
-        if self.thread is None or not self.thread.is_alive():
-            self.found = None
-            self.thread = threading.Thread(target=self._ask, name=f"look-{self.source.name}", daemon=True)
-            self.thread.start()
-        else:
-            self.found = None  # what an old question brings is old
+        self._source = source
+        self.thread = threading.Thread(target=self._ask, name=f"look-{source.name}", daemon=True)
+        self.thread.start()
 
     def _ask(self) -> None:
-        self.found = list(self.source.collector.collect())
+        self.found = list(self._source.collector.collect())
 
 
 class LookedUp(Collector):
-    """All sources at once. `clock` gives seconds."""
+    """All sources at once. What a source says to a question of long ago is not told: it is old."""
 
     def __init__(self, sources: Sequence[Source], within_s: float = WITHIN_S) -> None:
-        self._looks = [_Look(each) for each in sources]
+        self._sources = sources
         self._within_s = within_s
         self._lock = threading.Lock()
+        self._asked: dict[str, _Asked] = {}
 
     def describe(self) -> Iterable[Metric]:
         """Asked at registration: nothing is looked up for that."""
         return []
 
     def collect(self) -> Iterator[Metric]:
+        until = time.monotonic() + self._within_s
+        asked = [(source, self._ask(source)) for source in self._sources]
         answers = GaugeMetricFamily(
             "counterfoil_source_answers",
             "1 for what could be looked up in time for this answer, 0 for what could not",
             labels=["source"],
         )
-        found: list[Metric] = []
-        with self._lock:
-            for look in self._looks:
-                look.begin()
-            until = time.monotonic() + self._within_s
-            for look in self._looks:
-                assert look.thread is not None
-                look.thread.join(max(0.0, until - time.monotonic()))
-                known = look.found if not look.thread.is_alive() else None
-                answers.add_metric([look.source.name], known is not None)
-                found += look.source.silent() if known is None else known
-        yield from found
+        for source, it in asked:
+            it.thread.join(max(0.0, until - time.monotonic()))
+            found = it.found if it.began_at > until - 2 * self._within_s else None
+            answers.add_metric([source.name], found is not None)
+            yield from source.silent() if found is None else found
         yield answers
+
+    def _ask(self, source: Source) -> _Asked:
+        """A new question, or the one that is being asked: where that waits for long, no other is begun."""
+        with self._lock:
+            before = self._asked.get(source.name)
+            if before is None or not before.thread.is_alive():
+                before = self._asked[source.name] = _Asked(source)
+            return before
