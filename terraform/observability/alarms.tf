@@ -53,7 +53,7 @@ resource "aws_sns_topic_subscription" "email" {
 locals {
   rule_arns = [for name in ["keys-touched", "signature-refused", "signer-by-hand"] : "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${var.name}-${name}"]
 
-  # threshold, periods of a minute, and what is looked at. `missing` says what silence means.
+  # threshold, periods of a minute (or of `seconds`), and what is looked at. `missing` says what silence means.
   database = { DBInstanceIdentifier = var.database_identifier }
   balancer = { LoadBalancer = var.balancer_arn_suffix }
   targets  = { LoadBalancer = var.balancer_arn_suffix, TargetGroup = var.target_group_arn_suffix }
@@ -126,6 +126,19 @@ locals {
         stat = "Minimum", above = null, below = process.machines_min, periods = 10, dimensions = { AutoScalingGroupName = var.group_names[name] }, missing = "breaching"
       } if contains(var.running, name)
     },
+    # A process that ends by a defect is started again; one that does so three times within a quarter of an hour goes round in a circle.
+    {
+      for name in keys(var.processes) : "restarts-${name}" => {
+        why  = "The process ${name} ends again and again: its log says why", namespace = "Counterfoil", metric = "ends_of_${name}"
+        stat = "Sum", above = 2, below = null, periods = 1, dimensions = {}, missing = "notBreaching", seconds = 900
+      }
+    },
+    contains(var.running, "reconcile") ? {
+      "reconcile-missing" = {
+        why  = "Nothing has held the books against the chain for three hours: the log of reconcile", namespace = "Counterfoil", metric = "reconciled"
+        stat = "Sum", above = null, below = 1, periods = 3, dimensions = {}, missing = "breaching", seconds = 3600
+      }
+    } : {},
     # What an instance refresh of the group looks at: a new version whose process rings is taken back.
     {
       for name in keys(var.processes) : "process-${name}" => {
@@ -146,7 +159,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   dimensions          = each.value.dimensions
   statistic           = startswith(each.value.stat, "p") ? null : each.value.stat
   extended_statistic  = startswith(each.value.stat, "p") ? each.value.stat : null
-  period              = 60
+  period              = try(each.value.seconds, 60)
   evaluation_periods  = each.value.periods
   comparison_operator = each.value.above == null ? "LessThanThreshold" : "GreaterThanThreshold"
   threshold           = each.value.above == null ? each.value.below : each.value.above

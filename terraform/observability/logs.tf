@@ -39,3 +39,35 @@ resource "aws_cloudwatch_log_metric_filter" "alarm_of_process" {
     default_value = "0"
   }
 }
+
+# gateways/processes/run.py says so of each end by a defect.
+resource "aws_cloudwatch_log_metric_filter" "end_of_process" {
+  for_each = { for name, group in aws_cloudwatch_log_group.process : name => group if name != "tools" }
+
+  name           = "end-of-${each.key}"
+  log_group_name = each.value.name
+  pattern        = "\"has stopped:\""
+
+  metric_transformation {
+    namespace     = "Counterfoil"
+    name          = "ends_of_${each.key}"
+    value         = "1"
+    default_value = "0"
+  }
+}
+
+# gateways/processes/reconcile.py writes this line when a look has ended, whatever it found.
+resource "aws_cloudwatch_log_metric_filter" "reconciled" {
+  for_each = { for name, group in aws_cloudwatch_log_group.process : name => group if name == "reconcile" }
+
+  name           = "reconciled"
+  log_group_name = each.value.name
+  pattern        = "\"reconcile at position\""
+
+  metric_transformation {
+    namespace     = "Counterfoil"
+    name          = "reconciled"
+    value         = "1"
+    default_value = "0"
+  }
+}
