@@ -59,6 +59,7 @@ SELECT b.pid, coalesce(a.usename, 'unknown') AS role, coalesce(min(w.relation::r
 
 HOST: Final = socket.gethostname()
 DATABASE_SILENT_S: Final = 30.0
+LOOK_WAIT_S: Final = 15.0
 MISSED_AFTER_S: Final = 180.0
 # What was seen within a day and not for two minutes; who was ended for good is forgotten after that day.
 _MISSING: Final[LiteralString] = """
@@ -217,18 +218,23 @@ class Progress:
         said = f"the database has not answered for {silent_s:.0f} s: nothing is written, and all waits for it"
         self._of_this_host["database_down"].stand({HOST: said} if silent_s >= DATABASE_SILENT_S else {})
 
+    async def look_or_say(self) -> None:
+        """A look; where the database does not answer, since when."""
+        try:
+            async with asyncio.timeout(LOOK_WAIT_S):  # a server that is frozen answers nothing at all
+                await self.look()
+        except (Unavailable, TimeoutError) as error:
+            self._holder = None
+            self._blocked = {}
+            self._places.clear()  # nobody can move without the database
+            if not isinstance(error, Busy) and self._unanswered is None:
+                self._unanswered = self._clock()
+            await asyncio.to_thread(self._stand, {})
+            log.debug("nobody's place is known: %s", error)
+
     async def _look_on(self) -> None:
         while True:
-            try:
-                await self.look()
-            except (Unavailable, Busy) as error:
-                self._holder = None
-                self._blocked = {}
-                self._places.clear()  # nobody can move without the database
-                if isinstance(error, Unavailable) and self._unanswered is None:
-                    self._unanswered = self._clock()
-                await asyncio.to_thread(self._stand, {})
-                log.debug("nobody's place is known: %s", error)
+            await self.look_or_say()
             await asyncio.sleep(LOOK_EVERY_S)
 
 

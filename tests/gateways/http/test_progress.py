@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from gateways.http.progress import STANDS_S, Progress
+from core.ports.unavailable import Unavailable
+from gateways.http import progress
+from gateways.http.progress import DATABASE_SILENT_S, MISSED_AFTER_S, STANDS_S, Progress
+from gateways.telemetry.disk import Room
 from gateways.telemetry.life_signs import DOWN
 
 pytestmark = pytest.mark.fast
@@ -20,8 +23,17 @@ class Places:
         self.rows = [("the view balances", 10, 0), ("the process relay", 10, 0)]
         self.holders: list[tuple[int, str, str]] = []
         self.blockers: list[tuple[int, str, str, float]] = []
+        self.missing: list[tuple[str, float]] = []
+        self.old_checkpoint = ""
+        self.is_shut = False
 
     async def fetch(self, query: str) -> list[Any]:
+        if self.is_shut:
+            raise Unavailable("the database cannot be reached")
+        if "FROM processes" in query:
+            return [SimpleNamespace(process=process, ago_s=ago_s) for process, ago_s in self.missing]
+        if "checkpoints" in query:
+            return [SimpleNamespace(said=self.old_checkpoint or None)]
         if "pg_blocking_pids" in query:
             return [SimpleNamespace(pid=pid, role=role, held=held, waited_s=s) for pid, role, held, s in self.blockers]
         if "pg_locks" in query:
@@ -40,7 +52,7 @@ class Watched:
 
     def look(self, after_s: float) -> dict[str, str]:
         self.now_s += after_s
-        asyncio.run(self.progress.look())
+        asyncio.run(self.progress.look_or_say())
         return self.progress.standing()
 
 
@@ -106,3 +118,50 @@ def test_a_lock_that_others_wait_for_rings_with_who_holds_it() -> None:
     watched.places.blockers = []
     assert watched.look(5) == {}
     assert [name for name, _ in watched.rang] == ["lock_held"]
+
+
+def test_a_process_that_has_not_shown_itself_is_down() -> None:
+    """Wherever it ran; not before the others have had time to start."""
+    watched = Watched()
+    watched.places.missing = [("payouts", 130.0)]
+    watched.look(MISSED_AFTER_S - 1)
+    assert watched.rang == []
+    watched.look(1)
+    watched.look(5)
+    assert watched.rang == [("process_down", "payouts has not shown itself for 130 s: its log says why")]
+
+
+def test_a_database_that_does_not_answer_for_half_a_minute_rings() -> None:
+    """Once, and again when it answered in between."""
+    watched = Watched()
+    for _ in range(2):
+        watched.places.is_shut = True
+        watched.look(5)
+        watched.look(DATABASE_SILENT_S - 1)
+        before = len(watched.rang)
+        watched.look(1)
+        watched.look(5)
+        assert [name for name, _ in watched.rang[before:]] == ["database_down"]
+        watched.places.is_shut = False
+        watched.look(5)
+    assert len(watched.rang) == 2
+
+
+def test_a_checkpoint_that_is_old_rings() -> None:
+    """While the history has gone on; the sentence is the database's."""
+    watched = Watched()
+    watched.places.old_checkpoint = "the newest checkpoint is of 2026-11-30 10:00 UTC, and 7 events came since"
+    watched.look(5)
+    watched.look(5)
+    assert watched.rang == [("checkpoint_old", watched.places.old_checkpoint)]
+
+
+def test_a_disk_that_is_nearly_full_rings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what is left, and where; a large disk with little of it in use is none, nor a small one that never had more."""
+    watched = Watched()
+    watched.progress._data = tmp_path
+    for free, total, rung in ((3 * 2**30, 100 * 2**30, 0), (2**29, 2**30, 0), (2**30, 100 * 2**30, 1)):
+        monkeypatch.setattr(progress, "room_of", lambda _, free=free, total=total: Room(free, total))
+        watched.look(5)
+        assert [name for name, _ in watched.rang] == ["disk_low"] * rung
+    assert "1.0 of 100.0 GiB are left" in watched.rang[0][1]

@@ -60,7 +60,7 @@ class Watched:
         return text, time.monotonic() - began
 
     def in_time(self) -> str:
-        """What it answers within two seconds, which a machine that is busy with other work may take for itself; else nothing."""
+        """What it answers within two seconds; nothing where it took longer, as on a machine that others keep busy."""
         text, seconds = self.metrics()
         return text if seconds < ANSWERS_S else ""
 
