@@ -141,8 +141,8 @@ QUESTIONS: Final = (
         ),
     ),
     Question(
-        "SELECT process, position AS counterfoil_high_water_position FROM store_watch",
-        ("process",),
+        "SELECT process AS kind, position AS counterfoil_high_water_position FROM store_watch",
+        ("kind",),
         (("counterfoil_high_water_position", "Of the mark that lies with the keys, as each signer saw it last"),),
     ),
     Question(
@@ -207,12 +207,15 @@ QUESTIONS: Final = (
 
 
 def processes(names: tuple[str, ...]) -> Question:
-    """Which of the processes that there are run now, as each says of itself: 0 for one that is missing."""
+    """Which of the processes that there are run now, as each says of itself: 0 for one that is missing.
+
+    `process` is the label of who is scraped, which would hide a label of that name.
+    """
     return Question(
-        "SELECT process, count(*) FILTER (WHERE seen_at > now() - interval '90 seconds') AS counterfoil_processes,"
+        "SELECT process AS kind, count(*) FILTER (WHERE seen_at > now() - interval '90 seconds') AS counterfoil_processes,"
         " count(*) FILTER (WHERE started_at > now() - interval '15 minutes') AS counterfoil_process_starts"
         f" FROM unnest(ARRAY{list(names)}) AS known (process) LEFT JOIN processes USING (process) GROUP BY process",
-        ("process",),
+        ("kind",),
         (
             ("counterfoil_processes", "How many of a kind of process have shown themselves within 90 seconds"),
             ("counterfoil_process_starts", "How many were started within a quarter of an hour"),

@@ -27,6 +27,7 @@ from gateways.steps import Step, Worked
 from gateways.user_error import UserError
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+OUTCOMES: Final = ("worked", "idle", "unavailable", "failed")
 COMMANDS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began is a series for each series, and nobody asks
@@ -44,6 +45,8 @@ class Numbers:
             ["outcome"],
             registry=self.registry,
         )
+        for outcome in OUTCOMES:  # from 0 on: the first that fails is one more, too
+            self._steps.labels(outcome)
         self._step_seconds = Histogram(
             "counterfoil_step_seconds", "Time of steps that worked", buckets=SECONDS, registry=self.registry
         )

@@ -106,6 +106,11 @@ def test_a_query_asks_for_what_is_told(told: dict[str, set[str]], where: str, ex
     assert labels <= FOREIGN_LABELS.union(*(told[name] for name in names)), where
 
 
+def test_no_label_of_ours_is_one_of_who_is_scraped(told: dict[str, set[str]]) -> None:
+    """Prometheus would rename it, and every rule that groups by it would be blind."""
+    assert {name for name, labels in told.items() if labels & {"job", "instance", "process"}} == set()
+
+
 def test_all_that_is_told_of_the_installation_is_shown(told: dict[str, set[str]]) -> None:
     """A number that no panel and no rule asks for need not be told."""
     asked = {name for _, expression in queries() for name in ASKED.findall(expression)}
