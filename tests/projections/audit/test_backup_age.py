@@ -1,4 +1,4 @@
-"""An installation whose newest backup is too old rings, once an hour."""
+"""An installation whose newest backup is too old rings, until there is a newer one."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ from tests.support.postgres import Database
 
 
 @pytest.mark.parametrize("backed_up", [False, True])
-def test_an_old_backup_rings_once_an_hour(database: Database, ledger: Ledger, backed_up: bool) -> None:
+def test_an_old_backup_rings_until_there_is_a_newer_one(database: Database, ledger: Ledger, backed_up: bool) -> None:
     """Counted from the newest backup, or from the first event where there is none."""
     execute(ledger, register(ALICE, "Alice Ltd"))
     if backed_up:
@@ -29,8 +29,15 @@ def test_an_old_backup_rings_once_an_hour(database: Database, ledger: Ledger, ba
         age = BackupAge(login.transaction, lambda: now[0], timedelta(hours=26), alarm=lambda name, _: rung.append(name))
         assert age.step() is False
         assert rung == []
-        for hours, times in ((2, 1), (0, 1), (1, 2)):
+        for hours in (2, 0, 1):
             now[0] += timedelta(hours=hours)
+            age.step()
+            assert rung == ["backup_old"]
+        execute(ledger, RecordBackup(2, "cd" * 32, "/mnt/backups", ACTOR))
+        with psycopg.connect(database.reader_url) as conn:
+            [(taken_at,)] = conn.execute("SELECT max(occurred_at) FROM history")
+        for hours, times in ((1, 1), (27, 2)):
+            now[0], age._next = taken_at.astimezone(UTC) + timedelta(hours=hours), None
             age.step()
             assert rung == ["backup_old"] * times
     finally:
