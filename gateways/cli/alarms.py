@@ -93,7 +93,8 @@ def show_alarm(settings: Settings, alarm_id: int, out: Output) -> None:
         ("command", kind.command),
         ("more", f"/docs/operate#{kind.name}"),
     ]
-    out.show(facts_of(found, sent) | {"remedy": kind.remedy, "command": kind.command}, pairs(rows))
+    said = [(label, text) for label, text in rows if text]
+    out.show(facts_of(found, sent) | {"remedy": kind.remedy, "command": kind.command}, pairs(said))
 
 
 def acknowledge_alarm(settings: Settings, alarm_id: int, note: str, out: Output, *, over: bool) -> None:
@@ -102,9 +103,8 @@ def acknowledge_alarm(settings: Settings, alarm_id: int, note: str, out: Output,
     with opened_database(settings) as database, open_platform(settings, API, database) as platform:
         before = _alarm(platform, alarm_id)
         if before.state == "over":
-            raise UserError(
-                f"the alarm {alarm_id} is over since {shown_time(before.raised_at)}: there is nothing to take"
-            )
+            since = shown_time(before.ended_at or before.last_raised_at)
+            raise UserError(f"the alarm {alarm_id} is over since {since}: there is nothing to take")
         login = Connections(platform.logins[API], connections_max=1)
         try:
             acknowledge(login, alarm_id, who, note, over=over)
