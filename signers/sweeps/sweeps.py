@@ -345,7 +345,8 @@ class Sweeps:
                 if ours.get(receiver.evm) != "payin" or known or not (lent_sun := self._lent_sun(lender, receiver)[0]):
                     continue
                 self._alarm(
-                    "stake_leaked", f"{receiver} holds {in_its_unit(lent_sun, 'TRX')} of stake that no sweep needs: taken back"
+                    "stake_leaked",
+                    f"{receiver} holds {in_its_unit(lent_sun, 'TRX')} of stake that no sweep needs: taken back",
                 )
                 key = str(derived_id("instruction", receiver.base58, f"leak {solid.number}"))
                 commands.append(GiveInstruction(self._return(key, "", lender, receiver, lent_sun), ACTOR))
