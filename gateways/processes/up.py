@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -52,6 +52,9 @@ READY_S: Final = 60.0
 BEGINS_S: Final = 15.0
 """So long the first start waits for a deposit address to give out and for the first block that is read; a signer or a node that
 cannot give any is no reason to stop. A store that is or was doubted may never give one out: nobody waits for it."""
+NOT_BEGUN: Final = (
+    "no deposit address can be given out yet, or no block was read: it goes on by itself, /readyz says why not"
+)
 _HAS_BEGUN: Final = """
 SELECT EXISTS (SELECT FROM addresses WHERE wallet = 'payin') AND EXISTS (SELECT FROM chain_cursors WHERE id = 'solid')
    AND (address_door_is_open() OR EXISTS (SELECT FROM events WHERE originator_id = 'store' AND topic LIKE 'store.is-older/%'))
@@ -119,7 +122,8 @@ def run(
         )
         ending.enter_context(announced(world.settings, world.api_url, world.devnet_url, given))
         with contextlib.suppress(Stopped):
-            wait_until_ready(world, stop)
+            if not wait_until_ready(world, stop):
+                world = replace(world, warnings=(*world.warnings, NOT_BEGUN))
         with contextlib.suppress(Stopped):
             apart(partial(_introduce, world, say), stop)
         supervisor.watch(stop, _server_kept(world.server))
@@ -327,14 +331,14 @@ def _postgres(settings: Settings) -> Path:
     return settings.data.resolve() / "postgres"
 
 
-def wait_until_ready(world: World, stop: threading.Event | None = None) -> None:
-    """Returns when the API answers, has an address for the first who asks, and coins that come now are seen.
+def wait_until_ready(world: World, stop: threading.Event | None = None) -> bool:
+    """Returns when the API answers -> whether it has an address for the first who asks, and coins that come now are seen.
 
-    Raises NotReady after a minute, Stopped.
+    Raises NotReady after a minute, CannotBegin, Stopped.
     """
     # Not /readyz: views and scanner may have hours to catch up with after a rest, and that is no reason to stop.
     wait_for(f"{world.api_url}/healthz", "the API", stop, world.api)
-    apart(lambda: wait_for_begin(open_database(world.given.settings(world.settings)).url(READER)), stop)
+    return apart(lambda: wait_for_begin(open_database(world.given.settings(world.settings)).url(READER)), stop)
 
 
 def wait_for_begin(login: str) -> bool:
