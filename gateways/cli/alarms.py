@@ -93,8 +93,8 @@ def show_alarm(settings: Settings, alarm_id: int, out: Output) -> None:
         ("command", kind.command),
         ("more", f"/docs/operate#{kind.name}"),
     ]
-    said = [(label, text) for label, text in rows if text]
-    out.show(facts_of(found, sent) | {"remedy": kind.remedy, "command": kind.command}, pairs(said))
+    said = pairs(row for row in rows if all(row))
+    out.show(facts_of(found, sent) | {"remedy": kind.remedy, "command": kind.command}, said)
 
 
 def acknowledge_alarm(settings: Settings, alarm_id: int, note: str, out: Output, *, over: bool) -> None:

@@ -1,7 +1,6 @@
 """What is looked up for /metrics is looked up at once and in bounded time, whatever does not answer."""
 
 import threading
-import time
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -9,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateways.telemetry.looked_up import LookedUp, Source
+from tests.support.patience import until
 
 pytestmark = pytest.mark.fast
 
@@ -60,9 +60,7 @@ def test_a_source_that_does_not_answer_costs_no_other_its_numbers() -> None:
         }
     assert frozen.times == 2
     frozen.may.set()
-    until = time.monotonic() + 60
-    while told(looked_up)["counterfoil_source_answersa"] == 0:
-        assert time.monotonic() < until
+    until(lambda: told(looked_up)["counterfoil_source_answersa"], "it answers again")
 
 
 def test_two_who_ask_at_once_wait_once() -> None:

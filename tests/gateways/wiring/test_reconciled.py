@@ -62,7 +62,7 @@ def test_it_says_at_which_block_it_compared_and_how_old_that_was() -> None:
 
 
 @pytest.mark.usefixtures("compared")
-def test_a_node_of_another_network_is_refused() -> None:
+def test_books_are_not_held_against_a_node_of_another_network() -> None:
     """Its block 0 is another: nothing is compared."""
     with pytest.raises(WrongNetwork, match="block 0"):
         look(platform(solid=101, genesis="cd"))
