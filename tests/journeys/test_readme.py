@@ -60,7 +60,7 @@ def test_every_command_a_document_names_exists(name: str) -> None:
     named = set(re.findall(r"(?<![/\w])counterfoil (\w[\w-]*)", DOCUMENTS[name]))
     assert named - COMMANDS.keys() - {"NOUN", "COMMAND"} == set()
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = re.findall(r"(?:`|    )make (\w+)", DOCUMENTS[name])
+    targets = re.findall(r"(?:`|    )make ([\w-]+)", DOCUMENTS[name])
     assert [target for target in targets if f"\n{target}:" not in makefile] == []
 
 
