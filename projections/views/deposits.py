@@ -66,10 +66,12 @@ class Deposit(Answer, frozen=True):
     journal_entry_id: UUID | None
     detected_at: Time
     confirmed_at: Time | None
+    account_id: UUID | None = None
+    """Whose it is, where the operator asks."""
 
     @classmethod
-    def of(cls, row: DepositRow) -> Self:
-        """What a client sees of the row, or of a query's row of DEPOSIT_COLUMNS."""
+    def of(cls, row: DepositRow, account_id: UUID | None = None) -> Self:
+        """What a client sees of the row, or of a query's row of DEPOSIT_COLUMNS; the operator is shown the account, too."""
         return cls(
             id=row.id,
             tx_hash=row.tx_hash,
@@ -84,6 +86,7 @@ class Deposit(Answer, frozen=True):
             journal_entry_id=row.journal_entry_id,
             detected_at=row.detected_at,
             confirmed_at=row.confirmed_at,
+            account_id=account_id,
         )
 
 

@@ -96,10 +96,21 @@ class Payout(Answer, frozen=True):
     updated_at: Time
     position: Position | None = None
     lane: PlaceInLane | None = None
+    account_id: UUID | None = None
+    """Whose it is, where the operator asks."""
 
     @classmethod
-    def of(cls, row: PayoutRow, position: Position | None = None, ahead: int | None = None) -> Self:
-        """What a client sees of the row, or of a query's row of PAYOUT_COLUMNS. `position`: of what was just written."""
+    def of(
+        cls,
+        row: PayoutRow,
+        position: Position | None = None,
+        ahead: int | None = None,
+        account_id: UUID | None = None,
+    ) -> Self:
+        """What a client sees of the row, or of a query's row of PAYOUT_COLUMNS; the operator is shown the account, too.
+
+        `position` is that of what was just written.
+        """
         reason, since = row.waiting_reason, row.waiting_since
         return cls(
             id=row.id,
@@ -120,6 +131,7 @@ class Payout(Answer, frozen=True):
             updated_at=row.updated_at,
             position=position,
             lane=PlaceInLane(ahead) if ahead is not None else None,
+            account_id=account_id,
         )
 
 

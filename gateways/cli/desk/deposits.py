@@ -1,4 +1,4 @@
-"""`counterfoil deposits`: what arrived on an account's addresses, and how far each is."""
+"""`counterfoil deposits`: what arrived on accounts' addresses, and how far each is."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from cyclopts import App, Parameter
 
 from gateways.cli.console import Data, Json, Output, number, text
 from gateways.cli.desk.desk import at_desk, moment
-from gateways.cli.desk.tables import AccountId, After, Limit, Shown, exact, show_one, show_page
+from gateways.cli.desk.tables import After, Limit, OfAccount, Shown, exact, of_account, show_one, show_page
 from gateways.cli.installation import settings_with
 from gateways.http.resources.deposits import get_deposit, list_deposits
 
@@ -21,13 +21,12 @@ COLUMNS = (
     Shown(number("block"), lambda it: it["block_number"]),
 )
 
-app = App(name="deposits", help="What arrived on an account's addresses: list, show")
+app = App(name="deposits", help="What arrived on accounts' addresses: list, show")
 
 
 @app.command(name="list")
 def _list(
-    account: AccountId,
-    /,
+    account: OfAccount = None,
     *,
     status: Annotated[str | None, Parameter(help="Only those: detected, confirmed or orphaned")] = None,
     address: Annotated[str | None, Parameter(help="Only those to this address")] = None,
@@ -36,15 +35,14 @@ def _list(
     json: Json = False,
     data: Data = None,
 ) -> None:
-    """An account's deposits, the newest first."""
+    """Deposits of one account or of all, the newest first."""
     with at_desk(settings_with(data=data)) as desk:
-        page = desk.ask(list_deposits, account=account, status=status, address=address, limit=limit, after=after)
-    show_page(Output(as_json=json), page, COLUMNS, "nothing has arrived that fits")
+        page = desk.ask(list_deposits, account_id=account, status=status, address=address, limit=limit, after=after)
+    show_page(Output(as_json=json), page, of_account(COLUMNS, account), "nothing has arrived that fits")
 
 
 @app.command(name="show")
 def _show(
-    account: AccountId,
     deposit: Annotated[str, Parameter(help="The deposit's id")],
     /,
     *,
@@ -53,5 +51,5 @@ def _show(
 ) -> None:
     """One deposit; `counterfoil explain deposit` says why it is where it is."""
     with at_desk(settings_with(data=data)) as desk:
-        found = desk.ask(get_deposit, account=account, path={"id": deposit})
-    show_one(Output(as_json=json), found, COLUMNS)
+        found = desk.ask(get_deposit, path={"id": deposit})
+    show_one(Output(as_json=json), found, of_account(COLUMNS, None))

@@ -72,8 +72,9 @@ class Desk:
     ) -> dict[str, Any]:
         """What the endpoint answers, as JSON. `account`: whose it is. Raises UserError for a refusal, Unavailable."""
         declared = next(each for each in ENDPOINTS if each.handle is handler)
-        if account != OPERATOR and not _UUID.fullmatch(account):
-            raise UserError(f"{account!r} is no account's id: `counterfoil accounts list` shows them")
+        for named in (account, query.get("account_id") or OPERATOR):
+            if named != OPERATOR and not _UUID.fullmatch(str(named)):
+                raise UserError(f"{named!r} is no account's id: `counterfoil accounts list` shows them")
         try:
             answer = self._runner.run(self._asked(declared, account.lower(), path or {}, body, query))
         except RequestRefused as refused:

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from core.ledger.money import format_amount
 from gateways.cli.console import Data, Json, Output, number, text
 from gateways.cli.desk.desk import at_desk, moment
-from gateways.cli.desk.tables import AccountId, After, Limit, Shown, exact, show_one, show_page
+from gateways.cli.desk.tables import After, Limit, OfAccount, Shown, exact, of_account, show_one, show_page
 from gateways.cli.installation import settings_with
 from gateways.cli.payouts import app as approving
 from gateways.http.resources.payout_lanes import list_payout_lanes
@@ -43,15 +43,14 @@ LANES = (
 )
 
 app: App = approving
-app.help = "An account's payouts: list, cancel, expedite, approve one above the limits, adopt a transfer; lanes"
+app.help = "Accounts' payouts: list, cancel, expedite, approve one above the limits, adopt a transfer; lanes"
 
 PayoutId = Annotated[str, Parameter(help="The payout's id")]
 
 
 @app.command(name="list")
 def _list(
-    account: AccountId,
-    /,
+    account: OfAccount = None,
     *,
     state: Annotated[str | None, Parameter(help="Only those in this state, such as requested or confirmed")] = None,
     limit: Limit = 50,
@@ -59,10 +58,10 @@ def _list(
     json: Json = False,
     data: Data = None,
 ) -> None:
-    """An account's payouts, the newest first."""
+    """Payouts of one account or of all, the newest first."""
     with at_desk(settings_with(data=data)) as desk:
-        page = desk.ask(list_payouts, account=account, state=state, limit=limit, after=after)
-    show_page(Output(as_json=json), page, COLUMNS, "it has asked for no payout that fits")
+        page = desk.ask(list_payouts, account_id=account, state=state, limit=limit, after=after)
+    show_page(Output(as_json=json), page, of_account(COLUMNS, account), "nobody has asked for a payout that fits")
 
 
 @app.command(name="lanes")

@@ -10,6 +10,7 @@ from gateways.cli.console import Column, Output, Table, pairs
 Limit = Annotated[int, Parameter(help="How many at most", validator=validators.Number(gte=1, lte=200))]
 After = Annotated[str | None, Parameter(help="Go on behind this place, which the page before named")]
 AccountId = Annotated[str, Parameter(help="The account's id")]
+OfAccount = Annotated[str | None, Parameter(help="Only of this account, by its id; all of them where it is left out")]
 
 
 class Item(dict[str, Any]):
@@ -24,6 +25,15 @@ class Shown(NamedTuple):
 
     column: Column
     of: Callable[[dict[str, Any]], object]
+
+
+OWNER = Shown(Column("account"), lambda item: item.get("account_id"))
+"""The column for lists of several accounts' things."""
+
+
+def of_account(columns: Sequence[Shown], account: str | None) -> list[Shown]:
+    """The columns of one account's list, or of everybody's."""
+    return [*columns[:1], *([] if account else [OWNER]), *columns[1:]]
 
 
 def exact(title: str, key: str) -> Shown:

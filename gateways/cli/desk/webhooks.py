@@ -6,7 +6,7 @@ from cyclopts import App, Parameter
 
 from gateways.cli.console import Data, Json, Output, counted, number, text
 from gateways.cli.desk.desk import Desk, at_desk, moment
-from gateways.cli.desk.tables import AccountId, After, Limit, Shown, exact, show_one, show_page
+from gateways.cli.desk.tables import AccountId, After, Limit, OfAccount, Shown, exact, of_account, show_one, show_page
 from gateways.cli.installation import settings_with
 from gateways.http.resources.redeliveries import redeliver_webhook_event, redeliver_webhook_events
 from gateways.http.resources.webhooks import list_webhook_events, send_test_webhook
@@ -28,8 +28,7 @@ app = App(name="webhooks", help="What an account was told: list, redeliver, test
 
 @app.command(name="list")
 def _list(
-    account: AccountId,
-    /,
+    account: OfAccount = None,
     *,
     status: Annotated[str | None, Parameter(help="Only those: pending, delivered, exhausted or disabled")] = None,
     limit: Limit = 50,
@@ -37,10 +36,10 @@ def _list(
     json: Json = False,
     data: Data = None,
 ) -> None:
-    """Webhooks that are to be delivered to it, or were in the last 30 days, the newest first."""
+    """Webhooks of one account or of all that are to be delivered, or were in the last 30 days, the newest first."""
     with at_desk(settings_with(data=data)) as desk:
-        page = desk.ask(list_webhook_events, account=account, status=status, limit=limit, after=after)
-    show_page(Output(as_json=json), page, COLUMNS, "there is no webhook that fits")
+        page = desk.ask(list_webhook_events, account_id=account, status=status, limit=limit, after=after)
+    show_page(Output(as_json=json), page, of_account(COLUMNS, account), "there is no webhook that fits")
 
 
 @app.command(name="redeliver")

@@ -4,58 +4,59 @@ import asyncio
 from typing import Final
 
 from core.ledger.events import Recorded
-from core.ledger.journal import account_id_of
 from core.ledger.refusals import NotFound
 from core.streams.deposits import deposit_stream
 from gateways.http.answer import listed
 from gateways.http.endpoint import Call, Reply, before, cursor, endpoint, page_reply, reply
-from gateways.http.fields import PAGE_MAX, AsOf, Page, Read, TronAddress
+from gateways.http.fields import PAGE_MAX, AsOf, Read, TronAddress
 from gateways.http.resources.accounts import id_in
 from gateways.http.resources.as_of import cut_of, stopped
+from gateways.http.resources.filters import Filters, OwnedPage, asked_for, owner_shown, whose
 from projections.views.deposits import DEPOSIT_COLUMNS, Deposit, DepositRow, DepositStatus, evolve
 
 
-class DepositsPage(Page, AsOf):
+class DepositsPage(OwnedPage, AsOf):
     """Deposits, of one status or one address."""
 
     status: DepositStatus | None = None
     address: TronAddress | None = None
 
 
+FILTERS: Final[Filters] = {"status": "status = %(status)s", "address": "address = %(address)s"}
+
+
 _DEPOSITS: Final = f"SELECT {DEPOSIT_COLUMNS} FROM observed_transactions"
 
 
-@endpoint("GET", "/v1/deposits", "payins:read", listed(Deposit), query=DepositsPage)
+@endpoint("GET", "/v1/deposits", "payins:read", listed(Deposit), query=DepositsPage, operator_too=True)
 async def list_deposits(call: Call, page: DepositsPage) -> Reply:
-    """Transfers to the account's addresses, newest first, as they stand; or stood before."""
+    """Transfers to the account's addresses, newest first, as they stand; or stood before. The operator reads any account's."""
     cut = await cut_of(call, page)
     if cut is not None:
         return stopped(call, await deposits_as_of(call, page, cut), cut)
+    asked = asked_for(call, page, FILTERS)
     rows = await call.read(
         "deposits",
-        f'{_DEPOSITS} WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
-        " AND (%(status)s::text IS NULL OR status = %(status)s) AND (%(address)s::text IS NULL OR address = %(address)s)"
-        ' ORDER BY "position" DESC LIMIT %(limit)s',
-        account_id=call.account_id,
+        f'{_DEPOSITS} WHERE {asked.where} AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s',
         before=before(call, page),
-        status=page.status,
-        address=page.address,
         limit=page.limit + 1,
+        **asked.params,
     )
-    return page_reply(call, page, [(row.position, Deposit.of(row)) for row in rows])
+    return page_reply(call, page, [(row.position, Deposit.of(row, owner_shown(call, row))) for row in rows])
 
 
-@endpoint("GET", "/v1/deposits/{id}", "payins:read", Deposit, refusals=(NotFound,))
+@endpoint("GET", "/v1/deposits/{id}", "payins:read", Deposit, refusals=(NotFound,), operator_too=True)
 async def get_deposit(call: Call, _: Read) -> Reply:
     """One deposit."""
+    asked = asked_for(call)
     row = await call.one(
         "deposits",
         "deposit",
-        f"{_DEPOSITS} WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        f"{_DEPOSITS} WHERE id = %(id)s::uuid AND {asked.where}",
         id=id_in(call, "deposit"),
-        account_id=call.account_id,
+        **asked.params,
     )
-    return reply(Deposit.of(row))
+    return reply(Deposit.of(row, owner_shown(call, row)))
 
 
 LOOKS_MAX: Final = 5
@@ -64,28 +65,28 @@ LOOKS_MAX: Final = 5
 
 _THERE: Final = (
     'SELECT tx_hash, log_index, "position" FROM observed_transactions'
-    ' WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
-    " AND (%(address)s::text IS NULL OR address = %(address)s)"
-    ' ORDER BY "position" DESC LIMIT %(limit)s'
+    ' WHERE {} AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s'
 )
+_OF_THEN: Final = ("status",)
+"""What a deposit may have been otherwise before: such a filter looks at the deposit as it was."""
 
 
 async def deposits_as_of(call: Call, page: DepositsPage, cut: int) -> Reply:
     """A page of those that had been seen by then, each in its status of then."""
     found: list[Deposit] = []
     reached, more = before(call, page, cut), True
+    account_id = whose(call, page)
+    asked = asked_for(call, page, {name: sql for name, sql in FILTERS.items() if name not in _OF_THEN})
     for _ in range(LOOKS_MAX):
-        rows = await call.read(
-            "deposits", _THERE, account_id=call.account_id, before=reached, address=page.address, limit=PAGE_MAX
-        )
+        rows = await call.read("deposits", _THERE.format(asked.where), before=reached, limit=PAGE_MAX, **asked.params)
         more = len(rows) == PAGE_MAX
         streams = [deposit_stream(row.tx_hash, row.log_index) for row in rows]
         histories = await asyncio.to_thread(call.api.platform.store.histories, streams)
         for place, (stream, row) in enumerate(zip(streams, rows, strict=True), start=1):
             reached = row.position
             then = _then(histories[stream], cut)
-            if then.account_id == account_id_of(call.account_id) and page.status in (None, then.status):
-                found.append(Deposit.of(then))
+            if account_id in (None, str(then.account_id)) and page.status in (None, then.status):
+                found.append(Deposit.of(then, owner_shown(call, then)))
             if len(found) == page.limit:
                 more = more or place < len(rows)
                 return _page(call, found, reached, more=more)

@@ -13,12 +13,22 @@ from core.ledger.refusals import (
 )
 from core.streams.accounts import LedgerAccountOpened, OpenLedgerAccount, ledger_account_stream
 from gateways.http.answer import Answer, Position, Time, all_of, listed, money, of_row
-from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
+from gateways.http.endpoint import Call, Reply, endpoint, reply
 from gateways.http.errors import RequestRefused, invalid
-from gateways.http.fields import AsOf, Body, Code, Name, Page, Read
+from gateways.http.fields import AsOf, Body, Code, Name, Read
 from gateways.http.reading.positions import position_of
 from gateways.http.resources.accounts import id_in
 from gateways.http.resources.as_of import cut_of, stopped
+from gateways.http.resources.filters import (
+    BEFORE,
+    Owned,
+    OwnedPage,
+    asked_for,
+    must_be_one,
+    owner_shown,
+    place,
+    placed_reply,
+)
 from projections.audit.as_of import BALANCES
 
 
@@ -31,10 +41,15 @@ class NewLedgerAccount(Body):
     """What the client opens is what we owe it."""
 
 
-class JournalPage(Page, AsOf):
+class JournalPage(OwnedPage, AsOf):
     """Journal entries, of one ledger account."""
 
     ledger_account: Code | None = None
+    """Its code, which is one book's: the operator names the account, too."""
+
+
+class BalancesOf(Owned, AsOf):
+    """One account's balances."""
 
 
 class LedgerAccount(Answer, frozen=True):
@@ -47,6 +62,8 @@ class LedgerAccount(Answer, frozen=True):
     status: Literal["active", "archived"]
     created_at: Time
     position: Position | None = None
+    account_id: UUID | None = None
+    """Whose it is, where the operator asks."""
 
 
 class Balance(Answer, frozen=True):
@@ -84,11 +101,13 @@ class JournalEntry(Answer, frozen=True):
     external_ref: str | None
     created_at: Time
     postings: list[Posting]
+    account_id: UUID | None = None
+    """Whose it is, where the operator asks."""
 
 
 _LEDGER_ACCOUNTS: Final = (
-    'SELECT id, code, name, type, status, created_at, "position" FROM ledger_accounts'
-    ' WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s'
+    'SELECT id, account_id, code, name, type, status, created_at, "position" FROM ledger_accounts'
+    f' WHERE {{}} AND {BEFORE} ORDER BY "position" DESC, id DESC LIMIT %(limit)s'
 )
 
 
@@ -98,17 +117,14 @@ _BALANCES: Final = (
 )
 
 
-_ENTRY: Final = 'SELECT id, event_type, external_ref, created_at, "position" FROM journal_entries'
+_ENTRY: Final = 'SELECT id, account_id, event_type, external_ref, created_at, "position" FROM journal_entries'
 
 
-_ENTRIES: Final = (
-    f'{_ENTRY} WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
-    ' ORDER BY "position" DESC LIMIT %(limit)s'
-)
+_ENTRIES: Final = f'{_ENTRY} WHERE {{}} AND {BEFORE} ORDER BY "position" DESC, id DESC LIMIT %(limit)s'
 
 
 _ENTRIES_OF_ACCOUNT: Final = (
-    f"{_ENTRY} WHERE account_id = %(account_id)s::uuid AND id IN"
+    f"{_ENTRY} WHERE {{}} AND id IN"
     ' (SELECT DISTINCT ON ("position") journal_entry_id FROM postings'
     '   WHERE ledger_account_id = %(ledger_account_id)s::uuid AND "position" < %(before)s'
     '   ORDER BY "position" DESC LIMIT %(limit)s)'
@@ -116,9 +132,9 @@ _ENTRIES_OF_ACCOUNT: Final = (
 
 
 _WITH_POSTINGS: Final = (
-    'SELECT e.id, e.event_type, e.external_ref, e.created_at, e."position",'
+    'SELECT e.id, e.account_id, e.event_type, e.external_ref, e.created_at, e."position",'
     " p.ledger_account_id, p.code, p.side, p.amount_minor, p.currency"
-    ' FROM ({}) AS e JOIN postings AS p ON p.journal_entry_id = e.id ORDER BY e."position" DESC, p.line'
+    ' FROM ({}) AS e JOIN postings AS p ON p.journal_entry_id = e.id ORDER BY e."position" DESC, e.id DESC, p.line'
 )
 
 
@@ -150,69 +166,74 @@ async def open_ledger_account(call: Call, body: NewLedgerAccount) -> Reply:
     return reply(answer, 201)
 
 
-@endpoint("GET", "/v1/ledger-accounts", "ledger:read", listed(LedgerAccount), query=Page)
-async def list_ledger_accounts(call: Call, page: Page) -> Reply:
-    """The ledger accounts of the account's book, newest first."""
+@endpoint("GET", "/v1/ledger-accounts", "ledger:read", listed(LedgerAccount), query=OwnedPage, operator_too=True)
+async def list_ledger_accounts(call: Call, page: OwnedPage) -> Reply:
+    """The ledger accounts of the account's book, newest first. The operator reads any book's."""
+    asked = asked_for(call, page)
     rows = await call.read(
-        "accounts",
-        _LEDGER_ACCOUNTS,
-        account_id=call.account_id,
-        before=before(call, page),
-        limit=page.limit + 1,
+        "accounts", _LEDGER_ACCOUNTS.format(asked.where), limit=page.limit + 1, **place(call, page), **asked.params
     )
-    return page_reply(call, page, [(row.position, of_row(LedgerAccount, row)) for row in rows])
+    found = [(row.position, of_row(LedgerAccount, row, account_id=owner_shown(call, row))) for row in rows]
+    return placed_reply(call, page, found)
 
 
-@endpoint("GET", "/v1/balances", "ledger:read", all_of(Balance), query=AsOf)
-async def get_balances(call: Call, asked: AsOf) -> Reply:
-    """What every ledger account of the book holds, zero included; or held before."""
+@endpoint("GET", "/v1/balances", "ledger:read", all_of(Balance), query=BalancesOf, operator_too=True)
+async def get_balances(call: Call, asked: BalancesOf) -> Reply:
+    """What every ledger account of the book holds, zero included; or held before. The operator names the account."""
+    account_id = must_be_one(call, asked)
     cut = await cut_of(call, asked)
     if cut is None:
-        rows = await call.read("balances", _BALANCES, account_id=call.account_id)
+        rows = await call.read("balances", _BALANCES, account_id=account_id)
         found = [_balance(row, row.pending_minor) for row in rows]
     else:
         await call.reached("accounts")
         await call.reached("balances")
-        rows = await call.read("journal", BALANCES, account_id=call.account_id, cut=cut)
+        rows = await call.read("journal", BALANCES, account_id=account_id, cut=cut)
         found = [_balance(row, None) for row in rows]
     return stopped(call, reply(all_of(Balance)(found)), cut)
 
 
-@endpoint("GET", "/v1/journal-entries", "ledger:read", listed(JournalEntry), query=JournalPage)
+@endpoint("GET", "/v1/journal-entries", "ledger:read", listed(JournalEntry), query=JournalPage, operator_too=True)
 async def list_journal_entries(call: Call, page: JournalPage) -> Reply:
     """What was posted to the account's book, newest first, with its postings; or up to a time before."""
     cut = await cut_of(call, page)
-    one_account = page.ledger_account is not None
+    asked, entries, of_account = asked_for(call, page), _ENTRIES, {}
     if page.ledger_account is not None:
-        await _must_be_open(call, page.ledger_account)
+        account_id = must_be_one(call, page)
+        await _must_be_open(call, account_id, page.ledger_account)
+        entries, of_account = (
+            _ENTRIES_OF_ACCOUNT,
+            {"ledger_account_id": ledger_account_id(account_id, page.ledger_account)},
+        )
     rows = await call.read(
         "journal",
-        _WITH_POSTINGS.format(_ENTRIES_OF_ACCOUNT if one_account else _ENTRIES),
-        account_id=call.account_id,
-        before=before(call, page, cut),
+        _WITH_POSTINGS.format(entries.format(asked.where)),
         limit=page.limit + 1,
-        ledger_account_id=str(ledger_account_id(call.account_id, page.ledger_account or "")),
+        **place(call, page, cut),
+        **of_account,
+        **asked.params,
     )
-    return stopped(call, page_reply(call, page, _entries(rows)), cut)
+    return stopped(call, placed_reply(call, page, _entries(call, rows)), cut)
 
 
-@endpoint("GET", "/v1/journal-entries/{id}", "ledger:read", JournalEntry, refusals=(NotFound,))
+@endpoint("GET", "/v1/journal-entries/{id}", "ledger:read", JournalEntry, refusals=(NotFound,), operator_too=True)
 async def get_journal_entry(call: Call, _: Read) -> Reply:
     """One journal entry."""
+    asked = asked_for(call)
     rows = await call.read(
         "journal",
-        _WITH_POSTINGS.format(f"{_ENTRY} WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid"),
+        _WITH_POSTINGS.format(f"{_ENTRY} WHERE id = %(id)s::uuid AND {asked.where}"),
         id=id_in(call, "journal entry"),
-        account_id=call.account_id,
+        **asked.params,
     )
     if not rows:
         raise RequestRefused(NotFound(noun="journal entry"))
-    return reply(_entries(rows)[0][1])
+    return reply(_entries(call, rows)[0][1])
 
 
-async def _must_be_open(call: Call, code: str) -> None:
+async def _must_be_open(call: Call, account_id: str, code: str) -> None:
     """A code that the book has not is a mistake, not an empty list. Raises RequestRefused (422)."""
-    stream = ledger_account_stream(call.account_id, code)
+    stream = ledger_account_stream(account_id, code)
     if not (await asyncio.to_thread(call.api.platform.store.histories, [stream])).get(stream):
         raise invalid("?ledger_account", "is no ledger account of this book: see GET /v1/ledger-accounts")
 
@@ -230,7 +251,7 @@ def _balance(row: Any, pending_minor: int | None) -> Balance:
     )
 
 
-def _entries(rows: list[Any]) -> list[tuple[int, JournalEntry]]:
+def _entries(call: Call, rows: list[Any]) -> list[tuple[int, JournalEntry]]:
     """Rows of entries joined with their postings -> (position, entry)."""
     entries = []
     for _, joined in itertools.groupby(rows, lambda row: row.id):
@@ -247,5 +268,7 @@ def _entries(rows: list[Any]) -> list[tuple[int, JournalEntry]]:
             for line in lines
         ]
         entry = lines[0]
-        entries.append((entry.position, of_row(JournalEntry, entry, postings=postings)))
+        entries.append(
+            (entry.position, of_row(JournalEntry, entry, postings=postings, account_id=owner_shown(call, entry)))
+        )
     return entries

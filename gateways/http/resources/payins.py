@@ -14,9 +14,10 @@ from core.tron.address import Address
 from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import RequestRefused
-from gateways.http.fields import Body, Code, Page, Read, Reference
+from gateways.http.fields import Body, Code, Read, Reference
 from gateways.http.reading.positions import position_of
 from gateways.http.resources.accounts import id_in
+from gateways.http.resources.filters import OwnedPage, asked_for, owner_shown
 
 
 class NewPayin(Body):
@@ -45,6 +46,8 @@ class AddressInList(Answer, frozen=True):
     status: Literal["active", "disabled"]
     ledger_account: str
     created_at: Time
+    account_id: UUID | None = None
+    """Whose it is, where the operator asks."""
 
 
 class Payin(Answer, frozen=True):
@@ -57,6 +60,8 @@ class Payin(Answer, frozen=True):
     address: PayinAddress
     created_at: Time
     position: Position | None = None
+    account_id: UUID | None = None
+    """Whose it is, where the operator asks."""
 
 
 _PAYIN_EVENTS: Final = 2
@@ -67,14 +72,14 @@ _TAKEN_MAX: Final = 20
 
 
 _PAYINS: Final = (
-    "SELECT p.id, p.state, p.client_reference, p.ledger_account, a.id AS address_id, a.tron_address_base58,"
+    "SELECT p.id, p.account_id, p.state, p.client_reference, p.ledger_account, a.id AS address_id, a.tron_address_base58,"
     ' a.tron_address_hex, a.status, p.created_at, p."position"'
     " FROM payin_requests AS p JOIN payin_addresses AS a ON a.id = p.address_id"
 )
 
 
 _ADDRESSES: Final = (
-    'SELECT id, tron_address_base58, tron_address_hex, status, ledger_account, created_at, "position"'
+    'SELECT id, account_id, tron_address_base58, tron_address_hex, status, ledger_account, created_at, "position"'
     " FROM payin_addresses"
 )
 
@@ -152,31 +157,32 @@ def _check(call: Call, payin_id: str, body: NewPayin) -> None:
         raise RequestRefused(LedgerAccountNotFound(ledger_account=body.ledger_account))
 
 
-@endpoint("GET", "/v1/payins", "payins:read", listed(Payin), query=Page)
-async def list_payins(call: Call, page: Page) -> Reply:
-    """The account's payins, newest first."""
+@endpoint("GET", "/v1/payins", "payins:read", listed(Payin), query=OwnedPage, operator_too=True)
+async def list_payins(call: Call, page: OwnedPage) -> Reply:
+    """The account's payins, newest first. The operator reads any account's."""
+    asked = asked_for(call, page, table="p.")
     rows = await call.read(
         "payins",
-        f'{_PAYINS} WHERE p.account_id = %(account_id)s::uuid AND p."position" < %(before)s'
-        ' ORDER BY p."position" DESC LIMIT %(limit)s',
-        account_id=call.account_id,
+        f'{_PAYINS} WHERE {asked.where} AND p."position" < %(before)s ORDER BY p."position" DESC LIMIT %(limit)s',
         before=before(call, page),
         limit=page.limit + 1,
+        **asked.params,
     )
-    return page_reply(call, page, [(row.position, _payin(row)) for row in rows])
+    return page_reply(call, page, [(row.position, _payin(call, row)) for row in rows])
 
 
-@endpoint("GET", "/v1/payins/{id}", "payins:read", Payin, refusals=(NotFound,))
+@endpoint("GET", "/v1/payins/{id}", "payins:read", Payin, refusals=(NotFound,), operator_too=True)
 async def get_payin(call: Call, _: Read) -> Reply:
     """One payin."""
+    asked = asked_for(call, table="p.")
     row = await call.one(
         "payins",
         "payin",
-        f"{_PAYINS} WHERE p.id = %(id)s::uuid AND p.account_id = %(account_id)s::uuid",
+        f"{_PAYINS} WHERE p.id = %(id)s::uuid AND {asked.where}",
         id=id_in(call, "payin"),
-        account_id=call.account_id,
+        **asked.params,
     )
-    return reply(_payin(row))
+    return reply(_payin(call, row))
 
 
 @endpoint("POST", "/v1/payins/{id}/disable", "payins:write", Payin, refusals=(NotFound,))
@@ -200,35 +206,38 @@ async def disable_payin(call: Call) -> Reply:
     return reply(answer)
 
 
-@endpoint("GET", "/v1/payin-addresses", "payins:read", listed(AddressInList), query=Page)
-async def list_payin_addresses(call: Call, page: Page) -> Reply:
-    """The account's deposit addresses, newest first."""
+@endpoint("GET", "/v1/payin-addresses", "payins:read", listed(AddressInList), query=OwnedPage, operator_too=True)
+async def list_payin_addresses(call: Call, page: OwnedPage) -> Reply:
+    """The account's deposit addresses, newest first. The operator reads any account's."""
+    asked = asked_for(call, page)
     rows = await call.read(
         "payins",
-        f'{_ADDRESSES} WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
-        ' ORDER BY "position" DESC LIMIT %(limit)s',
-        account_id=call.account_id,
+        f'{_ADDRESSES} WHERE {asked.where} AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s',
         before=before(call, page),
         limit=page.limit + 1,
+        **asked.params,
     )
-    return page_reply(call, page, [(row.position, of_row(AddressInList, row)) for row in rows])
+    found = [(row.position, of_row(AddressInList, row, account_id=owner_shown(call, row))) for row in rows]
+    return page_reply(call, page, found)
 
 
-@endpoint("GET", "/v1/payin-addresses/{id}", "payins:read", AddressInList, refusals=(NotFound,))
+@endpoint("GET", "/v1/payin-addresses/{id}", "payins:read", AddressInList, refusals=(NotFound,), operator_too=True)
 async def get_payin_address(call: Call, _: Read) -> Reply:
     """One deposit address."""
+    asked = asked_for(call)
     row = await call.one(
         "payins",
         "deposit address",
-        f"{_ADDRESSES} WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        f"{_ADDRESSES} WHERE id = %(id)s::uuid AND {asked.where}",
         id=id_in(call, "deposit address"),
-        account_id=call.account_id,
+        **asked.params,
     )
-    return reply(of_row(AddressInList, row))
+    return reply(of_row(AddressInList, row, account_id=owner_shown(call, row)))
 
 
-def _payin(row: Any) -> Payin:
-    return of_row(Payin, row, address=of_row(PayinAddress, row, id=row.address_id))
+def _payin(call: Call, row: Any) -> Payin:
+    address = of_row(PayinAddress, row, id=row.address_id)
+    return of_row(Payin, row, address=address, account_id=owner_shown(call, row))
 
 
 def _address(base58: str, status: Literal["active", "disabled"]) -> PayinAddress:

@@ -44,8 +44,9 @@ from gateways.http.answer import Answer, listed
 from gateways.http.edge.idempotency import answer_of, refused
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import RequestRefused
-from gateways.http.fields import Amount, Body, Code, Instant, Page, Read, Reference, is_hex_address
+from gateways.http.fields import Amount, Body, Code, Instant, Read, Reference, is_hex_address
 from gateways.http.resources.accounts import id_in
+from gateways.http.resources.filters import Filters, OwnedPage, asked_for, owner_shown
 from projections.views.payouts import PAYOUT_COLUMNS, Payout, PayoutState, evolve
 
 _AHEAD: Final = (
@@ -77,7 +78,7 @@ class Expedite(Body):
     reason: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class PayoutsPage(Page):
+class PayoutsPage(OwnedPage):
     """Payouts in one state."""
 
     state: PayoutState | None = None
@@ -147,35 +148,37 @@ def _first_answer(call: Call, first: Recorded) -> Reply:
     return reply(Payout.of(evolve(None, first), call.shown(first.position)), 202)
 
 
-@endpoint("GET", "/v1/payouts", "payouts:read", listed(Payout), query=PayoutsPage)
+FILTERS: Final[Filters] = {"state": "state = %(state)s"}
+
+
+@endpoint("GET", "/v1/payouts", "payouts:read", listed(Payout), query=PayoutsPage, operator_too=True)
 async def list_payouts(call: Call, page: PayoutsPage) -> Reply:
-    """The account's payouts, newest first."""
+    """The account's payouts, newest first. The operator reads any account's."""
+    asked = asked_for(call, page, FILTERS)
     rows = await call.read(
         "payouts",
-        f"SELECT {PAYOUT_COLUMNS} FROM payout_requests"
-        ' WHERE account_id = %(account_id)s::uuid AND "position" < %(before)s'
-        " AND (%(state)s::text IS NULL OR state = %(state)s)"
+        f'SELECT {PAYOUT_COLUMNS} FROM payout_requests WHERE {asked.where} AND "position" < %(before)s'
         ' ORDER BY "position" DESC LIMIT %(limit)s',
-        account_id=call.account_id,
         before=before(call, page),
-        state=page.state,
         limit=page.limit + 1,
+        **asked.params,
     )
-    return page_reply(call, page, [(row.position, Payout.of(row)) for row in rows])
+    found = [(row.position, Payout.of(row, account_id=owner_shown(call, row))) for row in rows]
+    return page_reply(call, page, found)
 
 
-@endpoint("GET", "/v1/payouts/{id}", "payouts:read", Payout, refusals=(NotFound,))
+@endpoint("GET", "/v1/payouts/{id}", "payouts:read", Payout, refusals=(NotFound,), operator_too=True)
 async def get_payout(call: Call, _: Read) -> Reply:
     """One payout as it stands; while it is `requested`, with how many of the account's own are made before it."""
+    asked = asked_for(call)
     row = await call.one(
         "payouts",
         "payout",
-        f"SELECT {PAYOUT_COLUMNS}, {_AHEAD} FROM payout_requests AS own"
-        " WHERE id = %(id)s::uuid AND account_id = %(account_id)s::uuid",
+        f"SELECT {PAYOUT_COLUMNS}, {_AHEAD} FROM payout_requests AS own WHERE id = %(id)s::uuid AND {asked.where}",
         id=id_in(call, "payout"),
-        account_id=call.account_id,
+        **asked.params,
     )
-    return reply(Payout.of(row, ahead=row.ahead))
+    return reply(Payout.of(row, ahead=row.ahead, account_id=owner_shown(call, row)))
 
 
 @endpoint(

@@ -13,9 +13,10 @@ from core.ports.clients import Delivery, DeliveryStatus
 from core.rotation import ROTATION_OVERLAP
 from core.streams.accounts import Account, RotateWebhookSecret, WebhookSecretRotated, account_stream
 from gateways.http.answer import Answer, Position, Time, listed, of_row
-from gateways.http.endpoint import Call, Reply, endpoint, reply
+from gateways.http.endpoint import NEWEST, Call, Reply, before, cursor, endpoint, reply
 from gateways.http.errors import RequestRefused, WebhookUrlMissing
-from gateways.http.fields import PAGE_DEFAULT, Body, Limit, Page, Read, Sequence, WaitS
+from gateways.http.fields import PAGE_DEFAULT, PAGE_MAX, Body, Limit, Read, Sequence, WaitS
+from gateways.http.resources.filters import Owned, OwnedPage, asked_for, owner_shown, whose
 from gateways.http.uuid7 import uuid7
 from gateways.webhooks.signatures import webhook_secret
 
@@ -30,16 +31,17 @@ class TestWebhook(Body):
     __test__ = False  # for pytest: no test class
 
 
-class EventsPage(Read):
+class EventsPage(Owned):
     """Events behind a sequence number, in order."""
 
     limit: Limit = PAGE_DEFAULT
     after: Sequence = 0
+    """The sequence number of an event; of everybody's, for the operator, `next_cursor` of the page before."""
     wait: WaitS = 0
     """So many seconds an answer with no event may be held back until there is one (long poll)."""
 
 
-class DeliveriesPage(Page):
+class DeliveriesPage(OwnedPage):
     """Webhook events of one status."""
 
     status: Literal["pending", "delivered", "exhausted", "disabled"] | None = None
@@ -53,6 +55,8 @@ class ClientEvent(Answer, frozen=True):
     type: str
     created_at: Time
     data: dict[str, Any]
+    account_id: UUID | None = None
+    """Whose it is, where the operator asks."""
 
 
 class WebhookEvent(Answer, frozen=True):
@@ -67,9 +71,11 @@ class WebhookEvent(Answer, frozen=True):
     last_attempt_at: Time | None
     last_error: str | None
     next_retry_at: Time | None
+    account_id: UUID | None = None
+    """Whose it is, where the operator asks."""
 
     @classmethod
-    def of(cls, kept: Delivery) -> "WebhookEvent":
+    def of(cls, kept: Delivery, account_id: UUID | None = None) -> "WebhookEvent":
         return cls(
             id=kept.event_id,
             type=kept.event_type,
@@ -80,6 +86,7 @@ class WebhookEvent(Answer, frozen=True):
             last_attempt_at=kept.last_attempt_at,
             last_error=kept.last_error,
             next_retry_at=kept.next_retry_at,
+            account_id=account_id,
         )
 
 
@@ -93,39 +100,74 @@ class WebhookSecret(Answer, frozen=True):
     position: Position | None = None
 
 
-_EVENTS: Final = (
-    "SELECT id, sequence, type, created_at, data FROM client_events"
-    " WHERE account_id = %(account_id)s::uuid AND sequence > %(after)s ORDER BY sequence LIMIT %(limit)s"
-)
+_EVENTS: Final = 'SELECT id, account_id, sequence, type, created_at, data, "position" FROM client_events WHERE {}'
+_IN_ORDER: Final = " AND sequence > %(after)s ORDER BY sequence LIMIT %(limit)s"
+_NEWEST_FIRST: Final = ' AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s'
 
 
-@endpoint("GET", "/v1/events", "events:read", listed(ClientEvent), query=EventsPage)
+@endpoint("GET", "/v1/events", "events:read", listed(ClientEvent), query=EventsPage, operator_too=True)
 async def list_events(call: Call, page: EventsPage) -> Reply:
-    """The account's events behind a sequence number, in order. `next_cursor` is the last sequence of a full page."""
-    asked = {"account_id": call.account_id, "after": page.after, "limit": page.limit + 1}
-    rows, rested_s = await call.read("notifications", _EVENTS, **asked), 0.0
+    """The account's events behind a sequence number, in order. `next_cursor` is the last sequence of a full page.
+
+    For the operator any account's; everybody's, where it names none, newest first.
+    """
+    asked = asked_for(call, page)
+    everybody = "account_id" not in asked.params
+    sql = _EVENTS.format(asked.where) + (_NEWEST_FIRST if everybody else _IN_ORDER)
+    params = {"after": page.after, "before": page.after or NEWEST, "limit": page.limit + 1, **asked.params}
+    rows, rested_s = await call.read("notifications", sql, **params), 0.0
     if page.wait and not rows and not call.is_operator:
         began = time.monotonic()
         await call.api.event_watch.wait(call.account_id, page.after, page.wait)
         rested_s = time.monotonic() - began
-        rows = await call.read("notifications", _EVENTS, **asked)
-    events = [of_row(ClientEvent, row) for row in rows[: page.limit]]
+        rows = await call.read("notifications", sql, **params)
+    shown = rows[: page.limit]
+    events = [of_row(ClientEvent, row, account_id=owner_shown(call, row)) for row in shown]
     more = len(rows) > page.limit
-    answer = reply(listed(ClientEvent)(events, more, str(events[-1].sequence) if more else None))
+    last = (shown[-1].position if everybody else shown[-1].sequence) if more else None
+    answer = reply(listed(ClientEvent)(events, more, None if last is None else str(last)))
     return answer._replace(rested_s=rested_s)
 
 
-@endpoint("GET", "/v1/webhook-events", "webhooks:read", listed(WebhookEvent), query=DeliveriesPage)
+@endpoint("GET", "/v1/webhook-events", "webhooks:read", listed(WebhookEvent), query=DeliveriesPage, operator_too=True)
 async def list_webhook_events(call: Call, page: DeliveriesPage) -> Reply:
-    """Webhooks that are to be delivered, or were in the last 30 days, newest first."""
+    """Webhooks that are to be delivered, or were in the last 30 days, newest first. The operator reads any account's."""
+    account_id = whose(call, page)
+    if account_id is None:
+        return await _everybodys(call, page)
     await call.reached("notifications")
     after = None if page.after is None else call.api.positions.read_cursor_at(call.caller, call.route, page.after)
     outbox = call.api.platform.outbox
-    kept = await asyncio.to_thread(outbox.page, call.account_id, page.status, after, page.limit + 1)
-    events = [WebhookEvent.of(delivery) for delivery in kept[: page.limit]]
+    kept = await asyncio.to_thread(outbox.page, account_id, page.status, after, page.limit + 1)
+    owner = UUID(account_id) if call.is_operator else None
+    events = [WebhookEvent.of(delivery, owner) for delivery in kept[: page.limit]]
     more = len(kept) > page.limit
     last = call.api.positions.cursor_at(call.caller, call.route, events[-1].id) if more else None
     return reply(listed(WebhookEvent)(events, more, last))
+
+
+LOOKS_MAX: Final = 5
+"""So often a page of one status is filled up with more webhooks before it is given as it is, with the place to go on."""
+
+
+async def _everybodys(call: Call, page: DeliveriesPage) -> Reply:
+    """An outbox is kept account by account: whose webhooks are the newest is said by the events that they carry."""
+    sql = _EVENTS.format("true") + _NEWEST_FIRST
+    found: list[WebhookEvent] = []
+    reached, more = before(call, page), True
+    for _ in range(LOOKS_MAX):
+        rows = await call.read("notifications", sql, before=reached, limit=PAGE_MAX)
+        more = len(rows) == PAGE_MAX
+        for row in rows:
+            if len(found) == page.limit:
+                return reply(listed(WebhookEvent)(found, True, cursor(call, reached)))
+            reached = row.position
+            kept = await asyncio.to_thread(call.api.platform.outbox.find, str(row.account_id), str(row.id))
+            if kept is not None and page.status in (None, kept.status):
+                found.append(WebhookEvent.of(kept, row.account_id))
+        if not more or len(found) == page.limit:
+            break
+    return reply(listed(WebhookEvent)(found, more, cursor(call, reached) if more else None))
 
 
 @endpoint(

@@ -67,11 +67,13 @@ def test_a_command_s_document_is_the_answer_of_http(terminal: Terminal) -> None:
     for words, client, path in (
         (("accounts", "list", "--limit", "1"), api.operator, "/v1/accounts?limit=1"),
         (("keys", "list", account), api.operator, f"/v1/accounts/{account}/api-keys"),
-        (("payouts", "list", account), acme, "/v1/payouts"),
-        (("payouts", "list", account, "--state", "requested"), acme, "/v1/payouts?state=requested"),
+        (("payouts", "list"), api.operator, "/v1/payouts"),
+        (("payouts", "list", account), api.operator, f"/v1/payouts?account_id={account}"),
+        (("payouts", "list", "--state", "requested"), api.operator, "/v1/payouts?state=requested"),
         (("payouts", "lanes"), api.operator, "/v1/payout-lanes"),
-        (("deposits", "list", account), acme, "/v1/deposits"),
-        (("webhooks", "list", account), acme, "/v1/webhook-events"),
+        (("deposits", "list"), api.operator, "/v1/deposits"),
+        (("deposits", "list", "--account", account), api.operator, f"/v1/deposits?account_id={account}"),
+        (("webhooks", "list", account), api.operator, f"/v1/webhook-events?account_id={account}"),
         (("refusals", "--account", account), api.operator, f"/v1/refused-commands?account_id={account}"),
         (("trial-balance",), api.operator, "/v1/trial-balance"),
     ):
