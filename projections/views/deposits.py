@@ -47,9 +47,21 @@ class DepositRow(msgspec.Struct, frozen=True):
     position: int
 
 
+class PayinOf(msgspec.Struct, frozen=True):
+    """What an address was given out for: the request, and its owner's reference."""
+
+    payin_id: UUID | None
+    client_reference: str | None
+
+
+NO_PAYIN: Final = PayinOf(None, None)
+"""Of coins that reached a wallet of the treasury, or an address whose request is not known here."""
+
+
 class Deposit(Answer, frozen=True):
     """A transfer to one of the account's addresses. Only a confirmed one moves money.
 
+    `payin_id` and `client_reference` are those of the request that the address was given out for.
     `log_index` counts the logs of its transaction. Of TRX it is null, or below zero where a contract handed it on.
     """
 
@@ -58,6 +70,9 @@ class Deposit(Answer, frozen=True):
     log_index: int | None
     block_number: int
     address: str
+    from_address: str
+    payin_id: UUID | None
+    client_reference: str | None
     ledger_account: str
     amount: str
     amount_minor: int
@@ -70,14 +85,17 @@ class Deposit(Answer, frozen=True):
     """Whose it is, where the operator asks."""
 
     @classmethod
-    def of(cls, row: DepositRow, account_id: UUID | None = None) -> Self:
-        """What a client sees of the row, or of a query's row of DEPOSIT_COLUMNS; the operator is shown the account, too."""
+    def of(cls, row: DepositRow, payin: PayinOf, account_id: UUID | None = None) -> Self:
+        """What a client sees of the row and its payin, or of a query's row that is both; the operator sees the account, too."""
         return cls(
             id=row.id,
             tx_hash=row.tx_hash,
             log_index=row.log_index,
             block_number=row.block_number,
             address=row.address,
+            from_address=row.from_address,
+            payin_id=payin.payin_id,
+            client_reference=payin.client_reference,
             ledger_account=row.ledger_account,
             amount=format_amount(row.amount_minor, row.currency),
             amount_minor=row.amount_minor,

@@ -1,7 +1,7 @@
 """View notifications: what each client is sent, in order, with a gapless sequence of its own (GET /v1/events, webhooks).
 
 An event's data is its object as the GET of it answered then. Objects that a client may yet hear of again are kept in
-client_objects until their last event, so that the view needs no other view.
+client_objects until their last event, and of each deposit address for what it was given out: the view needs no other view.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ import msgspec
 
 from core.ledger.events import DECLARATIONS, Event, Recorded
 from core.ledger.journal import TREASURY, account_id_of, event_key
+from core.streams.addresses import PayinRequested, address_id
 from core.streams.deposits import DepositConfirmed
 from core.streams.payouts import (
     PayoutAttemptFailed,
@@ -30,7 +31,7 @@ from projections.engine.rows import Rows
 from projections.engine.tables import Key, Table
 from projections.engine.view import View
 from projections.views import deposits, payouts
-from projections.views.deposits import Deposit, DepositEvent, DepositRow
+from projections.views.deposits import NO_PAYIN, Deposit, DepositEvent, DepositRow, PayinOf
 from projections.views.payouts import Payout, PayoutRow
 
 _LOW_42_BITS: Final = (1 << 42) - 1
@@ -41,7 +42,7 @@ _TYPES: Final = {
 """Event -> the type under which its account is sent it."""
 _LAST: Final = frozenset({DepositConfirmed, PayoutConfirmed, PayoutFailed, PayoutCancelled})
 _DEPOSIT_EVENTS: Final = frozenset(get_args(DepositEvent))
-R = TypeVar("R", DepositRow, PayoutRow)
+R = TypeVar("R", DepositRow, PayoutRow, PayinOf)
 
 
 class ClientEventRow(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ class SequenceRow(msgspec.Struct):
 
 
 class ObjectRow(msgspec.Struct, frozen=True):
-    """A deposit's or payout's row as its last event left it."""
+    """A deposit's or payout's row as its last event left it; or an address' payin, by the address' id."""
 
     id: UUID
     row: Json
@@ -83,6 +84,7 @@ class NotificationsView(View):
     weight_ns = 11_000
     tables = (_CLIENT_EVENTS, _SEQUENCES, _OBJECTS)
     events = (
+        PayinRequested,
         *get_args(DepositEvent),
         PayoutRequested,
         PayoutWaiting,
@@ -96,15 +98,24 @@ class NotificationsView(View):
     """Of a payout only what is sent to its client, and what shows in the next thing that is."""
 
     def needs(self, record: Recorded) -> Iterable[tuple[Table[Any], Key]]:
+        happened: Any = record.event
+        if isinstance(happened, PayinRequested):
+            return
         if record.version > 1:
-            yield _OBJECTS, _id_of(record.event)
-        account_id = getattr(record.event, "account_id", TREASURY)
-        if account_id != TREASURY and type(record.event) in _TYPES:
+            yield _OBJECTS, _id_of(happened)
+        account_id = getattr(happened, "account_id", TREASURY)
+        if account_id != TREASURY and type(happened) in _TYPES:
             yield _SEQUENCES, account_id_of(account_id)
+            if type(happened) in _DEPOSIT_EVENTS:
+                yield _OBJECTS, address_id(happened.transfer.to_address)
 
     def fold(self, rows: Rows, record: Recorded) -> None:
         happened: Any = record.event
         kind, objects = type(happened), rows[_OBJECTS]
+        if kind is PayinRequested:
+            key = address_id(happened.address)
+            objects.put(key, ObjectRow(key, PayinOf(UUID(happened.payin_id), happened.client_reference)))
+            return
         kept: Any = None
         row: DepositRow | PayoutRow
         if kind in _DEPOSIT_EVENTS:
@@ -129,6 +140,7 @@ class NotificationsView(View):
         sent.sequence += 1
         rows[_SEQUENCES].put(row.account_id, sent)
         is_deposit = isinstance(row, DepositRow)
+        shown = Deposit.of(row, _payin_of(rows, row)) if isinstance(row, DepositRow) else Payout.of(row)
         rows.added(_CLIENT_EVENTS).append(
             (
                 row.account_id,
@@ -136,11 +148,17 @@ class NotificationsView(View):
                 event_id(record, sent.sequence),
                 _TYPES[type(record.event)],
                 f"{'deposit' if is_deposit else 'payout'}-{_text(row.id)}",
-                Deposit.of(row) if isinstance(row, DepositRow) else Payout.of(row),
+                shown,
                 record.event.occurred_at,
                 record.position,
             )
         )
+
+
+def _payin_of(rows: Rows, deposit: DepositRow) -> PayinOf:
+    """What the deposit's address was given out for."""
+    kept = rows[_OBJECTS][address_id(deposit.address)]
+    return _restored(kept.row, PayinOf) if kept is not None else NO_PAYIN
 
 
 def event_id(record: Recorded, sequence: int) -> bytes:

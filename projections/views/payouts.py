@@ -60,6 +60,7 @@ class PayoutRow(msgspec.Struct, frozen=True):
     expedited: bool = False
     waiting_reason: WaitingFor | None = None
     waiting_since: datetime | None = None
+    requested_by: str | None = None
 
 
 class Waiting(Answer, frozen=True):
@@ -76,7 +77,10 @@ class PlaceInLane(Answer, frozen=True):
 
 
 class Payout(Answer, frozen=True):
-    """Coins on their way out. `amount` arrives, `fee_minor` is charged beside it."""
+    """Coins on their way out. `amount` arrives, `fee_minor` is charged beside it.
+
+    `requested_by` is the id of the API key that asked for it; `block_number` that of the block which ended it.
+    """
 
     id: UUID
     state: PayoutState
@@ -92,12 +96,17 @@ class Payout(Answer, frozen=True):
     priority: Priority
     not_before: Time | None
     waiting: Waiting | None
+    requested_by: str | None
+    block_number: int | None
     created_at: Time
     updated_at: Time
     position: Position | None = None
     lane: PlaceInLane | None = None
     account_id: UUID | None = None
     """Whose it is, where the operator asks."""
+    burned: str | None = None
+    burned_sun: int | None = None
+    """The TRX that its transaction cost, where the operator asks and it has ended."""
 
     @classmethod
     def of(
@@ -107,11 +116,12 @@ class Payout(Answer, frozen=True):
         ahead: int | None = None,
         account_id: UUID | None = None,
     ) -> Self:
-        """What a client sees of the row, or of a query's row of PAYOUT_COLUMNS; the operator is shown the account, too.
+        """What a client sees of the row, or of a query's row of PAYOUT_COLUMNS. With `account_id` it is the operator's.
 
         `position` is that of what was just written.
         """
         reason, since = row.waiting_reason, row.waiting_since
+        burned_sun = row.burned_sun if account_id is not None else None
         return cls(
             id=row.id,
             state=row.state,
@@ -127,11 +137,15 @@ class Payout(Answer, frozen=True):
             priority=row.priority,
             not_before=row.not_before,
             waiting=Waiting(reason, since) if reason is not None and since is not None else None,
+            requested_by=row.requested_by,
+            block_number=row.block_number,
             created_at=row.created_at,
             updated_at=row.updated_at,
             position=position,
             lane=PlaceInLane(ahead) if ahead is not None else None,
             account_id=account_id,
+            burned=None if burned_sun is None else format_amount(burned_sun, "TRX"),
+            burned_sun=burned_sun,
         )
 
 
@@ -208,7 +222,14 @@ def _requested(happened: PayoutRequested, position: int) -> PayoutRow:
         position=position,
         priority=order.priority,
         not_before=order.not_before,
+        requested_by=_key_of(happened.actor),
     )
+
+
+def _key_of(actor: str) -> str | None:
+    """The id of the API key that acted, if one did."""
+    kind, _, key_id = actor.partition(":")
+    return key_id if kind == "api-key" else None
 
 
 _WAITS_NO_MORE: Final = {"waiting_reason": None, "waiting_since": None}

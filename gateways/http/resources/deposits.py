@@ -25,7 +25,16 @@ class DepositsPage(OwnedPage, AsOf):
 FILTERS: Final[Filters] = {"status": "status = %(status)s", "address": "address = %(address)s"}
 
 
-_DEPOSITS: Final = f"SELECT {DEPOSIT_COLUMNS} FROM observed_transactions"
+_OF_PAYIN: Final = (
+    "LEFT JOIN (SELECT id AS payin_id, address_id, client_reference FROM payin_requests) AS p USING (address_id)"
+)
+_DEPOSITS: Final = f"SELECT {DEPOSIT_COLUMNS}, payin_id, client_reference FROM observed_transactions {_OF_PAYIN}"
+
+
+async def _payins_too(call: Call) -> None:
+    """A deposit is shown with its payin, which is another view's: what has been written is waited for there, too."""
+    if call.min_position is not None:
+        await call.reached("payins")
 
 
 @endpoint("GET", "/v1/deposits", "payins:read", listed(Deposit), query=DepositsPage, operator_too=True)
@@ -35,6 +44,7 @@ async def list_deposits(call: Call, page: DepositsPage) -> Reply:
     if cut is not None:
         return stopped(call, await deposits_as_of(call, page, cut), cut)
     asked = asked_for(call, page, FILTERS)
+    await _payins_too(call)
     rows = await call.read(
         "deposits",
         f'{_DEPOSITS} WHERE {asked.where} AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s',
@@ -42,13 +52,14 @@ async def list_deposits(call: Call, page: DepositsPage) -> Reply:
         limit=page.limit + 1,
         **asked.params,
     )
-    return page_reply(call, page, [(row.position, Deposit.of(row, owner_shown(call, row))) for row in rows])
+    return page_reply(call, page, [(row.position, Deposit.of(row, row, owner_shown(call, row))) for row in rows])
 
 
 @endpoint("GET", "/v1/deposits/{id}", "payins:read", Deposit, refusals=(NotFound,), operator_too=True)
 async def get_deposit(call: Call, _: Read) -> Reply:
     """One deposit."""
     asked = asked_for(call)
+    await _payins_too(call)
     row = await call.one(
         "deposits",
         "deposit",
@@ -56,7 +67,7 @@ async def get_deposit(call: Call, _: Read) -> Reply:
         id=id_in(call, "deposit"),
         **asked.params,
     )
-    return reply(Deposit.of(row, owner_shown(call, row)))
+    return reply(Deposit.of(row, row, owner_shown(call, row)))
 
 
 LOOKS_MAX: Final = 5
@@ -64,7 +75,7 @@ LOOKS_MAX: Final = 5
 
 
 _THERE: Final = (
-    'SELECT tx_hash, log_index, "position" FROM observed_transactions'
+    f'SELECT tx_hash, log_index, "position", payin_id, client_reference FROM observed_transactions {_OF_PAYIN}'
     ' WHERE {} AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s'
 )
 _OF_THEN: Final = ("status",)
@@ -76,6 +87,7 @@ async def deposits_as_of(call: Call, page: DepositsPage, cut: int) -> Reply:
     found: list[Deposit] = []
     reached, more = before(call, page, cut), True
     account_id = whose(call, page)
+    await _payins_too(call)
     asked = asked_for(call, page, {name: sql for name, sql in FILTERS.items() if name not in _OF_THEN})
     for _ in range(LOOKS_MAX):
         rows = await call.read("deposits", _THERE.format(asked.where), before=reached, limit=PAGE_MAX, **asked.params)
@@ -86,7 +98,7 @@ async def deposits_as_of(call: Call, page: DepositsPage, cut: int) -> Reply:
             reached = row.position
             then = _then(histories[stream], cut)
             if account_id in (None, str(then.account_id)) and page.status in (None, then.status):
-                found.append(Deposit.of(then, owner_shown(call, then)))
+                found.append(Deposit.of(then, row, owner_shown(call, then)))
             if len(found) == page.limit:
                 more = more or place < len(rows)
                 return _page(call, found, reached, more=more)

@@ -136,7 +136,11 @@ def test_every_permission_is_asked_for(shared: World) -> None:
 
 def test_an_operator_is_no_client(shared: World) -> None:
     """An operator's key reads, and asks for nothing in a client's name; and a second operator key can be made."""
-    for path, body in (("/v1/payouts", {"to_address": PAYEE, "amount": "1"}), ("/v1/payins", {}), ("/v1/transfers", {})):
+    for path, body in (
+        ("/v1/payouts", {"to_address": PAYEE, "amount": "1"}),
+        ("/v1/payins", {}),
+        ("/v1/transfers", {}),
+    ):
         assert shared.operator.post(path, json=body).json()["code"] == "permission_denied"
     made = shared.operator.made("/v1/accounts/operator/api-keys", {"name": "second", "permissions": ["operator"]})
     assert shared.client(made["key"]).get("/v1/accounts").status_code == 200

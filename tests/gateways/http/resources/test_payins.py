@@ -115,7 +115,8 @@ def test_a_deposit_is_spelled_one_way(api: World) -> None:
     """GET, list, list as of a position and webhook have the same bytes of a deposit, detected and confirmed."""
     api.fill_pool()
     acme = api.company()
-    address = acme.made("/v1/payins", {})["address"]["tron_address_base58"]
+    payin = acme.made("/v1/payins", {"client_reference": "customer 42"})
+    address = payin["address"]["tron_address_base58"]
     fact = transfer("one spelling", Address.from_base58(address), 25 * USDT)
     for step in (detect(fact), _confirm(acme, fact)):
         api.recorder.ledger.execute([step])
@@ -129,7 +130,8 @@ def test_a_deposit_is_spelled_one_way(api: World) -> None:
     confirmed_at, entry = deposit["confirmed_at"], deposit["journal_entry_id"]
     assert shown == (
         f'{{"id":"{deposit["id"]}","tx_hash":"{fact.txid}","log_index":{fact.log_index},"block_number":{fact.block_number},'
-        f'"address":"{address}","ledger_account":"User_Liability","amount":"25.000000","amount_minor":25000000,'
+        f'"address":"{address}","from_address":"{fact.from_address}","payin_id":"{payin["id"]}",'
+        '"client_reference":"customer 42","ledger_account":"User_Liability","amount":"25.000000","amount_minor":25000000,'
         f'"currency":"USDT","status":"confirmed","journal_entry_id":"{entry}","detected_at":"{deposit["detected_at"]}",'
         f'"confirmed_at":"{confirmed_at}"}}'
     )

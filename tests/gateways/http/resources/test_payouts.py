@@ -149,7 +149,7 @@ def test_a_payout_is_spelled_one_way(shared: World) -> None:
         f'{{"id":"{made["id"]}","state":"requested","to_address":"{PAYEE}","amount":"1.500000","amount_minor":1500000,'
         '"fee_minor":1000000,"currency":"USDT","ledger_account":"User_Liability","tron_tx_hash":null,'
         f'"client_reference":"order 7","failure_code":null,"priority":"normal","not_before":null,"waiting":null,'
-        f'"created_at":"{made["created_at"]}",'
+        f'"requested_by":"{acme.key_id}","block_number":null,"created_at":"{made["created_at"]}",'
         f'"updated_at":"{made["updated_at"]}"{position}'
     )
     shared.project()
@@ -171,6 +171,10 @@ def test_a_payout_is_spelled_one_way(shared: World) -> None:
         assert shared.last_webhook_data(acme) == shown
         assert acme.get("/v1/payouts").text == f'{{"data":[{shown}],"has_more":false,"next_cursor":null}}'
     assert '"state":"confirmed"' in shown
+    assert '"block_number":120,' in shown
+    assert "burned" not in shown
+    theirs = shared.operator.shown(f"/v1/payouts/{made['id']}")
+    assert (theirs["burned"], theirs["burned_sun"]) == ("0.000000", 0)
 
 
 def test_a_refusal_is_repeated_byte_for_byte(shared: World) -> None:
