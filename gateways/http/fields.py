@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
@@ -76,6 +77,10 @@ Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX), AfterValidator(_
 Reference = Annotated[str, Field(min_length=1, max_length=REFERENCE_MAX)]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
 
+Txid = Annotated[
+    str, Field(pattern="^(0x)?[0-9a-fA-F]{64}$"), AfterValidator(lambda text: text.removeprefix("0x").lower())
+]
+"""Of a filter: in any case, 0x before it or not."""
 AccountId = Annotated[str, Field(pattern=UUID_PATTERN), AfterValidator(str.lower)]
 OperatorOrAccountId = Annotated[
     str, Field(pattern=UUID_PATTERN.replace("$", f"$|^{OPERATOR}$")), AfterValidator(str.lower)
@@ -128,6 +133,17 @@ class Query(BaseModel):
     """The query parameters of a request that changes something: none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@cache
+def repeatable(model: type[Query]) -> frozenset[str]:
+    """The parameters that may be given several times: those that are lists, of texts."""
+    schemas = model.model_json_schema().get("properties", {})
+    return frozenset(
+        name
+        for name, schema in schemas.items()
+        if any(each.get("type") == "array" for each in (schema, *schema.get("anyOf", ())))
+    )
 
 
 class Read(Query):

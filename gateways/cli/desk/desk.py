@@ -102,7 +102,9 @@ class Desk:
         if declared.method != "GET":
             return await declared.handle(call)
         asked = {
-            name: value if isinstance(value, str) else str(value) for name, value in query.items() if value is not None
+            name: value if isinstance(value, str | list) else str(value)
+            for name, value in query.items()
+            if value is not None
         }
         return await declared.handle(call, declared.query.model_validate(asked))
 

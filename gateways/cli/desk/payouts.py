@@ -52,7 +52,10 @@ PayoutId = Annotated[str, Parameter(help="The payout's id")]
 def _list(
     account: OfAccount = None,
     *,
-    state: Annotated[str | None, Parameter(help="Only those in this state, such as requested or confirmed")] = None,
+    state: Annotated[
+        list[str] | None,
+        Parameter(help="Only those in this state, such as requested; several times for several", negative=""),
+    ] = None,
     limit: Limit = 50,
     after: After = None,
     json: Json = False,

@@ -44,7 +44,7 @@ from gateways.http.errors import (
     invalid,
     problem_of,
 )
-from gateways.http.fields import Query, Read, field_errors
+from gateways.http.fields import Query, Read, field_errors, repeatable
 from gateways.http.group_commit import Busy, WritingEnded
 from gateways.http.strict_json import InvalidJson, is_clean, parse
 from gateways.telemetry.request_span import request_span
@@ -286,13 +286,13 @@ def _query(model: type[Query], raw: bytes) -> Query:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict") if text else []
     except ValueError:
         raise invalid("?", "is no well-formed query") from None
-    given = dict(pairs)
-    if len(given) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise RequestRefused(
-            ValidationFailed(),
-            [FieldError(f"?{name}", "is given twice") for name in given if names.count(name) > 1],
-        )
+    given: dict[str, Any] = dict(pairs)
+    for name in repeatable(model) & given.keys():
+        given[name] = [value for each, value in pairs if each == name]
+    names = [name for name, _ in pairs]
+    twice = [name for name in given if isinstance(given[name], str) and names.count(name) > 1]
+    if twice:
+        raise RequestRefused(ValidationFailed(), [FieldError(f"?{name}", "is given twice") for name in twice])
     unclean = [FieldError(f"?{name}", _UNCLEAN) for name, value in pairs if not is_clean(value)]
     if unclean:
         raise RequestRefused(ValidationFailed(), unclean)

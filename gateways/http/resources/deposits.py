@@ -11,24 +11,40 @@ from gateways.http.endpoint import Call, Reply, before, cursor, endpoint, page_r
 from gateways.http.fields import PAGE_MAX, AsOf, Read, TronAddress
 from gateways.http.resources.accounts import id_in
 from gateways.http.resources.as_of import cut_of, stopped
-from gateways.http.resources.filters import Filters, OwnedPage, asked_for, owner_shown, whose
+from gateways.http.resources.filters import Filters, Moved, asked_for, both, in_time, owner_shown, whose
 from projections.views.deposits import DEPOSIT_COLUMNS, Deposit, DepositRow, DepositStatus, evolve
 
 
-class DepositsPage(OwnedPage, AsOf):
-    """Deposits, of one status or one address."""
+class DepositsPage(Moved, AsOf):
+    """Deposits, by what is known of them."""
 
     status: DepositStatus | None = None
     address: TronAddress | None = None
+    """The deposit address."""
+    from_address: TronAddress | None = None
+    """Who sent it."""
 
 
-FILTERS: Final[Filters] = {"status": "status = %(status)s", "address": "address = %(address)s"}
+FILTERS: Final[Filters] = {
+    "status": "status = %(status)s",
+    "address": "address = %(address)s",
+    "from_address": "from_address = %(from_address)s",
+    "tx_hash": "tx_hash = %(tx_hash)s",
+    "client_reference": (
+        "EXISTS (SELECT FROM payin_requests AS of JOIN payin_addresses AS given ON given.id = of.address_id"
+        " WHERE given.tron_address_base58 = d.address AND of.account_id = d.account_id"
+        " AND of.client_reference = %(client_reference)s)"
+    ),
+    "ledger_account": "ledger_account = %(ledger_account)s",
+    "min_amount": "amount_minor >= %(min_amount)s",
+    "max_amount": "amount_minor <= %(max_amount)s",
+}
 
 
 _OF_PAYIN: Final = (
     "LEFT JOIN (SELECT id AS payin_id, address_id, client_reference FROM payin_requests) AS p USING (address_id)"
 )
-_DEPOSITS: Final = f"SELECT {DEPOSIT_COLUMNS}, payin_id, client_reference FROM observed_transactions {_OF_PAYIN}"
+_DEPOSITS: Final = f"SELECT {DEPOSIT_COLUMNS}, payin_id, client_reference FROM observed_transactions AS d {_OF_PAYIN}"
 
 
 async def _payins_too(call: Call) -> None:
@@ -43,7 +59,7 @@ async def list_deposits(call: Call, page: DepositsPage) -> Reply:
     cut = await cut_of(call, page)
     if cut is not None:
         return stopped(call, await deposits_as_of(call, page, cut), cut)
-    asked = asked_for(call, page, FILTERS)
+    asked = both(asked_for(call, page, FILTERS), await in_time(call, page, "created_at"))
     await _payins_too(call)
     rows = await call.read(
         "deposits",
@@ -75,7 +91,7 @@ LOOKS_MAX: Final = 5
 
 
 _THERE: Final = (
-    f'SELECT tx_hash, log_index, "position", payin_id, client_reference FROM observed_transactions {_OF_PAYIN}'
+    f'SELECT tx_hash, log_index, "position", payin_id, client_reference FROM observed_transactions AS d {_OF_PAYIN}'
     ' WHERE {} AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s'
 )
 _OF_THEN: Final = ("status",)
@@ -89,6 +105,7 @@ async def deposits_as_of(call: Call, page: DepositsPage, cut: int) -> Reply:
     account_id = whose(call, page)
     await _payins_too(call)
     asked = asked_for(call, page, {name: sql for name, sql in FILTERS.items() if name not in _OF_THEN})
+    asked = both(asked, await in_time(call, page, "created_at"))
     for _ in range(LOOKS_MAX):
         rows = await call.read("deposits", _THERE.format(asked.where), before=reached, limit=PAGE_MAX, **asked.params)
         more = len(rows) == PAGE_MAX

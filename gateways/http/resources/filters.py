@@ -7,7 +7,8 @@ from uuid import UUID
 from gateways.http.answer import Answer, listed
 from gateways.http.endpoint import Call, Reply, before, page_reply, reply
 from gateways.http.errors import invalid
-from gateways.http.fields import AccountId, Page, Read
+from gateways.http.fields import AccountId, Amount, Code, Instant, Page, Read, Reference, Txid
+from gateways.http.resources.as_of import position_before
 
 
 class Owned(Read):
@@ -19,6 +20,25 @@ class Owned(Read):
 
 class OwnedPage(Page, Owned):
     """A list of what belongs to an account; the operator's key gets everybody's where it names no account."""
+
+
+class Moved(OwnedPage):
+    """What deposits and payouts are looked for by. Each filter that is given narrows the list."""
+
+    tx_hash: Txid | None = None
+    """The transaction on Tron."""
+    client_reference: Reference | None = None
+    """Exactly this reference."""
+    ledger_account: Code | None = None
+    """The ledger account's code."""
+    min_amount: Amount | None = None
+    """At least so much, such as 12.50."""
+    max_amount: Amount | None = None
+    """At most so much."""
+    created_after: Instant | None = None
+    """From this time on, as `created_at` of a payout and the first sighting of a deposit have it."""
+    created_before: Instant | None = None
+    """Before this time."""
 
 
 class Asked(NamedTuple):
@@ -66,6 +86,25 @@ def asked_for(
             conditions.append(condition)
             params[name] = value
     return Asked(" AND ".join(conditions) or "true", params)
+
+
+async def in_time(call: Call, page: Moved, created_at: LiteralString) -> Asked:
+    """What `created_after` and `created_before` stand for: places in the history, by which the lists are ordered anyhow."""
+    conditions: list[LiteralString] = []
+    params: dict[str, Any] = {}
+    if page.created_after is not None:
+        params["from_position"], _ = await position_before(call, page.created_after)
+        params["created_after"] = page.created_after
+        conditions += ['"position" > %(from_position)s', f"{created_at} >= %(created_after)s"]
+    if page.created_before is not None:
+        params["to_position"], _ = await position_before(call, page.created_before)
+        conditions.append('"position" <= %(to_position)s')
+    return Asked(" AND ".join(conditions) or "true", params)
+
+
+def both(one: Asked, other: Asked) -> Asked:
+    """What holds of both."""
+    return Asked(f"{one.where} AND {other.where}", {**one.params, **other.params})
 
 
 def owner_shown(call: Call, row: Any) -> UUID | None:

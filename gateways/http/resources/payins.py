@@ -14,10 +14,10 @@ from core.tron.address import Address
 from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import RequestRefused
-from gateways.http.fields import Body, Code, Read, Reference
+from gateways.http.fields import Body, Code, Read, Reference, TronAddress
 from gateways.http.reading.positions import position_of
 from gateways.http.resources.accounts import id_in
-from gateways.http.resources.filters import OwnedPage, asked_for, owner_shown
+from gateways.http.resources.filters import Filters, OwnedPage, asked_for, owner_shown
 
 
 class NewPayin(Body):
@@ -26,6 +26,21 @@ class NewPayin(Body):
     client_reference: Reference | None = None
     ledger_account: Code = USER_LIABILITY
     """Code of the liability account that deposits are credited to."""
+
+
+class PayinsPage(OwnedPage):
+    """Payins, by what is known of them."""
+
+    client_reference: Reference | None = None
+    """Exactly this reference."""
+    address: TronAddress | None = None
+    """The deposit address."""
+
+
+FILTERS: Final[Filters] = {
+    "client_reference": "p.client_reference = %(client_reference)s",
+    "address": "a.tron_address_base58 = %(address)s",
+}
 
 
 class PayinAddress(Answer, frozen=True):
@@ -157,10 +172,10 @@ def _check(call: Call, payin_id: str, body: NewPayin) -> None:
         raise RequestRefused(LedgerAccountNotFound(ledger_account=body.ledger_account))
 
 
-@endpoint("GET", "/v1/payins", "payins:read", listed(Payin), query=OwnedPage, operator_too=True)
-async def list_payins(call: Call, page: OwnedPage) -> Reply:
+@endpoint("GET", "/v1/payins", "payins:read", listed(Payin), query=PayinsPage, operator_too=True)
+async def list_payins(call: Call, page: PayinsPage) -> Reply:
     """The account's payins, newest first. The operator reads any account's."""
-    asked = asked_for(call, page, table="p.")
+    asked = asked_for(call, page, FILTERS, table="p.")
     rows = await call.read(
         "payins",
         f'{_PAYINS} WHERE {asked.where} AND p."position" < %(before)s ORDER BY p."position" DESC LIMIT %(limit)s',

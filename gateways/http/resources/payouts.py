@@ -44,9 +44,9 @@ from gateways.http.answer import Answer, listed
 from gateways.http.edge.idempotency import answer_of, refused
 from gateways.http.endpoint import Call, Reply, before, endpoint, page_reply, reply
 from gateways.http.errors import RequestRefused
-from gateways.http.fields import Amount, Body, Code, Instant, Read, Reference, is_hex_address
+from gateways.http.fields import Amount, Body, Code, Instant, Read, Reference, TronAddress, is_hex_address
 from gateways.http.resources.accounts import id_in
-from gateways.http.resources.filters import Filters, OwnedPage, asked_for, owner_shown
+from gateways.http.resources.filters import Filters, Moved, asked_for, both, in_time, owner_shown
 from projections.views.payouts import PAYOUT_COLUMNS, Payout, PayoutState, evolve
 
 _AHEAD: Final = (
@@ -78,10 +78,13 @@ class Expedite(Body):
     reason: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class PayoutsPage(OwnedPage):
-    """Payouts in one state."""
+class PayoutsPage(Moved):
+    """Payouts, by what is known of them."""
 
-    state: PayoutState | None = None
+    state: list[PayoutState] | None = None
+    """In this state; may be given several times."""
+    to_address: TronAddress | None = None
+    """Who is paid."""
 
 
 class AddressCheck(Answer, frozen=True):
@@ -148,13 +151,21 @@ def _first_answer(call: Call, first: Recorded) -> Reply:
     return reply(Payout.of(evolve(None, first), call.shown(first.position)), 202)
 
 
-FILTERS: Final[Filters] = {"state": "state = %(state)s"}
+FILTERS: Final[Filters] = {
+    "state": "state = ANY(%(state)s)",
+    "to_address": "to_address_base58 = %(to_address)s",
+    "tx_hash": "tron_tx_hash = %(tx_hash)s",
+    "client_reference": "client_reference = %(client_reference)s",
+    "ledger_account": "ledger_account = %(ledger_account)s",
+    "min_amount": "amount_minor >= %(min_amount)s",
+    "max_amount": "amount_minor <= %(max_amount)s",
+}
 
 
 @endpoint("GET", "/v1/payouts", "payouts:read", listed(Payout), query=PayoutsPage, operator_too=True)
 async def list_payouts(call: Call, page: PayoutsPage) -> Reply:
     """The account's payouts, newest first. The operator reads any account's."""
-    asked = asked_for(call, page, FILTERS)
+    asked = both(asked_for(call, page, FILTERS), await in_time(call, page, "created_at"))
     rows = await call.read(
         "payouts",
         f'SELECT {PAYOUT_COLUMNS} FROM payout_requests WHERE {asked.where} AND "position" < %(before)s'

@@ -3,22 +3,45 @@
 import asyncio
 import time
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
+from pydantic import Field, PlainValidator, WithJsonSchema
 
+from core.ledger.events import DECLARATIONS
 from core.ledger.refusals import AccountNotFound
 from core.ports.clients import Delivery, DeliveryStatus
 from core.rotation import ROTATION_OVERLAP
 from core.streams.accounts import Account, RotateWebhookSecret, WebhookSecretRotated, account_stream
 from gateways.http.answer import Answer, Position, Time, listed, of_row
 from gateways.http.endpoint import NEWEST, Call, Reply, before, cursor, endpoint, reply
-from gateways.http.errors import RequestRefused, WebhookUrlMissing
-from gateways.http.fields import PAGE_DEFAULT, PAGE_MAX, Body, Limit, Read, Sequence, WaitS
-from gateways.http.resources.filters import Owned, OwnedPage, asked_for, owner_shown, whose
+from gateways.http.errors import RequestRefused, WebhookUrlMissing, invalid
+from gateways.http.fields import PAGE_DEFAULT, PAGE_MAX, UUID_PATTERN, Body, Limit, Read, Sequence, WaitS
+from gateways.http.resources.filters import Filters, Owned, OwnedPage, asked_for, owner_shown, whose
 from gateways.http.uuid7 import uuid7
 from gateways.webhooks.signatures import webhook_secret
+
+CLIENT_EVENT_TYPES: Final = sorted(
+    {each.client_event for each in DECLARATIONS.values() if each.client_event is not None}
+)
+SUBJECT_PATTERN: Final = "^(deposit|payout)-" + UUID_PATTERN.removeprefix("^")
+
+
+def _types(text: str) -> list[str]:
+    """The types that a type, or its beginning and a star, stand for."""
+    begin, star, rest = text.partition("*")
+    found = [each for each in CLIENT_EVENT_TYPES if each == text or (star and not rest and each.startswith(begin))]
+    if not found:
+        raise ValueError(f"must be one of {', '.join(CLIENT_EVENT_TYPES)}, or the beginning of some and a star")
+    return found
+
+
+EventType = Annotated[
+    list[str],
+    PlainValidator(_types),
+    WithJsonSchema({"type": "string", "maxLength": 64, "examples": ["payout.*"]}),
+]
 
 
 class RotateSecret(Body):
@@ -37,6 +60,10 @@ class EventsPage(Owned):
     limit: Limit = PAGE_DEFAULT
     after: Sequence = 0
     """The sequence number of an event; of everybody's, for the operator, `next_cursor` of the page before."""
+    type: EventType | None = None
+    """Of one type, or of all that begin alike, such as payout.*"""
+    subject: Annotated[str, Field(pattern=SUBJECT_PATTERN)] | None = None
+    """Of one object: deposit- or payout- and its id."""
     wait: WaitS = 0
     """So many seconds an answer with no event may be held back until there is one (long poll)."""
 
@@ -100,6 +127,7 @@ class WebhookSecret(Answer, frozen=True):
     position: Position | None = None
 
 
+FILTERS: Final[Filters] = {"type": "type = ANY(%(type)s)", "subject": "subject = %(subject)s"}
 _EVENTS: Final = 'SELECT id, account_id, sequence, type, created_at, data, "position" FROM client_events WHERE {}'
 _IN_ORDER: Final = " AND sequence > %(after)s ORDER BY sequence LIMIT %(limit)s"
 _NEWEST_FIRST: Final = ' AND "position" < %(before)s ORDER BY "position" DESC LIMIT %(limit)s'
@@ -111,7 +139,9 @@ async def list_events(call: Call, page: EventsPage) -> Reply:
 
     For the operator any account's; everybody's, where it names none, newest first.
     """
-    asked = asked_for(call, page)
+    if page.wait and (page.type or page.subject):
+        raise invalid("?wait", "goes with no filter: whether something is new is said by the sequence of all events")
+    asked = asked_for(call, page, FILTERS)
     everybody = "account_id" not in asked.params
     sql = _EVENTS.format(asked.where) + (_NEWEST_FIRST if everybody else _IN_ORDER)
     params = {"after": page.after, "before": page.after or NEWEST, "limit": page.limit + 1, **asked.params}
