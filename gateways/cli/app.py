@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "signing": ("signing:app", "See what stops signing, and let it go on"),
     "accounts": ("desk.accounts:app", "The companies that are served: list, show, add, change, suspend"),
     "keys": ("desk.keys:app", "API keys of an account, or of operators: list, create, revoke"),
+    "find": ("desk.find:command", "A deposit, a payout or whatever else, by an id, a txid, an address, a reference"),
     "deposits": ("desk.deposits:app", "What arrived on an account's addresses: list, show"),
     "payouts": (
         "desk.payouts:app",

@@ -179,6 +179,16 @@ class PeriodTooLong(Refusal, frozen=True):
     lines_max: int
 
 
+class QueryTooShort(Refusal, frozen=True):
+    """What you look for has fewer than {characters_min} characters: give more of it."""
+
+    characters_min: int
+
+
+class LooksLikeASecret(Refusal, frozen=True):
+    """What you look for looks like a key or a secret: it was not looked for and not kept. Have it replaced."""
+
+
 class RangeTooLong(Refusal, frozen=True):
     """The range has more than {events_max} events: ask for shorter ones."""
 

@@ -41,12 +41,12 @@ def exact(title: str, key: str) -> Shown:
     return Shown(Column(title), lambda item: item.get(key))
 
 
-def show_page(out: Output, page: dict[str, Any], columns: Sequence[Shown], nothing: str) -> None:
-    """A page as a table, or the sentence that there is nothing."""
+def show_page(out: Output, page: dict[str, Any], columns: Sequence[Shown], nothing: str, more: str = "") -> None:
+    """A page as a table, or the sentence that there is nothing. `more`: how to see the rest of what has no next page."""
     rows = [[each.of(Item(item)) for each in columns] for item in page["data"]]
     parts: list[str | Table] = [Table([each.column for each in columns], rows) if rows else nothing]
     if page.get("has_more"):
-        parts.append(f"there is more: --after {page['next_cursor']}")
+        parts.append(more or f"there is more: --after {page['next_cursor']}")
     out.show(page, *parts)
 
 

@@ -9,6 +9,7 @@ from gateways.http.resources import (
     deposits,
     evacuation,
     explanations,
+    find,
     health,
     ledger,
     lost_outgoing,
@@ -82,6 +83,7 @@ NOUNS: Final = {
     "Explanations": Noun(
         "Explanations for the operator: what changed between two positions, and by which events.", (explanations,)
     ),
+    "Find": Noun("Find: deposits, payouts, payins and whatever else has an id, by whatever a caller has.", (find,)),
     "Refused commands": Noun(
         "Refused commands: who tried what, and why it was refused. They are events, bounded per account and hour.",
         (refused_commands,),

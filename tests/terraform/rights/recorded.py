@@ -239,7 +239,9 @@ keys create {account} --name another --permission ledger:read
 webhooks list {account}
 webhooks redeliver {account}
 webhooks test {account}
+webhooks list
 deposits list {account}
+find {payout}
 refusals
 audit-log
 trial-balance

@@ -73,6 +73,8 @@ def test_a_command_s_document_is_the_answer_of_http(terminal: Terminal) -> None:
         (("payouts", "lanes"), api.operator, "/v1/payout-lanes"),
         (("deposits", "list"), api.operator, "/v1/deposits"),
         (("deposits", "list", "--account", account), api.operator, f"/v1/deposits?account_id={account}"),
+        (("find", "withdrawal 7"), api.operator, "/v1/find?q=withdrawal 7"),
+        (("find", account), api.operator, f"/v1/find?q={account}"),
         (("webhooks", "list", account), api.operator, f"/v1/webhook-events?account_id={account}"),
         (("refusals", "--account", account), api.operator, f"/v1/refused-commands?account_id={account}"),
         (("trial-balance",), api.operator, "/v1/trial-balance"),
