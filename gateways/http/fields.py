@@ -187,7 +187,7 @@ def field_errors(error: ValidationError, *, query: bool = False) -> list[FieldEr
     found = []
     for item in error.errors(include_url=False, include_input=False):
         parts = [str(part) for part in item["loc"]]
-        pointer = "?" + ".".join(parts) if query else "#" + "".join(f"/{escape(part)}" for part in parts)
+        pointer = f"?{parts[0]}" if query else "#" + "".join(f"/{escape(part)}" for part in parts)
         message = item["msg"].removeprefix("Value error, ")
         found.append(FieldError(pointer, _SENTENCES.get(item["type"], message[:1].lower() + message[1:])))
     return found

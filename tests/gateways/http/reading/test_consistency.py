@@ -100,6 +100,7 @@ def test_every_get_says_what_it_reflects(api: World) -> None:
     queries = {
         "/v1/receipts": {"subject": f"payout-{payout['id']}"},
         "/v1/audit/diff": {"from": 0, "to": 2},
+        "/v1/find": {"q": payout["id"]},
         "/v1/statements": period,
         "/v1/statements.csv": period,
     }
