@@ -30,6 +30,8 @@ BEFORE = "3e634207b4669199f49bf717f0250e6cbf827c52"
 """The commit of the version before this one: the last that knew neither format levels nor migrations beside each other."""
 BLOCK_MS = 500
 """Slow enough for a scanner on a busy machine, which is replaced twice meanwhile."""
+NEW = ("reconcile",)
+"""Processes that the version before does not have: they begin with this one."""
 
 
 class Program(NamedTuple):
@@ -216,7 +218,7 @@ class RolledOut:
         until(self._devnet_answers, "the devnet answers")
         # The version before may end where two processes pin the new chain at once: the observer is first.
         first = OneProcess(self, "observe", program).until_it_goes()
-        others = [OneProcess(self, name, program) for name in PROCESSES if name != first.name]
+        others = [OneProcess(self, name, program) for name in PROCESSES if name not in (first.name, *NEW)]
         self.processes = {each.name: each.until_it_goes() for each in (first, *others)}
 
     def _devnet_answers(self) -> bool:
@@ -226,8 +228,10 @@ class RolledOut:
 
     def replace(self, name: str, program: Program) -> None:
         """New before old: the one that is there ends when the other one goes on."""
-        old, new = self.processes[name], OneProcess(self, name, program).until_it_goes()
+        old, new = self.processes.get(name), OneProcess(self, name, program).until_it_goes()
         self.processes[name] = new
+        if old is None:
+            return
         if name == "api" and self.balancer is not None:
             self.balancer.apis = [old, new]
             self.balancer.apis = [new]

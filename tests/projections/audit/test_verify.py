@@ -103,7 +103,7 @@ SWAPPED = (
         ),
         (
             ["UPDATE postings SET balance_minor = balance_minor + 5 WHERE position = 140 AND code = 'User_Liability'"],
-            {"every line's running balance is the sum of the lines up to it": "User_Liability USDT at position 140"},
+            {"every line's running balance is the sum of the lines up to it": "User_Liability at position 140"},
         ),
         (
             ["UPDATE events SET notification_id = 9000000 WHERE notification_id = 320"],
