@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from core.ports.alarm import Alarm, Condition, LongRefusals, tell
+from core.ports.alarm import Alarm, Condition, LongRefusals
 from signers.outgoing.funds import CoinsShort
 from signers.outgoing.open_orders import OpenOrder
 
@@ -15,6 +15,7 @@ NAMES: Final = (
     "instruction_goes_astray",
     "hot_wallet_short",
     "above_signer_limit",
+    "gas_wallet_short",
 )
 KNOWN_AFTER_MS: Final = 600_000
 """Chain time after a start until it is known which of them still hold."""
@@ -24,7 +25,6 @@ class OrderAlarms:
     """`name` is the worker's: what it looks at ends no other's alarms."""
 
     def __init__(self, alarm: Alarm, name: str) -> None:
-        self._alarm = alarm
         self._name = name
         self._waits = {each: Condition(alarm, each, within=f"{name}: ") for each in NAMES}
         self._refusals = LongRefusals(alarm)
@@ -35,7 +35,7 @@ class OrderAlarms:
         """Once for each attempt and alarm: what holds an order up may do so for hours."""
         if name not in order.rung:
             order.rung[name] = sentence
-            tell(self._alarm, name, self._about(order), sentence)
+            self._waits[name].begin(self._about(order), sentence)
 
     def refused(self, order: OpenOrder, refusal: object, now_ms: int) -> None:
         """It was tried in vain; what lasts for ten minutes rings. Coins that lack ring otherwise."""

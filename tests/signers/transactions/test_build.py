@@ -213,7 +213,7 @@ def test_a_fee_limit_covers_all_the_energy(
 
 def test_energy_above_the_ceiling_is_refused() -> None:
     """A call that could run out of energy under the ceiling is not built at all."""
-    with pytest.raises(FeeAboveCeiling, match="13028500 sun"):
+    with pytest.raises(FeeAboveCeiling, match=r"13\.028500 TRX"):
         fee_limit_for(130_285, 100, margin_percent=0, ceiling_sun=13_000_000)
 
 

@@ -76,7 +76,7 @@ def _paying_meanwhile() -> Iterator[None]:
 SIGNING_MUTANTS: Final[dict[str, Mutant]] = {
     "an older copy signs": Mutant({"fence": NeverLooks}, seed=10),
     "the mark is looked at and not moved": Mutant({"fence": LooksOnly}),
-    "signing begins before the chain is read": Mutant({"caught_up": SignsAtOnce}, seed=105),
+    "signing begins before the chain is read": Mutant({"caught_up": SignsAtOnce}, seed=703),
     "a payout that nothing covers is paid": Mutant(
         patch=lambda: patch.object(Covered, "_wrong", lambda *_: None), seed=5
     ),

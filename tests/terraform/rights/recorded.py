@@ -35,7 +35,7 @@ ANOTHER: Final = "hot-2"
 RECEIVERS: Final = {
     "record": queues.DEPOSIT_EVENTS,
     "payouts": queues.PAYOUT_REQUESTS,
-    "project": queues.PROJECT_QUEUES[0],
+    "project": queues.PROJECT_VIEWS,
 }
 PAYEE: Final = "TCNkawTmcQgYSU8nP8cHswT1QPjharxJr7"
 
