@@ -237,7 +237,7 @@ keys list {account}
 keys revoke {account} {key}
 keys create {account} --name another --permission ledger:read
 webhooks list {account}
-webhooks redeliver {account}
+webhooks redeliver {account} --after-sequence 0
 webhooks test {account}
 webhooks list
 deposits list {account}
