@@ -34,7 +34,12 @@ REASONS: Final = {
     "ReadsArchive s3:ListBucket": "without it a checkpoint that is not there yet looks like one that is forbidden",
     "KnowsPayinKeysByTheirTag kms:DescribeKey": "where a death came between a key and its alias, it is found by its tag",
     "KnowsPayinKeysByTheirTag kms:ListResourceTags": "where a death came between a key and its alias, it is found by its tag",
+    "tools: Webhooks dynamodb:UpdateItem": "`counterfoil webhooks redeliver` of an event that lies in the table",
     "webhooks: TableWebhookEvents dynamodb:ConditionCheckItem": "a failed attempt of an event that others stand behind",
     "record: Sends sqs:SendMessage": "parts of a bundle that is put back by halves are sent again alone",
 }
 """`action`, `Sid action` or `role: Sid action`: the finer where another gives the same action for another reason."""
+READ_LATER: Final = {
+    ("reconcile", "database/reader"): "its first look is two minutes after its start, and the round may be over by then"
+}
+"""(process, secret) that the recorded round need not see, and why."""
