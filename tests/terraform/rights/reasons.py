@@ -40,6 +40,6 @@ REASONS: Final = {
 }
 """`action`, `Sid action` or `role: Sid action`: the finer where another gives the same action for another reason."""
 READ_LATER: Final = {
-    ("reconcile", "counterfoil/database/reader"): "its first look is two minutes after its start, and the round may be over by then"
+    ("reconcile", "counterfoil/database/reader"): "its first look is two minutes after its start: the round may be over"
 }
 """(process, secret) that the recorded round need not see, and why."""
