@@ -18,7 +18,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from core.ports.queues import DeadLetter, Message, Queue, Received
+from core.ports.queues import Message, Queue, Received
+from gateways.aws.receivers.queue_over import QueueOver
 
 SHARDS: Final = 8
 """As many bundles as one call carries, with two to spare; and as many recorders as can work at the same time."""
@@ -50,11 +51,11 @@ class _Bundle(msgspec.Struct):
     again: list[int] = []
 
 
-class BundledQueue:
+class BundledQueue(QueueOver[BuriesParts]):
     """The port `Queue` over another one. `receive` gives whole bundles, and so may give more than it was asked for."""
 
     def __init__(self, queue: BuriesParts) -> None:
-        self._queue = queue
+        super().__init__(queue)
         self._bundles: dict[str, _Bundle] = {}
         self._drained = False
 
@@ -102,24 +103,12 @@ class BundledQueue:
             self._queue.bury_part(whole, number, part.body, part.group, reason)
             self.delete([receipt])
 
-    def dead(self, limit: int) -> Sequence[DeadLetter]:
-        return self._queue.dead(limit)
-
-    def redrive(self, ids: Sequence[str]) -> int:
-        return self._queue.redrive(ids)
-
-    def dead_depth(self) -> int:
-        return self._queue.dead_depth()
-
     def depth(self) -> int:
         """In bundles."""
         return self._queue.depth()
 
-    def oldest_s(self) -> int | None:
-        return self._queue.oldest_s()
-
     def purge(self) -> None:
-        self._queue.purge()
+        super().purge()
         self._bundles.clear()
 
     def _decide(self, receipt: str, *, again: bool) -> None:

@@ -1,1 +1,1 @@
-"""How an SQS queue is received from by those who are several, or have other work."""
+"""How an SQS queue is received from by those who are several, have other work, or stand over another queue."""

@@ -2,16 +2,16 @@
 
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
-from core.ports.queues import DeadLetter, Message, Queue, Received
+from core.ports.queues import Queue, Received
+from gateways.aws.receivers.queue_over import QueueOver
 
 
-class ReceivedAhead:
+class ReceivedAhead(QueueOver[Queue]):
     """The port `Queue` over one that waits. `receive` never does: one receive is under way, or its messages wait here."""
 
     def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+        super().__init__(queue)
         self._lock = threading.Lock()
         self._asking: threading.Thread | None = None
         self._given: list[Received] = []
@@ -40,36 +40,3 @@ class ReceivedAhead:
             failed = error
         with self._lock:
             self._given, self._failed, self._asking = list(given), failed, None
-
-    def send(self, messages: Sequence[Message]) -> None:
-        self._queue.send(messages)
-
-    def delete(self, receipts: Sequence[str]) -> None:
-        self._queue.delete(receipts)
-
-    def release(self, receipts: Sequence[str]) -> None:
-        self._queue.release(receipts)
-
-    def hold(self, receipts: Sequence[str]) -> AbstractContextManager[None]:
-        return self._queue.hold(receipts)
-
-    def bury(self, receipt: str, reason: str) -> None:
-        self._queue.bury(receipt, reason)
-
-    def dead(self, limit: int) -> Sequence[DeadLetter]:
-        return self._queue.dead(limit)
-
-    def redrive(self, ids: Sequence[str]) -> int:
-        return self._queue.redrive(ids)
-
-    def dead_depth(self) -> int:
-        return self._queue.dead_depth()
-
-    def depth(self) -> int:
-        return self._queue.depth()
-
-    def oldest_s(self) -> int | None:
-        return self._queue.oldest_s()
-
-    def purge(self) -> None:
-        self._queue.purge()

@@ -8,10 +8,10 @@ it was not given any more it takes from where messages only point at.
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Final
 
-from core.ports.queues import DeadLetter, Message, Queue, Received
+from core.ports.queues import Queue, Received
+from gateways.aws.receivers.queue_over import QueueOver
 
 KEPT_MAX: Final = 30
 """Messages that are kept for a reader who is slow; older ones it must do without."""
@@ -86,15 +86,13 @@ class SharedQueue:
         return [kept.popleft() for _ in range(min(limit, len(kept)))]
 
 
-class Reader:
+class Reader(QueueOver[Queue]):
     """The port `Queue` as one of the readers sees it."""
 
     def __init__(self, shared: SharedQueue, number: int) -> None:
+        super().__init__(shared.whole)
         self._shared = shared
         self._number = number
-
-    def send(self, messages: Sequence[Message]) -> None:
-        self._shared.whole.send(messages)
 
     def receive(self, limit: int) -> list[Received]:
         return self._shared.receive(self._number, limit)
@@ -105,26 +103,5 @@ class Reader:
     def release(self, receipts: Sequence[str]) -> None:
         """Nothing: the other readers have them."""
 
-    def hold(self, receipts: Sequence[str]) -> AbstractContextManager[None]:
-        return self._shared.whole.hold(receipts)
-
     def bury(self, receipt: str, reason: str) -> None:
         self._shared.bury(receipt, reason)
-
-    def dead(self, limit: int) -> Sequence[DeadLetter]:
-        return self._shared.whole.dead(limit)
-
-    def redrive(self, ids: Sequence[str]) -> int:
-        return self._shared.whole.redrive(ids)
-
-    def dead_depth(self) -> int:
-        return self._shared.whole.dead_depth()
-
-    def depth(self) -> int:
-        return self._shared.whole.depth()
-
-    def oldest_s(self) -> int | None:
-        return self._shared.whole.oldest_s()
-
-    def purge(self) -> None:
-        self._shared.whole.purge()

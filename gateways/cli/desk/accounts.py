@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from core.ledger.money import format_amount
 from gateways.cli.console import Data, Json, Output, Table, number, text
 from gateways.cli.desk.desk import at_desk, moment
 from gateways.cli.desk.tables import AccountId, After, Item, Limit, Shown, exact, show_one, show_page
@@ -35,7 +36,7 @@ def show_account(settings: Settings, account: str, out: Output) -> None:
 
 
 def _pending(balance: dict[str, Any]) -> str:
-    return str(balance["pending_minor"] / 1_000_000) if balance["pending_minor"] else ""
+    return format_amount(balance["pending_minor"], balance["currency"]) if balance.get("pending_minor") else ""
 
 
 def change(settings: Settings, account: str, given: dict[str, Any], out: Output) -> None:

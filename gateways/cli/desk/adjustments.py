@@ -70,11 +70,14 @@ def _kind(book: str, code: str) -> str:
     return "asset" if code == books.CLIENT_ASSET else "liability"
 
 
-def adjust(settings: Settings, reason: str, lines: list[dict[str, str]], out: Output, *, post: bool) -> None:
+def adjust(
+    settings: Settings, reason: str, lines: list[dict[str, str]], out: Output, *, post: bool, even_though: bool = False
+) -> None:
     """Both books before and after; posted only where that is said."""
+    body = {"reason": reason, "postings": lines, "even_though": even_though}
     with at_desk(settings) as desk:
         shown = preview(desk, lines)
-        posted = desk.ask(post_adjustment, body={"reason": reason, "postings": lines}) if post else None
+        posted = desk.ask(post_adjustment, body=body) if post else None
     rows = [(it["book"], it["ledger_account"], it["before"], it["after"], it["currency"]) for it in shown]
     said = f"posted as {posted['id']}" if posted else "nothing was posted: --yes posts it"
     table = Table(("book", "ledger account", number("holds"), number("would hold"), ""), rows)
@@ -104,6 +107,12 @@ def _post(
     credit: Lines = None,
     reason: Annotated[str | None, Parameter(help="Why; it is kept for ever")] = None,
     yes: Annotated[bool, Parameter(negative="", show_default=False, help="Post it")] = False,
+    even_though: Annotated[
+        bool,
+        Parameter(
+            negative="", show_default=False, help="Though no difference from the chain is known that it explains"
+        ),
+    ] = False,
     json: Json = False,
     data: Data = None,
 ) -> None:
@@ -114,4 +123,4 @@ def _post(
     why = reason or written
     if not why:
         raise UserError("say why, with --reason: it is kept for ever")
-    adjust(settings_with(data=data), why, lines, Output(as_json=json), post=yes)
+    adjust(settings_with(data=data), why, lines, Output(as_json=json), post=yes, even_though=even_though)

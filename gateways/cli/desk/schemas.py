@@ -28,8 +28,8 @@ def show_schemas(settings: Settings, out: Output) -> None:
     """Each with the position it shows, and how much room it takes."""
     with opened_database(settings) as database, psycopg.connect(conninfo_of(database.owner_url)) as conn:
         found = _found(conn)
-    lines = [(it.schema, it.position, it.tables, f"{it.bytes / 2**20:,.1f}") for it in found]
-    table = Table(("schema", number("position"), number("tables"), number("MiB")), lines)
+    lines = [(it.schema, it.position, it.tables, f"{it.bytes // 1024:,}") for it in found]
+    table = Table(("schema", number("position"), number("tables"), number("KiB")), lines)
     nothing = "there is none: `counterfoil rebuild --into NAME` fills one"
     out.show({"data": [it._asdict() for it in found]}, table if lines else nothing)
 

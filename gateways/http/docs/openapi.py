@@ -233,7 +233,9 @@ def _refusals(declared: Endpoint) -> list[type[Refusal]]:
     else:
         found += [MalformedJson, BodyTooLarge, UnsupportedMediaType, UnsupportedContentEncoding, WritingHasEnded]
     if declared.creates != "nothing":
-        found += [IdempotencyKeyMissing, IdempotencyKeyInvalid, IdempotencyInProgress, IdempotencyKeyReused]
+        found += [IdempotencyKeyMissing, IdempotencyKeyInvalid, IdempotencyKeyReused]
+    if declared.creates == "stored":  # where a stream remembers the key, who comes second waits for the first answer
+        found.append(IdempotencyInProgress)
     return [*found, Overloaded, ServiceUnavailable, InternalError, *declared.refusals]
 
 
